@@ -1,0 +1,61 @@
+"""Text columns as the two arrays that kernels read: offsets and UTF-8 bytes."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.errors import SchemaError
+
+PAD_BYTES = 64  # kernels load blocks of 64 bytes; Arrow promises none behind a slice
+
+
+class TextColumn(NamedTuple):
+    """``offsets int64[n_docs + 1]`` into ``data uint8[n_bytes + 64]``; the last 64 bytes are zero padding."""
+
+    offsets: np.ndarray
+    data: np.ndarray
+
+    @property
+    def n_docs(self) -> int:
+        """Number of documents."""
+        return len(self.offsets) - 1
+
+
+def text_column(batch: pa.RecordBatch | pa.Table, name: str = "text") -> TextColumn:
+    """Offsets and bytes of a string column, in one fixed layout (int64, uint8, C order, padded).
+
+    Every numba kernel is compiled once because its arguments always look the same. The bytes are copied
+    (memory speed) so that the padding exists and the offsets start at 0 whatever slice came in.
+
+    Raises
+    ------
+    SchemaError : the column is missing, is not text, or has nulls
+
+    >>> text_column(pa.record_batch({"text": ["ab", "", "c"]})).offsets.tolist()
+    [0, 2, 2, 3]
+    """
+    if name not in batch.schema.names:
+        raise SchemaError(f"no column {name!r}; the batch has {', '.join(batch.schema.names)}")
+    column = batch.column(name)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.large_string())
+    if not pa.types.is_large_string(column.type):
+        raise SchemaError(f"column {name!r} is {column.type}, not text")
+    if column.null_count:
+        raise SchemaError(f"column {name!r} has {column.null_count} nulls in {len(column)} rows; kernels need text")
+    return _copy_buffers(column)
+
+
+def _copy_buffers(column: pa.LargeStringArray) -> TextColumn:
+    if not len(column):
+        return TextColumn(np.zeros(1, np.int64), np.zeros(PAD_BYTES, np.uint8))
+    _, offset_buffer, data_buffer = column.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)[column.offset : column.offset + len(column) + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    data = np.zeros(last - first + PAD_BYTES, np.uint8)
+    if last > first:
+        data[: last - first] = np.frombuffer(data_buffer, np.uint8, last - first, first)
+    return TextColumn(offsets - first, data)

@@ -1,0 +1,87 @@
+"""Every error the mill raises on purpose.
+
+GristmillError
+├── RecipeError        the recipe is wrong; lists all mistakes        (ValueError)
+├── SourceError        an input is missing or is not what its format says (ValueError)
+├── SchemaError        a column or table is not as agreed              (TypeError)
+├── UnknownNameError   a signal, rule, key or stage nobody knows       (KeyError)
+├── StoreError         the store or a run directory is damaged         (OSError)
+│   └── LockedError    another process writes this run
+├── ConservationError  a stage lost or invented documents              (ArithmeticError)
+├── BudgetError        a source lost more than its budget              (RuntimeError)
+├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
+├── TrainError         training cannot start or go on                  (RuntimeError)
+└── CardError          a card is incomplete or does not match its run  (ValueError)
+
+A message says what is wrong and where, what was expected, and which recipe key to set.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GristmillError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class RecipeError(GristmillError, ValueError):
+    """The recipe is wrong."""
+
+
+class SourceError(GristmillError, ValueError):
+    """An input is missing or is not what its format says."""
+
+
+class SchemaError(GristmillError, TypeError):
+    """A column or table is not as agreed in ``corpus.schema``."""
+
+
+class UnknownNameError(GristmillError, KeyError):
+    """A name that nobody knows, with the nearest known one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]):
+        super().__init__(f"unknown {kind} {name!r}{nearest(name, known)}")
+
+    def __str__(self) -> str:  # KeyError would print the repr
+        return str(self.args[0])
+
+
+class StoreError(GristmillError, OSError):
+    """The store or a run directory is damaged."""
+
+
+class LockedError(StoreError):
+    """Another process writes this run."""
+
+
+class ConservationError(GristmillError, ArithmeticError):
+    """A stage lost or invented documents or bytes."""
+
+
+class BudgetError(GristmillError, RuntimeError):
+    """A source lost more than its retention budget."""
+
+
+class PlanError(GristmillError, ValueError):
+    """A schedule cannot be met, or a plan is damaged."""
+
+
+class TrainError(GristmillError, RuntimeError):
+    """Training cannot start or go on."""
+
+
+class CardError(GristmillError, ValueError):
+    """A card is incomplete or does not match its run."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the known names when none is near.
+
+    >>> nearest("thresold", ["threshold", "hashes"])
+    "; did you mean 'threshold'?"
+    >>> nearest("zzz", ["b", "a"])
+    '; known: a, b'
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

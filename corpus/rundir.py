@@ -1,0 +1,85 @@
+"""A run directory: one recipe's lock, the manifests that name its store entries, and what a trainer is handed.
+
+``<runs>/<recipe name>/<run id>/``: recipe.toml lock.json manifests/*.json shards/ heldout/ plan/ card/ train/ rejects/
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import StoreError
+from corpus.files import content_key, read_json, write_json, write_text
+from corpus.receipt import Manifest
+
+
+def run_id(lock: Mapping[str, Any]) -> str:
+    """16 hex characters: the same inputs and recipe give the same id."""
+    return content_key(lock)[:16]
+
+
+class RunDir:
+    """Paths and manifests of one run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def create(cls, runs: Path, name: str, recipe_text: str, lock: Mapping[str, Any]) -> "RunDir":
+        """Make, or find again, the directory of this recipe on these inputs."""
+        run = cls(runs / name / run_id(lock))
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_text(run.path / "recipe.toml", recipe_text)
+        write_json(run.path / "lock.json", lock)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDir":
+        """An existing run; StoreError when ``path`` is none."""
+        if not (path / "lock.json").exists():
+            raise StoreError(
+                f"{path} is not a run directory: it has no lock.json. `gristmill run RECIPE` prints its run's path."
+            )
+        return cls(path)
+
+    @property
+    def lock(self) -> dict[str, Any]:
+        """The lock: recipe, input digests, versions."""
+        return read_json(self.path / "lock.json")
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Record a finished stage."""
+        write_json(self.path / "manifests" / f"{manifest.stage}.json", manifest.to_json())
+
+    def manifest(self, stage: str) -> Manifest:
+        """The manifest of a finished stage; StoreError when the run has not come that far."""
+        path = self.path / "manifests" / f"{stage}.json"
+        if not path.exists():
+            raise StoreError(f"{self.path} has no {stage} yet; `gristmill run` its recipe first")
+        return Manifest.from_json(read_json(path))
+
+    def has(self, stage: str) -> bool:
+        """True when the stage is done in this run."""
+        return (self.path / "manifests" / f"{stage}.json").exists()
+
+    def place(self, entry: Path, name: str) -> Path:
+        """Give the run the files of a store entry under ``name``: hard links, or copies across devices.
+
+        Links, not a symbolic link: the directory can be copied away and the store deleted.
+        """
+        final, aside = self.path / name, self.path / f".{name.replace('/', '~')}.{os.getpid()}.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(entry, aside, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("receipt.json"))
+        shutil.rmtree(final, ignore_errors=True)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        aside.rename(final)
+        return final
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

@@ -1,0 +1,142 @@
+"""The columns that rooms agree on. A table that leaves a room has exactly one of these schemas.
+
+``signals`` is open: doc_id and one double column a signal (``signals_schema``).
+"""
+
+import pyarrow as pa
+
+from corpus.errors import SchemaError
+
+DOCUMENTS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),  # 32 hex: xxh3-128 of source name and locator
+        pa.field("text", pa.large_string(), False),  # NFC, valid UTF-8
+        pa.field("source", pa.string(), False),
+        pa.field("domain", pa.string(), False),
+        pa.field("lang", pa.string()),  # as the input says, else null
+        pa.field("license", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("created", pa.string()),  # ISO 8601 as the input says
+        pa.field("locator", pa.string(), False),  # file and place in it, unique in a source
+        pa.field("text_hash", pa.string(), False),  # 32 hex: xxh3-128 of the text
+        pa.field("meta", pa.string()),  # JSON object of the input's other fields
+    ]
+)
+
+REJECTS = pa.schema(
+    [
+        pa.field("source", pa.string(), False),
+        pa.field("locator", pa.string(), False),
+        pa.field("reason", pa.string(), False),  # a short slug: invalid_utf8, not_json, too_large ...
+        pa.field("detail", pa.string()),  # what exactly, for a person
+        pa.field("bytes", pa.int64(), False),  # raw size of the record
+        pa.field("head", pa.binary()),  # its first 512 bytes
+    ]
+)
+
+MENTION = pa.struct(
+    [
+        pa.field("start", pa.int32()),  # byte offsets in the text
+        pa.field("end", pa.int32()),
+        pa.field("entity", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("score", pa.float32()),
+    ]
+)
+MENTIONS = pa.schema([pa.field("doc_id", pa.string(), False), pa.field("mentions", pa.list_(MENTION), False)])
+
+TRIPLES = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("head", pa.string(), False),
+        pa.field("relation", pa.string(), False),
+        pa.field("tail", pa.string(), False),
+    ]
+)
+
+CLUSTERS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("cluster", pa.string(), False),  # the smallest doc_id of the cluster
+        pa.field("size", pa.int32(), False),
+        pa.field("kind", pa.string(), False),  # exact | near
+        pa.field("jaccard", pa.float32(), False),  # verified, to the document that linked it; 1 for exact
+    ]
+)
+
+LEDGER = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("source", pa.string(), False),
+        pa.field("domain", pa.string(), False),
+        pa.field("stage", pa.string(), False),  # decide
+        pa.field("verdict", pa.string(), False),  # kept | dropped | merged
+        pa.field("rule", pa.string()),  # one row a failing rule; null for a kept document
+        pa.field("signal", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("bound", pa.string()),  # ">= 50", "<= 0.3"
+        pa.field("profile", pa.string()),  # name@reading and version of the profile that held the rule
+        pa.field("other", pa.string()),  # the document it lost to, when merged
+        pa.field("bytes", pa.int64(), False),
+    ]
+)
+
+SPAN = pa.struct([pa.field("start", pa.int32()), pa.field("end", pa.int32()), pa.field("reason", pa.string())])
+KEPT = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("source", pa.string(), False),
+        pa.field("domain", pa.string(), False),
+        pa.field("part", pa.int32(), False),  # position of its part in the documents manifest
+        pa.field("row", pa.int64(), False),  # position in that part
+        pa.field("spans", pa.list_(SPAN), False),  # bytes to remove or mask, in order
+        pa.field("weight", pa.float32(), False),
+        pa.field("heldout", pa.bool_(), False),  # goes to the held-out rows, never into the plan
+    ]
+)
+
+ROW_DOCUMENT = pa.struct(
+    [
+        pa.field("doc_id", pa.string()),
+        pa.field("start", pa.int32()),  # first token in the row
+        pa.field("length", pa.int32()),
+        pa.field("offset", pa.int64()),  # first token in the document; > 0 for the later pieces of a long one
+    ]
+)
+
+
+def signals_schema(units: dict[str, str]) -> pa.Schema:
+    """doc_id and one double column a signal, its unit in the field's metadata."""
+    fields = [pa.field(name, pa.float64(), metadata={"unit": unit}) for name, unit in units.items()]
+    return pa.schema([pa.field("doc_id", pa.string(), False), *fields])
+
+
+def rows_schema(row_tokens: int, token_type: pa.DataType) -> pa.Schema:
+    """``tokens fixed_size_list<uint16 | uint32>[row_tokens]`` and the document slices of each row."""
+    return pa.schema(
+        [
+            pa.field("tokens", pa.list_(pa.field("item", token_type, False), row_tokens), False),
+            pa.field("documents", pa.list_(ROW_DOCUMENT), False),
+        ]
+    )
+
+
+def token_type(vocab_size: int) -> pa.DataType:
+    """uint16 while every id fits, uint32 beyond 65,536 tokens."""
+    return pa.uint16() if vocab_size <= 1 << 16 else pa.uint32()
+
+
+def expect_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None:
+    """Raise SchemaError naming the first column that ``what`` lacks."""
+    for name in names:
+        if name not in schema.names:
+            raise SchemaError(f"{what} has no column {name!r}; it has {', '.join(schema.names)}")
+
+
+LANGUAGE = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("lang_id", pa.string(), False),  # ISO code as the model gives it; "und" for an empty document
+        pa.field("lang_score", pa.float64(), False),  # 0 to 1
+    ]
+)

@@ -1,0 +1,66 @@
+"""Parquet parts: written in row groups of bounded text, read back batch by batch."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+GROUP_BYTES = 32 << 20  # a row group's share of memory in every later stage
+
+
+class PartWriter:
+    """Append record batches to one Parquet file; a row group closes at about 32 MiB.
+
+    zstd level 1: encode speed is the floor of the whole mill (0.39 GB/s against 0.20 at level 3).
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema):
+        self.rows = 0
+        self._schema = schema
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch; its schema must equal the part's."""
+        self._pending.append(batch.cast(self._schema) if batch.schema != self._schema else batch)
+        self._pending_bytes += batch.nbytes
+        self.rows += batch.num_rows
+        if self._pending_bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.Table.from_batches(self._pending, self._schema)
+            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        self._pending, self._pending_bytes = [], 0
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+
+def write_part(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write ``batches`` to one Parquet file; returns the number of rows."""
+    with PartWriter(path, schema) as writer:
+        for batch in batches:
+            writer.write(batch)
+    return writer.rows
+
+
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """One record batch a row group, in order, so that row-aligned tables stay aligned."""
+    with pq.ParquetFile(path, memory_map=True) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
+            yield from table.to_batches()
+
+
+def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A whole part as one table."""
+    return pq.read_table(path, columns=columns, memory_map=True, use_threads=False)

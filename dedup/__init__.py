@@ -1,0 +1,3 @@
+"""dedup room."""
+
+import corpus  # noqa: F401  checks the house and the kernel cache

@@ -1,0 +1,3 @@
+"""flows room."""
+
+import corpus  # noqa: F401  checks the house and the kernel cache
