@@ -11,7 +11,7 @@ from corpus.errors import nearest
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
-FORMATS = ("jsonl", "parquet", "csv", "text", "html", "warc", "wet", "arrow", "graph")
+Format = Literal["jsonl", "parquet", "csv", "text", "html", "warc", "wet", "arrow", "graph"]
 _SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 
 
@@ -52,7 +52,7 @@ class SourceSpec(Section):
 
     name: Slug
     path: str | tuple[str, ...]  # files, folders or globs; local, s3://, gs://, https:// through fsspec
-    format: Literal[FORMATS] | None = None  # inferred from each file's name when left out
+    format: Format | None = None  # inferred from each file's name when left out
     domain: Slug
     license: str | None = None  # for documents that carry none
     lang: str | None = None  # likewise

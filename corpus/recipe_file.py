@@ -16,13 +16,17 @@ _HEADER = re.compile(r"^\s*\[+([^\]]+)\]+")
 _KEY = re.compile(r"""^\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; RecipeError lists every mistake."""
+def read_recipe(path: Path) -> str:
+    """The text of a recipe file; RecipeError when there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from None
-    return parse_recipe(text, str(path))
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe; RecipeError lists every mistake."""
+    return parse_recipe(read_recipe(path), str(path))
 
 
 def parse_recipe(text: str, name: str = "recipe") -> Recipe:

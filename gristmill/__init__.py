@@ -1,3 +1,3 @@
-"""gristmill room."""
+"""The front door: version and command line. The mill itself stands in the rooms beside this folder."""
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+__version__ = "0.1.0"

@@ -15,15 +15,15 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0  # twelve missed beats: the owner's host is gone
 
 
-class RunLock:
-    """``with RunLock(run.path):`` one writer at a time; a dead owner's lock is taken over."""
+class WriterLock:
+    """``with WriterLock(run.path):`` one writer at a time; a dead owner's lock is taken over."""
 
     def __init__(self, folder: Path):
         self.path = folder / "writer.lock"
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._keep_beating, daemon=True)
 
-    def __enter__(self) -> "RunLock":
+    def __enter__(self) -> "WriterLock":
         while True:
             try:
                 handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)

@@ -1,0 +1,150 @@
+"""``gristmill explain``: the life of one document, from its file to the rows it stands in."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from corpus.errors import UnknownNameError
+from corpus.files import canonical_json
+from flows.mill import Mill, reopen_mill
+from flows.stages_ingest import DOCUMENTS, REJECTS
+
+HEAD_CHARS = 300
+
+
+def explain_document(run_path: Path, name: str) -> dict[str, Any]:
+    """Tell the life of the document with this doc_id, locator, or id of the input.
+
+    Raises
+    ------
+    UnknownNameError : no document and no reject bears the name
+    """
+    with reopen_mill(run_path) as mill:
+        found = _find_document(mill, name)
+        if found is not None:
+            return _life(mill, *found)
+        rejected = _find_reject(mill, name)
+        if rejected is not None:
+            return rejected
+    raise UnknownNameError("document", name, ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"])
+
+
+def _find_document(mill: Mill, name: str) -> tuple[int, int] | None:
+    """Part and row of the document, by doc_id, locator, or the id that the input gave it."""
+    own_id = canonical_json({"id": name})[1:-1]
+    for number, part in enumerate(mill.run.manifest("documents").parts):
+        table = pq.read_table(mill.store.folder(part) / DOCUMENTS, columns=["doc_id", "locator", "meta"])
+        hit = pc.or_(pc.equal(table["doc_id"], name), pc.equal(table["locator"], name))
+        hit = pc.or_(hit, pc.fill_null(pc.match_substring(table["meta"], own_id), False))
+        row = pc.index(hit, True).as_py()
+        if row >= 0:
+            return number, row
+    return None
+
+
+def _find_reject(mill: Mill, name: str) -> dict[str, Any] | None:
+    for part in mill.run.manifest("documents").parts:
+        for reject in pq.read_table(mill.store.folder(part) / REJECTS).to_pylist():
+            doc_id = document_id(reject["source"], reject["locator"])
+            if name in (doc_id, reject["locator"]):
+                head = (reject.pop("head") or b"").decode("utf-8", "replace")
+                stage = {"stage": "documents", "verdict": "rejected", **reject, "head": head[:HEAD_CHARS]}
+                return {
+                    "doc_id": doc_id,
+                    "source": reject["source"],
+                    "verdict": "rejected",
+                    "stages": [stage],
+                } | NOTHING
+    return None
+
+
+NOTHING: dict[str, Any] = {"verdicts": [], "cluster": None, "spans": [], "rows": []}
+
+
+def document_id(source: str, locator: str) -> str:
+    """The doc_id of a place in a source: xxh3-128 of both, 32 hex characters."""
+    return xxhash.xxh3_128_hexdigest(f"{source}\x1f{locator}".encode())
+
+
+def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
+    document = _row_of(mill, "documents", DOCUMENTS, part, row)
+    doc_id, text = document["doc_id"], document.pop("text")
+    verdicts = _rows_where(mill, "decide", "ledger.parquet", doc_id)
+    verdict = verdicts[0]["verdict"] if verdicts else "measured"
+    stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
+    stages += [entry for stage in ("signals", "language", "mentions") if (entry := _columns(mill, stage, part, row))]
+    kept = _rows_where(mill, "decide", "kept.parquet", doc_id)
+    if verdicts:
+        stages.append({"stage": "decide", "verdict": verdict, "rules": [v["rule"] for v in verdicts if v["rule"]]})
+    return {
+        "doc_id": doc_id,
+        "source": document["source"],
+        "verdict": verdict,
+        "stages": stages,
+        "verdicts": verdicts,
+        "cluster": _cluster(mill, doc_id),
+        "spans": kept[0]["spans"] if kept else [],
+        "rows": _rows_of_document(mill, doc_id, document["domain"]) if kept else [],
+    }
+
+
+def _row_of(mill: Mill, stage: str, name: str, part: int, row: int) -> dict[str, Any]:
+    return pq.read_table(mill.file(stage, name, part)).slice(row, 1).to_pylist()[0]
+
+
+COLUMN_FILES = {
+    "signals": ("signals.parquet",),
+    "language": ("language.parquet",),
+    "mentions": ("knowledge.parquet", "mentions.parquet"),
+}
+
+
+def _columns(mill: Mill, stage: str, part: int, row: int) -> dict[str, Any] | None:
+    if not mill.run.has(stage):
+        return None
+    entry: dict[str, Any] = {"stage": stage, "verdict": "measured"}
+    for name in COLUMN_FILES[stage]:
+        entry |= _row_of(mill, stage, name, part, row)
+    return entry
+
+
+def _rows_where(mill: Mill, stage: str, name: str, doc_id: str) -> list[dict[str, Any]]:
+    if not mill.run.has(stage):
+        return []
+    return pq.read_table(mill.file(stage, name), filters=[("doc_id", "=", doc_id)]).to_pylist()
+
+
+def _cluster(mill: Mill, doc_id: str) -> dict[str, Any] | None:
+    """The document's cluster and its other members; None when it stands alone."""
+    own = _rows_where(mill, "clusters", "clusters.parquet", doc_id)
+    if not own or own[0]["size"] == 1:
+        return None
+    table = pq.read_table(mill.file("clusters", "clusters.parquet"), filters=[("cluster", "=", own[0]["cluster"])])
+    return {**own[0], "members": [other for other in table["doc_id"].to_pylist() if other != doc_id]}
+
+
+def _rows_of_document(mill: Mill, doc_id: str, domain: str) -> list[dict[str, Any]]:
+    """Every packed row that holds a piece of the document."""
+    return [
+        {"stage": stage, "domain": domain, "row": row, **piece}
+        for stage in ("shards", "heldout")
+        if mill.run.has(stage)
+        for row, piece in _pieces(mill.run.path / stage / domain, doc_id)
+    ]
+
+
+def _pieces(folder: Path, doc_id: str) -> list[tuple[int, dict[str, Any]]]:
+    found, first = [], 0
+    for path in sorted(folder.glob("data-*.arrow")):
+        with pa.memory_map(str(path)) as source:
+            documents = pa.ipc.open_stream(source).read_all()["documents"].combine_chunks()
+        flat = documents.flatten()
+        hits = pc.indices_nonzero(pc.equal(flat.field("doc_id"), doc_id)).to_pylist()
+        parents = pc.list_parent_indices(documents)
+        found += [(first + parents[hit].as_py(), flat[hit].as_py()) for hit in hits]
+        first += len(documents)
+    return found

@@ -1,0 +1,68 @@
+"""Jobs: one part of one stage as plain data that any worker can run."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corpus.files import content_key
+from corpus.receipt import Outcome, Receipt
+from corpus.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A file of a store entry, found by whoever runs the job."""
+
+    receipt: Receipt
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Fill one store entry: ``function(**arguments, folder=...)`` under ``stage/key``.
+
+    ``function`` is importable by name (workers unpickle it); arguments may hold ``Ref``s, also inside
+    tuples and lists. The key names everything the result depends on: version, parameters, input keys.
+    """
+
+    stage: str
+    key: str
+    function: Callable[..., Outcome]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job's receipt, whether it was found rather than made, and the seconds it took."""
+
+    receipt: Receipt
+    reused: bool
+    seconds: float
+
+
+def job_key(stage: str, version: str, inputs: Any, **parameters: Any) -> str:
+    """The content key of a part: stage code version, parameters, keys or digests of its inputs."""
+    return content_key({"stage": stage, "version": version, "inputs": inputs, "parameters": parameters})
+
+
+def run_job(store: Store, job: Job) -> Done:
+    """Find or make the job's entry."""
+    begin = time.perf_counter()
+
+    def make(folder: Path) -> Outcome:
+        arguments = {name: resolve(store, value) for name, value in job.arguments.items()}
+        return job.function(**arguments, folder=folder)
+
+    receipt, reused = store.produce(job.stage, job.key, make)
+    return Done(receipt, reused, time.perf_counter() - begin)
+
+
+def resolve(store: Store, value: Any) -> Any:
+    """Replace every ``Ref`` by a local path."""
+    if isinstance(value, Ref):
+        return store.folder(value.receipt) / value.name
+    if isinstance(value, tuple | list):
+        return type(value)(resolve(store, item) for item in value)
+    return value

@@ -1,0 +1,115 @@
+"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from corpus.errors import PlanError
+from corpus.files import file_sha256
+from corpus.receipt import Manifest
+from corpus.seeds import derive_seed
+from flows.jobs import Job, Ref, job_key
+from flows.mill import Mill
+from flows.stages_ingest import DOCUMENTS
+from flows.versions import stage_version
+
+
+def kept_by_part(mill: Mill) -> list[pa.Table]:
+    """The kept rows of each documents part, in part order."""
+    kept = pq.read_table(mill.file("decide", "kept.parquet"))
+    parts = range(len(mill.run.manifest("documents").parts))
+    return [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in parts]
+
+
+def kept_digest(kept: pa.Table) -> str:
+    """A hash of kept rows: a part whose kept rows did not change is not encoded again."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, kept.schema) as writer:
+        writer.write_table(kept)
+    return xxhash.xxh3_128_hexdigest(sink.getvalue())
+
+
+def learn_tokenizer(mill: Mill) -> Manifest:
+    """Byte-level BPE on a keyed sample of the kept text."""
+    from tokenizer.train import library_versions, train_tokenizer
+
+    kept = kept_by_part(mill)
+    options = {**mill.recipe.tokenizer.model_dump(), "seed": derive_seed(mill.recipe.seed, "tokenizer")}
+    inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(mill, kept)]
+    key = job_key("tokenizer", stage_version("tokenizer"), inputs, libraries=library_versions(), **options)
+    parts = [(Ref(part, DOCUMENTS), rows) for part, rows in _with_kept(mill, kept)]
+    manifest = mill.stage("tokenizer", [Job("tokenizer", key, train_tokenizer, {"parts": parts, **options})])
+    mill.run.place(mill.store.folder(manifest.parts[0]), "tokenizer")
+    return manifest
+
+
+def encode(mill: Mill) -> Manifest:
+    """Kept text to tokens, part by part."""
+    from tokenizer.encode import encode_part
+
+    model = mill.run.manifest("tokenizer").parts[0]
+    jobs = []
+    for part, rows in _with_kept(mill, kept_by_part(mill)):
+        key = job_key("tokens", stage_version("tokens"), [part.key, kept_digest(rows), model.key])
+        arguments = {"documents": Ref(part, DOCUMENTS), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
+        jobs.append(Job("tokens", key, encode_part, arguments))
+    return mill.stage("tokens", jobs)
+
+
+def pack(mill: Mill) -> tuple[Manifest, Manifest]:
+    """Tokens to packed rows in Arrow shards, a folder a domain; held-out rows beside them."""
+    return _pack(mill, "shards", heldout=False), _pack(mill, "heldout", heldout=True)
+
+
+def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
+    from tokenizer.pack import pack_domain
+
+    spec = mill.recipe.shards.model_dump(exclude={"heldout"})
+    options = {**spec, "vocab_size": vocab_size(mill), "heldout": heldout}
+    tokens = [part.key for part in mill.run.manifest("tokens").parts]
+    jobs = []
+    for domain in mill.recipe.domains:
+        key = job_key(stage, stage_version(stage), tokens, domain=domain, **options)
+        arguments = {"tokens": mill.refs("tokens", "tokens.parquet"), "domain": domain, **options}
+        jobs.append(Job(stage, key, pack_domain, arguments))
+    manifest = mill.stage(stage, jobs)
+    for domain, receipt in zip(mill.recipe.domains, manifest.parts, strict=True):
+        mill.run.place(mill.store.folder(receipt), f"{stage}/{domain}")
+    return manifest
+
+
+def plan_mixture(mill: Mill) -> Manifest:
+    """The curriculum compiled into the exact order of rows."""
+    from mixing.compile import plan_stage
+
+    shards = mill.run.manifest("shards")
+    rows = {domain: part.rows for domain, part in zip(mill.recipe.domains, shards.parts, strict=True)}
+    if not any(rows.values()):
+        raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
+    index = {domain: file_sha256(mill.run.path / "shards" / domain / "index.json") for domain in rows}
+    caps = mill.recipe.mixing.caps
+    options = {
+        "phases": [phase.model_dump() for phase in mill.recipe.curriculum],
+        "rows": rows,
+        "row_tokens": mill.recipe.shards.row_tokens,
+        "seed": derive_seed(mill.recipe.seed, "plan"),
+        "max_epochs": caps.max_epochs,
+        "caps": caps.domains,
+        "index_digests": index,
+    }
+    key = job_key("plan", stage_version("plan"), shards.key, **options)
+    manifest = mill.stage("plan", [Job("plan", key, plan_stage, options)])
+    mill.run.place(mill.store.folder(manifest.parts[0]), "plan")
+    return manifest
+
+
+def vocab_size(mill: Mill) -> int:
+    """The size that the tokenizer really has; small corpora do not fill the one asked for."""
+    return mill.run.manifest("tokenizer").parts[0].facts["vocab_size"]
+
+
+def _with_kept(mill: Mill, kept: Sequence[pa.Table]):  # noqa: ANN202  pairs of receipt and table
+    return zip(mill.run.manifest("documents").parts, kept, strict=True)

@@ -1,0 +1,106 @@
+"""Stages that see text part by part: documents, signals, language, signatures, mentions."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from corpus.receipt import Manifest, Outcome, Receipt
+from corpus.recipe import SourceSpec
+from flows.jobs import Job, Ref, job_key
+from flows.mill import Mill
+from flows.versions import library_versions, stage_version
+
+DOCUMENTS, REJECTS = "documents.parquet", "rejects.parquet"
+
+
+def ingest(mill: Mill) -> Manifest:
+    """Raw files to documents and rejects, one part for every ``limits.part_bytes`` of input."""
+    return mill.stage("documents", list(plan_ingest(mill)))
+
+
+def plan_ingest(mill: Mill) -> Iterator[Job]:
+    """The jobs of ``ingest``, in order of the recipe's sources."""
+    for source in mill.recipe.sources:
+        yield from [_verbalise_job(mill, source)] if source.format == "graph" else _read_jobs(mill, source)
+
+
+def _read_jobs(mill: Mill, source: SourceSpec) -> Iterator[Job]:
+    from sources.listing import group_parts
+    from sources.read import ReadSpec, read_part
+
+    limits = mill.recipe.limits.model_dump()
+    part_bytes = limits.pop("part_bytes")
+    fields = source.model_dump(exclude={"path", "format", "priority", "retention_budget"})
+    spec = ReadSpec(**fields, **limits)
+    for files in group_parts(mill.inputs.files[source.name], part_bytes):
+        inputs = [[file.path, file.digest, file.format] for file in files]
+        key = job_key("documents", stage_version("documents"), inputs, spec=asdict(spec), libraries=library_versions())
+        yield Job("documents", key, read_part, {"files": files, "spec": spec})
+
+
+def _verbalise_job(mill: Mill, source: SourceSpec) -> Job:
+    from knowledge.verbalise import VERSION, verbalise_part
+
+    assert mill.recipe.knowledge is not None  # list_inputs has refused the recipe otherwise
+    options = {
+        "source": source.name,
+        "domain": source.domain,
+        "languages": mill.recipe.knowledge.languages,
+        "license": source.license,
+    }
+    key = job_key("documents", VERSION, mill.inputs.graph, verbalise=options)
+    return Job("documents", key, verbalise_part, {"graph": Path(mill.recipe.knowledge.graph), **options})
+
+
+def measure_signals(mill: Mill) -> Manifest:
+    """Every quality signal of every document."""
+    from filters.signals import measure_part
+
+    return _each_part(mill, "signals", measure_part, {})
+
+
+def identify_language(mill: Mill) -> Manifest | None:
+    """Language and its score; only when the recipe has [language]."""
+    if mill.recipe.language is None:
+        return None
+    from filters.language import identify_part
+
+    return _each_part(
+        mill, "language", identify_part, {"model": Path(mill.recipe.language.model)}, model=mill.inputs.language_model
+    )
+
+
+def sign(mill: Mill) -> Manifest:
+    """MinHash signatures."""
+    from corpus.seeds import derive_seed
+    from dedup.minhash import signatures_part
+
+    near = mill.recipe.dedup.near
+    seed = derive_seed(mill.recipe.seed, "minhash")
+    options = {"shingle_words": near.shingle_words, "hashes": near.hashes, "seed": seed}
+    return _each_part(mill, "signatures", signatures_part, options, **options)
+
+
+def link_mentions(mill: Mill) -> Manifest | None:
+    """Entities of the graph in the text, and the triples that join them; only when the recipe has [knowledge]."""
+    if mill.recipe.knowledge is None:
+        return None
+    from knowledge.mentions import link_part
+
+    spec = mill.recipe.knowledge
+    options = {"languages": spec.languages, "min_label_chars": spec.min_label_chars}
+    arguments = {"graph": Path(spec.graph), **options}
+    return _each_part(mill, "mentions", link_part, arguments, graph=mill.inputs.graph, **options)
+
+
+def _each_part(
+    mill: Mill, stage: str, function: Callable[..., Outcome], arguments: dict[str, Any], **parameters: Any
+) -> Manifest:
+    version = stage_version(stage)
+
+    def job(part: Receipt) -> Job:
+        key = job_key(stage, version, part.key, **parameters)
+        return Job(stage, key, function, {"documents": Ref(part, DOCUMENTS), **arguments})
+
+    return mill.stage(stage, [job(part) for part in mill.run.manifest("documents").parts])

@@ -1,0 +1,17 @@
+"""The Prefect flow ``train``: the model on the plan of a finished run."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.direct import train_and_card
+from flows.mill import reopen_mill
+from flows.refine import TASKS
+
+
+@flow(name="train", flow_run_name="train-{run_path}", validate_parameters=False, persist_result=False)
+def train(run_path: str, reporter: Any = None) -> dict[str, Any]:
+    """Train, or go on training, on a run's plan, then renew its card; returns the summary."""
+    with reopen_mill(Path(run_path), reporter=reporter) as mill:
+        return train_and_card(mill, TASKS)

@@ -1,0 +1,183 @@
+"""Accounts, columns, parts, run directories, locks, seeds, errors: the small things on floor 0."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus import schema
+from corpus._rooms import check
+from corpus.account import Account, add_up, from_json, passed_on, to_json
+from corpus.columns import PAD_BYTES, text_column
+from corpus.errors import LockedError, SchemaError, StoreError, UnknownNameError
+from corpus.files import canonical_json, content_key, read_json, write_json
+from corpus.receipt import Manifest
+from corpus.rundir import RunDir, run_id
+from corpus.seeds import derive_seed, fraction
+from corpus.tables import PartWriter, read_batches, read_part, write_part
+from corpus.writer_lock import WriterLock
+
+texts = st.lists(st.text(), max_size=12)
+counts = st.integers(0, 10**6)
+
+
+@given(texts, st.integers(0, 12), st.integers(0, 12))
+def test_text_column_of_any_slice(values, start, length):
+    batch = pa.record_batch({"text": pa.array(values, pa.string())}).slice(start, length)
+    offsets, data = text_column(batch)
+    found = [bytes(data[a:b]).decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    assert found == values[start : start + length]
+    assert (data[int(offsets[-1]) :] == 0).all()
+    assert len(data) == offsets[-1] + PAD_BYTES
+
+
+@given(texts)
+def test_text_column_of_every_arrow_form(values):
+    plain = text_column(pa.record_batch({"text": pa.array(values, pa.large_string())}))
+    chunked = pa.chunked_array([values[:3], values[3:]], pa.string())
+    for column in (chunked, chunked.cast(pa.large_string())):
+        other = text_column(pa.table({"text": column}))
+        assert np.array_equal(plain.offsets, other.offsets)
+        assert np.array_equal(plain.data, other.data)
+
+
+def test_text_column_refuses_what_is_not_text():
+    with pytest.raises(SchemaError, match="no column 'text'; the batch has a"):
+        text_column(pa.record_batch({"a": ["x"]}))
+    with pytest.raises(SchemaError, match="'text' is int64, not text"):
+        text_column(pa.record_batch({"text": [1]}))
+    with pytest.raises(SchemaError, match="'text' has 1 nulls in 2 rows"):
+        text_column(pa.record_batch({"text": ["a", None]}))
+
+
+@given(st.lists(st.tuples(counts, counts)))
+def test_accounts_add_up(pairs):
+    total = add_up({"s": passed_on(documents, n_bytes)} for documents, n_bytes in pairs)
+    account = total.get("s", Account())
+    assert account.balanced
+    assert account.documents_in == sum(documents for documents, _ in pairs)
+    assert from_json(to_json(total)) == total
+
+
+def test_parts_keep_rows_and_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpus.tables.GROUP_BYTES", 100)
+    batches = [pa.record_batch({"a": ["x" * 30] * n}) for n in (3, 1, 4, 2)]
+    rows = write_part(tmp_path / "p.parquet", batches[0].schema, batches)
+    groups = list(read_batches(tmp_path / "p.parquet"))
+    assert rows == 10 == sum(group.num_rows for group in groups)
+    assert len(groups) > 1
+    assert read_part(tmp_path / "p.parquet").num_rows == 10
+
+
+def test_an_empty_part_has_its_schema(tmp_path):
+    with PartWriter(tmp_path / "p.parquet", schema.DOCUMENTS):
+        pass
+    assert read_part(tmp_path / "p.parquet").schema.equals(schema.DOCUMENTS)
+    assert list(read_batches(tmp_path / "p.parquet")) == []
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    batch = pa.record_batch({"a": ["x", "y"]})
+    for name in ("one", "two"):
+        write_part(tmp_path / name, batch.schema, [batch])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_json_is_canonical_and_files_are_replaced_whole(tmp_path):
+    assert canonical_json({"b": [1], "a": "é"}) == '{"a":"é","b":[1]}'
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical_json(float("nan"))
+    write_json(tmp_path / "x.json", {"a": 1})
+    write_json(tmp_path / "x.json", {"a": 2})
+    assert read_json(tmp_path / "x.json") == {"a": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_run_directory(tmp_path):
+    lock = {"recipe": {"name": "x"}}
+    run = RunDir.create(tmp_path, "x", "name = 'x'", lock)
+    assert run.path == tmp_path / "x" / run_id(lock)
+    assert RunDir.create(tmp_path, "x", "name = 'x'", lock).path == run.path
+    run.write_manifest(Manifest("signals", ()))
+    assert RunDir.open(run.path).manifest("signals") == Manifest("signals", ())
+    assert run.has("signals")
+    assert run.lock == lock
+    with pytest.raises(StoreError, match="has no plan yet"):
+        run.manifest("plan")
+    with pytest.raises(StoreError, match="is not a run directory"):
+        RunDir.open(tmp_path)
+
+
+def test_placed_files_are_links_without_the_receipt(tmp_path):
+    entry = tmp_path / "entry"
+    entry.mkdir()
+    (entry / "data").write_text("x")
+    (entry / "receipt.json").write_text("{}")
+    run = RunDir.create(tmp_path / "runs", "x", "", {})
+    for _ in range(2):
+        placed = run.place(entry, "shards/web")
+    assert [path.name for path in placed.iterdir()] == ["data"]
+    assert (placed / "data").samefile(entry / "data")
+
+
+def test_one_writer_at_a_time(tmp_path):
+    with WriterLock(tmp_path), pytest.raises(LockedError, match=f"being written by process {os.getpid()}"):
+        WriterLock(tmp_path).__enter__()
+    with WriterLock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_writers_lock_is_taken_over(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    owner = {"host": socket.gethostname(), "pid": child.pid}
+    (tmp_path / "writer.lock").write_text(json.dumps(owner))
+    with WriterLock(tmp_path):
+        assert json.loads((tmp_path / "writer.lock").read_text())["pid"] == os.getpid()
+
+
+def test_another_hosts_lock_is_stale_after_a_minute(tmp_path):
+    path = tmp_path / "writer.lock"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    with pytest.raises(LockedError, match="on elsewhere"):
+        WriterLock(tmp_path).__enter__()
+    os.utime(path, (0, 0))
+    with WriterLock(tmp_path):
+        pass
+
+
+def test_seeds_do_not_depend_on_order():
+    assert derive_seed(1, "a", 2) == derive_seed(1, "a", 2) != derive_seed(1, "a", 3)
+    assert 0 <= derive_seed(2**62, "x") < 2**63
+    values = [fraction(f"{n:032x}", "heldout", 1) for n in range(2000)]
+    assert 0.45 < sum(values) / len(values) < 0.55
+
+
+def test_unknown_names_suggest_the_nearest():
+    assert str(UnknownNameError("rule", "wrods", ["words", "lines"])) == "unknown rule 'wrods'; did you mean 'words'?"
+
+
+def test_schemas():
+    assert schema.token_type(65536) == pa.uint16()
+    assert schema.token_type(65537) == pa.uint32()
+    assert schema.signals_schema({"words": "words"}).field("words").metadata == {b"unit": b"words"}
+    with pytest.raises(SchemaError, match="part has no column 'b'; it has a"):
+        schema.expect_columns(pa.schema([("a", pa.int8())]), ("a", "b"), "part")
+
+
+def test_a_foreign_room_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trainer", raising=False)
+    with pytest.raises(ImportError, match="'trainer' would be imported from .*pip uninstall trainer"):
+        check()

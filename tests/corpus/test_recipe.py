@@ -1,0 +1,146 @@
+"""The recipe: every mistake at once, with path, line and nearest key; amounts; the lock."""
+
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import RecipeError
+from corpus.recipe import parse_amount
+from corpus.recipe_file import find_line, load_recipe, parse_recipe
+
+GOOD = """
+name = "small"
+seed = 1
+[[sources]]
+name = "web"
+path = "a.jsonl"
+domain = "web"
+[[sources]]
+name = "math"
+path = ["b.jsonl", "c.jsonl"]
+domain = "math"
+[[curriculum]]
+until_tokens = "1K"
+shares = { web = 0.75, math = 0.25 }
+"""
+
+
+def message(text: str) -> str:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, "small.toml")
+    return str(caught.value)
+
+
+def test_a_good_recipe_is_read_and_frozen():
+    recipe = parse_recipe(GOOD)
+    assert recipe.domains == ("math", "web")
+    assert recipe.sources[1].paths == ("b.jsonl", "c.jsonl")
+    assert recipe.curriculum[0].until_tokens == 1000
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.name = "other"
+
+
+def test_all_mistakes_are_told_at_once():
+    text = """
+name = "a b"
+sed = 1
+[[sources]]
+name = "web"
+path = "x"
+domain = "web"
+frmat = "warc"
+[dedup.near]
+thresold = 0.8
+[[curriculum]]
+until_tokens = "4Q"
+shares = { web = 1.1 }
+[trainer]
+top_k = 9
+"""
+    told = message(text)
+    assert told.startswith("small.toml: 8 mistakes")
+    assert "sed: unknown key; did you mean 'seed'? (line 3)" in told
+    assert "seed: this key is required" in told
+    assert "sources.0.frmat: unknown key; did you mean 'format'? (line 8)" in told
+    assert "dedup.near.thresold: unknown key; did you mean 'threshold'? (line 10)" in told
+    assert "curriculum.0.until_tokens: '4Q' is no amount" in told
+    assert "curriculum.0.shares.web" in told
+    assert "top_k is 9, but there are 8 experts" in told
+
+
+def test_shares_that_sum_to_more_than_one_are_a_mistake():
+    told = message(GOOD.replace("math = 0.25", "math = 0.35"))
+    assert "curriculum.0.shares: shares sum to 1.1, not 1 (line 14)" in told
+
+
+def test_a_share_of_a_domain_that_no_source_has():
+    told = message(GOOD.replace("math = 0.25", "maths = 0.25"))
+    assert "no source has the domain 'maths'; did you mean 'math'?" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "math"', 'name = "web"', "two are called 'web'"),
+        ("seed = 1", "seed = -1", "seed: Input should be greater than or equal to 0"),
+        ("[[curriculum]]", "[decide.domains.mth]\n[[curriculum]]", "no source has the domain 'mth'"),
+        ("[[curriculum]]", "[dedup.near]\nbands = 3\n[[curriculum]]", "bands and rows are given together"),
+        ("[[curriculum]]", "[dedup.near]\nbands = 99\nrows = 2\n[[curriculum]]", "need more than 128 hashes"),
+        ("[[curriculum]]", "[trainer]\nwidth = 64\nheads = 3\n[[curriculum]]", "not a multiple of heads"),
+    ],
+)
+def test_rules_between_keys(old, new, expected):
+    assert expected in message(GOOD.replace(old, new))
+
+
+def test_phases_must_come_one_after_the_other():
+    told = message(GOOD + '[[curriculum]]\nuntil_tokens = "1K"\nshares = { web = 1.0 }\n')
+    assert "curriculum.1.until_tokens: 1000 does not come after 1000" in told
+
+
+def test_no_sources_at_all():
+    assert "at least one [[sources]]" in message('name = "a"\nseed = 1\nsources = []')
+
+
+def test_text_that_is_not_toml():
+    assert "small.toml is not TOML" in message("name = ")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"cannot read the recipe .*nowhere\.toml"):
+        load_recipe(tmp_path / "nowhere.toml")
+
+
+def test_a_file_that_is_not_text(tmp_path):
+    (tmp_path / "r.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "r.toml")
+
+
+def test_engine_store_and_schedule_are_not_locked():
+    extra = '[engine]\nworkers = 3\n[store]\npath = "s3://b"\n[schedule]\ncron = "* * * * *"\n'
+    assert parse_recipe(GOOD + extra).locked() == parse_recipe(GOOD).locked()
+
+
+def test_the_seed_is_locked():
+    assert parse_recipe(GOOD.replace("seed = 1", "seed = 2")).locked() != parse_recipe(GOOD).locked()
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("4M", 4_000_000), ("1.5k", 1500), ("2B", 2 * 10**9), ("1_000", 1000), (7, 7)]
+)
+def test_amounts(text, amount):
+    assert parse_amount(text) == amount
+
+
+def test_lines_of_inline_and_nested_keys():
+    text = "a = 1\n[b.c]\nd = 2\n[[e]]\nf = 1\n[[e]]\nf = 2\n"
+    assert find_line(text, ["b", "c", "d"]) == 3
+    assert find_line(text, ["e", 1, "f"]) == 7
+    assert find_line(text, ["e", 1, "missing"]) == 6
+    assert find_line(text, ["nothing"]) == 0
+
+
+@pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid(path):
+    assert load_recipe(path).sources
