@@ -79,7 +79,8 @@ class ClusterEngine:
         from distributed import as_completed
 
         places = {self._client.submit(run_job, store, job, pure=False): place for place, job in enumerate(jobs)}
-        for future, done in as_completed(list(places), with_results=True):  # type: ignore[misc]
+        finished = as_completed(list(places), with_results=True, loop=self._client.loop)
+        for future, done in finished:  # type: ignore[misc]
             yield places.pop(future), done
             future.release()
 

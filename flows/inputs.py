@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sources.listing import InputFile, list_files
-
 from corpus.errors import SourceError
 from corpus.files import file_sha256
 from corpus.recipe import Recipe, SourceSpec
+from sources.listing import InputFile, list_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,8 @@ def train_version() -> str:
 
 def _train(mill: Mill) -> None:
     from handoff.plan import Plan
-    from trainer.loop import train
-
     from trainer.config import TrainConfig
+    from trainer.loop import train
 
     assert mill.recipe.trainer is not None
     config = TrainConfig(

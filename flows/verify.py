@@ -103,9 +103,8 @@ def check_shards(mill: Mill) -> Iterator[Check]:
 
 def check_plan(mill: Mill) -> Iterator[Check]:
     """The plan loads, names these shards, and draws no domain beyond its epochs."""
-    from handoff.plan import Plan
-
     from corpus.files import file_sha256
+    from handoff.plan import Plan
 
     if not mill.run.has("plan"):
         return

@@ -165,12 +165,17 @@ def rebuild(
 def schedule(recipe: Path) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
     from flows import prefect_settings
+    from flows.cron import cron_line
     from flows.mill import home
 
     prefect_settings.apply(home())
-    from flows.schedule import serve_recipe
+    from flows.server import prefect_server
 
-    serve_recipe(recipe)
+    cron_line(recipe)  # mistakes are told before the server's start-up
+    with prefect_server():  # sets the address that Prefect reads when it is imported
+        from flows.schedule import serve_recipe
+
+        serve_recipe(recipe)
 
 
 def _answer(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

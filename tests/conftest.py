@@ -1,4 +1,7 @@
-"""Shared settings: one OpenMP thread, hypothesis without deadlines (kernels compile at their first call)."""
+"""Shared settings and one small finished run.
+
+One OpenMP thread, hypothesis without deadlines (kernels compile at their first call), nothing from the network.
+"""
 
 import os
 
@@ -7,7 +10,100 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("mill", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mill")
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+SMALL = """
+name = "small"
+seed = 7
+[[sources]]
+name = "forum"
+path = "samples/forum/fortunes.en.jsonl"
+domain = "forum"
+[[sources]]
+name = "fewshot"
+path = "samples/instructions/fewshot.jsonl"
+domain = "instructions"
+template = "{instruction}\\n\\n{input}\\n\\n{output}"
+[[sources]]
+name = "dirty"
+path = ["samples/dirty/broken.jsonl", "samples/dirty/junk.jsonl"]
+domain = "web"
+[[sources]]
+name = "speeches"
+path = "samples/legal/state-of-the-union.parquet"
+domain = "legal"
+[language]
+model = "samples/models/lid.176.ftz"
+[decide]
+profiles = ["length"]
+[decide.domains.web]
+profiles = ["fineweb@0.01"]
+[knowledge]
+graph = "samples/knowledge"
+[limits]
+part_bytes = "300K"
+[[curriculum]]
+until_tokens = "12K"
+shares = { forum = 0.5, instructions = 0.3, web = 0.1, legal = 0.1 }
+[[curriculum]]
+until_tokens = "20K"
+shape = "linear"
+shares = { instructions = 0.8, legal = 0.2 }
+[tokenizer]
+vocab_size = 512
+sample_bytes = "200K"
+[shards]
+row_tokens = 64
+heldout = 0.05
+shard_rows = 500
+[trainer]
+layers = 2
+width = 32
+heads = 2
+experts = 4
+expert_width = 32
+batch_rows = 8
+checkpoint_steps = 20
+threads = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def small_text() -> str:
+    """The recipe of the small run."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the small run."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for one test."""
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def small_run(small_home: Path) -> Iterator[Path]:
+    """The run directory of a small corpus, milled once a session: documents to card."""
+    from flows.direct import refine_directly
+
+    recipe = small_home / "small.toml"
+    recipe.write_text(SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(small_home))
+        patch.chdir(HOUSE)
+        yield Path(refine_directly(recipe)["run"])

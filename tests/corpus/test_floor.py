@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +33,7 @@ counts = st.integers(0, 10**6)
 def test_text_column_of_any_slice(values, start, length):
     batch = pa.record_batch({"text": pa.array(values, pa.string())}).slice(start, length)
     offsets, data = text_column(batch)
-    found = [bytes(data[a:b]).decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    found = [bytes(data[a:b]).decode() for a, b in pairwise(offsets)]
     assert found == values[start : start + length]
     assert (data[int(offsets[-1]) :] == 0).all()
     assert len(data) == offsets[-1] + PAD_BYTES
@@ -179,5 +180,5 @@ def test_a_foreign_room_is_refused(tmp_path, monkeypatch):
     (tmp_path / "trainer" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "trainer", raising=False)
-    with pytest.raises(ImportError, match="'trainer' would be imported from .*pip uninstall trainer"):
+    with pytest.raises(ImportError, match=r"'trainer' would be imported from .*pip uninstall trainer"):
         check()

@@ -105,7 +105,8 @@ if point == "make": make = lambda folder: ((folder / "data").write_bytes(b"x"), 
 if point == "digest": corpus.store.file_sha256 = die
 if point == "receipt": corpus.store.write_json = die
 if point == "rename": Path.rename = die
-if point == "after": corpus.store.fsync_path = lambda p, old=corpus.store.fsync_path: die() if p.name == "stage" else old(p)
+flush = corpus.store.fsync_path
+if point == "after": corpus.store.fsync_path = lambda path: die() if path.name == "stage" else flush(path)
 LocalStore(Path(sys.argv[1])).produce("stage", "key", make)
 """
 

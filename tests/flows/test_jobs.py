@@ -1,0 +1,87 @@
+"""Jobs and engines: same receipts on threads and on a cluster, also when a worker is killed."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import RecipeError, SourceError
+from corpus.receipt import Outcome
+from corpus.recipe import Engine as EngineSpec
+from corpus.store import LocalStore
+from flows.engine import ClusterEngine, ThreadEngine, open_engine
+from flows.jobs import Job, Ref, job_key, resolve, run_job
+
+
+def write(text: str, folder: Path, seconds: float = 0.0) -> Outcome:
+    time.sleep(seconds)
+    (folder / "data").write_text(text)
+    return Outcome(len(text))
+
+
+def refuse(folder: Path) -> Outcome:
+    raise SourceError("this input is not good")
+
+
+def test_keys_depend_on_everything_and_on_nothing_else():
+    key = job_key("write", "1", ["a"], bound=1)
+    assert key == job_key("write", "1", ["a"], bound=1)
+    others = [("read", "1", ["a"], 1), ("write", "2", ["a"], 1), ("write", "1", ["b"], 1), ("write", "1", ["a"], 2)]
+    assert key not in {job_key(stage, version, inputs, bound=bound) for stage, version, inputs, bound in others}
+
+
+def test_results_come_in_the_order_of_the_jobs(tmp_path):
+    heard = []
+    planned = [Job("write", f"k{n}", write, {"text": "x" * n, "seconds": 0.02 * (4 - n)}) for n in range(5)]
+    done = ThreadEngine(3).run(LocalStore(tmp_path), planned, heard.append)
+    assert [result.receipt.rows for result in done] == [0, 1, 2, 3, 4]
+    assert len(heard) == 5
+    again = ThreadEngine(1).run(LocalStore(tmp_path), planned, heard.append)
+    assert all(result.reused for result in again)
+
+
+def test_a_users_error_comes_through(tmp_path):
+    with pytest.raises(SourceError, match="this input is not good"):
+        ThreadEngine(2).run(LocalStore(tmp_path), [Job("refuse", "k", refuse)], lambda done: None)
+
+
+def test_refs_become_paths_also_inside_tuples(tmp_path):
+    store = LocalStore(tmp_path)
+    receipt = run_job(store, Job("write", "k", write, {"text": "abc"})).receipt
+    found = resolve(store, [(Ref(receipt, "data"), 5), "plain"])
+    assert found == [(tmp_path / "write" / "k" / "data", 5), "plain"]
+
+
+def test_the_recipe_chooses_the_engine():
+    assert isinstance(open_engine(EngineSpec(workers=2)), ThreadEngine)
+    assert open_engine(EngineSpec()).workers == os.cpu_count()
+
+
+@pytest.mark.filterwarnings("ignore")  # distributed warns about its own shutdown
+def test_no_cluster_at_that_address():
+    with pytest.raises(RecipeError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        open_engine(EngineSpec(address="tcp://127.0.0.1:1"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path):
+    import cloudpickle
+    from distributed import LocalCluster
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
+    planned = [Job("write", f"k{n}", write, {"text": "x" * n, "seconds": 0.15}) for n in range(12)]
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        engine = ClusterEngine(cluster.scheduler_address)
+        victims = [worker.pid for worker in cluster.workers.values()][:1]
+
+        def kill_one(done) -> None:
+            while victims:
+                os.kill(victims.pop(), signal.SIGKILL)
+
+        done = engine.run(LocalStore(tmp_path / "cluster"), planned, kill_one)
+        engine.close()
+    here = ThreadEngine(2).run(LocalStore(tmp_path / "threads"), planned, lambda done: None)
+    assert [result.receipt for result in done] == [result.receipt for result in here]
