@@ -33,6 +33,7 @@ fix: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python docs/tree.py
+	$(BIN)/python docs/recipe_reference.py
 
 bench: install
 	for script in bench/[a-z]*.py; do $(BIN)/python $$script --quick || exit 1; done

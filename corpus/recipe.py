@@ -195,6 +195,10 @@ class Trainer(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-2
     warmup_steps: Annotated[int, Field(ge=0)] = 20
     checkpoint_steps: Annotated[int, Field(ge=1)] = 100
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    heldout_rows: Annotated[int, Field(ge=0)] = 32  # of each domain, evaluated before and after
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "cpu"
     threads: Annotated[int, Field(ge=0)] = 0  # 0 = all cores
 
     @model_validator(mode="after")

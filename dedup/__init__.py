@@ -1,3 +1,8 @@
-"""dedup room."""
+"""Which documents are the same: byte for byte, or nearly so by the Jaccard similarity of their word shingles.
+
+``minhash`` measures one part (signatures); ``candidates``, ``verify`` and ``clusters`` find and prove the
+duplicates among all parts; ``curve`` says what to expect, ``alarms`` when to stop. Nothing is removed here:
+which document of a cluster stays is decided later, among those that pass the rules.
+"""
 
 import corpus  # noqa: F401  checks the house and the kernel cache

@@ -37,15 +37,16 @@ class ThreadEngine:
 
     def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
         """Run all jobs on ``workers`` threads."""
-        import dask
+        from dask.base import compute
+        from dask.delayed import delayed
 
         def work(job: Job) -> Done:
             done = run_job(store, job)
             on_done(done)
             return done
 
-        tasks = [dask.delayed(work, pure=False)(job) for job in jobs]
-        return list(dask.compute(*tasks, scheduler="threads", num_workers=self.workers, traverse=False))
+        tasks = [delayed(work, pure=False)(job) for job in jobs]
+        return list(compute(*tasks, scheduler="threads", num_workers=self.workers, traverse=False))
 
     def close(self) -> None:
         """Nothing to let go of: Dask's thread pools end with the call."""

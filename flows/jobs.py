@@ -24,7 +24,7 @@ class Job:
     """Fill one store entry: ``function(**arguments, folder=...)`` under ``stage/key``.
 
     ``function`` is importable by name (workers unpickle it); arguments may hold ``Ref``s, also inside
-    tuples and lists. The key names everything the result depends on: version, parameters, input keys.
+    tuples, lists and dicts. The key names everything the result depends on: version, parameters, input keys.
     """
 
     stage: str
@@ -63,6 +63,8 @@ def resolve(store: Store, value: Any) -> Any:
     """Replace every ``Ref`` by a local path."""
     if isinstance(value, Ref):
         return store.folder(value.receipt) / value.name
+    if isinstance(value, dict):
+        return {name: resolve(store, item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(resolve(store, item) for item in value)
     return value

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class Reporter(Protocol):
     """Hears how far a stage is."""
 
-    def stage(self, name: str, total: int) -> "Iterator[StageProgress]":
+    def stage(self, name: str, total: int) -> "AbstractContextManager[StageProgress]":
         """A context in which parts of ``name`` are done."""
         ...
 

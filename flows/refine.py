@@ -10,11 +10,11 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.mill import open_mill
-from flows.stages import STAGES, StageFunction, stages_until
+from flows.stages import STAGES, stages_until
 from flows.summary import summarise
 
 
-def _as_task(name: str, stage: StageFunction) -> Any:
+def _as_task(name: str, stage: Any) -> Any:
     return task(stage, name=name, cache_policy=NO_CACHE, persist_result=False, retries=0)
 
 

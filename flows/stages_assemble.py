@@ -1,6 +1,7 @@
 """Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,7 +9,6 @@ import pyarrow.parquet as pq
 import xxhash
 
 from corpus.errors import PlanError
-from corpus.files import file_sha256
 from corpus.receipt import Manifest
 from corpus.seeds import derive_seed
 from flows.jobs import Job, Ref, job_key
@@ -84,24 +84,23 @@ def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
 def plan_mixture(mill: Mill) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from mixing.compile import plan_stage
+    from mixing.schedule import Phase
 
-    shards = mill.run.manifest("shards")
-    rows = {domain: part.rows for domain, part in zip(mill.recipe.domains, shards.parts, strict=True)}
-    if not any(rows.values()):
+    packed = mill.run.manifest("shards")
+    if not packed.rows:
         raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
-    index = {domain: file_sha256(mill.run.path / "shards" / domain / "index.json") for domain in rows}
     caps = mill.recipe.mixing.caps
     options = {
-        "phases": [phase.model_dump() for phase in mill.recipe.curriculum],
-        "rows": rows,
+        "phases": [Phase(**phase.model_dump()) for phase in mill.recipe.curriculum],
         "row_tokens": mill.recipe.shards.row_tokens,
         "seed": derive_seed(mill.recipe.seed, "plan"),
         "max_epochs": caps.max_epochs,
         "caps": caps.domains,
-        "index_digests": index,
     }
-    key = job_key("plan", stage_version("plan"), shards.key, **options)
-    manifest = mill.stage("plan", [Job("plan", key, plan_stage, options)])
+    plain = options | {"phases": [asdict(phase) for phase in options["phases"]]}
+    key = job_key("plan", stage_version("plan"), packed.key, **plain)
+    shards = {domain: Ref(part, "") for domain, part in zip(mill.recipe.domains, packed.parts, strict=True)}
+    manifest = mill.stage("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
     mill.run.place(mill.store.folder(manifest.parts[0]), "plan")
     return manifest
 

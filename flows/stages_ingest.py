@@ -26,9 +26,8 @@ def plan_ingest(mill: Mill) -> Iterator[Job]:
 
 
 def _read_jobs(mill: Mill, source: SourceSpec) -> Iterator[Job]:
-    from sources.read import ReadSpec, read_part
-
     from sources.listing import group_parts
+    from sources.read import ReadSpec, read_part
 
     limits = mill.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")

@@ -32,7 +32,7 @@ def train_model(mill: Mill) -> Manifest | None:
 def train_key(mill: Mill) -> str:
     """Names a training: the plan, the held-out rows and the model's settings. Threads do not change the result."""
     assert mill.recipe.trainer is not None
-    settings = mill.recipe.trainer.model_dump(exclude={"threads", "checkpoint_steps"})
+    settings = mill.recipe.trainer.model_dump(exclude={"threads", "checkpoint_steps", "device"})
     plan, heldout = mill.run.manifest("plan").key, mill.run.manifest("heldout").key
     return content_key(["train", train_version(), plan, heldout, settings, mill.recipe.seed])
 

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from corpus.account import check_conservation
 from corpus.errors import GristmillError
 from corpus.receipt import Manifest
@@ -102,29 +104,36 @@ def check_shards(mill: Mill) -> Iterator[Check]:
 
 
 def check_plan(mill: Mill) -> Iterator[Check]:
-    """The plan loads, names these shards, and draws no domain beyond its epochs."""
+    """The plan loads, names these shards, and covers its samples."""
     from corpus.files import file_sha256
     from handoff.plan import Plan
 
     if not mill.run.has("plan"):
         return
     plan = Plan.load(mill.run.path / "plan")
-    for domain, digest in plan.index_digests.items():
-        found = file_sha256(mill.run.path / "shards" / domain / "index.json")
-        yield Check(f"plan names shards {domain}", found == digest, digest[:16])
+    for domain in plan.domains:
+        found = file_sha256(mill.run.path / "shards" / domain.name / "index.json")
+        yield Check(f"plan names shards {domain.name}", found == domain.index, found[:16])
     total = sum(plan.counts(0, plan.samples).values())
     yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
 
 
 def check_consumption(mill: Mill) -> Iterator[Check]:
-    """What the trainer logged is what the plan says, row by row, and so tokens by domain exactly."""
+    """What the trainer logged is the plan, row by row, and so tokens by domain exactly."""
     if not mill.run.has("train"):
         return
-    from handoff.audit import compare_consumption
+    from handoff.audit import consumed, differences
+    from handoff.plan import Plan
 
-    for domain, planned, consumed in compare_consumption(mill.run.path):
-        detail = f"{consumed} tokens consumed, {planned} planned"
-        yield Check(f"consumption {domain}", planned == consumed, detail)
+    log = pq.read_table(mill.run.path / "train" / "consumption.parquet")
+    samples = Plan.load(mill.run.path / "plan").samples
+    rows = dict(zip(*(column.to_pylist() for column in log["domain"].value_counts().flatten()), strict=True))
+    for domain, planned in consumed(mill.run.path, samples).items():
+        tokens = mill.recipe.shards.row_tokens
+        detail = f"{rows.get(domain, 0) * tokens} tokens consumed, {planned * tokens} planned"
+        yield Check(f"consumption {domain}", rows.get(domain, 0) == planned, detail)
+    problems = differences(mill.run.path, log)
+    yield Check("consumption in order", not problems, "; ".join(problems) or f"{log.num_rows} rows as planned")
 
 
 def check_card(mill: Mill) -> Iterator[Check]:

@@ -63,7 +63,7 @@ def _mixture_table(result: dict[str, Any]) -> Table | None:
     table = _table("mixture", "domain", "rows", "drawn", "epochs", "target share", "realised")
     for domain, entry in result["mixture"].items():
         shares = [f"{entry['target_share']:.4f}", f"{entry['realised_share']:.4f}"]
-        table.add_row(domain, f"{entry['rows']:,}", f"{entry['drawn']:,}", f"{entry['epochs']:.2f}", *shares)
+        table.add_row(domain, f"{entry['rows']:,}", f"{entry['drawn_rows']:,}", f"{entry['epochs']:.2f}", *shares)
     return table
 
 

@@ -1,3 +1,5 @@
-"""handoff room."""
+"""The hand-over: what any trainer reads. The plan says which row is sample i, shards hold the rows, the loader joins
+them, trace names the documents of a batch, audit compares training with the plan. Files, never imports, lead here.
+"""
 
 import corpus  # noqa: F401  checks the house and the kernel cache

@@ -1,3 +1,8 @@
-"""knowledge room."""
+"""Knowledge: a graph joined with text.
+
+``graph`` loads entities and triples, ``names`` says which of their names are looked for, ``mentions`` finds
+them in documents and joins the graph's triples to each document, ``verbalise`` turns the graph itself into
+documents, ``coverage`` counts what was found for the card.
+"""
 
 import corpus  # noqa: F401  checks the house and the kernel cache

@@ -1,3 +1,5 @@
-"""mixing room."""
+"""Mixing: how much of each domain is trained on, and when. A curriculum's phases, their feasibility, baselines
+for those without one, and the compiler that turns them into a plan for ``handoff``.
+"""
 
 import corpus  # noqa: F401  checks the house and the kernel cache

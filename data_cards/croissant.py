@@ -1,0 +1,172 @@
+"""croissant.json: the card as Croissant 1.1 JSON-LD with provenance (PROV-O) and responsible-AI (RAI 1.0) properties.
+
+Property names are those of the specification's tables. No library is needed to write it; ``check`` validates it.
+"""
+
+from typing import Any
+
+from data_cards.croissant_context import CONTEXT
+from data_cards.responsible import provenance, responsible
+
+Card = dict[str, Any]
+CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+INTEGER_TYPES = {"uint16": "cr:UInt16", "uint32": "cr:UInt32"}
+
+
+def croissant(card: Card, headline: str) -> dict[str, Any]:
+    """The JSON-LD document of a card; ``headline`` is its one-sentence description."""
+    identity = card["identity"]
+    agent = {"@type": "sc:Organization", "name": identity["creator"]}
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS_TO,
+        "name": identity["name"],
+        "description": f"{identity['description']} {headline}",
+        "url": identity["url"],
+        "sameAs": identity["url"],
+        "creator": agent,
+        "publisher": agent,
+        "license": licences(card),
+        "sdLicense": "https://creativecommons.org/publicdomain/zero/1.0/",
+        "version": identity["version"],
+        "sdVersion": "1.0.0",
+        "datePublished": identity["published"],
+        "dateCreated": identity["published"],
+        "dateModified": identity["published"],
+        "isLiveDataset": False,
+        "keywords": ["language modelling", "pre-training", "deduplicated", *card["mixture"]["by_domain"]],
+        "inLanguage": stated_languages(card) or ["und"],
+        "citeAs": f"{identity['name']}, version {identity['version']}, made with gristmill. {identity['url']}",
+        "distribution": [
+            node for stage in ("shards", "heldout") for node in [*_files(card, stage), *_file_sets(card, stage)]
+        ],
+        "recordSet": [record for stage in ("shards", "heldout") for record in _rows(card, stage)] + [_domains(card)],
+        **provenance(card),
+        **responsible(card),
+    }
+
+
+def licences(card: Card) -> list[str]:
+    """Every licence that a document or source states, sorted; `not stated` where none does."""
+    stated = {row["license"] or "not stated" for row in card["licenses"]}
+    return sorted(stated) or ["not stated"]
+
+
+def stated_languages(card: Card) -> list[str]:
+    """Language codes of kept documents, most documents first."""
+    return [row["lang"] for row in card["languages"] if row["kept"] and row["lang"] not in (None, "und")]
+
+
+def _files(card: Card, stage: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "@type": "cr:FileObject",
+            "@id": f"{stage}/{domain}/{shard['name']}",
+            "name": shard["name"],
+            "description": f"{shard['rows']} packed rows of the domain {domain}",
+            "contentUrl": f"{stage}/{domain}/{shard['name']}",
+            "contentSize": f"{shard['bytes']} B",
+            "encodingFormat": ARROW_STREAM,
+            "sha256": shard["sha256"],
+        }
+        for domain, shards in card[stage].items()
+        for shard in shards
+    ]
+
+
+def _file_sets(card: Card, stage: str) -> list[dict[str, Any]]:
+    """All shards of a domain together: a field of a record set reads from one file set."""
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": f"{stage}/{domain}",
+            "name": f"{stage}/{domain}",
+            "description": f"Shards of the domain {domain}",
+            "encodingFormat": ARROW_STREAM,
+            "includes": f"{stage}/{domain}/*.arrow",
+        }
+        for domain in card[stage]
+    ]
+
+
+def _rows(card: Card, stage: str) -> list[dict[str, Any]]:
+    """One record set a domain; every shard of it has the same schema."""
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": f"{stage}-{domain}",
+            "name": f"{stage}-{domain}",
+            "description": f"Packed rows of the domain {domain}" + (", held out of training" * (stage == "heldout")),
+            "field": _fields(f"{stage}-{domain}", f"{stage}/{domain}", packed),
+        }
+        for domain, packed in card[f"{stage}_by_domain"].items()
+    ]
+
+
+def _fields(record: str, files: str, packed: dict[str, Any]) -> list[dict[str, Any]]:
+    def field(path: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
+        source = {"fileSet": {"@id": files}, "extract": {"column": path.split("/")[0]}}
+        name = path.replace("/", "-")
+        return {
+            "@type": "cr:Field",
+            "@id": f"{record}/{path}",
+            "name": name,
+            "description": text,
+            "dataType": kind,
+            "source": source,
+            **more,
+        }
+
+    shape = {"isArray": True, "arrayShape": str(packed["row_tokens"])}
+    slices = [
+        field("documents/doc_id", "sc:Text", "document, 32 hexadecimal digits"),
+        field("documents/start", "cr:Int32", "first token of the piece in the row"),
+        field("documents/length", "cr:Int32", "tokens of the piece"),
+        field("documents/offset", "cr:Int64", "first token of the piece in its document"),
+    ]
+    return [
+        field("tokens", INTEGER_TYPES[packed["token_type"]], "token ids of the row", **shape),
+        {
+            "@type": "cr:Field",
+            "@id": f"{record}/documents",
+            "name": "documents",
+            "description": "the pieces of documents in the row, in order",
+            "repeated": True,
+            "source": {"fileSet": {"@id": files}, "extract": {"column": "documents"}},
+            "subField": slices,
+        },
+    ]
+
+
+def _domains(card: Card) -> dict[str, Any]:
+    """The mixture as data inside the file, so that a reader has it without any shard."""
+    columns = {
+        "domain": "sc:Text",
+        "rows": "cr:Int64",
+        "drawn": "cr:Int64",
+        "target_share": "cr:Float64",
+        "realised_share": "cr:Float64",
+    }
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "domains",
+        "name": "domains",
+        "description": "Rows that each domain has, rows that the plan draws, and its share as asked and as realised",
+        "key": {"@id": "domains/domain"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"domains/{name}",
+                "name": name,
+                "description": f"{name.replace('_', ' ')} of the domain",
+                "dataType": kind,
+            }
+            for name, kind in columns.items()
+        ],
+        "data": [
+            {f"domains/{name}": value for name, value in ({"domain": domain} | entry).items() if name in columns}
+            for domain, entry in card["mixture"]["by_domain"].items()
+        ],
+    }

@@ -1,0 +1,123 @@
+"""What a run hands over: tokenizer, shards, held-out rows, mixture; and what knowledge and training added."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from corpus.files import read_json
+from corpus.rundir import RunDir
+from handoff.plan import Plan
+from handoff.schedule import ONE, Segment
+
+SHARD_FACTS = ("name", "rows", "bytes", "sha256")
+
+
+def add_facts(many: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Facts of all parts: numbers added, tables added key by key; anything else as the last part says.
+
+    >>> add_facts([{"n": 1, "by": {"a": 1}}, {"n": 2, "by": {"b": 5}}])
+    {'n': 3, 'by': {'a': 1, 'b': 5}}
+    """
+    total: dict[str, Any] = {}
+    for facts in many:
+        for name, value in facts.items():
+            if isinstance(value, Mapping):
+                total[name] = add_facts([total.get(name, {}), value])
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                total[name] = total.get(name, 0) + value
+            else:
+                total[name] = value
+    return total
+
+
+def knowledge(run: RunDir) -> dict[str, Any] | None:
+    """Mention counts over all parts, most frequent entity types first; None when the recipe joins no graph."""
+    if not run.has("mentions"):
+        return None
+    parts = run.manifest("mentions").parts
+    types = Counter[str]()
+    for part in parts:
+        types.update(part.facts.get("top_types", {}))
+    counts = add_facts({k: v for k, v in part.facts.items() if isinstance(v, int)} for part in parts)
+    counts.pop("dangling_triples", None)  # a property of the graph, not of a part
+    top = [{"type": name, "mentions": n} for name, n in sorted(types.items(), key=lambda item: (-item[1], item[0]))]
+    return {"documents": run.manifest("mentions").rows, **counts, "top_types": top}
+
+
+def tokenizer(run: RunDir) -> dict[str, Any]:
+    """The trained vocabulary, and the kept text in tokens."""
+    encoded = add_facts(part.facts for part in run.manifest("tokens").parts)
+    return {**run.manifest("tokenizer").parts[0].facts, "encoded": encoded}
+
+
+def packed(run: RunDir) -> dict[str, Any]:
+    """Shard files with their digests, and rows, tokens and documents, by domain; held-out rows likewise."""
+    facts: dict[str, Any] = {}
+    for stage in ("shards", "heldout"):
+        indexes = _indexes(run, stage)
+        facts[stage] = {
+            domain: [{key: shard[key] for key in SHARD_FACTS} for shard in index["shards"]]
+            for domain, index in indexes.items()
+        }
+        facts[f"{stage}_by_domain"] = {
+            domain: {key: index[key] for key in ("rows", "tokens", "documents", "row_tokens", "token_type")}
+            for domain, index in indexes.items()
+        }
+    return facts
+
+
+def _indexes(run: RunDir, stage: str) -> dict[str, dict[str, Any]]:
+    folders = sorted((run.path / stage).iterdir()) if run.has(stage) else []
+    return {folder.name: read_json(folder / "index.json") for folder in folders}
+
+
+def mixture(run: RunDir) -> dict[str, Any]:
+    """The plan as it lies in the run: its schedule, and each domain's share as asked and as given.
+
+    ``target_share`` is the mean of the schedule over all samples, ``realised_share`` what the order of rows amounts to.
+    """
+    plan = Plan.load(run.path / "plan")
+    asked, drawn = _mean_shares(plan), plan.counts(0, plan.samples)
+    rows = {domain: index["rows"] for domain, index in _indexes(run, "shards").items()}
+    return {
+        "digest": plan.digest,
+        "seed": plan.seed,
+        "samples": plan.samples,
+        "tokens": plan.tokens,
+        "caps": run.lock["recipe"]["mixing"]["caps"],
+        "schedule": [_phase(segment, plan) for segment in plan.segments],
+        "by_domain": {
+            domain: {
+                "rows": rows[domain],
+                "drawn": drawn.get(domain, 0),
+                "epochs": drawn.get(domain, 0) / max(rows[domain], 1),
+                "target_share": asked.get(domain, 0.0),
+                "realised_share": drawn.get(domain, 0) / plan.samples,
+            }
+            for domain in rows
+        },
+    }
+
+
+def _phase(segment: Segment, plan: Plan) -> dict[str, Any]:
+    """A segment with its shares as fractions by domain: at its first sample and at its last, equal when constant."""
+    first, last = (
+        {name: share / ONE for name, share in zip(plan.names, at, strict=True)} for at in (segment.first, segment.last)
+    )
+    tokens = segment.stop * plan.row_tokens
+    return {"until_sample": segment.stop, "until_tokens": tokens, "first": first, "last": last}
+
+
+def _mean_shares(plan: Plan) -> dict[str, float]:
+    total, begin = [0] * len(plan.names), 0
+    for segment in plan.segments:
+        both = zip(total, segment.first, segment.last, strict=True)
+        total = [sum_ + (first + last) * (segment.stop - begin) for sum_, first, last in both]
+        begin = segment.stop
+    return {name: share / (2 * ONE * plan.samples) for name, share in zip(plan.names, total, strict=True)}
+
+
+def training(run: RunDir) -> dict[str, Any] | None:
+    """The trainer's summary, which holds no time and no host; None when the run did not train."""
+    path = run.path / "train" / "summary.json"
+    return read_json(path) if run.has("train") and path.exists() else None

@@ -1,0 +1,116 @@
+"""Write a card: card.json from the run, and from card.json alone README.md, croissant.json, card.html and figures.
+
+Because pages are a pure function of card.json, ``check`` can render them again and see whether anyone typed in them.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from corpus.files import write_text
+from corpus.rundir import RunDir
+from data_cards.croissant import croissant
+from data_cards.facts import gather
+from data_cards.figures import FIGURES, draw_figures
+from data_cards.front_matter import front_matter
+from data_cards.pages import Share, glance, headline, sections
+from data_cards.profile import FolderOf
+from data_cards.wording import fenced, markdown, percent
+
+VERSION = "1"
+CARD = "card.json"
+FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
+HERE = Path(__file__).parent
+Card = dict[str, Any]
+
+
+def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
+    """Fill ``folder`` with the card of a run.
+
+    Parameters
+    ----------
+    run : a run that has come as far as its plan
+    folder_of : the store folder of a receipt
+    folder : an existing folder
+
+    Returns
+    -------
+    names of the files, sorted
+
+    Raises
+    ------
+    StoreError, CardError : as ``facts.gather``
+    """
+    card = gather(run, folder_of)
+    files = {CARD: card_json(card), **render(card)}
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return sorted(files)
+
+
+def card_json(value: Card) -> str:
+    """JSON text for people and for machines: sorted keys, one text per value."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render(card: Card) -> dict[str, str]:
+    """Every other file of the card, by name; ``card`` as read from card.json or as gathered."""
+    card = json.loads(card_json(card))  # one order of keys, whoever gives the card
+    figures = draw_figures(card)
+    return {**render_pages(card), "card.html": render_html(card, figures), **figures}
+
+
+def render_pages(card: Card) -> dict[str, str]:
+    """The pages without drawings, which another version of matplotlib would draw with other bytes."""
+    structured = json.dumps(croissant(card, headline(card)), indent=2, ensure_ascii=False) + "\n"
+    return {"README.md": render_readme(card), "croissant.json": structured}
+
+
+def render_readme(card: Card) -> str:
+    """The dataset card with its front matter."""
+    template = _environment(autoescape=False).get_template("README.md.jinja")
+    return template.render(front_matter=front_matter(card), **_view(card)).rstrip() + "\n"
+
+
+def render_html(card: Card, figures: dict[str, str]) -> str:
+    """One page that needs no other file and runs no script; everything but our own figures is escaped."""
+    from markupsafe import Markup
+
+    drawn = {name: Markup(svg) for name, svg in figures.items()}  # matplotlib has escaped their text
+    return _environment(autoescape=True).get_template("card.html.jinja").render(figures=drawn, **_view(card))
+
+
+def _view(card: Card) -> dict[str, Any]:
+    return {"card": card, "sections": sections(card), "headline": headline(card), "glance": glance(card)}
+
+
+def _environment(*, autoescape: bool) -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "markdown": markdown,
+        "fenced": fenced,
+        "cell": cell,
+        "is_share": lambda value: isinstance(value, Share),
+        "is_digest": lambda value: bool(re.fullmatch("[0-9a-f]{16,}", str(value))),
+    }
+    return environment
+
+
+def cell(value: Any) -> str:
+    """A table cell as text.
+
+    >>> cell(Share(0.25)), cell(None), cell("x")
+    ('25 %', '–', 'x')
+    """
+    if value is None:
+        return "–"
+    return percent(value) if isinstance(value, Share) else str(value)

@@ -1,0 +1,103 @@
+"""Clusters: every document and the documents found to be the same as it.
+
+Documents of one text (equal byte for byte, or under the reading that the signatures were made with) form a group;
+one of them, that of the smallest doc_id, stands for all in the search for near duplicates. Candidate pairs come from
+LSH, are verified by exact Jaccard, and only verified edges join clusters: a collision of bands alone merges nothing.
+Which document of a cluster stays is not said here.
+
+What a row says
+- cluster: the smallest doc_id of the cluster; size: its documents.
+- kind: "exact" when another document of the cluster has the same text, or when the document is alone; else "near".
+- jaccard: 1 for exact; else the highest verified Jaccard of the document to another of its cluster.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.receipt import Outcome
+from corpus.schema import CLUSTERS
+from corpus.tables import write_part
+from dedup.candidates import NO_CANDIDATES, Engine
+from dedup.edges import NearGraph, write_edges
+from dedup.exact import Texts, group_texts, read_identities
+from dedup.findings import cluster_sizes, count_findings, largest_clusters
+from dedup.minhash import passed_by_source
+from dedup.near import choose_scheme, find_candidates, read_sets
+from dedup.verify import verified
+
+VERSION = "1"
+CLUSTERS_FILE, PAIRS_FILE = "clusters.parquet", "pairs.parquet"
+ROWS_AT_ONCE = 1 << 17
+
+
+def cluster_documents(
+    signatures: Sequence[Path],
+    documents: Sequence[Path],
+    folder: Path,
+    *,
+    threshold: float,
+    hashes: int,
+    bands: int | None,
+    rows: int | None,
+    shingle_words: int,
+    near: bool = True,
+    engine: Engine = "bands",
+) -> Outcome:
+    """Write ``folder/clusters.parquet`` (CLUSTERS, a row a document) and ``folder/pairs.parquet`` (verified edges).
+
+    Rows stand in the order of the documents files; what they say depends on neither that order nor the cut into parts.
+
+    Parameters
+    ----------
+    signatures : files of ``minhash.signatures_part``, aligned with documents; may be empty when ``near`` is False
+    documents : part files with doc_id, text, source, text_hash
+    folder : an empty folder
+    threshold : Jaccard similarity from which on two texts are near duplicates, above 0 and at most 1
+    hashes, shingle_words : as in the signatures
+    bands, rows : the LSH scheme; chosen from threshold and hashes when both are None
+    near : False looks for exact duplicates only
+    engine : "bands" or "datasketch", which find the same pairs
+
+    Raises
+    ------
+    RecipeError : threshold, bands or rows out of range
+    SchemaError : files that do not belong together, or a doc_id that occurs twice
+    BudgetError : more candidate pairs than can be verified
+
+    Cost: about 200 + 8 x bands bytes of memory a document.
+    """
+    scheme = choose_scheme(threshold, hashes, shingle_words, bands, rows, engine)
+    identities = read_identities(documents, signatures if near or signatures else None)
+    texts = group_texts(identities)
+    graph = NearGraph(texts.n_texts)
+    candidates = find_candidates(signatures, texts, scheme) if near else NO_CANDIDATES
+    sets = read_sets(documents, texts, candidates, scheme, folder)
+    write_edges(folder / PAIRS_FILE, texts.names, verified(candidates, sets, threshold), graph)
+    _write_clusters(folder / CLUSTERS_FILE, texts, graph)
+    facts = {"near": near, **(scheme.facts() if near else {}), **count_findings(texts, graph)}
+    facts |= largest_clusters(texts, graph, sets, threshold)
+    return Outcome(texts.n_documents, passed_by_source(identities["source"], identities["bytes"]), facts)
+
+
+def _write_clusters(path: Path, texts: Texts, graph: NearGraph) -> None:
+    names, sizes, copied = texts.names, cluster_sizes(texts, graph), texts.copies > 1
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start in range(0, texts.n_documents, ROWS_AT_ONCE):
+            ranks = texts.rank_of_row[start : start + ROWS_AT_ONCE]
+            text = texts.text_of_rank[ranks]
+            root = graph.root[text]
+            exact = copied[text] | (sizes[root] == 1)
+            columns = [
+                texts.doc_ids.take(pa.array(ranks)).combine_chunks(),
+                names.take(pa.array(root)).combine_chunks(),
+                pa.array(sizes[root].astype(np.int32)),
+                pa.array(np.where(exact, "exact", "near")),
+                pa.array(np.where(exact, 1.0, graph.nearest[text]).astype(np.float32)),
+            ]
+            yield pa.record_batch(columns, schema=CLUSTERS)
+
+    write_part(path, CLUSTERS, batches())

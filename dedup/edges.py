@@ -1,0 +1,82 @@
+"""The graph of near duplicates: verified edges, streamed to a file, and what clustering needs of them.
+
+Edges are not kept in memory: union-find takes them as they come, and two spanning forests, at most two edges a text,
+are enough to know every bridge (Nagamochi and Ibaraki 1992: they keep all cuts of size 0 and 1).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.tables import write_part
+from dedup import _kernels, _kernels_graph
+from dedup.verify import Edges
+
+PAIRS = pa.schema(
+    [
+        pa.field("a", pa.string(), False),  # doc_id of the document that stands for a text, a < b
+        pa.field("b", pa.string(), False),
+        pa.field("jaccard", pa.float64(), False),  # exact, of the shingle sets
+    ]
+)
+
+
+@dataclass(slots=True)
+class NearGraph:
+    """Texts 0 to n - 1 and the verified edges between them."""
+
+    n_texts: int
+    root: np.ndarray = field(init=False)  # int64[n_texts]; after ``settle`` the smallest text of the cluster
+    nearest: np.ndarray = field(init=False)  # double[n_texts]: the highest Jaccard of the text's edges, 0 without
+    looked_at: int = 0  # candidate pairs
+    edges: int = 0  # verified pairs
+    _second: np.ndarray = field(init=False)
+    _forests: list[np.ndarray] = field(default_factory=list)  # int64[n, 2]
+
+    def __post_init__(self):
+        self.root = np.arange(self.n_texts)
+        self._second = np.arange(self.n_texts)
+        self.nearest = np.zeros(self.n_texts)
+
+    def add(self, looked_at: int, edges: Edges) -> None:
+        """Take a block of verified edges."""
+        a, b, jaccard = edges
+        self.looked_at += looked_at
+        self.edges += len(a)
+        kept = np.zeros(len(a), np.bool_)
+        _kernels_graph.unite(self.root, self._second, a, b, kept)
+        self._forests.append(np.stack([a[kept], b[kept]], axis=1))
+        _kernels.raise_to(self.nearest, a, jaccard)
+        _kernels.raise_to(self.nearest, b, jaccard)
+
+    def settle(self) -> None:
+        """Point every text at its root."""
+        _kernels_graph.settle(self.root)
+
+    def bridges(self) -> int:
+        """Edges whose loss would part a cluster into two of at least two texts each: where a false match hurts."""
+        ends = np.concatenate([*self._forests, np.empty((0, 2), np.int64)])
+        both = np.concatenate([ends, ends[:, ::-1]])
+        order = np.argsort(both[:, 0], kind="stable")
+        first = np.searchsorted(both[order, 0], np.arange(self.n_texts + 1))
+        edge = order % max(len(ends), 1)
+        return int(_kernels_graph.count_bridges(first, np.ascontiguousarray(both[order, 1]), edge))
+
+
+def write_edges(path: Path, names: pa.ChunkedArray, blocks: Iterator[tuple[int, Edges]], graph: NearGraph) -> None:
+    """Pass blocks of edges on to ``graph`` and to a Parquet file (PAIRS), ordered by a, then b.
+
+    ``names[text]`` is the doc_id that stands for the text.
+    """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for looked_at, (a, b, jaccard) in blocks:
+            graph.add(looked_at, (a, b, jaccard))
+            sides = [names.take(pa.array(side)).combine_chunks() for side in (a, b)]
+            yield pa.record_batch([*sides, pa.array(jaccard)], schema=PAIRS)
+
+    write_part(path, PAIRS, batches())
+    graph.settle()

@@ -1,0 +1,74 @@
+"""What clustering found, in numbers for the receipt, the card and the alarms."""
+
+from typing import Any
+
+import numpy as np
+
+from dedup.edges import NearGraph
+from dedup.exact import Texts
+from dedup.verify import ShingleSets
+
+LARGEST = 10  # clusters that are named
+
+
+def count_findings(texts: Texts, graph: NearGraph) -> dict[str, Any]:
+    """Documents, texts, pairs, clusters and their sizes.
+
+    ``unverified_share`` is the share of candidate pairs that verification refused, ``largest_share`` the share of
+    all documents in the largest cluster, ``sizes`` a list of [from, to, clusters] with bounds at powers of two.
+    """
+    sizes = cluster_sizes(texts, graph)
+    sizes = sizes[sizes > 0]
+    largest = int(sizes.max(initial=0))
+    return {
+        "documents": texts.n_documents,
+        "texts": texts.n_texts,
+        "exact_copies": texts.n_documents - texts.n_texts,
+        "candidates": graph.looked_at,
+        "verified": graph.edges,
+        "unverified_share": 1 - graph.edges / graph.looked_at if graph.looked_at else 0.0,
+        "clusters": len(sizes),
+        "largest_cluster": largest,
+        "largest_share": largest / texts.n_documents if texts.n_documents else 0.0,
+        "sizes": _histogram(sizes),
+        "bridges": graph.bridges(),
+    }
+
+
+def largest_clusters(texts: Texts, graph: NearGraph, sets: ShingleSets, threshold: float) -> dict[str, Any]:
+    """The largest clusters by name, and how far chains of edges have led from the root.
+
+    ``chained`` counts texts whose own Jaccard to their cluster's smallest text is below the threshold: they are in
+    only through others. ``lowest_to_root`` is that Jaccard's minimum in a cluster.
+    """
+    members = np.flatnonzero(graph.root != np.arange(graph.n_texts))
+    to_root = np.ones(graph.n_texts)
+    to_root[members] = sets.jaccard(graph.root[members], members)
+    lowest = np.ones(graph.n_texts)
+    np.minimum.at(lowest, graph.root, to_root)
+    sizes = cluster_sizes(texts, graph)
+    roots = np.argsort(-sizes, kind="stable")[:LARGEST]
+    named = [
+        {
+            "cluster": texts.doc_ids[int(texts.first_rank[root])].as_py(),
+            "size": int(sizes[root]),
+            "lowest_to_root": round(float(lowest[root]), 6),
+        }
+        for root in roots
+        if sizes[root] > 1
+    ]
+    return {"chained": int((to_root < threshold).sum()), "largest": named}
+
+
+def cluster_sizes(texts: Texts, graph: NearGraph) -> np.ndarray:
+    """int64[n_texts]: documents of the cluster that the text is the root of, 0 for other texts."""
+    sizes = np.zeros(texts.n_texts, np.int64)
+    np.add.at(sizes, graph.root, texts.copies)
+    return sizes
+
+
+def _histogram(sizes: np.ndarray) -> list[list[int]]:
+    """[1, 1, n], [2, 2, n], [3, 4, n], [5, 8, n] ... without the empty ones."""
+    steps = np.ceil(np.log2(np.maximum(sizes, 1))).astype(int)
+    counts = np.bincount(steps)
+    return [[(1 << step >> 1) + 1 if step else 1, 1 << step, int(n)] for step, n in enumerate(counts) if n]

@@ -1,0 +1,248 @@
+"""Lines and paragraphs of a document: how they begin and end, sentences, C4's line rules.
+
+A line ends at a line feed; text behind the last one is a line when it is not empty (str.splitlines at \\n only).
+A text line has more than white space. "Stripped" is without white space at both ends, as by str.strip.
+"""
+
+from numba import njit
+
+from corpus._kernels import (
+    ONE,
+    U64,
+    below,
+    count_chars,
+    ctz,
+    equal_mask,
+    hash_bytes,
+    high_mask,
+)
+from filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, phrase_at, phrase_bits
+
+# places in ``found``
+LINES, TEXT_LINES, TEXT_CHARS, SPACE_LINES, SENTENCES, SHORT = range(6)
+BULLETS, DOLMA_BULLETS, DCLM_BULLETS, ELLIPSES, DOLMA_ELLIPSES, DCLM_ELLIPSES = range(6, 12)
+PUNCT_ENDS, SENTENCE_ENDS, C4_LINES, C4_SENTENCES, JAVASCRIPT_LINES, POLICY_LINES, LOREM_LINES = range(12, 19)
+N_FOUND = 19
+
+SHORT_CHARS = 30  # FineWeb
+LONG_WORD_CHARS = 1000  # C4
+MIN_LINE_WORDS = 3  # C4
+_STEP = 62  # of 64: the last two bytes are left to the next block, so that sequences of three are seen whole
+# three bytes of a character as one number
+_IDEOGRAPHIC_STOP, _HALF_STOP, _WIDE_BANG, _WIDE_QUESTION = 0xE38082, 0xEFBDA1, 0xEFBC81, 0xEFBC9F
+_ELLIPSIS, _BULLET, _DISC = 0xE280A6, 0xE280A2, 0xE2978F
+_CLOSE_QUOTE, _CLOSE_QUOTES, _CLOSE_CORNER, _CLOSE_CORNERS = 0xE28099, 0xE2809D, 0xE3808D, 0xE3808F
+_DANDA, _DANDAS = 0xE0A5A4, 0xE0A5A5
+_ARABIC_QUESTION, _ARABIC_STOP = 0xD89F, 0xDB94
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def is_ascii_space(byte):
+    """str.isspace below 128."""
+    return 9 <= byte <= 13 or 28 <= byte <= 32
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def find_newline(data, at, stop):
+    """Place of the next line feed, ``stop`` when there is none."""
+    while at < stop:
+        bits = equal_mask(data, at, 10)
+        if bits:
+            return min(at + ctz(bits), stop)
+        at += 64
+    return stop
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _three(data, at):
+    return (U64(data[at]) << U64(16)) | (U64(data[at + 1]) << U64(8)) | U64(data[at + 2])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _is_wide_end(three):
+    return three == _IDEOGRAPHIC_STOP or three == _WIDE_BANG or three == _WIDE_QUESTION or three == _HALF_STOP
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _wide_end_bits(data, at):
+    """Bits where a full-width sentence end begins."""
+    second, third = equal_mask(data, at, 0x80) >> ONE, equal_mask(data, at, 0x82) >> U64(2)
+    ideographic = equal_mask(data, at, 0xE3) & second & third
+    wide, half = equal_mask(data, at, 0xBC) >> ONE, equal_mask(data, at, 0xBD) >> ONE
+    marks = (equal_mask(data, at, 0x81) | equal_mask(data, at, 0x9F)) >> U64(2)
+    half_stop = half & equal_mask(data, at, 0xA1) >> U64(2)
+    return ideographic | equal_mask(data, at, 0xEF) & (wide & marks | half_stop)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _sentence_end(data, at, stop):
+    """Place behind a sentence end at ``at``, or -1.
+
+    . ! ? count before white space or the line's end, one closing quote or bracket between; full-width ones
+    count unless another follows.
+    """
+    if data[at] >= 0x80:
+        return -1 if at + 6 <= stop and _is_wide_end(_three(data, at + 3)) else at + 3
+    at += 1
+    if at < stop and (data[at] == 34 or data[at] == 39 or data[at] == 41 or data[at] == 93):
+        at += 1
+    return at if at >= stop or is_ascii_space(data[at]) else -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def scan_line(data, start, stop):
+    """(sentences, kinds of phrases) of a stripped line; text behind the last sentence end is a sentence."""
+    sentences, kinds, behind = 0, 0, start
+    for at in range(start, stop, _STEP):
+        inside = below(min(stop - at, _STEP))
+        ends = equal_mask(data, at, 46) | equal_mask(data, at, 33) | equal_mask(data, at, 63)
+        if high_mask(data, at) & inside:
+            ends |= _wide_end_bits(data, at)
+        ends &= inside
+        while ends:
+            end = _sentence_end(data, at + ctz(ends), stop)
+            ends &= ends - ONE
+            if end >= 0:
+                sentences += 1
+                behind = end
+        pairs = phrase_bits(data, at) & inside
+        while pairs:
+            kinds |= phrase_at(data, at + ctz(pairs), start, stop)
+            pairs &= pairs - ONE
+    return sentences + (behind < stop), kinds
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _count_bullets(data, line, start, found):
+    first, three = data[start], _three(data, start)
+    found[BULLETS] += first == 45 or three == _BULLET
+    found[DOLMA_BULLETS] += data[line] == 45 or data[line] == 42
+    found[DCLM_BULLETS] += first == 45 or first == 42 or three == _BULLET or three == _DISC
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _last_bytes(data, start, stop):
+    """The last three bytes of data[start:stop] as one number, fewer when there are fewer."""
+    number = U64(0)
+    for at in range(max(start, stop - 3), stop):
+        number = number << U64(8) | U64(data[at])
+    return number
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _ends_with_dots(data, start, stop):
+    return stop - start >= 3 and data[stop - 1] == 46 and data[stop - 2] == 46 and data[stop - 3] == 46
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _count_ends(data, start, stop, line_stop, found):
+    three = _last_bytes(data, start, stop)
+    dots, character = _ends_with_dots(data, start, stop), three == _ELLIPSIS
+    spaced = stop - start >= 5 and data[stop - 2] == 32 and data[stop - 4] == 32
+    spaced = spaced and data[stop - 1] == 46 and data[stop - 3] == 46 and data[stop - 5] == 46
+    found[ELLIPSES] += dots or character
+    found[DOLMA_ELLIPSES] += character and stop == line_stop
+    found[DCLM_ELLIPSES] += dots or character or spaced
+    found[PUNCT_ENDS] += _is_punct_end(data[line_stop - 1])
+    found[SENTENCE_ENDS] += _is_punct_end(data[stop - 1]) or _ends_sentence(three)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _is_punct_end(byte):
+    return byte == 46 or byte == 33 or byte == 63 or byte == 34 or byte == 39
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _ends_sentence(three):
+    two = three & U64(0xFFFF)
+    quote = three == _CLOSE_QUOTE or three == _CLOSE_QUOTES or three == _CLOSE_CORNER or three == _CLOSE_CORNERS
+    stop = _is_wide_end(three) or three == _DANDA or three == _DANDAS or two == _ARABIC_QUESTION or two == _ARABIC_STOP
+    return quote or stop or three == _ELLIPSIS
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _c4_keeps(data, start, stop, starts, ends, word, last_word):
+    """C4's line rule: ends in . ? ! or a quote but not in three dots, three words, none over 1000 characters."""
+    if last_word - word < MIN_LINE_WORDS or not _is_punct_end(data[stop - 1]) or _ends_with_dots(data, start, stop):
+        return False
+    for t in range(word, last_word):
+        if ends[t] - starts[t] > LONG_WORD_CHARS and count_chars(data, starts[t], ends[t]) > LONG_WORD_CHARS:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def measure_lines(data, start, stop, starts, ends, n_words, keys, key_chars, found):
+    """Count lines into ``found``; hash and characters of text lines from the front of keys, of blank ones from its back."""
+    found[:] = 0
+    word, line = 0, start
+    while line < stop:
+        line_stop = find_newline(data, line, stop)
+        found[LINES] += 1
+        first_word = word
+        while word < n_words and starts[word] < line_stop:
+            word += 1
+        if line_stop > line:
+            chars = count_chars(data, line, line_stop)
+            blank = word == first_word
+            at = keys.size - 1 - found[SPACE_LINES] if blank else found[TEXT_LINES]
+            keys[at] = hash_bytes(data, line, line_stop, False)
+            key_chars[at] = chars
+            if blank:
+                found[SPACE_LINES] += 1
+            else:
+                _measure_text_line(data, line, line_stop, chars, starts, ends, first_word, word, found)
+        line = line_stop + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _measure_text_line(data, line, line_stop, chars, starts, ends, word, last_word, found):
+    start, stop = starts[word], ends[last_word - 1]  # stripped: from its first word to its last
+    sentences, kinds = scan_line(data, start, stop)
+    found[TEXT_LINES] += 1
+    found[TEXT_CHARS] += chars
+    found[SHORT] += chars <= SHORT_CHARS
+    found[SENTENCES] += sentences
+    _count_bullets(data, line, start, found)
+    _count_ends(data, start, stop, line_stop, found)
+    found[JAVASCRIPT_LINES] += kinds & JAVASCRIPT != 0
+    found[POLICY_LINES] += kinds & POLICY != 0
+    found[LOREM_LINES] += kinds & LOREM != 0
+    if not kinds & (JAVASCRIPT | POLICY) and _c4_keeps(data, start, stop, starts, ends, word, last_word):
+        found[C4_LINES] += 1
+        found[C4_SENTENCES] += sentences
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def measure_paragraphs(data, start, stop, keys, key_chars):
+    """Hash and characters of the paragraphs of a stripped document: what two or more line feeds separate."""
+    n, first, at = 0, start, start
+    while first < stop:
+        end = find_newline(data, at, stop)
+        at = end
+        while at < stop and data[at] == 10:
+            at += 1
+        if at - end >= 2 or end >= stop:
+            keys[n] = hash_bytes(data, first, end, False)
+            key_chars[n] = count_chars(data, first, end)
+            n += 1
+            first = at
+    return n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_ellipses(data, start, stop):
+    """How often "..." occurs, without overlaps: a run of n dots holds n // 3."""
+    found, at = 0, start
+    while at < stop:
+        dots = equal_mask(data, at, 46) & below(min(stop - at, 64))
+        runs = dots & dots >> ONE & dots >> U64(2)
+        if not runs:
+            at += _STEP
+            continue
+        first = at + ctz(runs)
+        at = first
+        while at < stop and data[at] == 46:
+            at += 1
+        found += (at - first) // 3
+    return found

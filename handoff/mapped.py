@@ -1,0 +1,79 @@
+"""One shard file, mapped into memory: where in the file each record batch keeps its numbers.
+
+Arrow's stream format stores the buffers of a record batch as they are, so the whole file reads as one flat
+array of token ids with gaps, and a row is an offset into it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.errors import StoreError
+from corpus.schema import rows_schema
+from handoff.rows import digests
+
+
+class MappedShard:
+    """A shard of an index: ``tokens`` and ``numbers`` are the whole file as token ids and as int32.
+
+    ``tokens_at``, ``lists_at``, ``start_at``, ``length_at`` (int64 [n_batches]) are where in them a batch's token ids,
+    list offsets, slice starts and slice lengths begin.
+    """
+
+    def __init__(self, folder: Path, index: dict[str, Any], number: int):
+        shard = index["shards"][number]
+        self._path, self._index = folder / shard["name"], shard["batches"]
+        dtype = np.dtype(index["token_type"])
+        self._file, self.batches = self._open(rows_schema(index["row_tokens"], pa.from_numpy_dtype(dtype)))
+        self.tokens = np.frombuffer(self._file, dtype, self._file.size // dtype.itemsize)
+        self.numbers = np.frombuffer(self._file, np.int32, self._file.size // 4)
+        slices = [batch.column("documents").values for batch in self.batches]
+        self.tokens_at = self._places([batch.column("tokens").values for batch in self.batches], dtype.itemsize)
+        self.lists_at = self._places([batch.column("documents").offsets for batch in self.batches], 4)
+        self.start_at = self._places([column.field("start") for column in slices], 4)
+        self.length_at = self._places([column.field("length") for column in slices], 4)
+        self._unchecked = np.ones(len(self.batches), bool)
+
+    def _open(self, schema: pa.Schema) -> tuple[pa.Buffer, list[pa.RecordBatch]]:
+        try:
+            file = pa.memory_map(str(self._path)).read_buffer()
+            batches = list(pa.ipc.open_stream(file))
+            for batch in batches:
+                batch.validate()  # lengths against buffers: kernels trust them
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"cannot read the shard {self._path}: {error}; run the recipe again") from None
+        rows = [entry["rows"] for entry in self._index]
+        if [batch.num_rows for batch in batches] != rows or any(batch.schema != schema for batch in batches):
+            raise StoreError(f"{self._path}: its record batches are not those of index.json; run the recipe again")
+        return file, batches
+
+    def _places(self, columns: list[pa.Array], itemsize: int) -> np.ndarray:
+        buffers = [column.buffers()[1] for column in columns]
+        return np.array([(b.address - self._file.address) // itemsize if b else 0 for b in buffers], np.int64)
+
+    def check(self, batches: np.ndarray) -> None:
+        """Compare each batch's digests with the index when it is touched for the first time.
+
+        Raises
+        ------
+        StoreError : bytes have changed since the shard was written; names shard, batch and rows
+        """
+        fresh = batches[self._unchecked[batches]]
+        for batch in np.unique(fresh) if len(fresh) else ():
+            if not self.intact(batch):
+                first = sum(entry["rows"] for entry in self._index[:batch])
+                raise StoreError(
+                    f"{self._path}: record batch {batch} (rows {first} to {first + self._index[batch]['rows'] - 1} of "
+                    "the shard) is not what was written; restore the file from a copy or run the recipe again"
+                )
+            self._unchecked[batch] = False
+
+    def intact(self, batch: int) -> bool:
+        """True when tokens and documents of a record batch have the digests of the index."""
+        try:
+            self.batches[batch].validate(full=True)  # list offsets may point nowhere
+        except pa.ArrowException:
+            return False
+        return {"rows": self.batches[batch].num_rows, **digests(self.batches[batch])} == self._index[batch]

@@ -1,0 +1,138 @@
+"""Reading shards: rows by number, out of memory-mapped files, every record batch checked when first touched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from corpus.errors import StoreError
+from corpus.files import file_sha256, read_json
+from handoff import _kernels
+from handoff.mapped import MappedShard
+from handoff.shards import FORMAT, INDEX
+
+
+class Slices(NamedTuple):
+    """Where documents lie in n rows, all int64 [n_slices], in order: attention and loss stay within a slice."""
+
+    row: np.ndarray  # place among the rows that were asked for
+    start: np.ndarray  # first token
+    length: np.ndarray
+
+
+class _Touch(NamedTuple):
+    """The asked rows that lie in one shard: their places among all, their record batches, their rows in those."""
+
+    shard: MappedShard
+    place: np.ndarray
+    batch: np.ndarray
+    row: np.ndarray
+
+
+class ShardReader:
+    """Rows of a folder that ``handoff.shards.ShardWriter`` wrote; files are mapped when first needed.
+
+    Raises
+    ------
+    StoreError : the folder has no index, or a shard or record batch is damaged (when it is first touched)
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            self.index: dict[str, Any] = read_json(folder / INDEX)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot read {folder / INDEX}: {error}; run the recipe again") from None
+        if self.index.get("format") != FORMAT:
+            raise StoreError(
+                f"{folder / INDEX} is of format {self.index.get('format')!r}, this reader knows {FORMAT!r}"
+            )
+        self.rows: int = self.index["rows"]
+        self.row_tokens: int = self.index["row_tokens"]
+        self.dtype = np.dtype(self.index["token_type"])
+        self._folder = folder
+        self._shards: list[MappedShard | None] = [None] * len(self.index["shards"])
+
+    def tokens(self, rows: np.ndarray) -> np.ndarray:
+        """Token ids of rows, in the stored type [n, row_tokens]; a copy."""
+        out = np.empty((len(rows), self.row_tokens), self.dtype)
+        self._gather(list(self._touches(rows)), np.arange(len(rows)), out)
+        return out
+
+    def slices(self, rows: np.ndarray) -> Slices:
+        """The document slices of rows."""
+        return self._slices(list(self._touches(rows)), len(rows))
+
+    def read_into(self, rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> Slices:
+        """out[place[i]] = tokens of rows[i], in whatever integer type ``out`` has; returns the slices of ``rows``."""
+        touches = list(self._touches(rows))
+        self._gather(touches, place, out)
+        return self._slices(touches, len(rows))
+
+    def _gather(self, touches: list[_Touch], place: np.ndarray, out: np.ndarray) -> None:
+        for touch in touches:
+            at = touch.shard.tokens_at[touch.batch] + touch.row * self.row_tokens
+            _kernels.gather(touch.shard.tokens, at, place[touch.place], out)
+
+    @staticmethod
+    def _slices(touches: list[_Touch], n_rows: int) -> Slices:
+        counts, first = np.zeros((2, n_rows), np.int64)
+        for shard, place, batch, row in touches:
+            at = shard.lists_at[batch] + row
+            first[place] = shard.numbers[at]
+            counts[place] = shard.numbers[at + 1] - first[place]
+        ends = np.cumsum(counts)
+        start, length = np.empty((2, int(counts.sum())), np.int64)
+        for shard, place, batch, _ in touches:
+            at = shard.start_at[batch] + first[place], shard.length_at[batch] + first[place]
+            _kernels.gather_slices(shard.numbers, *at, counts[place], (ends - counts)[place], start, length)
+        return Slices(np.repeat(np.arange(n_rows), counts), start, length)
+
+    def documents(self, rows: np.ndarray) -> list[list[dict[str, Any]]]:
+        """The documents of each row as ``ROW_DOCUMENT`` structs; for people, not for a training loop."""
+        found: list[list[dict[str, Any]]] = [[] for _ in rows]
+        for shard, places, batches, in_batch in self._touches(rows):
+            for place, batch, row in zip(places, batches, in_batch, strict=True):
+                found[place] = shard.batches[batch].column("documents")[int(row)].as_py()
+        return found
+
+    def _touches(self, rows: np.ndarray) -> Iterator[_Touch]:
+        rows = np.asarray(rows, np.int64)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.rows:
+            raise StoreError(f"rows {rows.min()} to {rows.max()} asked of {self._folder}, which has {self.rows}")
+        number, in_shard = np.divmod(rows, self.index["shard_rows"])
+        for shard, place in groups(number):
+            batch, row = np.divmod(in_shard[place], self.index["batch_rows"])
+            mapped = self._shard(shard)
+            mapped.check(batch)
+            yield _Touch(mapped, place, batch, row)
+
+    def _shard(self, number: int) -> MappedShard:
+        shard = self._shards[number]
+        if shard is None:
+            shard = self._shards[number] = MappedShard(self._folder, self.index, number)
+        return shard
+
+    def verify(self) -> list[str]:
+        """Compare every shard with its sha256; returns what is wrong, nothing when all is well."""
+        problems = []
+        for entry in self.index["shards"]:
+            path = self._folder / entry["name"]
+            if not path.exists():
+                problems.append(f"{path} is missing")
+            elif path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
+                problems.append(f"{path} is not what its index says (sha256 {entry['sha256'][:12]}...)")
+        return problems
+
+
+def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each key with the places at which it stands, in order.
+
+    >>> [(key, place.tolist()) for key, place in groups(np.array([5, 3, 5]))]
+    [(3, [1]), (5, [0, 2])]
+    """
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    for place in np.split(order, cuts) if len(keys) else ():
+        yield int(keys[place[0]]), place

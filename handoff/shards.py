@@ -1,0 +1,155 @@
+"""Shards: packed rows as Arrow IPC stream files, with a digest for every record batch.
+
+The folder opens with ``handoff.reader``, with any Arrow library, and with ``datasets.load_from_disk``.
+Which documents share a row is decided by the packer, not here.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.errors import SchemaError
+from corpus.files import content_key, file_sha256, write_json
+from corpus.schema import rows_schema, token_type
+from handoff.rows import count_documents, digests, row_batch
+
+INDEX = "index.json"
+FORMAT = "gristmill-rows-1"
+
+
+class ShardWriter:
+    """``with ShardWriter(folder, ...) as writer: writer.write(tokens, documents)``; the index is written at exit.
+
+    Parameters
+    ----------
+    folder : an existing or new folder without shards
+    row_tokens : tokens in every row
+    vocab_size : ids are below it; up to 65,536 they are stored as uint16, beyond as uint32
+    shard_rows : rows in every shard file but the last
+    batch_rows : rows in every record batch but a shard's last: the unit of the digests
+
+    Rows keep the order in which they were written: row r stands in shard ``r // shard_rows``.
+    Memory: one record batch. The bytes depend on the rows alone, not on how calls of ``write`` cut them.
+    """
+
+    def __init__(self, folder: Path, *, row_tokens: int, vocab_size: int, shard_rows: int, batch_rows: int):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._row_tokens, self._vocab_size = row_tokens, vocab_size
+        self._shard_rows, self._batch_rows = shard_rows, min(batch_rows, shard_rows)
+        self._schema = rows_schema(row_tokens, token_type(vocab_size))
+        self._pending: list[pa.RecordBatch] = []
+        self._room = self._batch_rows  # rows that the open record batch still takes
+        self._shards: list[_ShardFile] = []
+        self._tokens = self._documents = 0
+
+    def write(self, tokens: np.ndarray, documents: pa.ListArray | list[list[dict]]) -> None:
+        """Append rows.
+
+        Parameters
+        ----------
+        tokens : integers [n_rows, row_tokens], 0 <= id < vocab_size
+        documents : n_rows lists of ``corpus.schema.ROW_DOCUMENT``, each in order of ``start`` and without overlap
+
+        Raises
+        ------
+        SchemaError : a shape, an id or a slice is not as above
+        """
+        batch = row_batch(tokens, documents, self._vocab_size)
+        if batch.schema != self._schema:
+            raise SchemaError(f"rows of {tokens.shape[1]} tokens in a folder of {self._row_tokens} (shards.row_tokens)")
+        n_tokens, n_documents = count_documents(batch)
+        self._tokens += n_tokens
+        self._documents += n_documents
+        while batch.num_rows:
+            head, batch = batch.slice(0, self._room), batch.slice(self._room)
+            self._pending.append(head)
+            self._room -= head.num_rows
+            if not self._room:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Close the open record batch."""
+        shard = self._open_shard()
+        # one copy: the file and the digests see plain buffers that start at zero, whatever slices came in
+        shard.append(
+            pa.concat_batches(self._pending) if self._pending else pa.RecordBatch.from_pylist([], self._schema)
+        )
+        self._pending = []
+        self._room = min(self._batch_rows, self._shard_rows - shard.rows or self._shard_rows)
+
+    def _open_shard(self) -> "_ShardFile":
+        if self._shards and self._shards[-1].rows < self._shard_rows:
+            return self._shards[-1]
+        if self._shards:
+            self._shards[-1].close()
+        self._shards.append(_ShardFile(self._folder / f".data-{len(self._shards):05d}.tmp", self._schema))
+        return self._shards[-1]
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and (self._pending or not self._shards):  # zero rows are one empty batch: readers see a schema
+            self._flush()
+        if self._shards:
+            self._shards[-1].close()
+        if kind is None:
+            self._publish()
+
+    def _publish(self) -> None:
+        n_shards = len(self._shards)
+        shards = [shard.publish(f"data-{n:05d}-of-{n_shards:05d}.arrow") for n, shard in enumerate(self._shards)]
+        index = {
+            "format": FORMAT,
+            "rows": sum(shard["rows"] for shard in shards),
+            "row_tokens": self._row_tokens,
+            "token_type": str(token_type(self._vocab_size)),
+            "vocab_size": self._vocab_size,
+            "tokens": self._tokens,  # of documents, without padding
+            "documents": self._documents,  # that begin here; the later pieces of a long one do not count
+            "shard_rows": self._shard_rows,
+            "batch_rows": self._batch_rows,
+            "shards": shards,
+        }
+        _write_datasets_files(self._folder, [shard["name"] for shard in shards], content_key(index))
+        write_json(self._folder / INDEX, index)
+
+
+class _ShardFile:
+    """One shard that is being written."""
+
+    def __init__(self, path: Path, schema: pa.Schema):
+        self.rows = 0
+        self._path = path
+        self._batches: list[dict] = []
+        self._writer = pa.ipc.new_stream(path, schema)  # load_from_disk refuses the IPC *file* format
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+        self._batches.append({"rows": batch.num_rows, **digests(batch)})
+        self.rows += batch.num_rows
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def publish(self, name: str) -> dict:
+        path = self._path.replace(self._path.with_name(name))
+        size, digest = path.stat().st_size, file_sha256(path)
+        return {"name": name, "rows": self.rows, "bytes": size, "sha256": digest, "batches": self._batches}
+
+
+def _write_datasets_files(folder: Path, names: list[str], fingerprint: str) -> None:
+    """The two files that ``datasets.load_from_disk`` asks for; it needs every key of ``state.json``."""
+    state = {
+        "_data_files": [{"filename": name} for name in names],
+        "_fingerprint": fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    write_json(folder / "state.json", state)
+    write_json(folder / "dataset_info.json", {})

@@ -1,0 +1,315 @@
+"""Finding names in text: whole words, leftmost, longest first. Arrays in, arrays out; nothing raised.
+
+A name is looked up by the hash of its words (``corpus._kernels.words``, ASCII folded), then compared byte by
+byte, so a hash collision can cost time and never an answer. Most words are refused by ``gate`` alone: a table
+over their first three bytes, 64 KiB, which no word in small letters passes unless some name begins so.
+
+Hot loops take single arrays: numba counts references to every array of a tuple that a call is given (44 MB/s
+with the index handed to each lookup, 136 without).
+"""
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+from corpus._kernels import K0, K1, SHINGLE_BASE, U64, ZERO, hash_bytes, load_upto8, lower8, mum, word_capacity, words
+
+MAX_WORDS = 32  # bits of a length set
+SMALL_GATE_BITS = 12  # one-word names of one document: few, so the table may stay in the first-level cache
+GATE_BITS = 16
+_ONE32 = np.uint32(1)
+_FIRST_BYTE = U64(0xFF)
+_SMALL_BIT = U64(0x20)
+
+# offsets int64[n + 1], data uint8[...]  the names, padded as a text column
+# keys uint64[n] ascending, order int32[n]  name of each key; slots int32[2^k]  1 + first place of a key, 0 is empty
+# firsts uint64[2^k] hash of a first word, 0 is empty; lengths uint32[2^k] bit w - 1: a name of w words begins so
+# leads, widths int32[n] bytes before the first word and of it; counts int32[n] words; gate bool[2^16]
+NameIndex = namedtuple("NameIndex", "offsets data keys order slots firsts lengths leads widths counts gate")
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _folded_gate(data, start, stop):
+    """Place of a word in the gate of one document: its first three bytes folded."""
+    return np.int64((lower8(load_upto8(data, start, min(stop - start, 3))) * K0) >> U64(64 - SMALL_GATE_BITS))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _gate(data, start, stop):
+    """Place of a word in ``gate``: its first byte as written, the next two folded."""
+    head = load_upto8(data, start, min(stop - start, 3))
+    head = (lower8(head) & ~_FIRST_BYTE) | (head & _FIRST_BYTE)
+    return np.int64((head * K0) >> U64(64 - GATE_BITS))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _close(state, n_words):
+    """Key of a word sequence: never 0."""
+    return mum(state ^ U64(n_words), K1) | U64(1)
+
+
+@njit(cache=True, nogil=True)
+def name_keys(offsets, data, keys, first_keys, leads, widths, counts):
+    """Key of each name and of its first word, bytes before that word and of it, words (0: not to be looked for)."""
+    starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
+    for name in range(offsets.size - 1):
+        n = words(data, offsets[name], offsets[name + 1], starts, ends)
+        counts[name] = n if n <= MAX_WORDS else 0
+        if counts[name] == 0:
+            continue
+        leads[name], widths[name] = starts[0] - offsets[name], ends[0] - starts[0]
+        state = ZERO
+        for t in range(n):
+            state = state * SHINGLE_BASE + hash_bytes(data, starts[t], ends[t], True)
+        keys[name] = _close(state, n)
+        first_keys[name] = hash_bytes(data, starts[0], ends[0], True) | U64(1)
+
+
+@njit(cache=True, nogil=True)
+def open_gate(offsets, data, counts, gate):
+    """gate[g] = True where a word that begins some name falls; a small first letter opens it for the capital too."""
+    starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
+    word = np.zeros(64, np.uint8)
+    for name in range(offsets.size - 1):
+        if counts[name] == 0:
+            continue
+        words(data, offsets[name], offsets[name + 1], starts, ends)
+        gate[_gate(data, starts[0], ends[0])] = True
+        if 97 <= data[starts[0]] <= 122:
+            n = min(ends[0] - starts[0], 3)
+            word[:n] = data[starts[0] : starts[0] + n]
+            word[0] -= 32
+            gate[_gate(word, 0, n)] = True
+
+
+@njit(cache=True, nogil=True)
+def fill_slots(keys, slots):
+    """slots: 1 + first place of each distinct key in the ascending ``keys``; open addressing."""
+    mask = slots.size - 1
+    for place in range(keys.size):
+        if place and keys[place] == keys[place - 1]:
+            continue
+        at = np.int64(keys[place] >> U64(20)) & mask
+        while slots[at]:
+            at = (at + 1) & mask
+        slots[at] = place + 1
+
+
+@njit(cache=True, nogil=True)
+def fill_firsts(first_keys, counts, firsts, lengths):
+    """firsts, lengths: which numbers of words a name may have that begins with a word."""
+    mask = firsts.size - 1
+    for name in range(first_keys.size):
+        if counts[name] == 0:
+            continue
+        at = np.int64(first_keys[name] >> U64(20)) & mask
+        while firsts[at] != ZERO and firsts[at] != first_keys[name]:
+            at = (at + 1) & mask
+        firsts[at] = first_keys[name]
+        lengths[at] |= _ONE32 << np.uint32(counts[name] - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _lengths_from(firsts, lengths, first):
+    """Length set of the names that begin with the word of hash ``first``; 0 when none does."""
+    mask = firsts.size - 1
+    key = first | U64(1)
+    at = np.int64(key >> U64(20)) & mask
+    while firsts[at] != ZERO:
+        if firsts[at] == key:
+            return lengths[at]
+        at = (at + 1) & mask
+    return np.uint32(0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_space(byte):
+    return byte == 32 or 9 <= byte <= 13
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_word_byte(byte):
+    return 48 <= byte <= 57 or 97 <= (byte | 32) <= 122 or byte >= 128
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _letters_agree(names, at, first, byte, exact):
+    """Does ``byte`` of the text stand for byte ``at`` of a name? Letters fold, but not a capital that begins a word."""
+    wanted = names[at]
+    if wanted == byte:
+        return True
+    if exact or (wanted ^ byte) != 32 or not 97 <= (wanted | 32) <= 122:
+        return False
+    begins_word = at == first or not _is_word_byte(names[at - 1])
+    return wanted >= 97 or not begins_word
+
+
+@njit(cache=True, nogil=True)
+def _match_end(data, at, stop, names, first, last, exact):
+    """End of the name names[first:last] in the text at ``at``, or -1. Any white space stands for any."""
+    here = first
+    while here < last:
+        if at >= stop:
+            return np.int64(-1)
+        if _is_space(names[here]) and _is_space(data[at]):
+            while here < last and _is_space(names[here]):
+                here += 1
+            while at < stop and _is_space(data[at]):
+                at += 1
+            continue
+        if not _letters_agree(names, here, first, data[at], exact):
+            return np.int64(-1)
+        here += 1
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_katakana(data, at):
+    """Is there a katakana letter (U+30A0 to U+30FF but the middle dot) at ``at``? Three bytes in UTF-8."""
+    if data[at] != 0xE3:
+        return False
+    second, third = data[at + 1], data[at + 2]
+    return (second == 0x82 and third >= 0xA0) or (second == 0x83 and third != 0xBB)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _cuts_katakana(data, floor, start, end, stop):
+    """A run of katakana is one word: does a mention begin or end within one?"""
+    begins_within = start - 3 >= floor and _is_katakana(data, start - 3) and _is_katakana(data, start)
+    return begins_within or (end + 3 <= stop and _is_katakana(data, end) and _is_katakana(data, end - 3))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _first_place(slots, keys, key):
+    """First place of a key in the ascending ``keys``, -1 when it is not there."""
+    mask = slots.size - 1
+    at = np.int64(key >> U64(20)) & mask
+    while slots[at]:
+        place = np.int64(slots[at] - 1)
+        if keys[place] == key:
+            return place
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def _agreeing(data, floor, word_start, stop, index, place):
+    """(name, start, end) of the first name of the key at ``place`` whose bytes agree, (-1, 0, 0) when none does."""
+    names, keys, offsets, counts = index.data, index.keys, index.offsets, index.counts
+    key = keys[place]
+    while place < keys.size and keys[place] == key:
+        name = np.int64(index.order[place])
+        start, end = word_start - index.leads[name], np.int64(-1)
+        if start >= floor:  # a single word must stand as written
+            end = _match_end(data, start, stop, names, offsets[name], offsets[name + 1], counts[name] == 1)
+        if end >= 0 and not _cuts_katakana(data, floor, start, end, stop):
+            return name, start, end
+        place += 1
+    return np.int64(-1), np.int64(0), np.int64(0)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _longest(data, floor, stop, starts, ends, t, n, state, lengths, slots, keys, index):
+    """(name, start, end, words) of the longest name at word t, whose hash is ``state``; name -1 when there is none."""
+    name, start, end, taken = np.int64(-1), np.int64(0), np.int64(0), 1
+    for k in range(1, min(MAX_WORDS, n - t) + 1):
+        if k > 1:
+            state = state * SHINGLE_BASE + hash_bytes(data, starts[t + k - 1], ends[t + k - 1], True)
+        if lengths & _ONE32:
+            place = _first_place(slots, keys, _close(state, k))
+            if place >= 0:
+                found, found_start, found_end = _agreeing(data, floor, starts[t], stop, index, place)
+                if found >= 0:
+                    name, start, end, taken = found, found_start, found_end, k
+        lengths >>= _ONE32
+        if not lengths:
+            break
+    return name, start, end, taken
+
+
+@njit(cache=True, nogil=True)
+def _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found):
+    """Mentions of one document -> found[n_found:], counted beyond its end; returns their number so far."""
+    gate, firsts, lengths, slots, keys = index.gate, index.firsts, index.lengths, index.slots, index.keys
+    floor, t = begin, 0
+    while t < n:
+        if not gate[_gate(data, starts[t], ends[t])]:
+            t += 1
+            continue
+        state = hash_bytes(data, starts[t], ends[t], True)
+        possible = _lengths_from(firsts, lengths, state)
+        if not possible:
+            t += 1
+            continue
+        name, start, end, taken = _longest(data, floor, stop, starts, ends, t, n, state, possible, slots, keys, index)
+        if name >= 0:
+            if n_found < found.shape[0]:
+                found[n_found, 0], found[n_found, 1], found[n_found, 2] = start - begin, end - begin, name
+            n_found += 1
+            floor = end
+        t += taken
+    return n_found
+
+
+@njit(cache=True, nogil=True)
+def _is_folded(data, start, stop, index, name):
+    """Are the letters of a one-word name those of data[start:stop], whatever their case?"""
+    first = index.offsets[name] + index.leads[name]
+    at = 0 if index.widths[name] == stop - start else stop
+    while at < stop - start and (data[start + at] | 32) == (index.data[first + at] | 32):
+        at += 1
+    return at == stop - start
+
+
+@njit(cache=True, nogil=True)
+def _seek_small(index, names, doc, wanted):
+    """wanted[g] = doc where a one-word name that begins with an ASCII capital falls; returns whether there is one."""
+    any_wanted = False
+    for name in names:
+        first = index.offsets[name] + index.leads[name]
+        if index.counts[name] == 1 and 65 <= index.data[first] <= 90:
+            wanted[_folded_gate(index.data, first, first + index.widths[name])] = doc
+            any_wanted = True
+    return any_wanted
+
+
+@njit(cache=True, nogil=True)
+def _mark_small(data, starts, ends, n, index, doc, wanted, small):
+    """small[name] = doc for the one-word names that stand in small letters in this document."""
+    for t in range(n):
+        if not 97 <= data[starts[t]] <= 122 or wanted[_folded_gate(data, starts[t], ends[t])] != doc:
+            continue
+        key = _close(hash_bytes(data, starts[t], ends[t], True), 1)
+        place = _first_place(index.slots, index.keys, key)
+        while 0 <= place < index.keys.size and index.keys[place] == key:
+            name = index.order[place]
+            if _is_folded(data, starts[t], ends[t], index, name):
+                small[name] = doc
+            place += 1
+
+
+@njit(cache=True, nogil=True)
+def find_names(offsets, data, index, found_offsets, found, is_small):
+    """Mentions of every document, leftmost longest, none inside another.
+
+    found_offsets int64[n_docs + 1]; found int64[capacity, 3]: start and end in the document, name; is_small
+    bool[capacity]: a name of one word that the document also writes in small letters (Page and page).
+    Returns the number of mentions; those beyond the capacity are counted and not stored: call again with room.
+    """
+    starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
+    wanted = np.full(1 << SMALL_GATE_BITS, -1, np.int32)
+    small = np.full(index.counts.size, -1, np.int32)
+    n_found = 0
+    for doc in range(offsets.size - 1):
+        begin, stop = offsets[doc], offsets[doc + 1]
+        n = words(data, begin, stop, starts, ends)
+        n_found = _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found)
+        found_offsets[doc + 1] = n_found
+        stored = found[found_offsets[doc] : n_found, 2]
+        if _seek_small(index, stored, doc, wanted):
+            _mark_small(data, starts, ends, n, index, doc, wanted, small)
+        for m in range(stored.size):
+            is_small[found_offsets[doc] + m] = small[stored[m]] == doc
+    return n_found

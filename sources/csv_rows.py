@@ -1,0 +1,113 @@
+"""CSV and TSV with a header line. Locators are ``path:line``, the line on which the row begins, from 1.
+
+A loop over rows, a named exception to columns: pyarrow.csv ends a file at its first bad byte or stray quote
+and tells no row's size, so its rejects could not be counted. Here one bad row is one reject.
+"""
+
+import csv
+from collections.abc import Iterator
+
+from sources.fields import FieldMap, check_columns
+from sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
+from sources.listing import InputFile
+from sources.opening import Stream, not_that_format, open_stream
+from sources.part import HEAD_BYTES, Part, RejectError
+from sources.spec import ReadSpec
+
+_NO_LIMIT = 2**31 - 1  # csv's own limit is one for the whole process; _Lines keeps the source's
+
+
+def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
+    """Add every row of ``file`` as a document or a reject."""
+    check_line_encoding(spec)
+    csv.field_size_limit(_NO_LIMIT)
+    fields = FieldMap(spec)
+    with open_stream(file, spec) as stream:
+        lines = _Lines(stream, spec)
+        rows = csv.reader(lines, delimiter="\t" if ".tsv" in file.path.lower() else ",", strict=True)
+        names = _header(rows, lines, file, spec)
+        while not lines.at_end:
+            lines.begin_row()
+            locator = f"{file.path}:{lines.number + 1}"
+            try:
+                part.add(locator, lines.n_bytes, *fields.take(_record(names, next(rows), lines)))
+            except StopIteration:
+                break
+            except (RejectError, csv.Error) as error:
+                if not lines.cut:
+                    part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
+        part.reject_tail(file, stream, f"{file.path}:{lines.number + 1}", lines.n_bytes, lines.head)
+
+
+class _Lines(Iterator[str]):
+    """Decoded lines for csv.reader, which asks for more while a quote is open; knows the bytes of the row."""
+
+    def __init__(self, stream: Stream, spec: ReadSpec):
+        self.number = 0  # lines read
+        self.at_end = False
+        self.cut = False  # an archive's damage ended the row
+        self._stream = stream
+        self._spec = spec
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        """Forget the row before."""
+        self.n_bytes, self.head = 0, b""
+        self.wrong: RejectError | None = None
+
+    def __next__(self) -> str:
+        most = self._spec.record_bytes
+        line = self._stream.readline(most + 1)
+        whole = line[-1:] == b"\n" or len(line) > most
+        self.at_end = not line
+        self.cut = bool(self._stream.damage) and not whole
+        self.n_bytes += len(line)
+        self.head = (self.head + line[:HEAD_BYTES])[:HEAD_BYTES]
+        if self.at_end or self.cut:
+            self.at_end = True
+            raise StopIteration
+        self.number += 1
+        self._check_bytes(line, most)
+        return self._decode(line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line)
+
+    def _check_bytes(self, line: bytes, most: int) -> None:
+        if len(line) > most:
+            error = too_long(self._stream, line)
+            self.n_bytes += error.n_bytes - len(line)
+            raise error
+        if self.n_bytes > most:
+            raise RejectError("record_too_large", f"{self.n_bytes} bytes in an open quote; see limits.record_bytes")
+
+    def _decode(self, line: bytes) -> str:
+        """A bad byte is remembered, not raised, so that the row is read to its end."""
+        try:
+            return line.decode(self._spec.encoding)
+        except UnicodeDecodeError as error:
+            self.wrong = RejectError("invalid_utf8" if self._spec.is_utf8 else "invalid_encoding", str(error))
+            return line.decode(self._spec.encoding, errors="replace")
+
+
+def _header(rows: Iterator[list[str]], lines: _Lines, file: InputFile, spec: ReadSpec) -> list[str]:
+    try:
+        names = next(rows, [])
+    except (RejectError, csv.Error) as error:
+        raise not_that_format(file, spec, f"its header line cannot be read ({error})") from None
+    if lines.wrong:
+        raise not_that_format(file, spec, f"its header line is not {spec.encoding}")
+    if names:
+        check_columns(names, file.path, spec)
+    return names
+
+
+def _record(names: list[str], values: list[str], lines: _Lines) -> dict[str, str]:
+    if lines.wrong:
+        raise lines.wrong
+    if len(values) != len(names):
+        raise RejectError("column_count" if values else "blank_line", f"{len(values)} columns, not {len(names)}")
+    return dict(zip(names, values, strict=True))
+
+
+def _explain(error: RejectError | csv.Error) -> tuple[str, str | None]:
+    if isinstance(error, RejectError):
+        return error.reason, error.detail
+    return "truncated" if "end of data" in str(error) else "not_csv", str(error)

@@ -1,0 +1,107 @@
+"""From an input's own fields to columns: text or template, the fields everybody knows, and meta for the rest."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from corpus.errors import SourceError, nearest
+from sources.part import RejectError
+from sources.spec import ReadSpec
+
+# The first of a group that holds text fills the column; every other field goes to meta.
+KNOWN = (("url",), ("lang", "language"), ("license",), ("created", "date", "timestamp"))
+_COLUMN_AND_NAME = tuple((column, name) for column, names in enumerate(KNOWN) for name in names)
+
+
+class Fields(NamedTuple):
+    """The columns of one record, in the order of ``part.RECORDS`` from text on."""
+
+    text: str
+    url: str | None = None
+    lang: str | None = None
+    license: str | None = None
+    created: str | None = None
+    meta: str | None = None
+
+
+class FieldMap:
+    """How the records of one source become columns."""
+
+    def __init__(self, spec: ReadSpec):
+        self._spec = spec
+        self._parts = spec.template_parts
+        self._rename_id = spec.id_field != "id"
+
+    def take(self, record: dict[str, Any]) -> Fields:
+        """Empty ``record`` into columns. RejectError: field_missing, text_null or text_not_string.
+
+        >>> FieldMap(ReadSpec("s", "web")).take({"id": 7, "text": "hi", "lang": "en", "score": 0.5})
+        Fields(text='hi', url=None, lang='en', license=None, created=None, meta='{"id":7,"score":0.5}')
+        """
+        text = self._fill_template(record) if self._parts else _text(record, self._spec.text_field)
+        if self._rename_id and self._spec.id_field in record:
+            rename_id(record, self._spec.id_field)
+        known: list[str | None] = [None] * len(KNOWN)
+        for column, name in _COLUMN_AND_NAME:
+            if name in record and known[column] is None and type(record[name]) is str:
+                known[column] = record.pop(name) or None
+        return Fields(text, *known, meta=meta_json(record))
+
+    def _fill_template(self, record: dict[str, Any]) -> str:
+        pieces = [(literal, "" if field is None else _text(record, field, pop=False)) for literal, field in self._parts]
+        for _, field in self._parts:
+            record.pop(field or "", None)
+        return "".join(piece for pair in pieces for piece in pair)
+
+
+def check_columns(names: list[str], path: str, spec: ReadSpec) -> None:
+    """SourceError when a table has two columns of one name, or lacks one that makes the text."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"{path} has two columns {twice!r}; rename one, or leave the file out of sources.{spec.name}")
+    key = "template" if spec.template else "text_field"
+    wanted = [field for _, field in spec.template_parts if field] if spec.template else [spec.text_field]
+    for name in wanted:
+        if name not in names:
+            raise SourceError(f"{path} has no column {name!r}{nearest(name, names)}; set sources.{spec.name}.{key}")
+
+
+def rename_id(record: dict[str, Any], id_field: str) -> None:
+    """Call the input's identifier "id" in meta; another field of that name becomes "_id"."""
+    if "id" in record:
+        record["_id"] = record.pop("id")
+    record["id"] = record.pop(id_field)
+
+
+def meta_json(record: dict[str, Any]) -> str | None:
+    """The JSON object of ``record`` with sorted keys, or None when it is empty."""
+    if not record:
+        return None
+    try:
+        return orjson.dumps(record, default=_plain, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError as error:  # nests deeper than orjson writes
+        raise RejectError("json_too_deep", str(error)) from None
+
+
+def _text(record: dict[str, Any], field: str, *, pop: bool = True) -> str:
+    if field not in record:
+        raise RejectError("field_missing", f"no field {field!r} among {_names(record)}")
+    value = record.pop(field) if pop else record[field]
+    if type(value) is str:
+        return value
+    if value is None:
+        raise RejectError("text_null", f"field {field!r} is null")
+    if type(value) is int and not pop:
+        return str(value)  # a template may hold numbers
+    raise RejectError("text_not_string", f"field {field!r} is {type(value).__name__}")
+
+
+def _names(record: Iterable[str]) -> str:
+    names = sorted(record)
+    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+
+
+def _plain(value: Any) -> str:
+    """What JSON has no type for: bytes as hex, the rest as text."""
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,42 @@
+"""Parquet: read in batches of about 8 MiB; locators are ``path#row``, from 0."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sources.columnar import Table
+from sources.listing import InputFile
+from sources.opening import not_that_format, open_raw
+from sources.part import BATCH_BYTES, Part
+from sources.spec import ReadSpec
+
+_MOST_ROWS = 4096
+
+
+def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
+    """Add every row of ``file`` as a document or a reject; a file of 0 bytes has none."""
+    if not file.bytes:
+        return
+    with open_raw(file, spec) as raw:
+        try:
+            opened = pq.ParquetFile(raw)
+            schema = opened.schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            raise not_that_format(file, spec, error) from None
+        table = Table(schema, file, spec)
+        try:
+            for batch in _batches(opened):
+                table.write(batch, part)
+        except (pa.ArrowException, OSError) as error:
+            if not table.rows:
+                raise not_that_format(file, spec, error) from None
+            part.reject(f"{file.path}#{table.rows}", 0, "corrupt_archive", f"no row from here on can be read: {error}")
+
+
+def _batches(opened: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    for group in range(opened.num_row_groups):
+        about = opened.metadata.row_group(group)
+        row_bytes = about.total_byte_size // max(about.num_rows, 1) + 1
+        rows = min(max(BATCH_BYTES // row_bytes, 1), _MOST_ROWS)
+        yield from opened.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)

@@ -1,0 +1,64 @@
+"""What a reader needs to know about a source, as plain values. Reading itself stands in ``sources.read``."""
+
+import codecs
+from dataclasses import dataclass
+from string import Formatter
+
+from corpus.errors import SourceError
+from corpus.recipe import Limits
+
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpec:
+    """One source and the limits of its input; a wrong ``template`` or ``encoding`` is a SourceError at once."""
+
+    name: str
+    domain: str
+    license: str | None = None  # for documents that carry none
+    lang: str | None = None  # likewise
+    text_field: str = "text"
+    id_field: str = "id"
+    template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
+    encoding: str = "utf-8"
+    document_bytes: int = _LIMITS.document_bytes  # of UTF-8 text
+    record_bytes: int = _LIMITS.record_bytes  # of raw input
+    expanded_ratio: int = _LIMITS.expanded_ratio  # unpacked to packed bytes of a file
+    json_depth: int = _LIMITS.json_depth
+
+    def __post_init__(self) -> None:
+        self.template_parts  # noqa: B018  parsed for its errors
+        try:
+            "".encode(self.encoding)
+        except (LookupError, UnicodeError):
+            raise SourceError(
+                f"sources.{self.name}.encoding: Python knows no text encoding {self.encoding!r}; write utf-8 or latin-1"
+            ) from None
+
+    @property
+    def is_utf8(self) -> bool:
+        """True when the input's bytes are already those of the text column."""
+        return codecs.lookup(self.encoding).name in ("utf-8", "ascii")
+
+    @property
+    def template_parts(self) -> tuple[tuple[str, str | None], ...]:
+        r"""The template as (literal, field that follows it) pairs; the last field may be None.
+
+        >>> ReadSpec("faq", "web", template="Q: {question}\nA: {answer}").template_parts
+        (('Q: ', 'question'), ('\nA: ', 'answer'))
+        """
+        try:
+            parts = list(Formatter().parse(self.template or ""))
+        except ValueError as error:
+            raise self._template_error(str(error)) from None
+        for _, field, form, conversion in parts:
+            if field is not None and (form or conversion or not field.replace("-", "_").isidentifier()):
+                raise self._template_error(f"{field!r} with {form or conversion or 'that spelling'!r} is no plain name")
+        return tuple((literal, field) for literal, field, _, _ in parts)
+
+    def _template_error(self, why: str) -> SourceError:
+        return SourceError(
+            f"sources.{self.name}.template: {why}; only plain field names in braces are filled in, "
+            'such as "{question}\\n\\n{answer}"'
+        )

@@ -1,0 +1,122 @@
+"""WARC and WET archives: pages of response and resource records, texts of conversion records.
+
+A record's locator is ``path@offset`` in the unpacked archive. A record is a reader's named exception to columns.
+request, metadata and warcinfo records never hold a document: they are counted as passed over, not as dropped.
+"""
+
+from typing import Any
+
+from fastwarc.warc import WarcRecord, WarcRecordType
+
+from sources.fields import Fields, meta_json
+from sources.html import decode, extract
+from sources.listing import InputFile
+from sources.opening import not_that_format, open_stream
+from sources.part import Part, RejectError
+from sources.records import Block, blocks
+from sources.spec import ReadSpec
+
+_DOCUMENTS = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.revisit, WarcRecordType.conversion)
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_SNIFFED_BYTES = 4096
+
+
+def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
+    """Add every record of ``file`` that may hold a document as a document, a skip or a reject."""
+    with open_stream(file, spec) as stream:
+        end = None
+        for end in blocks(stream, spec.record_bytes):
+            if end.offset == 0 and end.wrong == "no_record":
+                raise not_that_format(file, spec, f"it begins with {end.body[:16]!r}, not with WARC/")
+            _read_block(end, file, spec, part)
+        if end is None or end.wrong != "truncated_archive":
+            part.reject_tail(file, stream, f"{file.path}@{stream.total_bytes}")
+
+
+def _read_block(block: Block, file: InputFile, spec: ReadSpec, part: Part) -> None:
+    locator = f"{file.path}@{block.offset}"
+    try:
+        fields = _fields(block, spec, part)
+        if fields is not None:
+            part.add(locator, block.size, *fields)
+    except RejectError as error:
+        part.reject(locator, block.size, error.reason, error.detail, block.body)
+
+
+def _fields(block: Block, spec: ReadSpec, part: Part) -> Fields | None:
+    """The columns of a record; None for one that never holds a document."""
+    if block.wrong:
+        raise RejectError(block.wrong, f"{block.size} bytes from {block.offset}")
+    record = _parse(block)
+    if record.record_type not in _DOCUMENTS:
+        part.passed_over[str(record.record_type)] += 1
+        return None
+    if record.record_type == WarcRecordType.revisit:
+        raise RejectError("revisit")
+    if block.size > spec.record_bytes:
+        raise RejectError("record_too_large", f"{block.size} bytes; see limits.record_bytes")
+    return _columns(record, block, spec)
+
+
+def _parse(block: Block) -> WarcRecord:
+    try:
+        return WarcRecord.from_bytes(block.header + block.body)
+    except (OSError, ValueError) as error:
+        raise RejectError("no_record", str(error)) from None
+
+
+def _columns(record: WarcRecord, block: Block, spec: ReadSpec) -> Fields:
+    headers = record.headers
+    body, media_type, charset = _payload(record, block, spec)
+    meta: dict[str, Any] = {"content_type": media_type, "id": headers.get("WARC-Record-ID")}
+    if reason := headers.get("WARC-Truncated"):
+        meta["truncated"] = reason
+    lang = None
+    if media_type in _HTML:
+        text, lang, found = extract(body, charset)
+        meta.update(found)
+    elif media_type == "text/plain":
+        text, meta["charset"], replaced = decode(body, charset, is_html=False)
+        meta.update({"replaced_characters": replaced} if replaced else {})
+    else:
+        raise RejectError("content_type", media_type)
+    url = (headers.get("WARC-Target-URI") or "").strip("<>") or None
+    return Fields(text, url, lang, None, headers.get("WARC-Date"), meta_json(meta))
+
+
+def _payload(record: WarcRecord, block: Block, spec: ReadSpec) -> tuple[bytes, str, str | None]:
+    """Body without transfer and content encodings, its media type and charset."""
+    if record.record_type != WarcRecordType.response or not record.is_http:
+        media_type, _, parameters = (record.headers.get("Content-Type") or "").partition(";")
+        is_wet = record.record_type == WarcRecordType.conversion
+        return block.body, media_type.strip().lower(), _charset(parameters) or ("utf-8" if is_wet else None)
+    try:
+        record.parse_http(auto_decode="all", quirks_mode=True, strict_mode=False)
+        _check_status(record)
+        body = record.reader.read(spec.record_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise RejectError("http_undecodable", str(error)) from None
+    if len(body) > spec.record_bytes:
+        raise RejectError("expansion_too_large", f"over {spec.record_bytes} bytes unpacked; see limits.record_bytes")
+    return body, (record.http_content_type or _sniffed(body)).lower(), record.http_charset
+
+
+def _check_status(record: WarcRecord) -> None:
+    status = record.http_headers.status_code if record.is_http_parsed else None
+    if status is None:
+        raise RejectError("http_undecodable", "no HTTP status line")
+    if status != 200:
+        raise RejectError("http_status", str(status))
+
+
+def _sniffed(body: bytes) -> str:
+    """The media type of a body whose server told none: markup begins with <, other text has no NUL."""
+    first = body[:_SNIFFED_BYTES]
+    if b"\0" in first:
+        return "application/octet-stream"
+    return "text/html" if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "text/plain"
+
+
+def _charset(parameters: str) -> str | None:
+    _, found, value = parameters.partition("charset=")
+    return value.split(";")[0].strip(" \"'") if found else None

@@ -1,0 +1,276 @@
+"""A small finished run, written stage by stage with the floor-0 store: what a card is gathered from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from corpus.account import Account, passed_on
+from corpus.files import file_sha256, write_json
+from corpus.receipt import Manifest, Outcome, Receipt
+from corpus.recipe_file import parse_recipe
+from corpus.rundir import RunDir
+from corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
+from corpus.store import LocalStore
+from handoff.plan import Domain, Plan
+from handoff.schedule import ONE, Segment
+from handoff.shards import ShardWriter
+
+HOSTILE = "<script>alert(1)</script> | **bold** [x](javascript:1)\n---\nlicense: mit #"
+RECIPE = """\
+name = "tiny"
+seed = 7
+description = {description}
+
+[[sources]]
+name = "web"
+path = "s3://AKIA:sec/ret@bucket/web/*.jsonl"
+domain = "web"
+license = {license}
+
+
+[[sources]]
+name = "books"
+path = "books/*.jsonl"
+domain = "books"
+
+[[curriculum]]
+until_tokens = 256
+shares = {{ web = 0.75, books = 0.25 }}
+[[curriculum]]
+until_tokens = 512
+shape = "linear"
+shares = {{ web = 0.25, books = 0.75 }}
+
+[shards]
+row_tokens = 16
+"""
+UNITS = {"bytes": "bytes", "words": "words", "byte_entropy_bits": "bits per byte"}
+
+
+@dataclass
+class Mill:
+    """The run, and the store that holds its parts."""
+
+    run: RunDir
+    store: LocalStore
+    n: int
+
+    def folder(self, receipt: Receipt) -> Path:
+        return self.store.folder(receipt)
+
+
+def build_run(
+    root: Path,
+    *,
+    licence: str = "CC0-1.0",
+    host: str = "example.org",
+    description: str = "Two sources.",
+    train: bool = True,
+) -> Mill:
+    """40 web documents and 20 books; every third dropped, every fifth of the rest merged."""
+    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description))
+    recipe = parse_recipe(text)
+    files = {
+        s.name: [{"path": str(s.path), "bytes": 900, "digest": "ab" * 16, "format": "jsonl"}] for s in recipe.sources
+    }
+    versions = {"stages": {"documents": "1", "decide": "1"}, "libraries": {"orjson": "3"}}
+    lock = {
+        "format": 1,
+        "recipe": recipe.locked(),
+        "inputs": {"files": files, "graph": None, "language_model": None},
+        "versions": versions,
+    }
+    mill = Mill(RunDir.create(root / "runs", "tiny", text, lock), LocalStore(root / "store"), 60)
+    sources = {"web": 40, "books": 20}
+    for stage in ("documents", "signals", "language", "mentions"):
+        _stage(mill, stage, [_part_maker(stage, name, n, licence, host) for name, n in sources.items()])
+    _stage(
+        mill,
+        "clusters",
+        [
+            lambda _: Outcome(
+                60,
+                {},
+                {
+                    "near": True,
+                    "bands": 2,
+                    "rows": 4,
+                    "curve": [[0.0, 0.0], [1.0, 1.0]],
+                    "candidates": 9,
+                    "verified": 8,
+                    "unverified_share": 1 / 9,
+                    "sizes": [[1, 1, 50], [3, 4, 2]],
+                },
+            )
+        ],
+    )
+    _stage(mill, "decide", [lambda folder: _decide(folder, sources)])
+    _stage(mill, "tokenizer", [lambda _: Outcome(0, {}, {"vocab_size": 300})])
+    _stage(
+        mill,
+        "tokens",
+        [
+            lambda _: Outcome(
+                32, {"web": passed_on(22, 2200), "books": passed_on(10, 1000)}, {"tokens": {"web": 220, "books": 100}}
+            )
+        ],
+    )
+    for stage, rows in (("shards", 9), ("heldout", 1)):
+        manifest = _stage(mill, stage, [lambda folder, rows=rows: _shards(folder, rows)] * 2, keys=("books", "web"))
+        for domain, receipt in zip(("books", "web"), manifest.parts, strict=True):
+            mill.run.place(mill.store.folder(receipt), f"{stage}/{domain}")
+    _stage(mill, "plan", [lambda folder: _plan(folder, mill.run)])
+    mill.run.place(mill.store.folder(mill.run.manifest("plan").parts[0]), "plan")
+    if train:
+        _train(mill)
+    return mill
+
+
+def _stage(mill: Mill, stage: str, makers: list, keys: tuple[str, ...] | None = None) -> Manifest:
+    names = keys or tuple(f"{number:032x}" for number in range(len(makers)))
+    parts = [mill.store.produce(stage, key, make)[0] for key, make in zip(names, makers, strict=True)]
+    manifest = Manifest(stage, tuple(parts))
+    mill.run.write_manifest(manifest)
+    return manifest
+
+
+def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
+    def make(folder: Path) -> Outcome:
+        ids = [f"{source}-{i:03d}" for i in range(n)]
+        accounts = {source: passed_on(n, 100 * n)}
+        if stage == "documents":
+            record = {
+                "lang": None,
+                "license": licence,
+                "created": None,
+                "meta": None,
+                "domain": source,
+                "source": source,
+            }
+            rows = [
+                record | {"doc_id": d, "text": "x", "text_hash": d, "locator": d, "url": f"https://u:p@{host}/{d}"}
+                for d in ids
+            ]
+            pq.write_table(pa.Table.from_pylist(rows, DOCUMENTS), folder / "documents.parquet")
+            accounts = {source: Account(n + 3, n, 3, 0, 120 * n + 9, 120 * n, 9, 0)}
+            return Outcome(
+                n, accounts, {"rejects": {"not_json": 2}, "skipped": {"http_status": 1}, "text_bytes": 100 * n}
+            )
+        if stage == "signals":
+            columns = {
+                "doc_id": ids,
+                "bytes": [100.0] * n,
+                "words": [float(i + 1) for i in range(n)],
+                "byte_entropy_bits": [4.5] * (n - 1) + [float("nan")],
+            }
+            pq.write_table(pa.table(columns, signals_schema(UNITS)), folder / "signals.parquet")
+        if stage == "language":
+            columns = {"doc_id": ids, "lang_id": ["en" if i % 4 else "de" for i in range(n)], "lang_score": [0.9] * n}
+            pq.write_table(pa.table(columns, LANGUAGE), folder / "language.parquet")
+        facts = {
+            "mentions": 5,
+            "documents_with_entity": 3,
+            "dangling_triples": 2,
+            "top_types": {"person": 4, "place": 1},
+        }
+        return Outcome(n, accounts, facts if stage == "mentions" else {})
+
+    return make
+
+
+def _decide(folder: Path, sources: dict[str, int]) -> Outcome:
+    ledger, kept, accounts = [], [], {}
+    for part, (source, n) in enumerate(sources.items()):
+        counts = dict.fromkeys(("kept", "dropped", "merged"), 0)
+        for i in range(n):
+            verdict = "dropped" if i % 3 == 0 else "merged" if i % 5 == 0 else "kept"
+            counts[verdict] += 1
+            entry = {
+                "doc_id": f"{source}-{i:03d}",
+                "source": source,
+                "domain": source,
+                "stage": "decide",
+                "verdict": verdict,
+                "bytes": 100,
+            }
+            failed = [("words", ">= 50", float(i))] + [("lines", "<= 2", 9.0)] * (i % 2)
+            if verdict == "dropped":
+                ledger += [
+                    entry | {"rule": rule, "signal": rule, "bound": bound, "value": value, "profile": "length v1"}
+                    for rule, bound, value in failed
+                ]
+            else:
+                ledger.append(entry | {"rule": "duplicate_near" if verdict == "merged" else None})
+            if verdict == "kept":
+                kept.append(
+                    {
+                        "doc_id": entry["doc_id"],
+                        "source": source,
+                        "domain": source,
+                        "part": part,
+                        "row": i,
+                        "spans": [],
+                        "weight": 1.0,
+                        "heldout": False,
+                    }
+                )
+        numbers = [n, counts["kept"], counts["dropped"], counts["merged"]]
+        accounts[source] = Account(*numbers, *(100 * number for number in numbers))
+    pq.write_table(pa.Table.from_pylist(ledger, LEDGER), folder / "ledger.parquet")
+    pq.write_table(pa.Table.from_pylist(kept, KEPT), folder / "kept.parquet")
+    return Outcome(len(kept), accounts, {})
+
+
+def _shards(folder: Path, rows: int) -> Outcome:
+    with ShardWriter(folder, row_tokens=16, vocab_size=300, shard_rows=4, batch_rows=4) as writer:
+        documents = [[{"doc_id": f"{row:032x}", "start": 0, "length": 12, "offset": 0}] for row in range(rows)]
+        writer.write(np.full((rows, 16), 5, np.uint16), pa.array(documents, pa.list_(ROW_DOCUMENT)))
+    return Outcome(rows, {}, {"rows": rows})
+
+
+def _plan(folder: Path, run: RunDir) -> Outcome:
+    """16 samples of 25 : 75, then a ramp back over 16 more."""
+    domains = tuple(
+        Domain(name, 9, file_sha256(run.path / "shards" / name / "index.json")) for name in ("books", "web")
+    )
+    one, three = ONE // 4, ONE // 4 * 3
+    segments = (Segment(16, (one, three), (one, three)), Segment(32, (one, three), (three, one)))
+    plan = Plan.build(domains, row_tokens=16, seed=11, segments=segments)
+    plan.save(folder)
+    return Outcome(plan.samples, {}, {"samples": plan.samples})
+
+
+def _train(mill: Mill) -> None:
+    loss = {"first": 5.7, "last": 4.1, "heldout_before": 5.7, "heldout_after": 4.2, "heldout_unigram": 5.0}
+    load = {"max_over_mean": 1.2, "std": 0.1, "entropy": 0.98, "dead": 0}
+    by_domain = {"web": {"before": 5.7, "after": 4.1, "unigram": 5.0}}
+    summary = {
+        "steps": 4,
+        "tokens": 480,
+        "loss": loss,
+        "load": load,
+        "loss_by_domain": by_domain,
+        "parameters": 9000,
+        "active_parameters": 4000,
+    }
+    write_json(mill.run.path / "train" / "summary.json", summary)
+    mill.run.write_manifest(Manifest("train", (Receipt("train", "t", 4, {}, {"summary": summary}, ()),)))
+
+
+@pytest.fixture(scope="session")
+def mill(tmp_path_factory) -> Mill:
+    """A plain run; tests read it and change only copies of its card."""
+    return build_run(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="session")
+def hostile_mill(tmp_path_factory) -> Mill:
+    """The same with markup wherever an input can put text."""
+    return build_run(
+        tmp_path_factory.mktemp("hostile"), licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False
+    )

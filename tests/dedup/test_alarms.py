@@ -1,0 +1,39 @@
+"""Alarms: budgets on the facts."""
+
+import pytest
+
+from corpus.errors import BudgetError
+from dedup.alarms import check_alarms
+
+FACTS = {
+    "candidates": 1000,
+    "unverified_share": 0.4,
+    "documents": 10_000,
+    "largest_cluster": 900,
+    "largest_share": 0.09,
+    "largest": [{"cluster": "00ff", "size": 900, "lowest_to_root": 0.1}],
+}
+
+
+def test_within_budgets_nothing_happens():
+    check_alarms(FACTS, max_unverified_share=0.4, max_largest_share=0.09)
+
+
+def test_unverified_candidates():
+    with pytest.raises(
+        BudgetError, match=r"40\.0% of 1,000 candidate pairs.*dedup\.near\.max_unverified_share = 30\.0%"
+    ):
+        check_alarms(FACTS, max_unverified_share=0.3, max_largest_share=1)
+
+
+def test_largest_cluster():
+    with pytest.raises(BudgetError, match=r"\(00ff\) holds 900 of 10,000.*dedup\.near\.max_largest_share = 5\.0%"):
+        check_alarms(FACTS, max_unverified_share=1, max_largest_share=0.05)
+
+
+def test_alarms_on_the_facts_of_a_clustering(cluster):
+    same = " ".join(f"word{i}" for i in range(50))
+    facts = cluster([[(str(i), same) for i in range(9)] + [("x", "other")]]).facts
+    check_alarms(facts, max_unverified_share=0.0, max_largest_share=0.9)
+    with pytest.raises(BudgetError, match="holds 9 of 10 documents"):
+        check_alarms(facts, max_unverified_share=0.0, max_largest_share=0.5)

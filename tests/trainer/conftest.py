@@ -1,0 +1,87 @@
+"""A small run directory: a plan over three domains of text made by a Markov chain, with held-out rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.files import file_sha256
+from handoff.plan import Domain, Plan
+from handoff.schedule import Segment, quantise
+from handoff.shards import ShardWriter
+from trainer.config import TrainConfig
+
+VOCAB, ROW = 64, 32
+ROWS = {"books": 40, "code": 24, "web": 50}
+
+
+def _sentences(rng: np.random.Generator, domain: int, rows: int) -> np.ndarray:
+    """Each token is followed by one of two tokens, which ones the domain decides: easy to learn with context."""
+    tokens = np.empty((rows, ROW), np.int64)
+    tokens[:, 0] = rng.integers(0, VOCAB, rows)
+    for at in range(1, ROW):
+        tokens[:, at] = (tokens[:, at - 1] * (2 * domain + 3) + 7 + rng.integers(0, 2, rows)) % VOCAB
+    return tokens
+
+
+def _documents(rng: np.random.Generator, domain: str, rows: int) -> list[list[dict]]:
+    """One or two documents a row, and some padding at the end of most."""
+    found = []
+    for row in range(rows):
+        cut, end = sorted(rng.choice(np.arange(4, ROW + 1), 2, replace=False).tolist())
+        pieces = [(0, cut), (cut, end)] if row % 2 else [(0, end)]
+        found.append(
+            [{"doc_id": f"{domain}{row}.{at}", "start": at, "length": stop - at, "offset": 0} for at, stop in pieces]
+        )
+    return found
+
+
+def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, vocab: int = VOCAB) -> None:
+    rng = np.random.default_rng([seed, domain])
+    with ShardWriter(folder, row_tokens=ROW, vocab_size=vocab, shard_rows=16, batch_rows=8) as writer:
+        writer.write(_sentences(rng, domain, rows), _documents(rng, name, rows))
+
+
+def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB) -> Path:
+    for number, (name, rows) in enumerate(ROWS.items()):
+        write_shards(folder / "shards" / name, number, name, rows, seed, vocab)
+        write_shards(folder / "heldout" / name, number, name, 6, seed + 1, vocab)
+    domains = tuple(
+        Domain(name, rows, file_sha256(folder / "shards" / name / "index.json")) for name, rows in ROWS.items()
+    )
+    shares = quantise([0.5, 0.2, 0.3])
+    plan = Plan.build(domains, row_tokens=ROW, seed=seed, segments=(Segment(samples, shares, shares),))
+    plan.save(folder / "plan")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """26 samples: with 4 rows a step, 7 steps, the last short."""
+    return make_run(tmp_path_factory.mktemp("run"), 26)
+
+
+@pytest.fixture
+def config():
+    return TrainConfig(
+        vocab_size=VOCAB,
+        row_tokens=ROW,
+        seed=3,
+        layers=2,
+        width=16,
+        heads=2,
+        experts=4,
+        expert_width=8,
+        dropout=0.1,
+        batch_rows=4,
+        warmup_steps=2,
+        checkpoint_steps=2,
+        precision="float32",
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory):
+    """500 samples, several epochs."""
+    return make_run(tmp_path_factory.mktemp("long"), 500)

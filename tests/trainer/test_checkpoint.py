@@ -1,0 +1,158 @@
+"""Checkpoints are whole or not there, and hold no pickle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from corpus.errors import TrainError
+from trainer.checkpoint import Checkpoint, load_latest, save
+from trainer.log import Log
+
+
+def make(step):
+    return Checkpoint(step, {"w": torch.full((3,), float(step))}, {"rng": torch.arange(4).byte()}, {"cursor": step})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_round_trip(tmp_path):
+    save(tmp_path, make(7))
+    found = load_latest(tmp_path)
+    assert (found.step, found.state) == (7, {"cursor": 7})
+    assert found.model["w"].tolist() == [7, 7, 7]
+    assert found.training["rng"].dtype == torch.uint8
+
+
+def test_the_last_two_are_kept(tmp_path):
+    for step in (1, 2, 10):
+        save(tmp_path, make(step))
+    assert names(tmp_path) == ["step-000000002", "step-000000010"]
+    assert load_latest(tmp_path).step == 10
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert load_latest(tmp_path / "nothing") is None
+
+
+def test_same_state_same_bytes(tmp_path):
+    for place in ("a", "b"):
+        save(tmp_path / place, make(1))
+    for name in names(tmp_path / "a" / "step-000000001"):
+        a, b = (tmp_path / place / "step-000000001" / name for place in ("a", "b"))
+        assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, caplog, name, harm):
+    save(tmp_path, make(1))
+    victim = save(tmp_path, make(2)) / name
+    content = bytearray(victim.read_bytes())
+    if harm == "remove":
+        victim.unlink()
+    elif harm == "cut":
+        victim.write_bytes(content[: len(content) // 2])
+    elif name == "state.json":
+        victim.write_text(json.dumps(json.loads(content) | {"files": {}}))
+    else:
+        content[-1] ^= 1
+        victim.write_bytes(content)
+    assert load_latest(tmp_path).step == 1
+    assert "step-000000002 is damaged" in caplog.text
+
+
+def test_all_damaged_is_an_error_that_says_what_to_do(tmp_path):
+    (save(tmp_path, make(1)) / "state.json").write_text("{")
+    with pytest.raises(TrainError, match=r"all 1 checkpoints .* remove that folder"):
+        load_latest(tmp_path)
+
+
+def test_training_can_save_over_a_damaged_one(tmp_path):
+    save(tmp_path, make(1))
+    (save(tmp_path, make(2)) / "model.safetensors").write_bytes(b"")
+    save(tmp_path, make(2))
+    assert load_latest(tmp_path).step == 2
+
+
+def test_files_are_safetensors_and_json(tmp_path):
+    folder = save(tmp_path, make(1))
+    assert names(folder) == ["model.safetensors", "state.json", "training.safetensors"]
+    for path in folder.glob("*.safetensors"):
+        header = int.from_bytes(path.read_bytes()[:8], "little")
+        assert json.loads(path.read_bytes()[8 : 8 + header])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from trainer import checkpoint
+moment = sys.argv[2]
+real_save, real_replace = checkpoint.save_file, Path.replace
+die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+def half(tensors, path):
+    real_save(tensors, path)
+    if path.name == moment:
+        path.write_bytes(path.read_bytes()[:20])
+        die()
+checkpoint.save_file = half
+if moment == "rename":
+    Path.replace = lambda a, b: die() if b.name.startswith("step") else real_replace(a, b)
+if moment == "after":
+    checkpoint.shutil.rmtree = lambda path, ignore_errors=False: None if ignore_errors else die()
+w = {"w": torch.full((3,), 3.0)}
+checkpoint.save(Path(sys.argv[1]), checkpoint.Checkpoint(3, w, {"rng": torch.zeros(1)}, {"cursor": 3}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "step"), [("model.safetensors", 2), ("training.safetensors", 2), ("rename", 2), ("after", 3)]
+)
+def test_kill_in_the_middle_leaves_a_whole_checkpoint(tmp_path, moment, step):
+    for before in (1, 2):
+        save(tmp_path, make(before))
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), moment], env={**os.environ}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert load_latest(tmp_path).step == step
+    save(tmp_path, make(3))
+    save(tmp_path, make(4))
+    assert names(tmp_path) == ["step-000000003", "step-000000004"]
+
+
+def test_a_log_forgets_what_no_checkpoint_covers(tmp_path):
+    import pyarrow as pa
+
+    schema = pa.schema([("step", pa.int64())])
+    log = Log(tmp_path, "metrics", schema)
+    for sealed in ((1, 2), (3, 4), (5,)):
+        log.append({"step": list(sealed)})
+        log.seal(sealed[-1])
+    log.append({"step": [6]})
+    log.rewind(4)
+    log.seal(4)
+    assert log.read()["step"].to_pylist() == [1, 2, 3, 4]
+    log.append({"step": [5]})
+    log.seal(5)
+    assert log.join(tmp_path / "all.parquet")["step"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def test_joined_bytes_do_not_tell_of_segments(tmp_path):
+    import pyarrow as pa
+
+    schema = pa.schema([("step", pa.int64()), ("domain", pa.string())])
+    for name, cuts in (("a", [3, 7, 100]), ("b", [100])):
+        log, begin = Log(tmp_path / name, "c", schema), 0
+        for end in cuts:
+            for step in range(begin, end):
+                log.append({"step": [step], "domain": ["web"]})
+            log.seal(end)
+            begin = end
+        log.join(tmp_path / f"{name}.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

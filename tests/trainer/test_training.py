@@ -1,0 +1,287 @@
+"""Whole trainings on a small run: what was consumed, determinism, resume, and what every saved piece is for."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from corpus.errors import GristmillError, TrainError
+from handoff.audit import consumed, differences
+from handoff.plan import Plan
+from trainer import checkpoint, loop
+from trainer.loop import train
+from trainer.optim import learning_rate_at
+from trainer.session import begin
+
+STEPS, SAMPLES = 7, 26
+CLOCK = ["seconds", "tokens_per_second"]
+
+
+def metrics(out):
+    return pq.read_table(out / "metrics.parquet").drop_columns(CLOCK)
+
+
+def weights(out):
+    return checkpoint.load_latest(out / "checkpoints").model
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Where ``done`` trains once for all tests."""
+    return tmp_path_factory.mktemp("straight")
+
+
+@pytest.fixture
+def done(run, config, straight):
+    """An uninterrupted training."""
+    if not (straight / "summary.json").exists():
+        train(run, straight, config)
+    return straight
+
+
+def test_consumption_equals_the_plan(run, done):
+    consumption = pq.read_table(done / "consumption.parquet")
+    assert differences(run, consumption) == []
+    assert consumption.num_rows == SAMPLES
+    assert consumption["step"].to_pylist() == [1 + i // 4 for i in range(SAMPLES)]
+    counted = {name: consumption["domain"].to_pylist().count(name) for name in ("books", "code", "web")}
+    assert counted == consumed(run, SAMPLES)
+
+
+def test_tokens_by_domain_equal_the_slices_of_the_plan(run, done):
+    from handoff.loader import Loader
+
+    expected = dict.fromkeys(Plan.load(run / "plan").names, 0)
+    for batch in Loader(run, batch_rows=4):
+        for row, length in zip(batch.slices.row, batch.slices.length, strict=True):
+            expected[list(expected)[batch.domain[row]]] += int(length)
+    summary = json.loads((done / "summary.json").read_text())
+    assert summary["tokens_by_domain"] == expected
+    assert summary["tokens"] == sum(expected.values())
+    assert (summary["steps"], summary["samples"]) == (STEPS, SAMPLES)
+
+
+def test_summary_agrees_with_the_metrics(done):
+    summary, table = json.loads((done / "summary.json").read_text()), metrics(done)
+    assert summary["loss"]["first"] == table["loss"][0].as_py()
+    assert summary["loss"]["last"] == pytest.approx(np.mean(table["loss"].to_numpy()))
+    assert set(summary["load"]) == {"max_over_mean", "min_over_mean", "std", "entropy", "dead"}
+    assert 0 < summary["active_parameters"] < summary["parameters"]
+    assert set(summary["loss_by_domain"]) == {"books", "code", "web"}
+    assert json.loads((done / "timing.json").read_text())["tokens_per_second"] > 0
+
+
+def test_loss_per_step_is_the_mean_over_domains(done):
+    for row in metrics(done).to_pylist():
+        parts = [row[f"loss/{name}"] for name in ("books", "code", "web")]
+        present = [part for part in parts if part is not None]
+        assert min(present) <= row["loss"] <= max(present)
+        assert [part is None for part in parts] == [row[f"tokens/{name}"] == 0 for name in ("books", "code", "web")]
+
+
+def test_two_trainings_are_equal_to_the_bit(run, config, done, tmp_path):
+    train(run, tmp_path, config)
+    assert metrics(tmp_path).equals(metrics(done))
+    assert same(weights(tmp_path), weights(done))
+    for name in ("summary.json", "consumption.parquet"):
+        assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+
+
+@pytest.mark.parametrize("stops", [(3,), (2, 3, 6)])
+def test_resumed_equals_uninterrupted(run, config, done, tmp_path, stops):
+    for stop in stops:
+        assert train(run, tmp_path, config, max_steps=stop)["steps"] == stop
+    train(run, tmp_path, replace(config, checkpoint_steps=5))
+    assert metrics(tmp_path).equals(metrics(done))
+    assert same(weights(tmp_path), weights(done))
+    for name in ("summary.json", "consumption.parquet"):
+        assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+
+
+@pytest.mark.parametrize("checkpoint_steps", [2, 100])
+def test_a_crash_between_checkpoints_leaves_no_gap_and_no_repeat(run, config, done, tmp_path, checkpoint_steps):
+    config = replace(config, checkpoint_steps=checkpoint_steps)
+
+    def crash(record):
+        if record["step"] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path, config, on_step=crash)
+    seen = []
+    train(run, tmp_path, config, on_step=lambda record: seen.append(record["step"]))
+    assert seen == list(range(5 if checkpoint_steps == 2 else 1, STEPS + 1))
+    assert differences(run, pq.read_table(tmp_path / "consumption.parquet")) == []
+    assert metrics(tmp_path).equals(metrics(done))
+
+
+def test_a_crash_after_the_tables_and_before_the_checkpoint(run, config, done, tmp_path, monkeypatch):
+    real = checkpoint.save
+
+    def save(folder, state):
+        if state.step == 4:
+            raise OSError("disk full")
+        return real(folder, state)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    with pytest.raises(OSError, match="disk full"):
+        train(run, tmp_path, config)
+    monkeypatch.setattr(checkpoint, "save", real)
+    train(run, tmp_path, config)
+    assert metrics(tmp_path).equals(metrics(done))
+    assert differences(run, pq.read_table(tmp_path / "consumption.parquet")) == []
+
+
+def test_a_finished_training_takes_no_more_steps(run, config, done):
+    before = (done / "summary.json").read_bytes()
+    train(run, done, config, on_step=lambda record: pytest.fail("a step was taken"))
+    assert (done / "summary.json").read_bytes() == before
+
+
+def without_model(state, config):
+    fresh = begin(config).model.state_dict()
+    state.model.update({name: value for name, value in fresh.items() if not name.endswith("router.bias")})
+
+
+def without_bias(state, config):
+    for name in state.model:
+        if name.endswith("router.bias"):
+            state.model[name] = torch.zeros_like(state.model[name])
+
+
+def without_optimizer(state, config):
+    for name in [name for name in state.training if name.startswith("optimizer.")]:
+        del state.training[name]
+
+
+def without_generator(state, config):
+    torch.manual_seed(0)
+    state.training["generator"] = torch.get_rng_state()
+
+
+def without_cursor(state, config):
+    state.state["loader"]["cursor"] = 0
+
+
+@pytest.mark.parametrize(
+    "forget", [None, without_model, without_bias, without_optimizer, without_generator, without_cursor]
+)
+def test_every_saved_piece_is_needed(run, config, done, tmp_path, forget):
+    train(run, tmp_path, config, max_steps=3)  # after an even step this small model's biases happen to be 0
+    folder = tmp_path / "checkpoints"
+    state = checkpoint.load_latest(folder)
+    state = replace(state, model=dict(state.model), training=dict(state.training))
+    if forget:
+        forget(state, config)
+    checkpoint.save(folder, state)
+    train(run, tmp_path, config)
+    equal = metrics(tmp_path).equals(metrics(done)) and same(weights(tmp_path), weights(done))
+    assert equal == (forget is None)
+
+
+def test_unigram_counts_are_saved(run, config, done, tmp_path):
+    train(run, tmp_path, config, max_steps=4)
+    state = checkpoint.load_latest(tmp_path / "checkpoints")
+    checkpoint.save(
+        tmp_path / "checkpoints", replace(state, training=state.training | {"unigrams": torch.zeros(64).long()})
+    )
+    summary = train(run, tmp_path, config)
+    expected = json.loads((done / "summary.json").read_text())["loss"]
+    assert summary["loss"]["heldout_unigram"] != expected["heldout_unigram"]
+    assert summary["loss"]["heldout_after"] == expected["heldout_after"]
+
+
+def test_another_config_is_refused(run, config, done):
+    with pytest.raises(TrainError, match=r"trainer\.learning_rate was 0\.01 and is 0\.02.*remove the train folder"):
+        train(run, done, replace(config, learning_rate=0.02))
+
+
+def test_another_plan_is_refused(run, config, done, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    plan = Plan.load(run / "plan")
+    Plan.build(plan.domains, row_tokens=plan.row_tokens, seed=99, segments=plan.segments).save(other / "plan")
+    with pytest.raises(TrainError, match=r"made on plan .*Remove the train folder"):
+        train(other, done, config)
+
+
+@pytest.mark.parametrize(("key", "value", "section"), [("vocab_size", 65, "tokenizer"), ("row_tokens", 16, "shards")])
+def test_shards_that_do_not_fit_are_refused(run, config, tmp_path, key, value, section):
+    with pytest.raises(TrainError, match=rf"domain 'books' have {key} .*{section}\.{key}"):
+        train(run, tmp_path, replace(config, **{key: value}))
+
+
+def test_a_folder_without_a_plan_is_refused(config, tmp_path):
+    with pytest.raises(GristmillError):
+        train(tmp_path, tmp_path / "out", config)
+
+
+def test_no_steps_are_refused(run, config, tmp_path):
+    with pytest.raises(TrainError, match="max_steps is 0"):
+        train(run, tmp_path, config, max_steps=0)
+
+
+def test_divergence_is_an_error_that_names_the_key(run, config, tmp_path, monkeypatch):
+    real = loop.train_step
+    monkeypatch.setattr(loop, "train_step", lambda *a: real(*a)._replace(loss=float("nan")))
+    with pytest.raises(TrainError, match=r"loss is nan at step 1.*trainer\.learning_rate"):
+        train(run, tmp_path, config)
+    assert not list(tmp_path.glob("checkpoints/step-*"))
+
+
+def test_training_without_heldout_rows(run, config, tmp_path):
+    for name in ("plan", "shards"):
+        shutil.copytree(run / name, tmp_path / "run" / name)
+    summary = train(tmp_path / "run", tmp_path / "out", config, max_steps=1)
+    assert summary["loss"]["heldout_after"] is None
+    assert summary["heldout_load"] is None
+
+
+@pytest.mark.parametrize("balance", ["switch", "none"])
+@pytest.mark.parametrize("score", ["softmax", "sigmoid"])
+def test_every_gate_and_balance_trains(run, config, tmp_path, balance, score):
+    config = replace(config, balance=balance, score=score, z_loss=1e-3, shared_experts=0)
+    summary = train(run, tmp_path, config, max_steps=2)
+    assert summary["steps"] == 2
+    biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
+    assert all((bias == 0).all() for bias in biases)
+
+
+def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
+    config = replace(config, precision="bfloat16", dropout=0.0)
+    for name in ("a", "b"):
+        train(run, tmp_path / name, config, max_steps=3)
+    assert metrics(tmp_path / "a").equals(metrics(tmp_path / "b"))
+    dtypes = {value.dtype for value in weights(tmp_path / "a").values()}
+    assert dtypes == {torch.float32}
+
+
+def test_learning_beats_the_unigram_level(tmp_path, config, long_run):
+    """The text is a Markov chain: its context is worth some three nats to whoever reads it."""
+    config = replace(config, dropout=0.0, width=32, checkpoint_steps=1000)
+    loss = train(long_run, tmp_path, config)["loss"]
+    assert loss["heldout_unigram"] == pytest.approx(np.log(64), abs=0.1)
+    assert loss["heldout_after"] < 0.75 * loss["heldout_unigram"]
+    assert loss["last"] < loss["first"]
+    assert abs(loss["heldout_before"] - np.log(64)) < 0.2
+
+
+def test_the_learning_rate_of_each_step(done):
+    rates = metrics(done)["learning_rate"].to_pylist()
+    assert rates == [learning_rate_at(step, STEPS, 2, 0.01) for step in range(STEPS)]
+    assert max(rates) == 0.01
+    assert rates[-1] == pytest.approx(0.001)
+
+
+def test_consumption_has_the_documented_columns(done):
+    assert pq.read_schema(done / "consumption.parquet").equals(loop.CONSUMPTION)
+    assert pa.types.is_floating(pq.read_schema(done / "metrics.parquet").field("load_entropy").type)

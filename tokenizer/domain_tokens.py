@@ -1,0 +1,102 @@
+"""One domain's token ids out of all parts, in order of doc_id, with the ids on disk instead of in memory."""
+
+import mmap
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus.errors import SchemaError
+from corpus.schema import expect_columns, token_type
+
+LIGHT = ["doc_id", "source", "domain", "heldout"]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainTokens:
+    """Document d, in order of doc_id, is ``ids[begins[d]:begins[d] + lengths[d]]``."""
+
+    doc_ids: pa.LargeStringArray
+    sources: pa.Array  # dictionary-encoded text
+    begins: np.ndarray  # int64 [n_docs]
+    lengths: np.ndarray  # int64 [n_docs], tokens
+    ids: np.ndarray  # uint16 or uint32 [n_tokens], read-only, mapped from disk
+
+    def __len__(self) -> int:
+        """Number of documents."""
+        return len(self.lengths)
+
+    def window(self, first: int, n: int) -> "DomainTokens":
+        """Documents first to first + n."""
+        at = slice(first, first + n)
+        return DomainTokens(self.doc_ids[at], self.sources[at], self.begins[at], self.lengths[at], self.ids)
+
+
+@contextmanager
+def gather_domain(
+    tokens: Sequence[Path], folder: Path, domain: str, heldout: bool, vocab_size: int
+) -> Iterator[DomainTokens]:
+    """Collect the domain's documents; the mapped file lives until the context ends and never has a name.
+
+    Parameters
+    ----------
+    tokens : tokens.parquet of every part
+    folder : where the file with the ids is made
+
+    Raises
+    ------
+    SchemaError : a part was encoded with a vocabulary of another size class
+    """
+    kind = token_type(vocab_size)
+    columns: list[pa.Table] = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for path in tokens:
+            columns += _copy_part(path, file, domain, heldout, kind)
+        yield _sorted_by_id(pa.concat_tables(columns) if columns else None, _mapped(file, kind))
+
+
+def _copy_part(path: Path, file: BinaryIO, domain: str, heldout: bool, kind: pa.DataType) -> Iterator[pa.Table]:
+    """Append the ids of the wanted documents to ``file``; yields their other columns, one table a row group."""
+    with pq.ParquetFile(path, memory_map=True) as part:
+        expect_columns(part.schema_arrow, (*LIGHT, "tokens"), str(path))
+        if part.schema_arrow.field("tokens").type.value_type != kind:
+            raise SchemaError(f"{path} holds {part.schema_arrow.field('tokens').type}, expected lists of {kind}")
+        for group in range(part.num_row_groups):
+            light = part.read_row_group(group, columns=LIGHT, use_threads=False)
+            wanted = pc.and_(pc.equal(light["domain"], domain), pc.equal(light["heldout"], heldout))
+            if not pc.any(wanted).as_py():  # most groups are of one domain: their tokens are not even decoded
+                continue
+            tokens = part.read_row_group(group, columns=["tokens"], use_threads=False)["tokens"].filter(wanted)
+            for chunk in tokens.chunks:
+                file.write(memoryview(chunk.flatten().to_numpy()))
+            source = light["source"].filter(wanted).cast(pa.dictionary(pa.int32(), pa.string()))
+            lengths = pc.list_value_length(tokens).cast(pa.int64())
+            yield pa.table({"doc_id": light["doc_id"].filter(wanted), "source": source, "length": lengths})
+
+
+def _mapped(file: BinaryIO, kind: pa.DataType) -> np.ndarray:
+    file.flush()
+    dtype = np.dtype(kind.to_pandas_dtype())
+    if not file.tell():
+        return np.empty(0, dtype)
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+
+
+def _sorted_by_id(columns: pa.Table | None, ids: np.ndarray) -> DomainTokens:
+    if columns is None:
+        empty = np.empty(0, np.int64)
+        return DomainTokens(pa.array([], pa.large_string()), pa.array([], pa.string()), empty, empty, ids)
+    lengths = columns["length"].to_numpy()
+    order = pc.sort_indices(columns, [("doc_id", "ascending")])
+    doc_ids = columns["doc_id"].cast(pa.large_string()).take(order).combine_chunks()
+    sources = columns["source"].unify_dictionaries().combine_chunks().take(order)
+    begins = np.cumsum(lengths) - lengths
+    at = order.to_numpy()
+    return DomainTokens(doc_ids, sources, begins[at], lengths[at], ids)

@@ -1,0 +1,103 @@
+"""A part's kept documents to token ids, row by row: ``tokens.parquet``."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.account import passed_on
+from corpus.receipt import Outcome
+from corpus.schema import token_type
+from corpus.tables import PartWriter
+from tokenizer.encoder import CheckedEncoder, Tokens
+from tokenizer.kept_text import kept_batches
+
+VERSION = "1"
+TOKENS = "tokens.parquet"
+
+
+def tokens_schema(vocab_size: int) -> pa.Schema:
+    """Whole documents as tokens, the last of each <|endoftext|>."""
+    return pa.schema(
+        [
+            pa.field("doc_id", pa.string(), False),
+            pa.field("source", pa.string(), False),
+            pa.field("domain", pa.string(), False),
+            pa.field("heldout", pa.bool_(), False),
+            pa.field("tokens", pa.large_list(pa.field("item", token_type(vocab_size), False)), False),
+        ]
+    )
+
+
+def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) -> Outcome:
+    """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
+
+    A document that spells ``<|endoftext|>`` gets ordinary tokens for it, never the special one. Memory: one row group.
+    About 35 MB of text a CPU second.
+
+    Parameters
+    ----------
+    documents, kept : see ``tokenizer.kept_text.kept_batches``
+    tokenizer : tokenizer.json
+
+    Returns
+    -------
+    Outcome : accounts by source, bytes of text after spans; facts: ``tokens`` and ``bytes`` by domain, ``vocab_size``,
+        ``engine`` (kernels, or tokenizers where the kernels do not apply)
+
+    Raises
+    ------
+    SourceError : tokenizer.json is missing or unusable
+    SchemaError : ``kept`` does not belong to ``documents``
+    """
+    encoder = CheckedEncoder(tokenizer)
+    schema = tokens_schema(encoder.vocab_size)
+    counts = _Counts()
+    with PartWriter(folder / TOKENS, schema) as writer:
+        for batch in kept_batches(documents, kept):
+            tokens = encoder.encode(batch["text"])
+            writer.write(_tokens_batch(batch, tokens, schema))
+            counts.add(batch, tokens)
+    facts = {**counts.facts(), "vocab_size": encoder.vocab_size, "engine": encoder.engine}
+    return Outcome(writer.rows, counts.accounts(), facts)
+
+
+def _tokens_batch(batch: pa.RecordBatch, tokens: Tokens, schema: pa.Schema) -> pa.RecordBatch:
+    kind = schema.field("tokens").type
+    lists = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.ids), type=kind)
+    return pa.record_batch([batch[name] for name in ("doc_id", "source", "domain", "heldout")] + [lists], schema=schema)
+
+
+class _Counts:
+    """Documents, bytes and tokens so far."""
+
+    def __init__(self) -> None:
+        self._documents, self._source_bytes = Counter(), Counter()
+        self._domain_bytes, self._domain_tokens = Counter(), Counter()
+
+    def add(self, batch: pa.RecordBatch, tokens: Tokens) -> None:
+        n_bytes = pc.binary_length(batch["text"]).to_numpy()
+        self._documents.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
+        self._source_bytes.update(sum_by(batch["source"], n_bytes))
+        self._domain_bytes.update(sum_by(batch["domain"], n_bytes))
+        self._domain_tokens.update(sum_by(batch["domain"], np.diff(tokens.offsets)))
+
+    def accounts(self) -> dict:
+        return {name: passed_on(n, self._source_bytes[name]) for name, n in sorted(self._documents.items())}
+
+    def facts(self) -> dict[str, dict[str, int]]:
+        return {"tokens": dict(sorted(self._domain_tokens.items())), "bytes": dict(sorted(self._domain_bytes.items()))}
+
+
+def sum_by(names: pa.StringArray, values: np.ndarray) -> dict[str, int]:
+    """Sum of ``values`` int64 [n] for each distinct name.
+
+    >>> sum_by(pa.array(["a", "b", "a"]), np.array([1, 2, 3]))
+    {'a': 4, 'b': 2}
+    """
+    coded = names.dictionary_encode()
+    total = np.zeros(len(coded.dictionary), np.int64)
+    np.add.at(total, coded.indices.to_numpy(), values)
+    return dict(zip(coded.dictionary.to_pylist(), total.tolist(), strict=True))

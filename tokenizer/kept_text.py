@@ -1,0 +1,66 @@
+"""The kept documents of a part, batch by batch, with their spans cut out: what every encoder reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.errors import SchemaError
+from corpus.schema import KEPT, expect_columns
+from corpus.tables import read_batches
+from tokenizer.spans import cut_spans
+
+KEPT_TEXT = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("text", pa.large_string(), False),
+        pa.field("source", pa.string(), False),
+        pa.field("domain", pa.string(), False),
+        pa.field("heldout", pa.bool_(), False),
+        pa.field("weight", pa.float32(), False),
+    ]
+)
+
+
+def kept_batches(documents: Path, kept: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The kept documents of one part in the part's order, at most one batch a row group.
+
+    Parameters
+    ----------
+    documents : Parquet file of ``corpus.schema.DOCUMENTS``
+    kept : rows of ``corpus.schema.KEPT`` that belong to this part, in any order
+
+    Yields
+    ------
+    RecordBatch of KEPT_TEXT; text is what remains after ``kept.spans``
+
+    Raises
+    ------
+    SchemaError : ``kept`` names a row that the part lacks, names one twice, or another document stands there
+    """
+    expect_columns(kept.schema, tuple(KEPT.names), "the kept table")
+    kept = kept.take(pc.sort_indices(kept, [("row", "ascending")])).combine_chunks()
+    rows = kept["row"].to_numpy()
+    first, done = 0, 0
+    for batch in read_batches(documents, ["doc_id", "text"]):
+        stop = int(np.searchsorted(rows, first + batch.num_rows))
+        if stop > done:
+            yield _kept_batch(documents, batch, rows[done:stop] - first, kept.slice(done, stop - done))
+        first, done = first + batch.num_rows, stop
+    if done < len(rows):
+        raise SchemaError(f"kept names row {rows[done]} of {documents}, which has {first} rows")
+
+
+def _kept_batch(documents: Path, batch: pa.RecordBatch, at: np.ndarray, kept: pa.Table) -> pa.RecordBatch:
+    whole = len(at) == batch.num_rows
+    if not whole:
+        batch = batch.take(pa.array(at))
+    columns = {name: kept[name].combine_chunks() for name in kept.schema.names}
+    differs = pc.not_equal(batch["doc_id"].cast(pa.string()), columns["doc_id"].cast(pa.string()))
+    if len(np.unique(at)) < len(at) or pc.any(differs).as_py():
+        raise SchemaError(f"kept does not belong to {documents}: its rows repeat or name other documents")
+    text = cut_spans(batch["text"].cast(pa.large_string()), columns["spans"])
+    values = {**columns, "text": text}
+    return pa.record_batch([values[name] for name in KEPT_TEXT.names], schema=KEPT_TEXT)

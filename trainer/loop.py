@@ -1,0 +1,164 @@
+"""Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
+
+``out`` then holds metrics.parquet (a row a step), consumption.parquet (a row a consumed sample: the proof that the
+model saw the plan and nothing else), summary.json, timing.json and checkpoints/.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from corpus.errors import TrainError
+from corpus.files import write_json
+from handoff.loader import Batch, Loader
+from handoff.plan import Plan
+from handoff.reader import ShardReader
+from trainer import checkpoint
+from trainer.config import TrainConfig
+from trainer.data import pack
+from trainer.evaluate import evaluate, read_heldout
+from trainer.log import Log
+from trainer.metrics import domain_figures, metrics_schema, speed_figures, step_figures
+from trainer.optim import learning_rate_at, set_learning_rate
+from trainer.precision import resolve_precision
+from trainer.session import Session, begin, capture, restore
+from trainer.step import train_step
+from trainer.summary import summarise, timing
+
+VERSION = "1"
+CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
+ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says
+OnStep = Callable[[dict[str, Any]], None]
+
+
+def train(
+    run: Path, out: Path, config: TrainConfig, *, on_step: OnStep | None = None, max_steps: int | None = None
+) -> dict[str, Any]:
+    """Train on ``run`` (plan/, shards/<domain>/, heldout/<domain>/) and return the summary.
+
+    Parameters
+    ----------
+    out : the folder to fill, or one that an earlier call has begun: training goes on from its last whole checkpoint
+    on_step : called with each step's row of metrics.parquet
+    max_steps : stop once the training as a whole has done so many steps; a later call goes on
+
+    Raises
+    ------
+    TrainError : shards do not fit the config, the checkpoint belongs to another config or plan, or the loss diverged
+    """
+    if max_steps is not None and max_steps < 1:
+        raise TrainError(f"max_steps is {max_steps}, expected 1 or more")
+    training = Training(run, out, config)
+    training.run_until(training.steps if max_steps is None else min(max_steps, training.steps), on_step)
+    return training.finish()
+
+
+class Training:
+    """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
+
+    def __init__(self, run: Path, out: Path, config: TrainConfig):
+        self.loader = Loader(run, batch_rows=config.batch_rows)
+        self.plan = self.loader.plan
+        config = replace(config, precision=resolve_precision(config.precision, config.device))
+        _expect_fitting_shards(run, self.plan, config)
+        torch.set_num_threads(config.threads or ALL_THREADS)
+        self.out = out
+        self.heldout = read_heldout(run / "heldout", self.plan.names, config)
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
+        self.consumption = Log(out / "log", "consumption", CONSUMPTION)
+        self.session = self._resumed_or_fresh(config)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole plan; the last may be short of rows."""
+        return math.ceil(self.plan.samples / self.session.config.batch_rows)
+
+    def _resumed_or_fresh(self, config: TrainConfig) -> Session:
+        found = checkpoint.load_latest(self.out / "checkpoints")
+        step = found.step if found else 0
+        self.metrics.rewind(step)
+        self.consumption.rewind(step)
+        if found:
+            session = restore(found, config, self.plan.digest)
+            self.loader.resume(found.state["loader"])
+            return session
+        session = begin(config)
+        session.heldout_before = evaluate(session.model, self.heldout, config, session.unigrams)
+        return session
+
+    def run_until(self, last: int, on_step: OnStep | None) -> None:
+        """Take the plan's steps up to ``last``; save on the way and at the end."""
+        session = self.session
+        saved = session.step
+        for batch in self.loader:
+            if session.step >= last:
+                break
+            record = self._advance(batch)
+            if on_step:
+                on_step(record)
+            if session.step % session.config.checkpoint_steps == 0:
+                self._save()
+                saved = session.step
+        if session.step > saved:
+            self._save()
+
+    def _advance(self, batch: Batch) -> dict[str, Any]:
+        """One step of the plan; returns its row of metrics.parquet."""
+        session, config, began = self.session, self.session.config, time.perf_counter()
+        host = pack(batch.tokens, batch.domain, *batch.slices)
+        rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
+        set_learning_rate(session.optimizer, rate)
+        packed = host.to(config.device)
+        result = train_step(session.model, session.optimizer, packed, config)
+        if not math.isfinite(result.loss):
+            raise TrainError(
+                f"the loss is {result.loss} at step {session.step + 1}: training diverged. Lower "
+                f"trainer.learning_rate (now {config.learning_rate:g}) or raise trainer.warmup_steps"
+            )
+        session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
+        session.step, session.cursor = session.step + 1, batch.cursor
+        self._note_rows(batch)
+        record = {"step": session.step, "learning_rate": rate, "tokens": len(host.tokens)}
+        record |= step_figures(result) | domain_figures(self.plan.names, result.each, packed)
+        record |= speed_figures(record["tokens"], time.perf_counter() - began)
+        self.metrics.append({name: [record[name]] for name in self.metrics.schema.names})
+        return record
+
+    def _note_rows(self, batch: Batch) -> None:
+        names = [self.plan.names[number] for number in batch.domain.tolist()]
+        steps = [self.session.step] * len(names)
+        self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
+
+    def _save(self) -> None:
+        """Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start."""
+        self.metrics.seal(self.session.step)
+        self.consumption.seal(self.session.step)
+        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
+
+    def finish(self) -> dict[str, Any]:
+        """Evaluate on the held-out rows; write tables, summary and timing."""
+        session = self.session
+        after = evaluate(session.model, self.heldout, session.config, session.unigrams)
+        self.consumption.join(self.out / "consumption.parquet")
+        metrics = self.metrics.join(self.out / "metrics.parquet")
+        summary = summarise(session, metrics, self.plan.names, after)
+        write_json(self.out / "summary.json", summary)
+        write_json(self.out / "timing.json", timing(metrics))
+        return summary
+
+
+def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:
+    for domain in plan.names:
+        index = ShardReader(run / "shards" / domain).index
+        for key, section in (("row_tokens", "shards"), ("vocab_size", "tokenizer")):
+            if index[key] != getattr(config, key):
+                raise TrainError(
+                    f"the shards of domain {domain!r} have {key} {index[key]}, the model was asked for "
+                    f"{getattr(config, key)}: {section}.{key} changed since they were written. Run the recipe again"
+                )

@@ -1,0 +1,51 @@
+"""The router: which top_k experts see a token, and with which weights.
+
+N tokens, D width, E experts, K top_k. Hidden states nowhere: counts are an output, so whoever trains adds them up once.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Routing(NamedTuple):
+    """Where the tokens go."""
+
+    weights: Tensor  # float32[N, K], each row sums to 1
+    experts: Tensor  # int64[N, K], distinct in a row
+    counts: Tensor  # int64[E], sums to N * K
+    probabilities: Tensor  # float32[N, E], each row sums to 1; carries the gradient of the balance loss
+    logits: Tensor  # float32[N, E]
+
+
+class Router(nn.Module):
+    """Top-k gate with softmax or sigmoid scores, in float32.
+
+    ``bias`` moves only the choice; the weights are the unbiased scores of the chosen, renormalised.
+    It is a buffer: saved, never seen by the optimizer, moved by ``trainer.balance.update_bias``.
+
+    Source: DeepSeek-V3 (arXiv 2412.19437) section 2.1.2 for sigmoid and bias; Switch (arXiv 2101.03961) for softmax.
+    """
+
+    bias: Tensor
+
+    def __init__(self, width: int, experts: int, top_k: int, score: str):
+        super().__init__()
+        self.top_k, self.score = top_k, score
+        # small but not zero: of equal scores topk promises no order
+        self.weight = nn.Parameter(torch.randn(experts, width) * 0.02)
+        self.register_buffer("bias", torch.zeros(experts))
+
+    def forward(self, x: Tensor) -> Routing:
+        """Route ``x [N, D]``."""
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 logits would tie and flip choices
+            logits = functional.linear(x.float(), self.weight)
+        scores = logits.softmax(-1) if self.score == "softmax" else logits.sigmoid()
+        chosen = (scores.detach() + self.bias).topk(self.top_k, dim=-1).indices
+        weights = scores.gather(-1, chosen)
+        weights = weights / weights.sum(-1, keepdim=True)
+        counts = torch.bincount(chosen.flatten(), minlength=len(self.bias))
+        probabilities = scores / scores.sum(-1, keepdim=True)
+        return Routing(weights, chosen, counts, probabilities, logits)

@@ -1,0 +1,91 @@
+"""What a training holds in memory, and how all of it goes into a checkpoint and comes back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from corpus.errors import TrainError
+from corpus.seeds import derive_seed
+from trainer.checkpoint import Checkpoint
+from trainer.config import TrainConfig
+from trainer.model import Model
+from trainer.optim import make_optimizer
+
+
+@dataclass
+class Session:
+    """The next step depends on these, on the plan, and on torch's generator."""
+
+    config: TrainConfig  # its precision is resolved
+    model: Model
+    optimizer: torch.optim.AdamW
+    unigrams: Tensor  # int64[V], how often each token was a target so far
+    step: int = 0
+    cursor: int = 0  # samples of the plan consumed
+    heldout_before: dict[str, Any] | None = None
+
+
+def begin(config: TrainConfig) -> Session:
+    """A fresh model; its weights depend on ``config`` alone."""
+    torch.manual_seed(derive_seed(config.seed, "trainer"))
+    model = Model(config).to(config.device)
+    unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
+    return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
+
+
+def capture(session: Session, plan_digest: str) -> Checkpoint:
+    """The whole session as tensors and plain JSON."""
+    training = {"generator": torch.get_rng_state(), "unigrams": session.unigrams}
+    if torch.device(session.config.device).type == "cuda":
+        training["generator.cuda"] = torch.cuda.get_rng_state(session.config.device)
+    for name, parameter in session.model.named_parameters():
+        for key, value in session.optimizer.state[parameter].items():
+            training[f"optimizer.{key}.{name}"] = value
+    state = {
+        "config": session.config.identity(),
+        "loader": {"cursor": session.cursor, "plan": plan_digest},
+        "heldout_before": session.heldout_before,
+    }
+    return Checkpoint(session.step, session.model.state_dict(), training, state)
+
+
+def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str) -> Session:
+    """The session that ``capture`` saw.
+
+    Raises
+    ------
+    TrainError : the checkpoint was made with another config or on another plan
+    """
+    _expect_same(checkpoint.state, config, plan_digest)
+    session = begin(config)
+    session.model.load_state_dict(checkpoint.model)
+    training = dict(checkpoint.training)
+    session.unigrams.copy_(training.pop("unigrams"))
+    torch.set_rng_state(training.pop("generator"))
+    if "generator.cuda" in training:
+        torch.cuda.set_rng_state(training.pop("generator.cuda"), config.device)
+    parameters = dict(session.model.named_parameters())
+    for key, value in training.items():
+        _, kind, name = key.split(".", 2)
+        # a copy, for the file's memory map must not be written; the step counter may stay where fused AdamW wants it
+        session.optimizer.state[parameters[name]][kind] = value.clone().to(config.device)
+    session.step, session.cursor = checkpoint.step, checkpoint.state["loader"]["cursor"]
+    session.heldout_before = checkpoint.state["heldout_before"]
+    return session
+
+
+def _expect_same(state: dict[str, Any], config: TrainConfig, plan_digest: str) -> None:
+    then, now = state["config"], config.identity()
+    changed = [f"trainer.{key} was {then.get(key)} and is {now[key]}" for key in now if then.get(key) != now[key]]
+    if changed:
+        raise TrainError(
+            f"the checkpoint was made with another config: {'; '.join(changed)}. "
+            "Set it back to go on, or remove the train folder of the run to start anew"
+        )
+    if state["loader"]["plan"] != plan_digest:
+        raise TrainError(
+            f"the checkpoint was made on plan {state['loader']['plan']}, the run now holds plan {plan_digest}. "
+            "Remove the train folder of the run to start anew"
+        )

@@ -1,0 +1,50 @@
+"""One optimizer step: forward, loss, balance, backward, update."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainer import balance
+from trainer.config import TrainConfig
+from trainer.data import Packed
+from trainer.loss import cross_entropy
+from trainer.model import Forward, Model
+from trainer.optim import MAX_GRAD_NORM
+from trainer.precision import matmuls
+
+
+class StepResult(NamedTuple):
+    """What a step measured."""
+
+    loss: float  # nats a predicted token, before the update, without balance terms
+    each: Tensor  # float32[P], loss of every predicted token
+    counts: Tensor  # int64[layers, E], tokens each expert took
+    grad_norm: float  # before clipping
+
+
+def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, config: TrainConfig) -> StepResult:
+    """Move the model one step along ``batch``."""
+    with matmuls(config):
+        out = model(batch)
+        loss, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
+    (loss + _balance_terms(out, config)).backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    counts = torch.stack([routing.counts for routing in out.routings])
+    if config.balance == "bias":
+        for block, used in zip(model.layers, counts, strict=True):
+            balance.update_bias(block.router.bias, used, config.balance_rate)
+    return StepResult(loss.item(), each, counts, norm.item())
+
+
+def _balance_terms(out: Forward, config: TrainConfig) -> Tensor:
+    """Weighted balance losses, the mean over layers."""
+    total = out.hidden.new_zeros(())
+    for routing in out.routings:
+        if config.balance == "switch":
+            total = total + config.balance_rate * balance.switch_loss(routing.counts, routing.probabilities)
+        if config.z_loss:
+            total = total + config.z_loss * balance.z_loss(routing.logits)
+    return total / len(out.routings)
