@@ -21,6 +21,7 @@ from corpus._kernels import tokenise, word_capacity
 from corpus.columns import text_column
 from filters import _kernels
 from filters.entropy import script_kind
+from filters.scratch import make_scratch
 
 VERSION = "1"
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -67,7 +68,7 @@ def measured(texts: list[str]) -> np.ndarray:
     column = text_column(pa.record_batch({"text": pa.array(texts, pa.large_string())}))
     values = np.empty((column.n_docs, len(NAMES)))
     keys, bits = np.zeros(16, np.uint64), np.zeros((16, len(_kernels.LANGUAGES)), np.uint64)
-    _kernels.measure(*column, keys, bits, _kernels.make_scratch(word_capacity(column.offsets)), values)
+    _kernels.measure(*column, keys, bits, make_scratch(word_capacity(column.offsets)), values)
     return values
 
 
@@ -87,8 +88,8 @@ def fit() -> dict:
     corpora = {name: texts_of(SAMPLES / name) for name in FILES}
     found = {"spaced": {}, "cjk": {}}
     for n in KNOTS:
-        cut = [window for texts in corpora.values() for window in spread([w for t in texts for w in windows(t, n)], WINDOWS)]
-        values = measured(cut)
+        cut = [[window for text in texts for window in windows(text, n)] for texts in corpora.values()]
+        values = measured([window for found_in_file in cut for window in spread(found_in_file, WINDOWS)])
         is_cjk = script_kind(values[:, NAMES["cjk_share"]])
         found["spaced"][n] = values[~is_cjk, NAMES["word_entropy_bits"]]
         found["cjk"][n] = values[is_cjk, NAMES["word_entropy_bits"]]

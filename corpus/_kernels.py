@@ -104,6 +104,7 @@ def _sequence_bytes(data, at):
 
 @njit(cache=True, nogil=True)
 def _is_valid(data, start, stop):
+    """Whether data[start:stop] is valid UTF-8 by itself; ASCII goes by in blocks."""
     at = start
     while at < stop:
         if not high_mask(data, at):  # may look beyond the document: harmless, those bytes are ASCII too
@@ -170,6 +171,7 @@ def _split_high(data, at, high, by_class):
 
 @njit(cache=True, nogil=True, inline="always")
 def _emit(bits, at, out, n):
+    """Append at + k to out for each set bit k; returns the new number of entries."""
     while bits:
         out[n] = at + ctz(bits)
         n += 1

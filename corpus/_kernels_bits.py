@@ -6,9 +6,6 @@ Plain LLVM without machine-specific intrinsics; LLVM legalises it for any target
 
 # ruff: noqa: ARG001 - numba calls these with all arguments, needed or not
 
-from collections.abc import Callable
-from typing import Any
-
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -18,6 +15,7 @@ _BLOCK = ir.VectorType(_I8, 64)
 
 
 def _load(context, builder, array_type, array, index, kind):
+    """An unaligned load of ``kind`` at array[index]."""
     struct = context.make_array(array_type)(context, builder, array)
     pointer = builder.bitcast(builder.gep(struct.data, [index]), kind.as_pointer())
     value = builder.load(pointer)
@@ -78,7 +76,7 @@ def popc(typing_context, bits):
     return types.int64(types.uint64), generate
 
 
-def _mask_of(predicate: Callable[[Any, Any], Any], what: str) -> Any:
+def _mask_of(predicate, what):
     """An intrinsic ``mask(data, at) -> uint64``: bit k says whether byte at + k satisfies ``predicate``."""
 
     def mask(typing_context, data, at):
@@ -92,31 +90,38 @@ def _mask_of(predicate: Callable[[Any, Any], Any], what: str) -> Any:
     return intrinsic(mask)
 
 
-def _constant(byte: int) -> ir.Constant:
+def _constant(byte):
+    """64 times the same byte."""
     return ir.Constant(_BLOCK, [byte] * 64)
 
 
 def _between(builder, block, first, last):
+    """Which bytes lie from first to last: one subtraction, one unsigned comparison."""
     return builder.icmp_unsigned("<", builder.sub(block, _constant(first)), _constant(last - first + 1))
 
 
-def _is_space(builder, block):  # str.isspace below 128: 9-13, 28-31, 32
+def _is_space(builder, block):
+    """str.isspace below 128: 9 to 13, 28 to 32."""
     return builder.or_(_between(builder, block, 9, 13), _between(builder, block, 28, 32))
 
 
 def _is_alpha(builder, block):
+    """ASCII letters of either case."""
     return _between(builder, builder.or_(block, _constant(32)), 97, 122)
 
 
-def _is_word(builder, block):  # letters and digits
+def _is_word(builder, block):
+    """ASCII letters and digits."""
     return builder.or_(_is_alpha(builder, block), _between(builder, block, 48, 57))
 
 
 def _is_high(builder, block):
+    """Bytes of characters beyond ASCII: the top bit is set."""
     return builder.icmp_signed("<", block, _constant(0))
 
 
 def _splat(builder, byte):
+    """64 times a byte that is known at run time."""
     empty = ir.Constant(_BLOCK, ir.Undefined)
     first = builder.insert_element(empty, builder.trunc(byte, _I8), ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64))

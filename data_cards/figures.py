@@ -141,7 +141,7 @@ def draw_lengths(card: Card) -> "Figure":
     places = np.arange(first, last)
     axes.bar(places, counts[first:last], width=0.86, color=FATES["rejected"], alpha=0.55, label="all documents")
     axes.bar(places, kept[first:last], width=0.86, color=FATES["kept"], label="kept")
-    ticks = np.arange(first, last + 1)
+    ticks = np.arange(first, last + 1, 1 if last - first < 12 else 2)
     axes.set_xticks(ticks - 0.5, [_bytes_tick(histogram["edges"][i]) for i in ticks], fontsize=8)
     axes.set(xlabel="bytes of text in a document", ylabel="documents")
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=9, handlelength=1, handleheight=1)

@@ -78,11 +78,15 @@ def _retention(card: Card) -> str | None:
     if not losses:
         return None
     name, loss = max(losses.items(), key=lambda item: item[1])
-    return f"The source {name} lost {percent(loss)} of its documents, more than any other." if loss else None
+    return (
+        f"The source {name} lost {percent(loss)} of its documents, dropped or merged, more than any other."
+        if loss
+        else None
+    )
 
 
 def _rules(card: Card) -> str | None:
-    profiles = sorted({rule["profile"] for rule in card["drops"] if rule["profile"]})
+    profiles = sorted({rule["profile"] for rule in card["drops"] if rule["profile"] not in (None, "recipe")})
     if not profiles:
         return None
     return (

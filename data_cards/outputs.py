@@ -1,6 +1,5 @@
 """What a run hands over: tokenizer, shards, held-out rows, mixture; and what knowledge and training added."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,24 +8,21 @@ from corpus.rundir import RunDir
 from handoff.plan import Plan
 from handoff.schedule import ONE, Segment
 
+LINKED = ("mentions", "triples", "documents_with_entity", "documents_with_linked_pair")
 SHARD_FACTS = ("name", "rows", "bytes", "sha256")
 
 
-def add_facts(many: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Facts of all parts: numbers added, tables added key by key; anything else as the last part says.
+def add_counts(many: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts of all parts: numbers added, tables added key by key.
 
-    >>> add_facts([{"n": 1, "by": {"a": 1}}, {"n": 2, "by": {"b": 5}}])
+    >>> add_counts([{"n": 1, "by": {"a": 1}}, {"n": 2, "by": {"b": 5}}])
     {'n': 3, 'by': {'a': 1, 'b': 5}}
     """
     total: dict[str, Any] = {}
-    for facts in many:
-        for name, value in facts.items():
-            if isinstance(value, Mapping):
-                total[name] = add_facts([total.get(name, {}), value])
-            elif isinstance(value, int | float) and not isinstance(value, bool):
-                total[name] = total.get(name, 0) + value
-            else:
-                total[name] = value
+    for counts in many:
+        for name, value in counts.items():
+            is_table = isinstance(value, Mapping)
+            total[name] = add_counts([total.get(name, {}), value]) if is_table else total.get(name, 0) + value
     return total
 
 
@@ -34,19 +30,17 @@ def knowledge(run: RunDir) -> dict[str, Any] | None:
     """Mention counts over all parts, most frequent entity types first; None when the recipe joins no graph."""
     if not run.has("mentions"):
         return None
-    parts = run.manifest("mentions").parts
-    types = Counter[str]()
-    for part in parts:
-        types.update(part.facts.get("top_types", {}))
-    counts = add_facts({k: v for k, v in part.facts.items() if isinstance(v, int)} for part in parts)
-    counts.pop("dangling_triples", None)  # a property of the graph, not of a part
-    top = [{"type": name, "mentions": n} for name, n in sorted(types.items(), key=lambda item: (-item[1], item[0]))]
-    return {"documents": run.manifest("mentions").rows, **counts, "top_types": top}
+    manifest = run.manifest("mentions")
+    total = add_counts({name: part.facts[name] for name in (*LINKED, "top_types")} for part in manifest.parts)
+    types = sorted(total["top_types"].items(), key=lambda item: (-item[1], item[0]))
+    top = [{"type": name, "mentions": mentions} for name, mentions in types]
+    return {"documents": manifest.rows, **total, "top_types": top}
 
 
 def tokenizer(run: RunDir) -> dict[str, Any]:
-    """The trained vocabulary, and the kept text in tokens."""
-    encoded = add_facts(part.facts for part in run.manifest("tokens").parts)
+    """The trained vocabulary, and the kept text in bytes and tokens by domain."""
+    parts = run.manifest("tokens").parts
+    encoded = add_counts({name: part.facts[name] for name in ("tokens", "bytes")} for part in parts)
     return {**run.manifest("tokenizer").parts[0].facts, "encoded": encoded}
 
 

@@ -17,7 +17,6 @@ class Share(float):
 
 
 Cell = str | int | float | None
-MAX_ROWS = 40  # of a table whose length the corpus decides; card.json has all
 
 
 @dataclass(frozen=True, slots=True)

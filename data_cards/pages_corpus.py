@@ -1,8 +1,15 @@
 """Sections on the kept text: languages, lengths and entropies, knowledge, uses, limits."""
 
-from data_cards.pages import MAX_ROWS, Card, Section, Share, Table, foreign
+from data_cards.pages import Card, Section, Share, Table, foreign
 from data_cards.wording import number, size
 
+LINKED = {
+    "mentions": "mentions of an entity",
+    "documents_with_entity": "documents with an entity",
+    "documents_with_linked_pair": "documents with two entities that a triple joins",
+    "triples": "triples joined to a document",
+}
+SHOWN_LANGUAGES = 12
 USES = (
     "Training and studying language models, within the licences of the sources.",
     "Comparing curation choices: every verdict can be asked for (gristmill explain) and tried with other bounds "
@@ -28,10 +35,11 @@ def languages(card: Card) -> Section | None:
     ]
     found = any(stage["stage"] == "language" for stage in card["stages"])
     text = ["Identified by model, on every document." if found else "As the inputs state them; no model was asked."]
-    if len(rows) > MAX_ROWS:
-        text.append(f"The {MAX_ROWS} most frequent of {len(rows)}; card.json has all.")
     columns = ("language", "documents", "share", "text", "kept")
-    return Section("languages", "Languages", text, tables=[Table(columns, rows[:MAX_ROWS])])
+    tables = [Table(columns, rows[:SHOWN_LANGUAGES])]
+    if len(rows) > SHOWN_LANGUAGES:
+        tables.append(Table(columns, rows[SHOWN_LANGUAGES:], "Less frequent labels, many of them mistaken", 1, True))
+    return Section("languages", "Languages", text, tables=tables)
 
 
 def lengths(card: Card) -> Section | None:
@@ -67,13 +75,8 @@ def knowledge(card: Card) -> Section | None:
         return None
     documents = facts["documents"]
     rows = [
-        (
-            name.replace("_", " "),
-            number(value),
-            Share(value / documents) if "documents_" in name and documents else None,
-        )
-        for name, value in facts.items()
-        if isinstance(value, int)
+        (label, number(facts[name]), Share(facts[name] / documents) if "documents_" in name and documents else None)
+        for name, label in LINKED.items()
     ]
     types = [(foreign(row["type"]), number(row["mentions"])) for row in facts["top_types"]]
     tables = [

@@ -14,8 +14,8 @@ def sources(card: Card) -> Section:
             source["domain"],
             foreign(source["format"]),
             foreign(source["license"]),
-            number(source["files"]),
-            size(source["file_bytes"]),
+            number(source["files"] or None),
+            size(source["file_bytes"]) if source["files"] else None,
             number(source["documents"]),
             size(source["text_bytes"]),
             _share(source["kept"], source["documents"]),
@@ -93,7 +93,7 @@ def rules(card: Card) -> Section:
     rows = [
         (
             foreign(rule["rule"]),
-            foreign(rule["signal"]),
+            "" if rule["signal"] == rule["rule"] else foreign(rule["signal"]),
             foreign(rule["bound"]),
             foreign(rule["profile"]),
             number(rule["documents"]),
@@ -105,7 +105,7 @@ def rules(card: Card) -> Section:
     text = [
         "A document is dropped when it fails any rule, and the ledger keeps all that it failed, so the column "
         "documents counts some of them more than once. Alone counts those that failed this rule and no other: "
-        "what would come back without it."
+        "what would come back without it. A rule without a signal here is named after its own."
     ]
     if not rows:
         text = ["No rule dropped a document."]

@@ -106,7 +106,7 @@ def _environment(*, autoescape: bool) -> Any:
 
 
 def cell(value: Any) -> str:
-    """A table cell as text.
+    """A table cell as text; a dash for what is not known.
 
     >>> cell(Share(0.25)), cell(None), cell("x")
     ('25 %', '–', 'x')

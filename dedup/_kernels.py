@@ -7,7 +7,7 @@ is np.uint64 from the first constant on.
 import numpy as np
 from numba import njit
 
-from corpus._kernels import below, decode, hash_shingles, hash_tokens, high_mask, word_capacity, words
+from corpus._kernels import below, decode, hash_shingles, hash_tokens, high_mask, mulhi, word_capacity, words
 from dedup._unicode_fold import FOLDED, LIMIT
 
 U64 = np.uint64
@@ -15,6 +15,7 @@ _S33 = U64(33)
 _M1, _M2 = U64(0xFF51AFD7ED558CCD), U64(0xC4CEB9FE1A85EC53)  # MurmurHash3's finaliser
 _BAND_SEED = U64(0x9E3779B97F4A7C15)
 EMPTY = U64(0xFFFFFFFFFFFFFFFF)  # the minimum over nothing
+MOST_IN_BUCKET = 32  # of n hashes in n buckets the fullest holds about 10, unless hashes repeat
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -157,6 +158,36 @@ def set_capacity(offsets):
 
 
 @njit(cache=True, nogil=True)
+def sort_hashes(values, scratch, places):
+    """Sort hashes in place: one bucket a value by their high bits, then insertion, which moves little in even data.
+
+    Falls back to a comparison sort when a bucket is crowded (repeated shingles). scratch uint64[n], places int64[n + 1].
+    """
+    n, crowd = values.size, 0
+    places[: n + 1] = 0
+    for i in range(n):
+        scratch[i] = values[i]
+        bucket = np.int64(mulhi(values[i], U64(n)))
+        places[bucket + 1] += 1
+        crowd = max(crowd, places[bucket + 1])
+    if crowd > MOST_IN_BUCKET:
+        values.sort()
+        return
+    for bucket in range(n):
+        places[bucket + 1] += places[bucket]
+    for i in range(n):
+        bucket = np.int64(mulhi(scratch[i], U64(n)))
+        values[places[bucket]] = scratch[i]
+        places[bucket] += 1
+    for i in range(1, n):
+        value, at = values[i], i
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value
+
+
+@njit(cache=True, nogil=True)
 def shingle_sets(offsets, data, width, sizes, out):
     """Sorted distinct shingle hashes of each document, one after the other in ``out``. Returns their number.
 
@@ -164,10 +195,11 @@ def shingle_sets(offsets, data, width, sizes, out):
     """
     room = word_capacity(offsets)
     starts, ends, hashes = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
+    places = np.empty(room + 1, np.int64)
     at = 0
     for doc in range(sizes.size):
         n = _shingles_of(data, offsets[doc], offsets[doc + 1], width, starts, ends, hashes, out[at:])
-        out[at : at + n].sort()
+        sort_hashes(out[at : at + n], hashes, places)
         kept = at
         for i in range(at, at + n):
             if i == at or out[i] != out[kept - 1]:

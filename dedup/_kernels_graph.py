@@ -38,11 +38,10 @@ def settle(parent):
 def _depth_first(first, neighbour, edge, order, entered, up, up_edge):
     """Nodes in the order of a depth-first search of all components, without recursion.
 
-    Adjacency of node v: neighbour[first[v]:first[v + 1]] by edge[...]. entered[v] = place of v in ``order``;
+    Adjacency of node v: neighbour[first[v]:first[v + 1]] by edge[...]. entered[v] (-1 at first) = place of v in ``order``;
     up[v], up_edge[v] = node and edge that it was reached by, -1 for the first of a component.
     """
     cursor, clock = first.copy(), 0
-    entered[:] = -1
     for root in range(order.size):
         if entered[root] >= 0:
             continue
@@ -65,7 +64,8 @@ def _depth_first(first, neighbour, edge, order, entered, up, up_edge):
 @njit(cache=True, nogil=True)
 def _lows(first, neighbour, edge, order, entered, up, up_edge, low, size):
     """low[v] = earliest entry reachable from the subtree of v without the edge above it; size[v] = nodes in it (Tarjan)."""
-    low[:], size[:] = entered, 1
+    for node in range(order.size):
+        low[node], size[node] = entered[node], 1
     for i in range(order.size - 1, -1, -1):
         node = order[i]
         for at in range(first[node], first[node + 1]):
@@ -80,13 +80,9 @@ def _lows(first, neighbour, edge, order, entered, up, up_edge, low, size):
 def count_bridges(first, neighbour, edge):
     """Edges whose loss parts a component into two of two nodes or more each."""
     n = first.size - 1
-    order, entered, up, up_edge = (
-        np.empty(n, np.int64),
-        np.empty(n, np.int64),
-        np.empty(n, np.int64),
-        np.empty(n, np.int64),
-    )
+    order, up, up_edge = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     low, size, whole = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    entered = np.full(n, -1)
     _depth_first(first, neighbour, edge, order, entered, up, up_edge)
     _lows(first, neighbour, edge, order, entered, up, up_edge, low, size)
     bridges = 0

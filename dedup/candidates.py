@@ -139,7 +139,7 @@ def _buckets_of_band(keys: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, n
 
 
 class DatasketchIndex:
-    """The same pairs from ``datasketch.MinHashLSH``; about 4 KB and 50 microseconds a document."""
+    """The same pairs from ``datasketch.MinHashLSH``, in about 65 CPU microseconds a document (ours: one)."""
 
     def __init__(self, bands: int, rows: int, hashes: int):
         from datasketch import MinHashLSH

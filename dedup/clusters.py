@@ -67,7 +67,8 @@ def cluster_documents(
     SchemaError : files that do not belong together, or a doc_id that occurs twice
     BudgetError : more candidate pairs than can be verified
 
-    Cost: about 200 + 8 x bands bytes of memory a document.
+    Cost: about 0.7 KB of memory a document (measured at 300,000, 14 bands), and a mapped scratch file in ``folder``
+    of 8 bytes a distinct shingle of the candidates' texts, which the system may page out.
     """
     scheme = choose_scheme(threshold, hashes, shingle_words, bands, rows, engine)
     identities = read_identities(documents, signatures if near or signatures else None)

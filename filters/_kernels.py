@@ -4,18 +4,16 @@
 or ratio whose denominator is 0 is 0.
 """
 
-from collections import namedtuple
-
 import numpy as np
-from numba import njit
 
+import filters._kernels_lines as lines
 from corpus._kernels import popc, tokenise
-from filters import _kernels_lines as lines
-from filters._kernels_chars import CLASSES, N_POINTS, measure_chars
+from filters._kernels_chars import measure_chars
 from filters._kernels_entropy import entropy, step_of
+from filters._kernels_jit import kernel, leaf
 from filters._kernels_lines import count_ellipses, measure_lines, measure_paragraphs
-from filters._kernels_repetition import climb, count_duplicates, table_size
-from filters._kernels_words import LENGTHS, count_words_with, measure_words, median_length
+from filters._kernels_repetition import climb, count_duplicates
+from filters._kernels_words import count_symbol_words, measure_words, median_length
 
 LANGUAGES = ("en", "zh", "ja", "ru", "de", "fr", "es")  # of stop words, bit tables in this order
 GROUPS = {
@@ -48,39 +46,8 @@ NAMES = tuple(name for names in GROUPS.values() for name in names)
 _ENDS = np.cumsum([len(names) for names in GROUPS.values()])
 _SIZE, _CHARS, _ENTROPY, _WORDS, _STOPS, _LINES, _DUPLICATES = (int(end) for end in _ENDS[:-1])
 
-Scratch = namedtuple(  # arrays one document needs, used again by the next
-    "Scratch",
-    "starts ends hashes polynomial char_sums places slots rung table keys key_chars "
-    "counts of_point classes points class_counts lengths stops found copies top dup facts",
-)
 
-
-def make_scratch(capacity: int) -> Scratch:
-    """Scratch for documents of up to ``capacity`` words. Pages are mapped only where a document reaches."""
-    words = {name: np.empty(capacity, np.int64) for name in ("starts", "ends", "key_chars")}
-    words |= {name: np.empty(capacity, np.uint64) for name in ("hashes", "keys")}
-    words |= {name: np.empty(capacity, np.int32) for name in ("places", "slots", "points")}
-    return Scratch(
-        **words,
-        polynomial=np.empty(capacity + 1, np.uint64),
-        char_sums=np.empty(capacity + 1, np.int64),
-        rung=np.empty(capacity + 1, np.uint8),
-        table=np.empty(table_size(capacity), np.uint64),
-        counts=np.empty((4, 256), np.int32),
-        of_point=np.zeros(N_POINTS, np.int32),
-        classes=np.empty(256, np.int64),
-        class_counts=np.empty(len(CLASSES), np.int64),
-        lengths=np.empty(LENGTHS, np.int32),
-        stops=np.empty(len(LANGUAGES), np.uint64),
-        found=np.empty(lines.N_FOUND, np.int64),
-        copies=np.empty((3, 4), np.int64),
-        top=np.empty((3, 3)),
-        dup=np.empty((3, 6)),
-        facts=np.empty(4, np.int64),
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def measure(offsets, data, stop_keys, stop_bits, s, out):
     """out[d] = all signals of document d."""
     for doc in range(offsets.size - 1):
@@ -89,8 +56,9 @@ def measure(offsets, data, stop_keys, stop_bits, s, out):
             _measure_document(data, offsets[doc], offsets[doc + 1], stop_keys, stop_bits, s, out[doc])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
+    """All signals of one document -> out float64[n_signals]."""
     chars, ellipses, byte_bits, char_bits = measure_chars(
         data, start, stop, s.counts, s.of_point, s.classes, s.points, s.class_counts
     )
@@ -100,7 +68,8 @@ def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
     )
     climb(n, s.polynomial, s.char_sums, chars, s.places, s.slots, s.rung, s.table, s.top, s.dup, s.facts)
     paragraphs = _measure_lines(data, start, stop, n, s)
-    out[_SIZE:_CHARS] = s.class_counts[: _CHARS - _SIZE] / chars
+    for k in range(_CHARS - _SIZE):
+        out[_SIZE + k] = s.class_counts[k] / chars
     out[_CHARS], out[_CHARS + 1] = byte_bits, char_bits
     _put_word_entropies(n, s.facts, out[_CHARS:_ENTROPY])
     _put_sizes(stop - start, chars, n, described, paragraphs, s, out[:_SIZE])
@@ -111,7 +80,7 @@ def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
     _put_grams(s.top, s.dup, out[_DUPLICATES:])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _measure_lines(data, start, stop, n, s):
     """Lines and paragraphs; copies[0] of text lines, [1] of lines of white space, [2] of paragraphs."""
     measure_lines(data, start, stop, s.starts, s.ends, n, s.keys, s.key_chars, s.found)
@@ -125,28 +94,32 @@ def _measure_lines(data, start, stop, n, s):
     return paragraphs
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _over(part, whole):
+    """Part / whole, 0 where there is no whole."""
     return part / whole if whole else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_sizes(n_bytes, chars, n, described, paragraphs, s, out):
+    """The group "size"."""
     out[0], out[1], out[2] = n_bytes, chars, n
     out[3], out[4] = described[1], s.facts[0]
     out[5], out[6], out[7] = s.found[lines.SENTENCES], s.found[lines.LINES], s.found[lines.TEXT_LINES]
     out[8] = paragraphs
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_word_entropies(n, facts, out):
+    """Of the group "entropy" the two of words."""
     out[2] = entropy(facts[1], n)
     if n > 1:  # H(word | the one before) = H(pair) - H(first of the pair); the last word is first of none
         out[3] = max(0.0, entropy(facts[2], n - 1) - entropy(facts[1] - step_of(facts[3]), n - 1))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_words(data, n, described, ellipses, start, stop, s, out):
+    """The group "words"."""
     alpha_words, content_words, content_chars, english = described
     hashes, dots, newlines = s.counts[0, 35], s.counts[0, 46], s.counts[0, 10]
     out[0] = _over(content_chars, content_words)
@@ -156,18 +129,20 @@ def _put_words(data, n, described, ellipses, start, stop, s, out):
     out[4] = _over(ellipses + (count_ellipses(data, start, stop) if dots >= 3 else 0), n)
     out[5] = _over(newlines, n)
     if hashes or ellipses:
-        out[6] = _over(count_words_with(data, s.starts, s.ends, n, 35, 0x80, 0xA6), n)
+        out[6] = _over(count_symbol_words(data, start, stop, s.ends), n)
     out[7] = english
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_stops(stops, out):
+    """The group "stops": different stop words of each language."""
     for language in range(stops.size):
         out[language] = popc(stops[language])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_lines(found, curly_brackets, out):
+    """The group "lines"."""
     for k in range(6):
         out[k] = _over(found[lines.BULLETS + k], found[lines.LINES])
     text_lines = found[lines.TEXT_LINES]
@@ -180,8 +155,9 @@ def _put_lines(found, curly_brackets, out):
     out[14] = curly_brackets
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_duplicates(chars, word_chars, first_byte, last_byte, paragraphs, s, out):
+    """The group "duplicates"."""
     text, blank, paragraph = s.copies[0], s.copies[1], s.copies[2]
     text_lines, newlines = s.found[lines.TEXT_LINES], s.counts[0, 10]
     filled = text_lines + s.found[lines.SPACE_LINES]
@@ -197,11 +173,17 @@ def _put_duplicates(chars, word_chars, first_byte, last_byte, paragraphs, s, out
     out[7] = _over(text[2], text_lines)
     out[8] = _over(text[3], s.found[lines.TEXT_CHARS])
     out[9] = _over(paragraph[2], paragraphs)
-    out[10] = _over(paragraph[3], s.key_chars[:paragraphs].sum())
+    paragraph_chars = 0
+    for k in range(paragraphs):
+        paragraph_chars += s.key_chars[k]
+    out[10] = _over(paragraph[3], paragraph_chars)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _put_grams(top, dup, out):
+    """The group "grams": readings A, B, C one after the other."""
     for reading in range(3):
-        out[9 * reading : 9 * reading + 3] = top[reading]
-        out[9 * reading + 3 : 9 * reading + 9] = dup[reading]
+        for k in range(3):
+            out[9 * reading + k] = top[reading, k]
+        for k in range(6):
+            out[9 * reading + 3 + k] = dup[reading, k]

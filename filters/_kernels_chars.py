@@ -1,11 +1,25 @@
 """Characters of a document: class counts, byte and character entropy. One pass over bytes, one over what is not ASCII."""
 
-import numpy as np
-from numba import njit
-
-from corpus._kernels import ALPHA, CJK, MARK, NUMBER, PUNCT, SPACE, SYMBOL, UPPER, char_class, ctz, decode, high_mask, load64
-from corpus._kernels import ONE, U64, below
+from corpus._kernels import (
+    ALPHA,
+    CJK,
+    MARK,
+    NUMBER,
+    ONE,
+    PUNCT,
+    SPACE,
+    SYMBOL,
+    U64,
+    UPPER,
+    below,
+    char_class,
+    ctz,
+    decode,
+    high_mask,
+    load64,
+)
 from filters._kernels_entropy import entropy, step_of, sum_of
+from filters._kernels_jit import kernel
 
 ELLIPSIS = 0x2026
 N_POINTS = 0x110000  # the table of counts: touched where text is, so mostly never mapped
@@ -13,7 +27,7 @@ CLASSES = (ALPHA, UPPER, NUMBER, PUNCT, SYMBOL, SPACE, CJK, MARK)
 _BYTE = U64(255)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_bytes(data, start, stop, counts):
     """counts[0] = how often each byte occurs. counts int32[4, 256]: four lanes, so that equal neighbours do not wait."""
     counts[:] = 0
@@ -28,7 +42,7 @@ def count_bytes(data, start, stop, counts):
         counts[0, byte] += counts[1, byte] + counts[2, byte] + counts[3, byte]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_points(data, start, stop, of_point, classes, points):
     """Count characters beyond ASCII in of_point and their classes; lists them in ``points``.
 
@@ -52,7 +66,7 @@ def count_points(data, start, stop, of_point, classes, points):
     return n, total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_classes(counts, classes, found):
     """found[k] = characters of class CLASSES[k], ASCII from the byte counts, the others already in ``classes``."""
     for byte in range(128):
@@ -66,7 +80,7 @@ def count_classes(counts, classes, found):
                     found[k] += classes[flags]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def measure_chars(data, start, stop, counts, of_point, classes, points, found):
     """Returns (characters, ellipsis characters, byte entropy, character entropy); class counts into ``found``."""
     count_bytes(data, start, stop, counts)

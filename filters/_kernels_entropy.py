@@ -6,7 +6,8 @@ fixes on every machine (a library's log2 may differ in its last bit). Counts go 
 """
 
 import numpy as np
-from numba import njit
+
+from filters._kernels_jit import kernel, leaf
 
 UNIT = float(1 << 32)
 _SMALL = 1 << 13  # counts in the table: 64 KB
@@ -44,10 +45,10 @@ def _small_steps():
 
 _STEPS = _small_steps()
 _SUMS = np.concatenate([[0], np.cumsum(_STEPS)])
-_scalar_series = njit(_series, error_model="numpy")
+_scalar_series = kernel(_series)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def log2(n):
     """Base-2 logarithm of an integer >= 1, the same bits on every machine."""
     exponent, scale = 0, 1.0
@@ -57,19 +58,19 @@ def log2(n):
     return _scalar_series(n * scale) + exponent
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def sum_of(count):
-    """count log2 count, in units of 2^-32."""
+    """Count log2 count, in units of 2^-32."""
     return _SUMS[count] if count <= _SMALL else np.int64(np.rint(count * log2(count) * UNIT))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def step_of(count):
     """What the sum gains when a key is seen once more after ``count`` times."""
     return _STEPS[count] if count < _SMALL else sum_of(count + 1) - sum_of(count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def entropy(total, n):
     """Bits a symbol of n symbols whose sum of c log2 c is ``total``; 0 for none."""
     return max(0.0, log2(n) - total / UNIT / n) if n > 0 else 0.0

@@ -1,10 +1,10 @@
-"""Lines and paragraphs of a document: how they begin and end, sentences, C4's line rules.
+r"""Lines and paragraphs of a document: how they begin and end, sentences, C4's line rules.
 
-A line ends at a line feed; text behind the last one is a line when it is not empty (str.splitlines at \\n only).
+A line ends at a line feed; text behind the last one is a line when it is not empty (str.splitlines at \n only).
 A text line has more than white space. "Stripped" is without white space at both ends, as by str.strip.
 """
 
-from numba import njit
+# ruff: noqa: SIM109 - numba compares faster than it searches a tuple
 
 from corpus._kernels import (
     ONE,
@@ -16,6 +16,7 @@ from corpus._kernels import (
     hash_bytes,
     high_mask,
 )
+from filters._kernels_jit import kernel, leaf
 from filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, phrase_at, phrase_bits
 
 # places in ``found``
@@ -36,13 +37,13 @@ _DANDA, _DANDAS = 0xE0A5A4, 0xE0A5A5
 _ARABIC_QUESTION, _ARABIC_STOP = 0xD89F, 0xDB94
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def is_ascii_space(byte):
     """str.isspace below 128."""
     return 9 <= byte <= 13 or 28 <= byte <= 32
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def find_newline(data, at, stop):
     """Place of the next line feed, ``stop`` when there is none."""
     while at < stop:
@@ -53,17 +54,19 @@ def find_newline(data, at, stop):
     return stop
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _three(data, at):
+    """Three bytes at ``at`` as one number."""
     return (U64(data[at]) << U64(16)) | (U64(data[at + 1]) << U64(8)) | U64(data[at + 2])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _is_wide_end(three):
+    """A full-width . ! or ?, or the half-width ideographic one."""
     return three == _IDEOGRAPHIC_STOP or three == _WIDE_BANG or three == _WIDE_QUESTION or three == _HALF_STOP
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _wide_end_bits(data, at):
     """Bits where a full-width sentence end begins."""
     second, third = equal_mask(data, at, 0x80) >> ONE, equal_mask(data, at, 0x82) >> U64(2)
@@ -74,7 +77,7 @@ def _wide_end_bits(data, at):
     return ideographic | equal_mask(data, at, 0xEF) & (wide & marks | half_stop)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _sentence_end(data, at, stop):
     """Place behind a sentence end at ``at``, or -1.
 
@@ -89,7 +92,7 @@ def _sentence_end(data, at, stop):
     return at if at >= stop or is_ascii_space(data[at]) else -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def scan_line(data, start, stop):
     """(sentences, kinds of phrases) of a stripped line; text behind the last sentence end is a sentence."""
     sentences, kinds, behind = 0, 0, start
@@ -112,15 +115,16 @@ def scan_line(data, start, stop):
     return sentences + (behind < stop), kinds
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _count_bullets(data, line, start, found):
+    """How the line begins, in three readings."""
     first, three = data[start], _three(data, start)
     found[BULLETS] += first == 45 or three == _BULLET
     found[DOLMA_BULLETS] += data[line] == 45 or data[line] == 42
     found[DCLM_BULLETS] += first == 45 or first == 42 or three == _BULLET or three == _DISC
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _last_bytes(data, start, stop):
     """The last three bytes of data[start:stop] as one number, fewer when there are fewer."""
     number = U64(0)
@@ -129,13 +133,15 @@ def _last_bytes(data, start, stop):
     return number
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _ends_with_dots(data, start, stop):
+    """Whether data[start:stop] ends with three dots."""
     return stop - start >= 3 and data[stop - 1] == 46 and data[stop - 2] == 46 and data[stop - 3] == 46
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _count_ends(data, start, stop, line_stop, found):
+    """How the line ends: ellipses in three readings, punctuation in two."""
     three = _last_bytes(data, start, stop)
     dots, character = _ends_with_dots(data, start, stop), three == _ELLIPSIS
     spaced = stop - start >= 5 and data[stop - 2] == 32 and data[stop - 4] == 32
@@ -147,20 +153,22 @@ def _count_ends(data, start, stop, line_stop, found):
     found[SENTENCE_ENDS] += _is_punct_end(data[stop - 1]) or _ends_sentence(three)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _is_punct_end(byte):
+    """. ! ? or an ASCII quote."""
     return byte == 46 or byte == 33 or byte == 63 or byte == 34 or byte == 39
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _ends_sentence(three):
+    """Sentence ends and closing quotes beyond ASCII, given the last three bytes."""
     two = three & U64(0xFFFF)
     quote = three == _CLOSE_QUOTE or three == _CLOSE_QUOTES or three == _CLOSE_CORNER or three == _CLOSE_CORNERS
     stop = _is_wide_end(three) or three == _DANDA or three == _DANDAS or two == _ARABIC_QUESTION or two == _ARABIC_STOP
     return quote or stop or three == _ELLIPSIS
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _c4_keeps(data, start, stop, starts, ends, word, last_word):
     """C4's line rule: ends in . ? ! or a quote but not in three dots, three words, none over 1000 characters."""
     if last_word - word < MIN_LINE_WORDS or not _is_punct_end(data[stop - 1]) or _ends_with_dots(data, start, stop):
@@ -171,7 +179,7 @@ def _c4_keeps(data, start, stop, starts, ends, word, last_word):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def measure_lines(data, start, stop, starts, ends, n_words, keys, key_chars, found):
     """Count lines into ``found``; hash and characters of text lines from the front of keys, of blank ones from its back."""
     found[:] = 0
@@ -195,8 +203,9 @@ def measure_lines(data, start, stop, starts, ends, n_words, keys, key_chars, fou
         line = line_stop + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _measure_text_line(data, line, line_stop, chars, starts, ends, word, last_word, found):
+    """Count one line with text, whose words are word .. last_word - 1."""
     start, stop = starts[word], ends[last_word - 1]  # stripped: from its first word to its last
     sentences, kinds = scan_line(data, start, stop)
     found[TEXT_LINES] += 1
@@ -213,7 +222,7 @@ def _measure_text_line(data, line, line_stop, chars, starts, ends, word, last_wo
         found[C4_SENTENCES] += sentences
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def measure_paragraphs(data, start, stop, keys, key_chars):
     """Hash and characters of the paragraphs of a stripped document: what two or more line feeds separate."""
     n, first, at = 0, start, start
@@ -230,7 +239,7 @@ def measure_paragraphs(data, start, stop, keys, key_chars):
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_ellipses(data, start, stop):
     """How often "..." occurs, without overlaps: a run of n dots holds n // 3."""
     found, at = 0, start

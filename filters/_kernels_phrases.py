@@ -1,9 +1,9 @@
 """Phrases that C4 looks for, in either ASCII case: two rare letters find the place, the bytes decide."""
 
 import numpy as np
-from numba import njit
 
-from corpus._kernels import ONE, U64, letter_mask
+from corpus._kernels import ONE, letter_mask
+from filters._kernels_jit import kernel, leaf
 
 JAVASCRIPT, POLICY, LOREM = 1, 2, 4
 # (phrase, what it is, offset of the pair of letters that finds it); the pairs are seldom in text of any kind
@@ -25,19 +25,20 @@ _KIND = np.array([kind for _, kind, _ in _PHRASES])
 _OFFSET = np.array([offset for _, _, offset in _PHRASES])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _pair(data, at, first, second):
+    """Bits where the two letters stand side by side, in either case."""
     return letter_mask(data, at, first) & letter_mask(data, at, second) >> ONE
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def phrase_bits(data, at):
     """Bits of the 63 bytes at ``at`` where a phrase may have its pair of rare letters: ja, ms, va, ok, ps."""
     found = _pair(data, at, 106, 97) | _pair(data, at, 109, 115) | _pair(data, at, 118, 97)
     return found | _pair(data, at, 111, 107) | _pair(data, at, 112, 115)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def phrase_at(data, pair, start, stop):
     """Kinds of the phrases inside data[start:stop] whose pair of letters stands at ``pair``."""
     kinds = 0
@@ -53,6 +54,7 @@ def phrase_at(data, pair, start, stop):
     return kinds
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def _folded(byte):
+    """ASCII lower case of a byte."""
     return byte + 32 if 65 <= byte <= 90 else byte

@@ -7,10 +7,10 @@ chance of about 2^-39 a comparison.
 """
 
 import numpy as np
-from numba import njit
 
 from corpus._kernels import K0, K1, ONE, U64, ZERO, mum
 from filters._kernels_entropy import step_of
+from filters._kernels_jit import kernel, leaf
 from filters._kernels_words import GRAM_BASE
 
 MAX_GRAM = 10
@@ -19,7 +19,7 @@ COUNT = MARK - ONE
 TAG = ~(MARK | COUNT)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def table_size(n):
     """Power of two that leaves at least half of the slots empty."""
     size = 16
@@ -28,7 +28,7 @@ def table_size(n):
     return size
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def add_key(table, mask, key):
     """Count ``key`` once more; returns (its slot, how often it was there before)."""
     slot = key & mask
@@ -42,7 +42,7 @@ def add_key(table, mask, key):
     return np.int64(slot), np.int64(count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_grams(polynomial, power, n, places, n_places, table, slots):
     """Count the n-grams at ``places``. Returns (sum of c log2 c, distinct, highest count, count of the last one before)."""
     size = table_size(n_places)
@@ -60,27 +60,25 @@ def count_grams(polynomial, power, n, places, n_places, table, slots):
     return total, distinct, highest, before
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def keep_candidates(n, n_words, rung, places, n_places):
-    """Drop the places whose n-gram cannot repeat. Returns how many are left."""
+@kernel
+def keep_candidates(n, rung, places, n_places):
+    """Drop the places whose n-gram cannot repeat. Returns how many are left. No branch: it would be a coin toss."""
     kept = 0
     for i in range(n_places):
         at = places[i]
-        if at + n <= n_words and rung[at] == n - 1 and rung[at + 1] == n - 1:
-            places[kept] = at
-            kept += 1
+        places[kept] = at
+        kept += (rung[at] == n - 1) & (rung[at + 1] == n - 1)
     return kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def mark_repeated(n, places, n_places, table, slots, rung):
-    """rung[at] = n where the n-gram at ``at`` occurs more than once."""
+    """rung[at] = n where the n-gram at ``at`` occurs more than once; elsewhere it stays n - 1."""
     for i in range(n_places):
-        if (table[slots[i]] & COUNT) > ONE:
-            rung[places[i]] = n
+        rung[places[i]] = n - ((table[slots[i]] & COUNT) <= ONE)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def top_gram(n, places, n_places, table, slots, char_sums, highest):
     """(characters of the first, of the longest) n-gram among those with the highest count."""
     first, longest = -1, 0
@@ -92,7 +90,7 @@ def top_gram(n, places, n_places, table, slots, char_sums, highest):
     return first, longest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def repeated_chars(n, places, n_places, table, slots, char_sums):
     """Characters in repeated n-grams in the three readings.
 
@@ -119,7 +117,7 @@ def repeated_chars(n, places, n_places, table, slots, char_sums):
     return greedy, every, covered
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def all_gram_chars(n, n_words, char_sums):
     """Characters of all n-grams together, overlaps counted each time."""
     chars = 0
@@ -128,7 +126,7 @@ def all_gram_chars(n, n_words, char_sums):
     return chars
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def climb(n_words, polynomial, char_sums, chars, places, slots, rung, table, top, dup, facts):
     """All rungs. top[reading, n - 2] for n = 2 to 4, dup[reading, n - 5] for n = 5 to 10; readings A, B, C.
 
@@ -139,10 +137,11 @@ def climb(n_words, polynomial, char_sums, chars, places, slots, rung, table, top
     for at in range(n_words):
         places[at] = at
         rung[at] = 0
+    rung[n_words] = 0  # no gram begins behind the last word
     for n in range(1, min(MAX_GRAM, n_words) + 1):
         power *= GRAM_BASE
         if n > 1:
-            n_places = keep_candidates(n, n_words, rung, places, n_places)
+            n_places = keep_candidates(n, rung, places, n_places)
         total, distinct, highest, before = count_grams(polynomial, power, n, places, n_places, table, slots)
         mark_repeated(n, places, n_places, table, slots, rung)
         if n == 1:
@@ -157,8 +156,9 @@ def climb(n_words, polynomial, char_sums, chars, places, slots, rung, table, top
             break
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _rate_top(n, highest, places, n_places, table, slots, char_sums, n_words, chars, top):
+    """The three readings of the most frequent n-gram -> top[:, n - 2]."""
     word_chars = char_sums[n_words]
     if highest > 1:
         first, longest = top_gram(n, places, n_places, table, slots, char_sums, highest)
@@ -169,8 +169,9 @@ def _rate_top(n, highest, places, n_places, table, slots, char_sums, n_words, ch
     top[1, n - 2] = first * highest / word_chars
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _rate_dup(n, places, n_places, table, slots, char_sums, n_words, chars, dup):
+    """The three readings of repeated n-grams -> dup[:, n - 5]."""
     greedy, every, covered = repeated_chars(n, places, n_places, table, slots, char_sums)
     if every:
         dup[0, n - 5] = greedy / chars
@@ -178,7 +179,7 @@ def _rate_dup(n, places, n_places, table, slots, char_sums, n_words, chars, dup)
         dup[2, n - 5] = covered / char_sums[n_words]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def count_duplicates(keys, key_chars, n, table, found):
     """Duplicates among n texts of ``key_chars`` characters.
 

@@ -1,10 +1,28 @@
 """Words of a document: hashes, lengths, letters, stop words. Everything later reads the hashes and their prefix sums."""
 
 import numpy as np
-from numba import njit
 
-from corpus._kernels import ALPHA, K0, K1, K2, MARK, NUMBER, ONE, U64, ZERO
-from corpus._kernels import char_class, chars_in, decode, load64, load_upto8, mum
+from corpus._kernels import (
+    ALPHA,
+    K0,
+    K1,
+    K2,
+    MARK,
+    NUMBER,
+    ONE,
+    U64,
+    ZERO,
+    below,
+    char_class,
+    chars_in,
+    ctz,
+    decode,
+    equal_mask,
+    load64,
+    load_upto8,
+    mum,
+)
+from filters._kernels_jit import kernel, leaf
 
 GRAM_BASE = U64(0x5851F42D4C957F2D)
 LENGTHS = 64  # word lengths of 63 characters and more share one place
@@ -15,21 +33,21 @@ _FROM_A, _BEYOND_Z = U64(0x1F1F1F1F1F1F1F1F), U64(0x0505050505050505)
 _FROM_0, _BEYOND_9 = U64(0x5050505050505050), U64(0x4646464646464646)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def letter_bits(word):
     """Top bit of each byte of ``word`` that is an ASCII letter."""
     folded = (word | _CASE) & _LOW
     return ((folded + _FROM_A) ^ (folded + _BEYOND_Z)) & _HIGH & ~word
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def digit_bits(word):
     """Top bit of each byte of ``word`` that is an ASCII digit."""
     low = word & _LOW
     return ((low + _FROM_0) ^ (low + _BEYOND_9)) & _HIGH & ~word
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _classes_beyond_ascii(data, start, stop):
     """Classes of the characters beyond ASCII together; a letter ends the search."""
     flags, at = 0, start
@@ -41,7 +59,7 @@ def _classes_beyond_ascii(data, start, stop):
     return flags
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def describe_word(data, start, stop):
     """Returns (hash as hash_bytes, characters, has a letter, has a letter, digit or mark); one walk for all of them."""
     left, at = stop - start, start
@@ -67,7 +85,7 @@ def describe_word(data, start, stop):
     return key, chars, flags & ALPHA != 0, digits != ZERO or flags & (ALPHA | NUMBER | MARK) != 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@leaf
 def find_key(keys, key):
     """Slot of ``key`` in an open-addressing table, -1 when it is not there. 0 marks an empty slot."""
     mask = U64(keys.size - 1)
@@ -79,7 +97,7 @@ def find_key(keys, key):
     return np.int64(slot)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fill_keys(hashes, keys, slots):
     """Build the table of ``find_key``; slots[i] = where hash i went."""
     mask = U64(keys.size - 1)
@@ -91,7 +109,7 @@ def fill_keys(hashes, keys, slots):
         slots[i] = slot
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def measure_words(data, starts, ends, n, stop_keys, stop_bits, hashes, polynomial, char_sums, lengths, stops):
     """Hash and describe n words.
 
@@ -120,7 +138,7 @@ def measure_words(data, starts, ends, n, stop_keys, stop_bits, hashes, polynomia
     return alpha_words, content_words, content_chars, english
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def median_length(lengths, n):
     """Median of n word lengths: the mean of the two in the middle."""
     if n == 0:
@@ -135,13 +153,18 @@ def median_length(lengths, n):
     return (lower + upper) / 2.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def count_words_with(data, starts, ends, n, byte, second, third):
-    """Words that hold ``byte`` or the three bytes of an ellipsis character (dolma's symbols)."""
-    found = 0
-    for t in range(n):
-        for at in range(starts[t], ends[t]):
-            if data[at] == byte or (data[at] == 0xE2 and data[at + 1] == second and data[at + 2] == third):
-                found += 1
-                break
+@kernel
+def count_symbol_words(data, start, stop, ends):
+    """Words that hold # or the ellipsis character (dolma's symbols)."""
+    found, word, last = 0, 0, -1
+    for at in range(start, stop, 62):  # of 64: the last two bytes are left to the next block
+        ellipses = equal_mask(data, at, 0xE2) & equal_mask(data, at, 0x80) >> ONE & equal_mask(data, at, 0xA6) >> U64(2)
+        bits = (equal_mask(data, at, 35) | ellipses) & below(min(stop - at, 62))
+        while bits:
+            place = at + ctz(bits)
+            bits &= bits - ONE
+            while ends[word] <= place:
+                word += 1
+            found += word != last
+            last = word
     return found

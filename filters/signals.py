@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus._kernels import first_invalid_utf8, hash_documents, word_capacity
-from corpus.account import Account, add_up, passed_on
+from corpus.account import Account, add_up
 from corpus.columns import TextColumn, text_column
 from corpus.errors import SourceError
 from corpus.receipt import Outcome
@@ -21,7 +21,9 @@ from corpus.schema import signals_schema
 from corpus.tables import read_batches, write_part
 from filters import _kernels
 from filters._kernels_words import fill_keys
+from filters.accounts import passed_by_source
 from filters.entropy import residual
+from filters.scratch import make_scratch
 from filters.stop_words import STOP_WORDS
 
 VERSION = "1"
@@ -156,7 +158,7 @@ def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
     text = text_column(batch)
     _check(text, batch.column("doc_id"))
     values = np.empty((text.n_docs, len(_kernels.NAMES)))
-    _kernels.measure(*text, *_stop_table(), _kernels.make_scratch(word_capacity(text.offsets)), values)
+    _kernels.measure(*text, *_stop_table(), make_scratch(word_capacity(text.offsets)), values)
     columns = dict(zip(_kernels.NAMES, values.T, strict=True))
     columns["word_entropy_residual"] = residual(columns["words"], columns["word_entropy_bits"], columns["cjk_share"])
     arrays = [batch.column("doc_id").cast(pa.string()), *(pa.array(columns[name]) for name in SIGNALS)]
@@ -179,16 +181,11 @@ def measure_part(documents: Path, folder: Path) -> Outcome:
     def measured() -> Iterator[pa.RecordBatch]:
         for batch in read_batches(documents, ["doc_id", "source", "text"]):
             signals = measure(batch)
-            accounts.append(_accounts(batch.column("source"), signals.column("bytes")))
+            accounts.append(passed_by_source(batch.column("source"), signals.column("bytes")))
             yield signals
 
     rows = write_part(folder / "signals.parquet", SCHEMA, measured())
     return Outcome(rows, add_up(accounts))
-
-
-def _accounts(sources: pa.Array, n_bytes: pa.Array) -> dict[str, Account]:
-    table = pa.table({"source": sources, "bytes": n_bytes}).group_by("source").aggregate([("bytes", "sum"), ([], "count_all")])
-    return {row["source"]: passed_on(row["count_all"], int(row["bytes_sum"])) for row in table.to_pylist()}
 
 
 def _check(text: TextColumn, doc_ids: pa.Array) -> None:
@@ -207,7 +204,7 @@ def _check(text: TextColumn, doc_ids: pa.Array) -> None:
 
 
 def _stop_table() -> tuple[np.ndarray, np.ndarray]:
-    """Keys ``uint64[512]`` of all stop words by hash, and ``uint64[512, n_languages]``: which word of which language."""
+    """Keys ``uint64[512]``: stop words by hash; ``uint64[512, n_languages]``: which word of which language."""
     listed = [(word, language, bit) for language, words in STOP_WORDS.items() for bit, word in enumerate(words)]
     words = text_column(pa.record_batch({"text": [word for word, _, _ in listed]}))
     hashes, slots = np.empty(len(listed), np.uint64), np.empty(len(listed), np.int64)

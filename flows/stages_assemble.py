@@ -34,7 +34,8 @@ def kept_digest(kept: pa.Table) -> str:
 
 def learn_tokenizer(mill: Mill) -> Manifest:
     """Byte-level BPE on a keyed sample of the kept text."""
-    from tokenizer.train import library_versions, train_tokenizer
+    from tokenizer.train import train_tokenizer
+    from tokenizer.vocabulary import library_versions
 
     kept = kept_by_part(mill)
     options = {**mill.recipe.tokenizer.model_dump(), "seed": derive_seed(mill.recipe.seed, "tokenizer")}

@@ -1,5 +1,6 @@
 """Stages that look at the whole corpus through its columns: clusters and decide. No text is read to decide."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def decide(mill: Mill) -> Manifest:
     job = plan_decide(mill)
     manifest = mill.stage("decide", [job])
     budgets = {source.name: source.retention_budget for source in mill.recipe.sources}
-    check_budgets(manifest.accounts, budgets, manifest.parts[0].facts["drops"])
+    check_budgets(manifest.accounts, budgets, pq.read_table(mill.file("decide", "ledger.parquet")))
     return manifest
 
 
@@ -54,7 +55,7 @@ def plan_decide(mill: Mill) -> Job:
     }
     stages = ["documents", "signals", "language", "mentions", "clusters"]
     inputs = {stage: mill.run.manifest(stage).key for stage in stages if mill.run.has(stage)}
-    plain_rules = {domain: [rule.to_json() for rule in chosen] for domain, chosen in rules.items()}
+    plain_rules = {domain: [_plain(rule) for rule in chosen] for domain, chosen in rules.items()}
     key = job_key("decide", stage_version("decide"), inputs, rules=plain_rules, **options)
     columns = {
         "signals": mill.refs("signals", "signals.parquet"),
@@ -64,6 +65,11 @@ def plan_decide(mill: Mill) -> Job:
     }
     arguments = {"documents": mill.refs("documents", DOCUMENTS), **columns, "rules": rules, **options}
     return Job("decide", key, decide_stage, arguments)
+
+
+def _plain(rule: "Rule") -> dict[str, Any]:
+    """A rule as JSON, which has no infinities."""
+    return asdict(rule) | {"at_least": str(rule.at_least), "at_most": str(rule.at_most)}
 
 
 def rules_by_domain(mill: Mill) -> "dict[str, tuple[Rule, ...]]":
@@ -98,7 +104,7 @@ def decide_stage(
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
-    return Outcome(decision.kept.num_rows, decision.accounts, decision.facts)
+    return Outcome(decision.kept.num_rows, decision.accounts)
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:

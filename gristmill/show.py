@@ -74,7 +74,7 @@ def show_training(summary: dict[str, Any]) -> None:
     console.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
     console.print(
         f"loss   held-out {loss['heldout_before']:.3f} -> {loss['heldout_after']:.3f} nats a token "
-        f"(unigram entropy {loss['heldout_unigram_entropy']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
+        f"(unigram entropy {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
     )
     console.print(
         f"load   max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}, dead {load['dead']}"

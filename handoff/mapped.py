@@ -72,8 +72,9 @@ class MappedShard:
 
     def intact(self, batch: int) -> bool:
         """True when tokens and documents of a record batch have the digests of the index."""
+        found = self.batches[batch]
         try:
-            self.batches[batch].validate(full=True)  # list offsets may point nowhere
-        except pa.ArrowException:
+            found.validate(full=True)  # list offsets may point nowhere
+            return {"rows": found.num_rows, **digests(found)} == self._index[batch]
+        except (pa.ArrowException, ValueError):
             return False
-        return {"rows": self.batches[batch].num_rows, **digests(self.batches[batch])} == self._index[batch]

@@ -97,5 +97,5 @@ def _text_buffers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     if not len(texts):
         return np.empty(0, np.int32), np.empty(0, np.uint8)
     _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
     return np.diff(ends), np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]

@@ -5,7 +5,7 @@ byte, so a hash collision can cost time and never an answer. Most words are refu
 over their first three bytes, 64 KiB, which no word in small letters passes unless some name begins so.
 
 Hot loops take single arrays: numba counts references to every array of a tuple that a call is given (44 MB/s
-with the index handed to each lookup, 136 without).
+with the index handed to each lookup, 160 without).
 """
 
 from collections import namedtuple
@@ -22,11 +22,12 @@ _ONE32 = np.uint32(1)
 _FIRST_BYTE = U64(0xFF)
 _SMALL_BIT = U64(0x20)
 
-# offsets int64[n + 1], data uint8[...]  the names, padded as a text column
-# keys uint64[n] ascending, order int32[n]  name of each key; slots int32[2^k]  1 + first place of a key, 0 is empty
+# Names stand in the order of their keys; a place is a row of these.
+# keys uint64[n] ascending; spans int64[n, 5], columns below; data uint8[...] bytes of all names, padded
+# slots int32[2^k]  1 + first place of a key, 0 is empty; gate bool[2^16] may a name begin with such a word?
 # firsts uint64[2^k] hash of a first word, 0 is empty; lengths uint32[2^k] bit w - 1: a name of w words begins so
-# leads, widths int32[n] bytes before the first word and of it; counts int32[n] words; gate bool[2^16]
-NameIndex = namedtuple("NameIndex", "offsets data keys order slots firsts lengths leads widths counts gate")
+NameIndex = namedtuple("NameIndex", "keys spans data slots firsts lengths gate")
+BEGIN, END, LEAD, WIDTH, WORDS = 0, 1, 2, 3, 4  # bytes in data; bytes before the first word; of it; number of words
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -50,15 +51,15 @@ def _close(state, n_words):
 
 
 @njit(cache=True, nogil=True)
-def name_keys(offsets, data, keys, first_keys, leads, widths, counts):
-    """Key of each name and of its first word, bytes before that word and of it, words (0: not to be looked for)."""
+def name_keys(offsets, data, keys, first_keys, spans):
+    """Key of each name, key of its first word, span; a name of no words or too many gets key 0: not looked for."""
     starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
     for name in range(offsets.size - 1):
         n = words(data, offsets[name], offsets[name + 1], starts, ends)
-        counts[name] = n if n <= MAX_WORDS else 0
-        if counts[name] == 0:
+        if not 0 < n <= MAX_WORDS:
             continue
-        leads[name], widths[name] = starts[0] - offsets[name], ends[0] - starts[0]
+        spans[name, BEGIN], spans[name, END], spans[name, WORDS] = offsets[name], offsets[name + 1], n
+        spans[name, LEAD], spans[name, WIDTH] = starts[0] - offsets[name], ends[0] - starts[0]
         state = ZERO
         for t in range(n):
             state = state * SHINGLE_BASE + hash_bytes(data, starts[t], ends[t], True)
@@ -67,18 +68,15 @@ def name_keys(offsets, data, keys, first_keys, leads, widths, counts):
 
 
 @njit(cache=True, nogil=True)
-def open_gate(offsets, data, counts, gate):
+def open_gate(spans, data, gate):
     """gate[g] = True where a word that begins some name falls; a small first letter opens it for the capital too."""
-    starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
     word = np.zeros(64, np.uint8)
-    for name in range(offsets.size - 1):
-        if counts[name] == 0:
-            continue
-        words(data, offsets[name], offsets[name + 1], starts, ends)
-        gate[_gate(data, starts[0], ends[0])] = True
-        if 97 <= data[starts[0]] <= 122:
-            n = min(ends[0] - starts[0], 3)
-            word[:n] = data[starts[0] : starts[0] + n]
+    for place in range(spans.shape[0]):
+        start = spans[place, BEGIN] + spans[place, LEAD]
+        n = min(spans[place, WIDTH], 3)
+        gate[_gate(data, start, start + n)] = True
+        if 97 <= data[start] <= 122:
+            word[:n] = data[start : start + n]
             word[0] -= 32
             gate[_gate(word, 0, n)] = True
 
@@ -97,17 +95,15 @@ def fill_slots(keys, slots):
 
 
 @njit(cache=True, nogil=True)
-def fill_firsts(first_keys, counts, firsts, lengths):
+def fill_firsts(first_keys, spans, firsts, lengths):
     """firsts, lengths: which numbers of words a name may have that begins with a word."""
     mask = firsts.size - 1
-    for name in range(first_keys.size):
-        if counts[name] == 0:
-            continue
-        at = np.int64(first_keys[name] >> U64(20)) & mask
-        while firsts[at] != ZERO and firsts[at] != first_keys[name]:
+    for place in range(first_keys.size):
+        at = np.int64(first_keys[place] >> U64(20)) & mask
+        while firsts[at] != ZERO and firsts[at] != first_keys[place]:
             at = (at + 1) & mask
-        firsts[at] = first_keys[name]
-        lengths[at] |= _ONE32 << np.uint32(counts[name] - 1)
+        firsts[at] = first_keys[place]
+        lengths[at] |= _ONE32 << np.uint32(spans[place, WORDS] - 1)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -195,44 +191,43 @@ def _first_place(slots, keys, key):
 
 
 @njit(cache=True, nogil=True)
-def _agreeing(data, floor, word_start, stop, index, place):
-    """(name, start, end) of the first name of the key at ``place`` whose bytes agree, (-1, 0, 0) when none does."""
-    names, keys, offsets, counts = index.data, index.keys, index.offsets, index.counts
+def _agreeing(data, floor, word_start, stop, place, keys, spans, names):
+    """(place, start, end) of the first name of the key at ``place`` whose bytes agree, (-1, 0, 0) when none does."""
     key = keys[place]
     while place < keys.size and keys[place] == key:
-        name = np.int64(index.order[place])
-        start, end = word_start - index.leads[name], np.int64(-1)
+        start, end = word_start - spans[place, LEAD], np.int64(-1)
         if start >= floor:  # a single word must stand as written
-            end = _match_end(data, start, stop, names, offsets[name], offsets[name + 1], counts[name] == 1)
+            exact = spans[place, WORDS] == 1
+            end = _match_end(data, start, stop, names, spans[place, BEGIN], spans[place, END], exact)
         if end >= 0 and not _cuts_katakana(data, floor, start, end, stop):
-            return name, start, end
+            return place, start, end
         place += 1
     return np.int64(-1), np.int64(0), np.int64(0)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _longest(data, floor, stop, starts, ends, t, n, state, lengths, slots, keys, index):
-    """(name, start, end, words) of the longest name at word t, whose hash is ``state``; name -1 when there is none."""
-    name, start, end, taken = np.int64(-1), np.int64(0), np.int64(0), 1
+def _longest(data, floor, stop, starts, ends, t, n, state, lengths, slots, keys, spans, names):
+    """(place, start, end, words) of the longest name at word t, whose hash is ``state``; place -1: there is none."""
+    best, start, end, taken = np.int64(-1), np.int64(0), np.int64(0), 1
     for k in range(1, min(MAX_WORDS, n - t) + 1):
         if k > 1:
             state = state * SHINGLE_BASE + hash_bytes(data, starts[t + k - 1], ends[t + k - 1], True)
         if lengths & _ONE32:
             place = _first_place(slots, keys, _close(state, k))
             if place >= 0:
-                found, found_start, found_end = _agreeing(data, floor, starts[t], stop, index, place)
+                found, found_start, found_end = _agreeing(data, floor, starts[t], stop, place, keys, spans, names)
                 if found >= 0:
-                    name, start, end, taken = found, found_start, found_end, k
+                    best, start, end, taken = found, found_start, found_end, k
         lengths >>= _ONE32
         if not lengths:
             break
-    return name, start, end, taken
+    return best, start, end, taken
 
 
 @njit(cache=True, nogil=True)
 def _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found):
     """Mentions of one document -> found[n_found:], counted beyond its end; returns their number so far."""
-    gate, firsts, lengths, slots, keys = index.gate, index.firsts, index.lengths, index.slots, index.keys
+    keys, spans, names, slots, firsts, lengths, gate = index
     floor, t = begin, 0
     while t < n:
         if not gate[_gate(data, starts[t], ends[t])]:
@@ -243,10 +238,12 @@ def _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found)
         if not possible:
             t += 1
             continue
-        name, start, end, taken = _longest(data, floor, stop, starts, ends, t, n, state, possible, slots, keys, index)
-        if name >= 0:
+        place, start, end, taken = _longest(
+            data, floor, stop, starts, ends, t, n, state, possible, slots, keys, spans, names
+        )
+        if place >= 0:
             if n_found < found.shape[0]:
-                found[n_found, 0], found[n_found, 1], found[n_found, 2] = start - begin, end - begin, name
+                found[n_found, 0], found[n_found, 1], found[n_found, 2] = start - begin, end - begin, place
             n_found += 1
             floor = end
         t += taken
@@ -254,39 +251,39 @@ def _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found)
 
 
 @njit(cache=True, nogil=True)
-def _is_folded(data, start, stop, index, name):
-    """Are the letters of a one-word name those of data[start:stop], whatever their case?"""
-    first = index.offsets[name] + index.leads[name]
-    at = 0 if index.widths[name] == stop - start else stop
-    while at < stop - start and (data[start + at] | 32) == (index.data[first + at] | 32):
+def _is_folded(data, start, stop, names, first, width):
+    """Are the letters of a word of a name those of data[start:stop], whatever their ASCII case?"""
+    at = 0 if width == stop - start else stop
+    while at < stop - start and (data[start + at] | 32) == (names[first + at] | 32):
         at += 1
     return at == stop - start
 
 
 @njit(cache=True, nogil=True)
-def _seek_small(index, names, doc, wanted):
+def _seek_small(index, places, doc, wanted):
     """wanted[g] = doc where a one-word name that begins with an ASCII capital falls; returns whether there is one."""
     any_wanted = False
-    for name in names:
-        first = index.offsets[name] + index.leads[name]
-        if index.counts[name] == 1 and 65 <= index.data[first] <= 90:
-            wanted[_folded_gate(index.data, first, first + index.widths[name])] = doc
+    for place in places:
+        first = index.spans[place, BEGIN] + index.spans[place, LEAD]
+        if index.spans[place, WORDS] == 1 and 65 <= index.data[first] <= 90:
+            wanted[_folded_gate(index.data, first, first + index.spans[place, WIDTH])] = doc
             any_wanted = True
     return any_wanted
 
 
 @njit(cache=True, nogil=True)
 def _mark_small(data, starts, ends, n, index, doc, wanted, small):
-    """small[name] = doc for the one-word names that stand in small letters in this document."""
+    """small[place] = doc for the one-word names that stand in small letters in this document."""
+    keys, spans, names, slots = index.keys, index.spans, index.data, index.slots
     for t in range(n):
         if not 97 <= data[starts[t]] <= 122 or wanted[_folded_gate(data, starts[t], ends[t])] != doc:
             continue
         key = _close(hash_bytes(data, starts[t], ends[t], True), 1)
-        place = _first_place(index.slots, index.keys, key)
-        while 0 <= place < index.keys.size and index.keys[place] == key:
-            name = index.order[place]
-            if _is_folded(data, starts[t], ends[t], index, name):
-                small[name] = doc
+        place = _first_place(slots, keys, key)
+        while 0 <= place < keys.size and keys[place] == key:
+            first = spans[place, BEGIN] + spans[place, LEAD]
+            if _is_folded(data, starts[t], ends[t], names, first, spans[place, WIDTH]):
+                small[place] = doc
             place += 1
 
 
@@ -294,22 +291,22 @@ def _mark_small(data, starts, ends, n, index, doc, wanted, small):
 def find_names(offsets, data, index, found_offsets, found, is_small):
     """Mentions of every document, leftmost longest, none inside another.
 
-    found_offsets int64[n_docs + 1]; found int64[capacity, 3]: start and end in the document, name; is_small
-    bool[capacity]: a name of one word that the document also writes in small letters (Page and page).
+    found_offsets int64[n_docs + 1]; found int64[capacity, 3]: start and end in the document, place of the name;
+    is_small bool[capacity]: a name of one word that the document also writes in small letters (Page and page).
     Returns the number of mentions; those beyond the capacity are counted and not stored: call again with room.
     """
     starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
     wanted = np.full(1 << SMALL_GATE_BITS, -1, np.int32)
-    small = np.full(index.counts.size, -1, np.int32)
+    small = np.full(index.keys.size, -1, np.int32)
     n_found = 0
     for doc in range(offsets.size - 1):
         begin, stop = offsets[doc], offsets[doc + 1]
         n = words(data, begin, stop, starts, ends)
         n_found = _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found)
         found_offsets[doc + 1] = n_found
-        stored = found[found_offsets[doc] : n_found, 2]
-        if _seek_small(index, stored, doc, wanted):
+        places = found[found_offsets[doc] : n_found, 2]
+        if _seek_small(index, places, doc, wanted):
             _mark_small(data, starts, ends, n, index, doc, wanted, small)
-        for m in range(stored.size):
-            is_small[found_offsets[doc] + m] = small[stored[m]] == doc
+        for m in range(places.size):
+            is_small[found_offsets[doc] + m] = small[places[m]] == doc
     return n_found

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from sources.columnar import Table
+from sources.columnar import UNREADABLE, Table
 from sources.listing import InputFile
 from sources.opening import not_that_format, open_raw
 from sources.part import BATCH_BYTES, Part
@@ -25,7 +25,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             table = Table(next(batches).schema, file, spec)
             for batch in batches:
                 table.write(batch, part)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             if table is None or not table.rows:
                 raise not_that_format(file, spec, error) from None
             reason = "truncated_archive" if isinstance(error, OSError) else "corrupt_archive"

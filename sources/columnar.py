@@ -3,7 +3,6 @@
 Only meta is built row by row, from the columns that no other column of DOCUMENTS takes.
 """
 
-import unicodedata
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,10 @@ import pyarrow.compute as pc
 from corpus.errors import SourceError
 from sources.fields import KNOWN, check_columns, meta_json, rename_id
 from sources.listing import InputFile
-from sources.part import RECORDS, Part
+from sources.part import RECORDS, Part, nfc
 from sources.spec import ReadSpec
+
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last for column names that are not UTF-8
 
 
 class Table:
@@ -28,8 +29,8 @@ class Table:
         self._spec = spec
         self._text_fields = [field for _, field in spec.template_parts if field] or [spec.text_field]
         self._known = [self._first_known(names) for names in KNOWN]
-        taken = {*self._text_fields, *self._known}
-        self._others = [name for name in schema.names if name not in taken]
+        self._texts = {*self._text_fields, *self._known}
+        self._others = [name for name in schema.names if name not in self._texts]
         for name in self._text_fields:
             self._check_type(name)
 
@@ -38,7 +39,6 @@ class Table:
         columns, invalid = self._columns(batch)
         numbers = pc.cast(pa.array(np.arange(self.rows, self.rows + batch.num_rows)), pa.string())
         locators = pc.binary_join_element_wise(pa.scalar(self._file.path), numbers, "#")
-        self.rows += batch.num_rows
         text = self._text(columns)
         sizes = pc.cast(pc.fill_null(pc.binary_length(text), 0), pa.int64())
         known = [columns.get(name) if name else None for name in self._known]
@@ -51,12 +51,13 @@ class Table:
                 part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
             records = records.filter(pa.array(~invalid))
         part.write(records)
+        self.rows += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], np.ndarray]:
         columns: dict[str, pa.Array] = {}
         invalid = np.zeros(batch.num_rows, bool)
         for name in batch.schema.names:
-            columns[name], wrong = plain_column(batch.column(name), is_text=name in self._text_fields)
+            columns[name], wrong = plain_column(batch.column(name), is_text=name in self._texts)
             invalid |= wrong
         return columns, invalid
 
@@ -84,7 +85,9 @@ class Table:
 
     def _may_be_text(self, name: str) -> bool:
         kind = self._schema.field(name).type
-        return name not in self._text_fields and (_is_text(kind) or pa.types.is_temporal(kind))
+        return name not in self._text_fields and (
+            _is_text(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+        )
 
     def _check_type(self, name: str) -> None:
         kind = self._schema.field(name).type
@@ -100,11 +103,11 @@ class Table:
 def normalised(text: pa.LargeStringArray) -> pa.LargeStringArray:
     """``text`` in NFC; the same array when it is ASCII.
 
-    The rest goes through Python's tables, the same for every format, and eight times as fast as Arrow's.
+    The rest goes through Python's tables, which are eight times as fast as Arrow's.
     """
     if pc.all(pc.string_is_ascii(text)).as_py() is not False:
         return text
-    values = (None if value is None else unicodedata.normalize("NFC", value) for value in text.to_pylist())
+    values = (None if value is None else nfc(value) for value in text.to_pylist())
     return pa.array(values, pa.large_string())
 
 
@@ -117,11 +120,19 @@ def plain_column(column: pa.Array, *, is_text: bool) -> tuple[pa.Array, np.ndarr
         column = pc.cast(column, column.type.value_type)
     kind = column.type
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        text = column.cast(pa.string())
-        return (pc.replace_substring(text, " ", "T") if pa.types.is_timestamp(kind) else text), _none(column)
+        return _spelled(column), _none(column)
     if _is_text(kind) and (is_text or not _is_binary(kind)):
         return _as_text(column)
     return column, _none(column)
+
+
+def _spelled(column: pa.Array) -> pa.Array:
+    """Times and decimals as text, ISO 8601 where Arrow can write it."""
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowNotImplementedError:  # durations and intervals
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    return pc.replace_substring(text, " ", "T") if pa.types.is_timestamp(column.type) else text
 
 
 def _as_text(column: pa.Array) -> tuple[pa.Array, np.ndarray]:

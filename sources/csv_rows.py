@@ -30,13 +30,14 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             lines.begin_row()
             locator = f"{file.path}:{lines.number + 1}"
             try:
-                part.add(locator, lines.n_bytes, *fields.take(_record(names, next(rows), lines)))
+                record = _record(names, next(rows), lines)
+                part.add(locator, lines.n_bytes, *fields.take(record))
             except StopIteration:
                 break
             except (RejectError, csv.Error) as error:
                 if not lines.cut:
                     part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
-        part.reject_tail(file, stream, f"{file.path}:{lines.number + 1}", lines.n_bytes, lines.head)
+        part.reject_tail(stream, f"{file.path}:{lines.number + 1}", lines.n_bytes, lines.head)
 
 
 class _Lines(Iterator[str]):

@@ -44,7 +44,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
                 part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
         else:
             number += 1
-        part.reject_tail(file, stream, f"{file.path}:{number}", len(tail), tail)
+        part.reject_tail(stream, f"{file.path}:{number}", len(tail), tail)
 
 
 def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def list_files(paths: Sequence[str], format: str | None, *, source: str) -> list
     Parameters
     ----------
     paths : files, folders (with all below, hidden ones skipped) and globs; local or s3://, https://, memory:// ...
-    format : one of ``corpus.recipe.FORMATS`` for every file, or None to infer it from each name
+    format : one of ``corpus.recipe.Format`` for every file, or None to infer it from each name
     source : name of the source, for messages
 
     Raises

@@ -141,12 +141,12 @@ def _plain(raw: BinaryIO, first: bytes) -> Iterator[bytes]:
 
 
 def _bounded(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    total = 0
+    left = limit
     for piece in pieces:
-        total += len(piece)
-        if total > limit:
+        yield piece[:left]
+        if len(piece) > left:
             raise _DamageError("expansion_too_large", f"more than {limit} bytes unpacked; see limits.expanded_ratio")
-        yield piece
+        left -= len(piece)
 
 
 def _unpack(raw: BinaryIO, first: bytes, codec: _Codec) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sources.columnar import Table
+from sources.columnar import UNREADABLE, Table
 from sources.listing import InputFile
 from sources.opening import not_that_format, open_raw
 from sources.part import BATCH_BYTES, Part
@@ -20,15 +20,14 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
         return
     with open_raw(file, spec) as raw:
         try:
-            opened = pq.ParquetFile(raw)
-            schema = opened.schema_arrow
-        except (pa.ArrowException, OSError) as error:
+            opened = pq.ParquetFile(raw, page_checksum_verification=True)
+            table = Table(opened.schema_arrow, file, spec)
+        except UNREADABLE as error:
             raise not_that_format(file, spec, error) from None
-        table = Table(schema, file, spec)
         try:
             for batch in _batches(opened):
                 table.write(batch, part)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             if not table.rows:
                 raise not_that_format(file, spec, error) from None
             part.reject(f"{file.path}#{table.rows}", 0, "corrupt_archive", f"no row from here on can be read: {error}")

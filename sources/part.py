@@ -20,12 +20,11 @@ from xxhash import xxh3_128_hexdigest
 from corpus.account import Account
 from corpus.schema import DOCUMENTS, REJECTS
 from corpus.tables import PartWriter
-from sources.listing import InputFile
-from sources.opening import Stream, not_that_format
+from sources.opening import Stream
 from sources.spec import ReadSpec
 
 HEAD_BYTES = 512
-BATCH_BYTES = 8 << 20  # of text in one record batch
+BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
@@ -106,7 +105,7 @@ class Part:
     def add(self, locator: str, n_bytes: int, text: str, *columns: str | None) -> None:
         """Add one record; ``columns`` are url, lang, license, created, meta."""
         self._rows.append((locator, n_bytes, text, *columns))
-        self._pending_bytes += len(text) + _ROW_BYTES
+        self._pending_bytes += len(text) + n_bytes + _ROW_BYTES
         if self._pending_bytes >= BATCH_BYTES:
             self._flush()
 
@@ -114,20 +113,24 @@ class Part:
         """Count one record that is no document, and keep its locator, size and first bytes."""
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
-        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head[:HEAD_BYTES]))
+        self._reject_rows.append(
+            (self.spec.name, locator, reason, (detail or "")[:HEAD_BYTES] or None, n_bytes, head[:HEAD_BYTES])
+        )
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
 
-    def reject_tail(self, file: InputFile, stream: Stream, locator: str, n_bytes: int = 0, head: bytes = b"") -> None:
+    def reject_tail(self, stream: Stream, locator: str, n_bytes: int = 0, head: bytes = b"") -> None:
         """One reject for all that a damaged archive still held; nothing when the stream ended well."""
-        if stream.damage is None:
-            return
-        if stream.damage.reason == "corrupt_archive" and not stream.total_bytes:
-            raise not_that_format(file, self.spec, stream.damage.detail)
-        self.reject(locator, n_bytes, *stream.damage, head)
+        if stream.damage is not None:
+            self.reject(locator, n_bytes, *stream.damage, head)
 
     def write(self, records: pa.RecordBatch) -> None:
-        """Add a batch of RECORDS whose text is NFC: rejects what breaks a law, writes the rest."""
+        """Add a batch of RECORDS whose text is NFC, behind the records added before it."""
+        self._flush()
+        self._write(records)
+
+    def _write(self, records: pa.RecordBatch) -> None:
+        """Reject what breaks a law, write the rest."""
         wrong = self._wrong(records)
         if wrong:
             keep = np.ones(records.num_rows, bool)
@@ -172,11 +175,9 @@ class Part:
     def _flush(self) -> None:
         if self._rows:
             columns: list[Any] = list(zip(*self._rows, strict=True))
-            text = large_strings(
-                text if text.isascii() else unicodedata.normalize("NFC", text) for text in columns.pop(2)
-            )
+            text = large_strings(map(nfc, columns.pop(2)))
             arrays = [pa.array(column, field.type) for column, field in zip(columns, _BESIDE_TEXT, strict=True)]
-            self.write(pa.record_batch([*arrays[:2], text, *arrays[2:]], schema=RECORDS))
+            self._write(pa.record_batch([*arrays[:2], text, *arrays[2:]], schema=RECORDS))
         self._rows, self._pending_bytes = [], 0
 
     def _flush_rejects(self) -> None:
@@ -197,6 +198,11 @@ def text_hashes(text: pa.LargeStringArray) -> list[str]:
     bounds = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1].tolist()
     view = memoryview(data)
     return [xxh3_128_hexdigest(view[start:end]) for start, end in pairwise(bounds)]
+
+
+def nfc(text: str) -> str:
+    """``text`` in Unicode normalisation form C, by Python's own tables for every format."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def large_strings(texts: Iterable[str]) -> pa.LargeStringArray:

@@ -9,7 +9,8 @@ from corpus.errors import SourceError, nearest
 from corpus.receipt import Outcome
 from sources import arrow, csv_rows, html, jsonl, parquet, text, warc
 from sources.listing import InputFile
-from sources.part import SKIPPED, Part
+from sources.opening import not_that_format
+from sources.part import SKIPPED, Part, RejectError
 from sources.spec import ReadSpec
 
 VERSION = "1"
@@ -54,6 +55,8 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outco
                 reader(file, spec, part)
             except OSError as error:
                 raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
+            except RejectError as error:  # of a whole table: its columns nest too deep for JSON
+                raise not_that_format(file, spec, error.detail) from None
     return Outcome(part.documents, {spec.name: part.account}, _facts(part, len(files)))
 
 

@@ -28,20 +28,18 @@ class Block(NamedTuple):
 
 def blocks(stream: Stream, most: int) -> Iterator[Block]:
     """Every record of ``stream``, in order, with at most ``most`` bytes of its body; ends at the first cut."""
-    offset = 0
-    while line := stream.readline(MAX_HEADER_BYTES):
-        if not line.strip():
-            offset += len(line)
-        elif line.startswith(b"WARC/"):
+    offset, line = 0, stream.readline(MAX_HEADER_BYTES)
+    while line:
+        if line.startswith(b"WARC/"):
             block = _record(stream, line, offset, most)
-            yield block
-            offset += len(block.header) + block.size
-            if block.wrong == "truncated_archive":
-                return
+            line = stream.readline(MAX_HEADER_BYTES)
         else:
-            stretch = _stretch(stream, line, offset)
-            yield stretch
-            offset += stretch.size
+            block, line = _stretch(stream, line, offset)
+        offset += len(block.header) + block.size
+        if block.body or block.header:
+            yield block
+        if block.wrong == "truncated_archive":
+            return
 
 
 def _record(stream: Stream, first: bytes, offset: int, most: int) -> Block:
@@ -76,9 +74,11 @@ def _skip(stream: Stream, count: int) -> int:
     return passed
 
 
-def _stretch(stream: Stream, line: bytes, offset: int) -> Block:
-    """All lines up to the next that begins a record."""
-    head, size = line, len(line)
-    while not stream.peek(5).startswith(b"WARC/") and (line := stream.readline(_SKIP_BYTES)):
+def _stretch(stream: Stream, line: bytes, offset: int) -> tuple[Block, bytes]:
+    """All lines up to the next that begins a record, and that line. Its body is the first line that is not blank."""
+    first, size = b"", 0
+    while line and not line.startswith(b"WARC/"):
+        first = first or (line.strip() and line)
         size += len(line)
-    return Block(offset, b"", head, size, "no_record")
+        line = stream.readline(MAX_HEADER_BYTES)
+    return Block(offset, b"", first, size, "no_record"), line

@@ -8,6 +8,7 @@ from corpus.errors import SourceError
 from corpus.recipe import Limits
 
 _LIMITS = Limits()
+_NOT_TEXT = frozenset({"utf-7", "unicode_escape", "raw_unicode_escape", "undefined"})  # they decode to lone surrogates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class ReadSpec:
         self.template_parts  # noqa: B018  parsed for its errors
         try:
             "".encode(self.encoding)
+            if codecs.lookup(self.encoding).name in _NOT_TEXT:
+                raise LookupError  # noqa: TRY301
         except (LookupError, UnicodeError):
             raise SourceError(
                 f"sources.{self.name}.encoding: Python knows no text encoding {self.encoding!r}; write utf-8 or latin-1"
@@ -55,6 +58,8 @@ class ReadSpec:
         for _, field, form, conversion in parts:
             if field is not None and (form or conversion or not field.replace("-", "_").isidentifier()):
                 raise self._template_error(f"{field!r} with {form or conversion or 'that spelling'!r} is no plain name")
+        if self.template is not None and not any(field for _, field, _, _ in parts):
+            raise self._template_error("it fills in no field")
         return tuple((literal, field) for literal, field, _, _ in parts)
 
     def _template_error(self, why: str) -> SourceError:

@@ -19,7 +19,7 @@ def read_whole(file: InputFile, spec: ReadSpec, part: Part, parse: Callable[[byt
     with open_stream(file, spec) as stream:
         data = stream.read(spec.record_bytes + 1)
         if stream.damage:
-            part.reject_tail(file, stream, file.path, len(data), data)
+            part.reject_tail(stream, file.path, len(data), data)
         elif len(data) > spec.record_bytes:
             part.reject(file.path, max(file.bytes, len(data)), "record_too_large", "see limits.record_bytes", data)
         elif data:

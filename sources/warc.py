@@ -4,7 +4,7 @@ A record's locator is ``path@offset`` in the unpacked archive. A record is a rea
 request, metadata and warcinfo records never hold a document: they are counted as passed over, not as dropped.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from fastwarc.warc import WarcRecord, WarcRecordType
 
@@ -30,7 +30,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
                 raise not_that_format(file, spec, f"it begins with {end.body[:16]!r}, not with WARC/")
             _read_block(end, file, spec, part)
         if end is None or end.wrong != "truncated_archive":
-            part.reject_tail(file, stream, f"{file.path}@{stream.total_bytes}")
+            part.reject_tail(stream, f"{file.path}@{stream.total_bytes}")
 
 
 def _read_block(block: Block, file: InputFile, spec: ReadSpec, part: Part) -> None:
@@ -47,7 +47,7 @@ def _fields(block: Block, spec: ReadSpec, part: Part) -> Fields | None:
     """The columns of a record; None for one that never holds a document."""
     if block.wrong:
         raise RejectError(block.wrong, f"{block.size} bytes from {block.offset}")
-    record = _parse(block)
+    record = _parse(block.header + (block.body if block.size <= spec.record_bytes else b""))
     if record.record_type not in _DOCUMENTS:
         part.passed_over[str(record.record_type)] += 1
         return None
@@ -58,9 +58,9 @@ def _fields(block: Block, spec: ReadSpec, part: Part) -> Fields | None:
     return _columns(record, block, spec)
 
 
-def _parse(block: Block) -> WarcRecord:
+def _parse(data: bytes) -> WarcRecord:
     try:
-        return WarcRecord.from_bytes(block.header + block.body)
+        return WarcRecord.from_bytes(data)
     except (OSError, ValueError) as error:
         raise RejectError("no_record", str(error)) from None
 
@@ -91,22 +91,33 @@ def _payload(record: WarcRecord, block: Block, spec: ReadSpec) -> tuple[bytes, s
         is_wet = record.record_type == WarcRecordType.conversion
         return block.body, media_type.strip().lower(), _charset(parameters) or ("utf-8" if is_wet else None)
     try:
-        record.parse_http(auto_decode="all", quirks_mode=True, strict_mode=False)
-        _check_status(record)
-        body = record.reader.read(spec.record_bytes + 1)
+        body = _http_body(record, "all", spec)
     except (OSError, ValueError) as error:
-        raise RejectError("http_undecodable", str(error)) from None
+        body = _stored_plain(block, spec)
+        if not body:
+            raise RejectError("http_undecodable", str(error)) from None
     if len(body) > spec.record_bytes:
         raise RejectError("expansion_too_large", f"over {spec.record_bytes} bytes unpacked; see limits.record_bytes")
     return body, (record.http_content_type or _sniffed(body)).lower(), record.http_charset
 
 
-def _check_status(record: WarcRecord) -> None:
+def _stored_plain(block: Block, spec: ReadSpec) -> bytes:
+    """The body of a crawler that unpacked it and kept the header that says gzip; empty when it is no markup."""
+    try:
+        body = _http_body(_parse(block.header + block.body), "none", spec)
+    except (OSError, ValueError):
+        return b""
+    return body if _sniffed(body) == "text/html" else b""
+
+
+def _http_body(record: WarcRecord, encodings: Literal["all", "none"], spec: ReadSpec) -> bytes:
+    record.parse_http(auto_decode=encodings, quirks_mode=True, strict_mode=False)
     status = record.http_headers.status_code if record.is_http_parsed else None
     if status is None:
         raise RejectError("http_undecodable", "no HTTP status line")
     if status != 200:
         raise RejectError("http_status", str(status))
+    return record.reader.read(spec.record_bytes + 1)
 
 
 def _sniffed(body: bytes) -> str:

@@ -24,6 +24,7 @@ def order_by_key(keys, n_keys, order):
 
 @njit(cache=True, nogil=True, inline="always")
 def _from_bit(at):
+    """Mask of bit ``at`` of its word and all above."""
     return ALL << U64(at & 63)
 
 
@@ -50,6 +51,7 @@ def _first_set(words, summary, at):
 
 @njit(cache=True, nogil=True)
 def _push(space, row, words, summary, heads, nexts):
+    """Enter ``row`` as one with ``space`` free tokens."""
     nexts[row], heads[space] = heads[space], row
     words[space >> 6] |= ONE << U64(space & 63)
     summary[space >> 12] |= ONE << U64((space >> 6) & 63)
@@ -57,6 +59,7 @@ def _push(space, row, words, summary, heads, nexts):
 
 @njit(cache=True, nogil=True)
 def _pop(space, words, summary, heads, nexts):
+    """Take the latest row with ``space`` free tokens; there is one."""
     row = heads[space]
     heads[space] = nexts[row]
     if nexts[row] < 0:

@@ -4,8 +4,6 @@ The words are those of ``tokenizer.vocabulary.PATTERN``, written out as a scanne
 library id by id. A word has at most MAX_RUN characters and a prefix, so hostile text costs linear time.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -21,15 +19,6 @@ FREE = U64(0xFFFFFFFFFFFFFFFF)
 NO_RANK = np.int64(1 << 20)  # as many ids as the 20 bits of a pair's entry can tell
 _20, _56, ZERO = U64(20), U64(56), U64(0)
 _RANK_BITS = U64((1 << 20) - 1)
-
-
-class Vocabulary(NamedTuple):
-    """Arrays of one tokenizer of at most 2^20 tokens."""
-
-    classes: np.ndarray  # uint8[0x110000] character class by code point
-    byte_ids: np.ndarray  # int64[256] token of each single byte
-    pairs: np.ndarray  # uint64[power of 2] hash table, open addressing: left << 40 | right << 20 | rank, or FREE
-    merged: np.ndarray  # int64[n_merges] token by rank
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -93,6 +82,7 @@ def word_end(data, at, stop, classes):
 
 @njit(cache=True, nogil=True, inline="always")
 def _place(key, n_places):
+    """Where a search for ``key`` begins."""
     return np.int64(mum(key ^ K0, K1) & U64(n_places - 1))
 
 
@@ -120,6 +110,7 @@ def fill_pairs(merges, pairs):
 
 @njit(cache=True, nogil=True)
 def _rank(left, right, pairs):
+    """Rank of the merge of two tokens, NO_RANK when there is none."""
     key = U64(left) << _20 | U64(right)
     place = _place(key, pairs.size)
     while pairs[place] >> _20 != key:
@@ -159,6 +150,8 @@ def _merge(data, start, stop, byte_ids, pairs, merged, symbols, ranks):
 @njit(cache=True, nogil=True)
 def encode(offsets, data, vocabulary, words, end_id, out, out_offsets):
     """out[out_offsets[d]:out_offsets[d + 1]] = tokens of document d, then ``end_id``; out holds n_bytes + n_docs.
+
+    ``vocabulary`` is the tuple of arrays of ``tokenizer.encoder.Vocabulary``.
 
     ``words uint64[power of 2, 8]`` is a cache: a word's hash gives its line (its key, the number of its tokens, the
     tokens), where the latest word stays. It saves 9 merges in 10 and never changes an answer.

@@ -5,6 +5,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, inline="always")
 def _on_character(data, at, stop):
+    """True when ``at`` is no continuation byte."""
     return at == stop or (data[at] & 0xC0) != 0x80
 
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from corpus.columns import text_column
 from corpus.schema import token_type
 from tokenizer import _kernels_bpe
-from tokenizer._kernels_bpe import FREE, Vocabulary
+from tokenizer._kernels_bpe import FREE
 from tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours, load_reference
 
 _LOG = logging.getLogger(__name__)
@@ -28,6 +28,15 @@ class Tokens(NamedTuple):
     ids: np.ndarray  # uint16 or uint32, see corpus.schema.token_type
 
 
+class Vocabulary(NamedTuple):
+    """Arrays of one tokenizer of at most 2^20 tokens."""
+
+    classes: np.ndarray  # uint8[0x110000] character class by code point
+    byte_ids: np.ndarray  # int64[256] token of each single byte
+    pairs: np.ndarray  # uint64[power of 2] hash table, open addressing: left << 40 | right << 20 | rank, or FREE
+    merged: np.ndarray  # int64[n_merges] token by rank
+
+
 class Encoder(Protocol):
     """Anything that turns texts into tokens."""
 
@@ -39,7 +48,7 @@ class Encoder(Protocol):
 
 
 class KernelEncoder:
-    """Byte-level BPE over Arrow buffers; 20 times the speed of the reference, equal ids. Keeps a cache of words.
+    """Byte-level BPE over Arrow buffers; over 10 times the reference's speed, equal ids. Keeps a cache of words.
 
     One per thread: the cache is written while encoding.
     """
@@ -55,7 +64,7 @@ class KernelEncoder:
         column = text_column(pa.record_batch({"text": texts}))
         offsets = np.zeros(column.n_docs + 1, np.int64)
         ids = np.empty(int(column.offsets[-1]) + column.n_docs, np.uint32)
-        _kernels_bpe.encode(column.offsets, column.data, self._vocabulary, self._words, END_ID, ids, offsets)
+        _kernels_bpe.encode(column.offsets, column.data, tuple(self._vocabulary), self._words, END_ID, ids, offsets)
         return Tokens(offsets, ids[: offsets[-1]].astype(_dtype(self.vocab_size)))
 
 

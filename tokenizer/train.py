@@ -34,7 +34,7 @@ def train_tokenizer(
 
     The sample is keyed: documents in the order of a hash of doc_id and seed, held-out ones left out, until the bytes
     are used up (the last document is cut). It is the same whatever the parts are and in whatever order they come.
-    Memory: twice ``sample_bytes`` and one batch. About 3 MB of sample a CPU second.
+    Memory: a few times ``sample_bytes`` and one batch. About 3 MB of sample a CPU second.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from corpus.errors import TrainError
 
+VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
 GRID = 8  # grouped_mm wants rows of a multiple of 16 bytes, on the CPU as well: 8 bfloat16, and so 4 float32
 
 

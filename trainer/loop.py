@@ -31,7 +31,6 @@ from trainer.session import Session, begin, capture, restore
 from trainer.step import train_step
 from trainer.summary import summarise, timing
 
-VERSION = "1"
 CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says
 OnStep = Callable[[dict[str, Any]], None]

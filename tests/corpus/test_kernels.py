@@ -166,14 +166,8 @@ def test_word_capacity_holds_the_words_of_every_document(documents):
 
 @njit
 def bits_of(word, other, data):
-    return (
-        k.ctz(word),
-        k.popc(word),
-        k.mum(word, other),
-        k.mulhi(word, other),
-        k.load64(data, 0),
-        (k.equal_mask(data, 0, 10), k.letter_mask(data, 0, 97)),
-    )
+    counts, products = (k.ctz(word), k.popc(word)), (k.mum(word, other), k.mulhi(word, other))
+    return counts, products, k.load64(data, 0), (k.equal_mask(data, 0, 10), k.letter_mask(data, 0, 97))
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(min_size=64, max_size=64))

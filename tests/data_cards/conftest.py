@@ -116,7 +116,9 @@ def build_run(
         "tokens",
         [
             lambda _: Outcome(
-                32, {"web": passed_on(22, 2200), "books": passed_on(10, 1000)}, {"tokens": {"web": 220, "books": 100}}
+                32,
+                {"web": passed_on(22, 2200), "books": passed_on(10, 1000)},
+                {"tokens": {"web": 220, "books": 100}, "bytes": {"web": 2100, "books": 1100}, "vocab_size": 300},
             )
         ],
     )
@@ -175,6 +177,8 @@ def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
         facts = {
             "mentions": 5,
             "documents_with_entity": 3,
+            "documents_with_linked_pair": 1,
+            "triples": 4,
             "dangling_triples": 2,
             "top_types": {"person": 4, "place": 1},
         }

@@ -12,7 +12,7 @@ from corpus.errors import CardError, StoreError
 from corpus.receipt import Manifest
 from corpus.rundir import RunDir
 from data_cards.facts import gather
-from data_cards.outputs import add_facts
+from data_cards.outputs import add_counts
 from data_cards.profile import EDGES
 
 
@@ -156,7 +156,7 @@ def test_mixture_is_the_plan(card):
 
 
 def test_knowledge_adds_parts_and_leaves_out_what_is_no_sum(card):
-    assert card["knowledge"]["mentions"] == 10
+    assert (card["knowledge"]["mentions"], card["knowledge"]["documents"]) == (10, 60)
     assert card["knowledge"]["top_types"][0] == {"type": "person", "mentions": 8}
     assert "dangling_triples" not in card["knowledge"]
 
@@ -193,8 +193,13 @@ counts = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9))
 
 
 @given(st.lists(st.fixed_dictionaries({"n": st.integers(0, 9), "by": counts})))
-def test_added_facts_equal_naive_sums(many):
-    total = add_facts(many)
+def test_added_counts_equal_naive_sums(many):
+    total = add_counts(many)
     assert total.get("n", 0) == sum(facts["n"] for facts in many)
     for key in "abc":
         assert total.get("by", {}).get(key, 0) == sum(facts["by"].get(key, 0) for facts in many)
+
+
+def test_tokens_are_counts_and_the_vocabulary_is_not_added_up(card):
+    assert card["tokenizer"]["vocab_size"] == 300
+    assert card["tokenizer"]["encoded"] == {"tokens": {"web": 220, "books": 100}, "bytes": {"web": 2100, "books": 1100}}

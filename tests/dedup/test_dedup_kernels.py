@@ -124,6 +124,22 @@ def test_shingle_counts_and_sets_equal_the_naive_ones(documents, width):
         assert (np.diff(values[stop - size : stop].astype(object)) > 0).all()
 
 
+@given(st.lists(st.one_of(uint64s, st.integers(0, 3)), max_size=300))
+def test_sort_hashes_sorts_anything(values):
+    """Even hashes go through buckets; small numbers all fall in the first one and through the comparison sort."""
+    hashes = np.array(values, np.uint64)
+    _kernels.sort_hashes(hashes, np.empty(len(values), np.uint64), np.empty(len(values) + 1, np.int64))
+    assert hashes.tolist() == sorted(values)
+
+
+def test_sort_hashes_of_many_even_and_of_many_equal_ones():
+    even = np.random.default_rng(2).integers(0, 2**64, 50_000, dtype=np.uint64)
+    for hashes in (even, np.repeat(even[:5], 10_000), np.sort(even)[::-1].copy()):
+        expected = np.sort(hashes)
+        _kernels.sort_hashes(hashes, np.empty_like(hashes), np.empty(len(hashes) + 1, np.int64))
+        assert np.array_equal(hashes, expected)
+
+
 @given(texts, texts, st.integers(1, 4))
 def test_jaccard_equals_that_of_python_sets(one, other, width):
     values, sizes = _sets_of(column([one, other]), width)

@@ -1,6 +1,7 @@
 """Apportionment and permutation against naive twins, and the laws they promise."""
 
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, isqrt
 
 import numpy as np
@@ -84,7 +85,7 @@ def worst_deficit(drawn, cut):
     worst, n_domains = 0, cut.weights.shape[1]
     ideal = np.repeat(cut.weights, np.diff(cut.starts), axis=0)
     begins = [0, *cut.starts[:-1][cut.fresh].tolist(), len(drawn)]
-    for begin, end in zip(begins, begins[1:], strict=False):
+    for begin, end in pairwise(begins):
         for d in range(n_domains):
             deficit = np.cumsum(ideal[begin:end, d] - (drawn[begin:end] == d) * ONE)
             worst = max(worst, int(np.abs(deficit).max(initial=0)))

@@ -129,7 +129,7 @@ def test_a_missing_shard_is_named(copy):
 def test_shards_of_another_index_are_refused(copy, written):
     folder, _ = copy
     shutil.copy(folder / "data-00006-of-00007.arrow", folder / "data-00000-of-00007.arrow")
-    with pytest.raises(StoreError, match="not those of index.json"):
+    with pytest.raises(StoreError, match=r"not those of index\.json"):
         ShardReader(folder).tokens(np.array([0]))
 
 

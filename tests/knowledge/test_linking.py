@@ -47,9 +47,6 @@ def fold(text):
 @cache
 def pattern(name, n_words):
     """What a name may look like in text."""
-    if n_words == 1:
-        body = re.escape(name)
-        return re.compile(body.replace("\\ ", " "))
     out, i = "", 0
     while i < len(name):
         char = name[i]
@@ -58,7 +55,7 @@ def pattern(name, n_words):
             while i + 1 < len(name) and name[i + 1] in SPACE:
                 i += 1
             out += f"[{SPACE}]+"
-        elif char.isascii() and char.isalpha() and (char.islower() or inside):
+        elif n_words > 1 and char.isascii() and char.isalpha() and (char.islower() or inside):
             out += f"[{char.lower()}{char.upper()}]"
         else:
             out += re.escape(char)

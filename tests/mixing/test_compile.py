@@ -101,12 +101,12 @@ def test_no_domain_is_repeated_beyond_its_cap():
     plan = compiled([Phase(36 * L, shares)], max_epochs=2.0)
     assert plan.counts(0, 36) == {"math": 18, "web": 18}
     assert plan.locate(0, 36).epoch.max() == 1
-    with pytest.raises(PlanError, match="math: 2.11 epochs of 9 rows; the cap is 2"):
+    with pytest.raises(PlanError, match=r"math: 2\.11 epochs of 9 rows; the cap is 2"):
         compiled([Phase(38 * L, shares)], max_epochs=2.0)
 
 
 def test_impossible_curricula_are_refused(run, tmp_path):
-    with pytest.raises(PlanError, match="unknown domain 'wed'|'wed' has a share"):
+    with pytest.raises(PlanError, match="domain 'wed' has a share"):
         stage(run, tmp_path, [Phase(10 * L, {"wed": 1.0})])
     with pytest.raises(PlanError, match="no domain has a row"):
         compiled([], {"web": 0})

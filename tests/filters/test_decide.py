@@ -1,0 +1,246 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.account import Account
+from corpus.errors import BudgetError, SchemaError, UnknownNameError
+from corpus.schema import CLUSTERS, KEPT, LEDGER
+from filters.decide import check_budgets, decide, heldout_flags
+from filters.evidence import gather
+from filters.rules import Rule
+from filters.signals import SCHEMA
+from filters.whatif import whatif
+
+WORDS = Rule("words", "words", at_least=50, profile="length v1")
+PUNCT = Rule("punct", "punct_share", at_most=0.2)
+RUSSIAN = Rule("ru_words", "words", at_least=80, languages=("ru",))
+RULES = {"web": (WORDS, PUNCT), "code": (WORDS, RUSSIAN)}
+PRIORITIES = {"books": 5}
+
+
+def documents_of(rows: list[dict]) -> pa.Table:
+    columns = {
+        "doc_id": pa.array([row["id"] for row in rows], pa.string()),
+        "source": pa.array([row["source"] for row in rows], pa.string()),
+        "domain": pa.array([row["domain"] for row in rows], pa.string()),
+        "lang_id": pa.array([row["lang"] for row in rows], pa.string()),
+        "bytes": pa.array([row["bytes"] for row in rows], pa.int64()),
+        "part": pa.array([0] * len(rows), pa.int32()),
+        "row": pa.array(range(len(rows)), pa.int64()),
+    }
+    return pa.table(columns)
+
+
+def signals_of(rows: list[dict]) -> pa.Table:
+    values = {name: np.zeros(len(rows)) for name in SCHEMA.names[1:]}
+    values["words"] = np.array([row["words"] for row in rows], float)
+    values["punct_share"] = np.array([row["punct"] for row in rows], float)
+    return pa.table({"doc_id": pa.array([row["id"] for row in rows], pa.string()), **values})
+
+
+def clusters_of(rows: list[dict]) -> pa.Table:
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        if row["cluster"] is not None:
+            groups.setdefault(row["cluster"], []).append(row["id"])
+    listed = [
+        {"doc_id": one, "cluster": min(ids), "size": len(ids), "kind": row_kind(one), "jaccard": 0.9}
+        for ids in groups.values()
+        for one in ids
+    ]
+    return pa.Table.from_pylist(listed, CLUSTERS)
+
+
+def row_kind(doc_id: str) -> str:
+    return "exact" if int(doc_id, 16) % 2 else "near"
+
+
+def row(number: int, **given) -> dict:
+    base = {"source": "web", "domain": "web", "lang": "en", "bytes": 100, "words": 90, "punct": 0.1, "cluster": None}
+    return {"id": f"{number:032x}", **base, **given}
+
+
+def run(rows: list[dict], **given):
+    options = {"priorities": PRIORITIES, "heldout": 0.0, "seed": 1} | given
+    return decide(documents_of(rows), signals_of(rows), clusters_of(rows), RULES, **options)
+
+
+def naive_fails(one: dict, rule: Rule) -> bool:
+    value = {"words": one["words"], "punct_share": one["punct"]}[rule.signal]
+    judged = not rule.languages or one["lang"] is None or one["lang"] in rule.languages
+    return judged and not rule.at_least <= value <= rule.at_most
+
+
+def naive_verdicts(rows: list[dict]) -> dict[str, tuple[str, str | None]]:
+    """doc_id -> (verdict, the document it lost to)."""
+    found, best = {}, {}
+    for one in rows:
+        if any(naive_fails(one, rule) for rule in RULES[one["domain"]]):
+            found[one["id"]] = ("dropped", None)
+            continue
+        group = one["cluster"] or one["id"]
+        rank = (-PRIORITIES.get(one["source"], 0), -one["bytes"], one["id"])
+        best[group] = min(best.get(group, rank), rank)
+    for one in rows:
+        if one["id"] not in found:
+            winner = best[one["cluster"] or one["id"]][2]
+            found[one["id"]] = ("kept", None) if winner == one["id"] else ("merged", winner)
+    return found
+
+
+some_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(["web", "books"]),
+            "domain": st.sampled_from(["web", "code"]),
+            "lang": st.sampled_from(["en", "ru", None]),
+            "bytes": st.integers(0, 3),
+            "words": st.sampled_from([10, 60, 90]),
+            "punct": st.sampled_from([0.1, 0.3]),
+            "cluster": st.sampled_from(["a", "b", None]),
+        }
+    ),
+    max_size=14,
+).map(lambda rows: [{"id": f"{(number * 7919) % 1000:032x}", **one} for number, one in enumerate(rows)])
+
+
+@given(some_rows)
+def test_verdicts_equal_the_naive_ones(rows):
+    decision = run(rows)
+    ledger = decision.ledger.to_pylist()
+    assert {one["doc_id"]: (one["verdict"], one["other"]) for one in ledger} == naive_verdicts(rows)
+    assert decision.ledger.schema == LEDGER
+    assert decision.kept.schema == KEPT
+
+
+@given(some_rows)
+def test_every_failing_rule_is_in_the_ledger_in_order(rows):
+    ledger = [one for one in run(rows).ledger.to_pylist() if one["verdict"] == "dropped"]
+    expected = [(one["id"], rule.name) for one in rows for rule in RULES[one["domain"]] if naive_fails(one, rule)]
+    assert [(one["doc_id"], one["rule"]) for one in ledger] == expected
+
+
+@given(some_rows)
+def test_nothing_is_lost(rows):
+    decision = run(rows)
+    assert all(account.balanced for account in decision.accounts.values())
+    assert sum(account.documents_in for account in decision.accounts.values()) == len(rows)
+    assert sum(account.bytes_in for account in decision.accounts.values()) == sum(one["bytes"] for one in rows)
+    assert len(decision.kept) == sum(account.documents_kept for account in decision.accounts.values())
+
+
+@given(some_rows, st.randoms())
+def test_the_order_of_documents_does_not_matter(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    verdicts = [{one["doc_id"]: one["verdict"] for one in run(some).ledger.to_pylist()} for some in (rows, shuffled)]
+    assert verdicts[0] == verdicts[1]
+    assert run(shuffled).accounts == run(rows).accounts
+
+
+@given(some_rows)
+def test_a_cluster_with_a_passing_member_keeps_exactly_one(rows):
+    kept = set(run(rows).kept["doc_id"].to_pylist())
+    for name in ("a", "b"):
+        members = [one for one in rows if one["cluster"] == name]
+        passing = [one for one in members if not any(naive_fails(one, rule) for rule in RULES[one["domain"]])]
+        assert len(kept & {one["id"] for one in members}) == min(1, len(passing))
+
+
+def test_the_ledger_tells_rule_value_bound_and_profile():
+    ledger = run([row(1, words=10, punct=0.3), row(2)]).ledger.to_pylist()
+    short, marks, kept = ledger
+    assert (short["rule"], short["signal"], short["value"], short["bound"]) == ("words", "words", 10.0, ">= 50")
+    assert short["profile"] == "length v1"
+    assert (marks["rule"], marks["value"], marks["bound"]) == ("punct", 0.3, "<= 0.2")
+    assert (kept["verdict"], kept["rule"], kept["stage"]) == ("kept", None, "decide")
+
+
+def test_a_merged_document_names_the_one_it_lost_to():
+    rows = [row(2, cluster="c"), row(3, cluster="c", bytes=200), row(4, cluster="c", words=3)]
+    ledger = {one["doc_id"][-1]: one for one in run(rows).ledger.to_pylist()}
+    assert ledger["3"]["verdict"] == "kept"
+    assert (ledger["2"]["rule"], ledger["2"]["other"]) == ("duplicate_near", rows[1]["id"])
+    assert ledger["2"]["value"] == pytest.approx(0.9)
+    assert ledger["4"]["verdict"] == "dropped"
+
+
+def test_source_priority_comes_before_length():
+    rows = [row(2, cluster="c", bytes=900), row(3, cluster="c", source="books", bytes=1)]
+    assert run(rows).kept["source"].to_pylist() == ["books"]
+
+
+def test_an_empty_corpus_is_decided():
+    decision = run([])
+    assert len(decision.ledger) == len(decision.kept) == 0
+    assert decision.accounts == {}
+
+
+def test_heldout_is_keyed_by_document_and_seed():
+    ids = pa.chunked_array([pa.array([f"{number:032x}" for number in range(4000)])])
+    flags = heldout_flags(ids, 0.1, 1)
+    assert 0.07 < flags.mean() < 0.13
+    assert (heldout_flags(ids.slice(1000), 0.1, 1) == flags[1000:]).all()
+    assert (heldout_flags(ids, 0.2, 1) | ~flags).all()
+    assert (heldout_flags(ids, 0.1, 2) != flags).any()
+    assert not heldout_flags(ids, 0.0, 1).any()
+    assert heldout_flags(ids, 1.0, 1).all()
+
+
+def test_budget_names_source_share_rule_and_key():
+    decision = run([row(1, words=1), row(2, words=2), row(3, source="books")])
+    check_budgets(decision.accounts, {"web": 1.0, "books": 0.0})
+    expected = r"source 'web' lost 2 of 2 documents \(100.0%.*budget of 50.0%; most failed words >= 50 \(2 documents\)"
+    with pytest.raises(BudgetError, match=expected + r".*sources\.web\.retention_budget"):
+        check_budgets(decision.accounts, {"web": 0.5}, decision.ledger)
+
+
+def test_duplicates_count_against_the_budget():
+    accounts = {"web": Account(10, 1, 0, 9, 10, 1, 0, 9)}
+    with pytest.raises(BudgetError, match="9 of 10"):
+        check_budgets(accounts, {"web": 0.8})
+
+
+def test_a_domain_without_rules_is_named():
+    with pytest.raises(UnknownNameError, match="unknown domain 'wen'; did you mean 'web'"):
+        run([row(1, domain="wen")])
+
+
+def test_a_rule_on_a_signal_that_was_not_measured_is_named():
+    documents, signals, clusters = documents_of([row(1)]), signals_of([row(1)]), clusters_of([row(1)])
+    rules = {"web": (Rule("score", "lang_score", at_least=0.5),)}
+    with pytest.raises(UnknownNameError, match="lang_score"):
+        decide(documents, signals, clusters, rules, priorities={}, heldout=0, seed=1)
+    scored = documents.append_column("lang_score", pa.array([0.4]))
+    decision = decide(scored, signals, clusters, rules, priorities={}, heldout=0, seed=1)
+    assert decision.ledger["verdict"].to_pylist() == ["dropped"]
+
+
+def test_tables_that_do_not_align_are_refused():
+    rows = [row(1), row(2)]
+    with pytest.raises(SchemaError, match="row-aligned"):
+        gather(documents_of(rows), signals_of(rows[::-1]), clusters_of(rows), {})
+    with pytest.raises(SchemaError, match="which the documents do not have"):
+        gather(documents_of(rows), signals_of(rows), clusters_of([row(9, cluster="x")]), {})
+    twice = pa.concat_tables([clusters_of([row(1, cluster="x")])] * 2)
+    with pytest.raises(SchemaError, match="more than one row"):
+        gather(documents_of(rows), signals_of(rows), twice, {})
+    with pytest.raises(SchemaError, match="'lang_id'"):
+        gather(documents_of(rows).drop(["lang_id"]), signals_of(rows), clusters_of(rows), {})
+
+
+@given(some_rows, st.sampled_from([5, 70, 95]))
+def test_whatif_equals_a_real_rerun(rows, at_least):
+    after = {domain: (Rule("words", "words", at_least=at_least),) for domain in RULES}
+    evidence = gather(documents_of(rows), signals_of(rows), clusters_of(rows), PRIORITIES)
+    answer = whatif(evidence, RULES, after)
+    first = run(rows)
+    again = decide(
+        documents_of(rows), signals_of(rows), clusters_of(rows), after, priorities=PRIORITIES, heldout=0.0, seed=1
+    )
+    assert (answer.before, answer.after) == (first.accounts, again.accounts)
+    verdicts = [{one["doc_id"]: one["verdict"] for one in decision.ledger.to_pylist()} for decision in (first, again)]
+    flips = [one["id"] for one in rows if verdicts[0][one["id"]] != verdicts[1][one["id"]]]
+    assert answer.flipped["doc_id"].to_pylist() == flips
+    assert answer.flipped["after"].to_pylist() == [verdicts[1][one] for one in flips]

@@ -1,0 +1,163 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from corpus.errors import UnknownNameError
+from filters.profiles import PROFILES
+from filters.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
+from filters.signals import measure
+from filters.stop_words import STOP_WORDS
+
+PROSE = (
+    "The committee met on Tuesday to consider what should be done with the old mill by the river. "
+    "Nobody had used it for years, and the roof would have to be mended before the winter came.\n"
+    "Some of the members thought that a museum could bring visitors from the towns nearby; others held that the "
+    "money was needed for the school.\n"
+    "After two hours they agreed to ask an engineer for an opinion. Then all went home through the rain.\n"
+)
+
+
+def fails(profile: str, text: str, language: str = "en") -> set[str]:
+    """Names of the profile's rules that a document of this language fails."""
+    signals = measure(pa.record_batch({"doc_id": ["x"], "text": pa.array([text], pa.large_string())}))
+    values = {name: signals[name].to_numpy() for name in signals.schema.names[1:]} | {"lang_score": np.array([1.0])}
+    rules = [rule for rule in PROFILES[profile].rules if not rule.languages or language in rule.languages]
+    return {rule.name for rule in rules if rule.fails(values[rule.signal])[0]}
+
+
+ENGLISH_PROFILES = ["gopher@datatrove", "gopher@dolma", "gopher@dclm", "c4", "fineweb@0.01", "fineweb@0.1"]
+
+
+@pytest.mark.parametrize("profile", [*ENGLISH_PROFILES, "entropy@residual", "entropy@3.5bits", "length"])
+def test_prose_passes_every_profile(profile):
+    assert fails(profile, PROSE) == set()
+
+
+LINES = [
+    f"Line number {number} says that the old mill by the river has {number} wheels to turn." for number in range(12)
+]
+NUMBERS = " ".join(str(number) for number in range(100, 140)) + "\n"
+SHORT = "The mill and the river."
+GOLDEN = [  # profile, text, exactly the rules that it fails beside n-gram ones
+    ("gopher@datatrove", SHORT, {"words"}),
+    ("gopher@dclm", SHORT, {"words"}),
+    ("gopher@datatrove", PROSE.replace(".", "..."), {"ellipsis_line_share"}),
+    ("gopher@datatrove", PROSE + "# " * 20, {"hash_word_ratio"}),
+    ("gopher@datatrove", PROSE + PROSE, {"dup_line_share", "dup_line_char_share"}),
+    ("gopher@dclm", PROSE + PROSE, {"dclm_dup_line_share", "dclm_dup_line_char_share"}),
+    ("gopher@datatrove", NUMBERS + PROSE, {"alpha_words"}),
+    ("gopher@datatrove", "\n".join("- " + line for line in LINES), {"bullet_line_share"}),
+    ("gopher@dolma", "\n".join("* " + line for line in LINES), {"dolma_bullet_line_share"}),
+    ("c4", PROSE + "Lorem ipsum dolor sit amet.\n", {"lorem_ipsum"}),
+    ("c4", PROSE + "if (a) { b }\n", {"curly_brackets"}),
+    ("c4", PROSE.replace(".", ";"), {"c4_sentences"}),
+    ("c4", "This needs javascript to be on.\n" * 9, {"c4_sentences"}),
+    ("fineweb@0.01", PROSE.replace(".", ";"), {"terminal_punct_line_share"}),
+    ("fineweb@0.01", "one\ntwo\nthree\nfour\nend.", {"short_line_share", "newline_word_ratio"}),
+    ("entropy@residual", "buy it now " * 100, {"word_entropy_residual"}),
+    ("entropy@3.5bits", "no no no", {"word_entropy_bits"}),
+    ("length", "one two three", {"words"}),
+]
+
+
+@pytest.mark.parametrize(("profile", "text", "expected"), GOLDEN)
+def test_golden_documents(profile, text, expected):
+    assert {name for name in fails(profile, text) if "gram_char_share" not in name} == expected
+
+
+def test_the_two_fineweb_profiles_differ_in_one_bound():
+    text = PROSE * 4 + "\n".join(LINES) * 3 + "\nOnce more the mill stands by the river.\n" * 2
+    once = PROSE + "\n".join(LINES) + "\nOnce more the mill stands by the river.\n" * 2
+    assert fails("fineweb@0.01", once) == {"fineweb_dup_line_char_share"}
+    assert fails("fineweb@0.1", once) == set()
+    assert "fineweb_dup_line_char_share" in fails("fineweb@0.1", text)
+
+
+def test_readings_disagree_on_short_text():
+    """A top n-gram that occurs once counts in readings A and B and not in C."""
+    text = "An unusual sentence about internationalisation."
+    assert "top_3gram_char_share" in fails("gopher@datatrove", text)
+    assert "dolma_top_3gram_char_share" in fails("gopher@dolma", text)
+    assert not any("gram" in name for name in fails("gopher@dclm", text))
+
+
+def test_english_rules_leave_other_languages_alone():
+    text = "河边的旧磨坊已经多年没有人使用了。委员会决定请一位工程师提出意见。" * 3
+    assert "stop_words" in fails("gopher@datatrove", text, "en")
+    assert "stop_words" not in fails("gopher@datatrove", text, "zh")
+    assert "terminal_punct_line_share" not in fails("fineweb@0.01", text, "zh")
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "ru", "de", "fr", "es"])
+def test_fineweb2_judges_its_own_language_alone(language):
+    rules = PROFILES[f"fineweb2@{language}"].rules
+    assert {rule.languages for rule in rules} == {(language,)}
+    assert f"stop_words_{language}" in {rule.signal for rule in rules}
+    assert len(STOP_WORDS[language]) >= 13
+
+
+def test_every_rule_names_a_signal_a_reason_and_its_profile():
+    for profile in PROFILES.values():
+        names = [rule.name for rule in profile.rules]
+        assert len(set(names)) == len(names)
+        for rule in profile.rules:
+            assert rule.signal in KNOWN_SIGNALS
+            assert rule.source
+            assert rule.unit
+            assert rule.profile == f"{profile.name} v{profile.version}"
+            assert rule.at_least > -math.inf or rule.at_most < math.inf
+
+
+def test_a_rule_fails_outside_its_bounds_and_without_a_number():
+    rule = Rule("words", "words", 2, 4)
+    assert rule.fails(np.array([1, 2, 4, 5, np.nan])).tolist() == [True, False, False, True, True]
+    assert rule.bound == ">= 2 and <= 4"
+    assert Rule("words", "words").bound == "any"
+
+
+def test_bounds_change_add_and_remove_rules():
+    rules = resolve(
+        ["fineweb@0.01"], {"newline_word_ratio": (None, 0.5, False), "short_line_share": (None, None, True)}
+    )
+    assert {rule.name: rule.at_most for rule in rules}["newline_word_ratio"] == 0.5
+    assert "short_line_share" not in {rule.name for rule in rules}
+    added = resolve(["length"], {"digit_share": (None, 0.4, False)})[-1]
+    assert (added.name, added.at_most, added.at_least, added.profile) == ("digit_share", 0.4, -math.inf, OWN)
+
+
+def test_a_bound_reaches_a_rule_by_name_or_signal_and_keeps_its_other_side():
+    for key in ("words", "content_words"):
+        rule = resolve(["gopher@datatrove"], {key: (100, None, False)})[0]
+        assert (rule.at_least, rule.at_most) == (100, 100_000)
+        assert rule.profile == "gopher@datatrove v1"
+
+
+def test_profiles_add_up():
+    rules = resolve(["length", "entropy@residual"], {})
+    assert [rule.name for rule in rules] == ["words", "word_entropy_residual"]
+    assert resolve([], {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("profiles", "bounds", "message"),
+    [
+        (["gofer@datatrove"], {}, r"unknown profile 'gofer@datatrove'; did you mean 'gopher@datatrove'"),
+        (["length"], {"wrods": (1, None, False)}, r"unknown rule or signal 'wrods'; did you mean 'words'"),
+        ([], {"nosuchthing": (None, None, True)}, r"unknown rule or signal 'nosuchthing'"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(profiles, bounds, message):
+    with pytest.raises(UnknownNameError, match=message):
+        resolve(profiles, bounds)
+
+
+def test_signals_of_other_rooms_can_be_judged_when_they_are_named():
+    rule = resolve([], {"linked_pairs": (1, None, False)}, further_signals=["linked_pairs"])[0]
+    assert (rule.signal, rule.unit, rule.bound) == ("linked_pairs", "", ">= 1")
+
+
+def test_own_profiles_can_be_given():
+    mine = {"mine": Profile("mine", "3", (Rule("chars", "chars", at_least=1),), "a test")}
+    assert resolve(["mine"], {}, mine)[0].profile == "mine v3"

@@ -1,0 +1,272 @@
+"""Parquet, Arrow and CSV: the same records as JSON Lines give the same documents."""
+
+import csv
+import gzip
+import io
+import random
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.errors import SourceError
+from sources.columnar import normalised, plain_column
+from sources.part import large_strings, nfc
+
+RECORDS = [
+    {"id": f"doc/{i}", "text": f"text {i} e\u0301 \u212b", "lang": "en" if i % 2 else "", "note": None, "n": i}
+    for i in range(100)
+]
+ARROW_TYPES = [
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.binary(),
+    pa.large_binary(),
+    pa.dictionary(pa.int32(), pa.string()),
+]
+
+
+def write(path, table, **options):
+    if path.suffix == ".parquet":
+        pq.write_table(table, path, **options)
+        return path
+    new = pa.ipc.new_stream if "stream" in path.name else pa.ipc.new_file
+    with new(str(path), table.schema) as writer:
+        writer.write_table(table, **options)
+    return path
+
+
+def without_place(result):
+    return [{k: v for k, v in row.items() if k not in ("doc_id", "locator")} for row in result.documents.to_pylist()]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.stream.arrow", "a.feather"])
+def test_tables_give_the_documents_that_json_lines_give(tmp_path, read, name):
+    (tmp_path / "a.jsonl").write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in RECORDS))
+    result = read(write(tmp_path / name, pa.Table.from_pylist(RECORDS)))
+    assert without_place(result) == without_place(read(tmp_path / "a.jsonl"))
+    assert result.locators[7].endswith(f"{name}#7")
+    assert result.texts[7] == "text 7 é Å"
+    assert result.outcome.accounts["s"].bytes_in == sum(len(record["text"].encode()) for record in RECORDS)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_batches_do_not_change_the_documents(tmp_path, read, name, monkeypatch):
+    path = write(tmp_path / name, pa.Table.from_pylist(RECORDS))
+    whole = read(path)
+    for module in ("parquet", "arrow"):
+        monkeypatch.setattr(f"sources.{module}.BATCH_BYTES", 100)
+    assert read(path).documents.equals(whole.documents)
+
+
+@pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)
+def test_every_kind_of_text_column(tmp_path, read, kind):
+    table = pa.table({"text": pa.array(["a", "é", None, "", "b\0c", "a"]).cast(kind), "url": pa.array(list("uvwxyz"))})
+    result = read(write(tmp_path / "a.arrow", table))
+    assert result.texts == ["a", "é", "a"]
+    assert result.column("url") == ["u", "v", "z"]
+    assert list(result.reasons.values()) == ["text_null", "empty_text", "nul_character"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_rows_that_are_not_utf8_are_rejects(tmp_path, read, name):
+    def bad(values):
+        return pa.array(values, pa.binary()).view(pa.string())
+
+    table = pa.table({"text": bad([b"a", b"caf\xe9", b"b"]), "url": bad([b"u", b"v", b"\xff"])})
+    result = read(write(tmp_path / name, table))
+    assert result.texts == ["a"]
+    assert [locator[-1] for locator in result.reasons] == ["1", "2"]
+    assert set(result.reasons.values()) == {"invalid_utf8"}
+
+
+@given(st.lists(st.none() | st.binary(max_size=6)))
+def test_plain_column_marks_what_does_not_decode(values):
+    column, wrong = plain_column(pa.array(values, pa.binary()), is_text=True)
+    for value, text, marked in zip(values, column.to_pylist(), wrong, strict=True):
+        try:
+            assert (text, marked) == (None if value is None else value.decode(), False)
+        except UnicodeDecodeError:
+            assert marked
+            assert text is None
+
+
+@given(st.lists(st.text()))
+def test_the_two_ways_to_nfc_agree(texts):
+    assert normalised(pa.array(texts, pa.large_string())).to_pylist() == [nfc(text) for text in texts]
+    assert large_strings(texts).equals(pa.array(texts, pa.large_string()))
+
+
+def test_meta_holds_what_json_has_no_type_for(tmp_path, read):
+    row = {
+        "text": "t", "created": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), "day": date(2024, 1, 2),
+        "price": Decimal("1.50"), "raw": b"\x00\xff", "list": [1.5, None], "struct": {"b": 1, "a": "x"}, "flag": True,
+    }  # fmt: skip
+    (document,) = read(write(tmp_path / "a.parquet", pa.Table.from_pylist([row]))).documents.to_pylist()
+    assert document["created"].startswith("2024-01-02T03:04:05")
+    assert orjson.loads(document["meta"]) == {
+        "day": "2024-01-02",
+        "price": "1.50",
+        "raw": "00ff",
+        "list": [1.5, None],
+        "struct": {"a": "x", "b": 1},
+        "flag": True,
+    }
+
+
+def test_templates_and_ids(tmp_path, read):
+    table = pa.table({"q": ["Why?", None], "n": [4, 5], "uid": ["x", "y"], "id": [1, 2]})
+    result = read(write(tmp_path / "a.parquet", table), template="{q} {n}{n}!", id_field="uid")
+    assert result.texts == ["Why? 44!"]
+    assert result.column("meta") == ['{"_id":1,"id":"x"}']
+    assert list(result.reasons.values()) == ["text_null"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv"])
+def test_a_missing_column_names_the_key_and_the_nearest(tmp_path, read, name):
+    path = tmp_path / name
+    path.write_text("txet,b\n1,2\n") if name == "a.csv" else write(path, pa.table({"txet": ["a"]}))
+    with pytest.raises(SourceError, match=r"no column 'text'; did you mean 'txet'\?; set sources\.s\.text_field"):
+        read(path)
+    with pytest.raises(SourceError, match=r"sources\.s\.template"):
+        read(path, template="{question}")
+
+
+def test_a_text_column_of_numbers_is_an_error(tmp_path, read):
+    with pytest.raises(SourceError, match=r"column 'text' is int64, not text; set sources\.s\.text_field"):
+        read(write(tmp_path / "a.parquet", pa.table({"text": [1, 2]})))
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.feather", "a.warc", "a.warc.wet"])
+@pytest.mark.parametrize(
+    "data", [b"not this", bytes(range(256)) * 20, b"PAR1" + b"\xff" * 200 + b"PAR1", b"ARROW1\0\0" + b"\xff" * 99]
+)
+def test_a_file_that_is_something_else_is_one_error(tmp_path, read, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=rf"{name} is not .*; set sources\.s\.format") as caught:
+        read(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sample_that_is_no_parquet(read):
+    with pytest.raises(SourceError, match=r"not-a-parquet\.parquet is not parquet: .*sources\.s\.format"):
+        read("samples/dirty/not-a-parquet.parquet")
+
+
+def test_a_damaged_table_keeps_the_rows_before(tmp_path, read):
+    table = pa.table({"text": [random.Random(i).randbytes(300).hex() for i in range(2000)]})
+    path = write(tmp_path / "a.parquet", table, row_group_size=500, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4 : len(data) * 3 // 4 + 300] = b"\xaa" * 300
+    path.write_bytes(data)
+    result = read(path)
+    assert result.texts == table.column("text").to_pylist()[: len(result.texts)]
+    assert 500 <= len(result.texts) < 2000
+    assert list(result.reasons.values()) == ["corrupt_archive"]
+    stream = write(tmp_path / "a.stream.arrow", table, max_chunksize=500)
+    stream.write_bytes(stream.read_bytes()[: stream.stat().st_size * 3 // 5])
+    result = read(stream)
+    assert len(result.texts) in (500, 1000)
+    assert list(result.reasons.values()) == ["truncated_archive"]
+
+
+def test_the_sample_tables(read):
+    result = read(["samples/legal", "samples/docs", "samples/reference"])
+    assert result.outcome.rows == 333 + 783 + 256
+    assert result.reasons == {}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1),
+            st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"])),
+        )
+    )
+)
+def test_any_csv_comes_back(tmp_path_factory, rows):
+    from sources.listing import InputFile
+    from sources.read import ReadSpec, read_part
+
+    folder = tmp_path_factory.mktemp("csv")
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("text", "url"), *rows])
+    data = out.getvalue().encode()
+    (folder / "a.csv").write_bytes(data)
+    outcome = read_part([InputFile(str(folder / "a.csv"), len(data), "", "csv")], ReadSpec("s", "web"), folder)
+    found = pq.read_table(folder / "documents.parquet").to_pydict()
+    assert found["text"] == [nfc(text) for text, _ in rows]
+    assert found["url"] == [url or None for _, url in rows]
+    assert outcome.accounts["s"].bytes_in == len(data) - len(b"text,url\n")
+
+
+CSV = b'\xef\xbb\xbfid,text,note\n1,plain,x\n2,"two\nlines, quoted ""so""",y\n'
+
+
+def test_csv_rows_and_places(tmp_path, read):
+    (tmp_path / "a.csv").write_bytes(CSV + b"3,last,z")
+    result = read(tmp_path / "a.csv")
+    assert result.texts == ["plain", 'two\nlines, quoted "so"', "last"]
+    assert [locator.rsplit(":")[-1] for locator in result.locators] == ["2", "3", "5"]
+    assert result.column("meta")[0] == '{"id":"1","note":"x"}'
+
+
+def test_tsv(tmp_path, read):
+    (tmp_path / "a.tsv").write_bytes(b"text\tlang\na, b\ten\n")
+    assert read(tmp_path / "a.tsv").texts == ["a, b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (b"1,2", "column_count"),
+        (b"1,2,3,4", "column_count"),
+        (b"", "blank_line"),
+        (b"1,caf\xe9,x", "invalid_utf8"),
+        (b"1,,x", "empty_text"),
+        (b"1,a\0b,x", "nul_character"),
+        (b'1,"a"b,x', "not_csv"),
+        (b'1,"two \xff\nlines",x', "invalid_utf8"),
+        (b"1," + b"y" * 3000 + b",x", "record_too_large"),
+    ],
+)
+def test_one_bad_row_is_one_reject_and_reading_goes_on(tmp_path, read, row, reason):
+    (tmp_path / "a.csv").write_bytes(CSV + row + b"\n9,good,z\n")
+    result = read(tmp_path / "a.csv", record_bytes=2000)
+    assert result.texts[-1] == "good"
+    assert len(result.texts) == 3
+    assert list(result.reasons.values()) == [reason]
+    assert result.rejects.column("bytes").to_pylist() == [len(row) + 1]
+
+
+def test_an_open_quote_ends_at_the_limit(tmp_path, read):
+    (tmp_path / "a.csv").write_bytes(CSV + b'3,"open\n' + b"x,y\n" * 600 + b"9,good,z\n")
+    result = read(tmp_path / "a.csv", record_bytes=1000)
+    assert result.texts[-1] == "good"
+    assert set(result.reasons.values()) == {"record_too_large", "column_count"}
+    (tmp_path / "b.csv").write_bytes(CSV + b'3,"open at the end\n')
+    assert list(read(tmp_path / "b.csv").reasons.values()) == ["truncated"]
+
+
+@pytest.mark.parametrize("share", [0.99, 0.7, 0.3])
+def test_a_cut_csv_archive_keeps_whole_rows(tmp_path, read, share):
+    rows = [f"{i * 104729 % 999983:x}\n{i * 7919 % 10007:x}" for i in range(9000)]
+    packed = gzip.compress(b"id,text\n" + b"".join(b'%d,"%b"\n' % (i, row.encode()) for i, row in enumerate(rows)))
+    (tmp_path / "a.csv.gz").write_bytes(packed[: int(len(packed) * share)])
+    result = read(tmp_path / "a.csv.gz")
+    assert result.texts == rows[: len(result.texts)]
+    assert len(result.texts) > share * 5000
+    assert list(result.reasons.values()) == ["truncated_archive"]
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe,text\n1,2\n", b'"open header\n1,2\n', b"text,text\n1,2\n"])
+def test_a_header_that_is_none_is_one_error(tmp_path, read, data):
+    (tmp_path / "a.csv").write_bytes(data)
+    with pytest.raises(SourceError, match=r"sources\.s"):
+        read(tmp_path / "a.csv")

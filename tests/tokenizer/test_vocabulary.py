@@ -1,0 +1,83 @@
+"""Which tokenizer.json the kernels may read, and the classes of characters."""
+
+import json
+
+import pytest
+
+from tokenizer._kernels_bpe import LETTER, NEWLINE, NUMBER, OTHER, SPACE
+from tokenizer.vocabulary import character_classes, empty_tokenizer, is_ours
+
+
+@pytest.fixture
+def config(tokenizer):
+    return json.loads(tokenizer.read_text(encoding="utf-8"))
+
+
+def test_what_training_writes_is_ours(config):
+    assert is_ours(config)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("model", "dropout", 0.1),
+        ("model", "ignore_merges", True),
+        ("model", "byte_fallback", True),
+        ("model", "unk_token", "<unk>"),
+        ("model", "type", "Unigram"),
+        ("model", "end_of_word_suffix", "</w>"),
+        ("model", "continuing_subword_prefix", "##"),
+        ("pre_tokenizer", "type", "ByteLevel"),
+    ],
+)
+def test_what_the_kernels_do_not_do_is_not_ours(config, section, key, value):
+    config[section][key] = value
+    assert not is_ours(config)
+
+
+def test_a_normalizer_is_not_ours(config):
+    config["normalizer"] = {"type": "NFC"}
+    assert not is_ours(config)
+
+
+def test_a_vocabulary_without_a_byte_is_not_ours(config):
+    del config["model"]["vocab"]["Ġ"]
+    assert not is_ours(config)
+
+
+@pytest.mark.parametrize(
+    ("character", "expected"),
+    [
+        ("a", LETTER),
+        ("漢", LETTER),
+        ("\u0301", LETTER),
+        ("7", NUMBER),
+        ("Ⅷ", NUMBER),
+        (" ", SPACE),
+        ("\u3000", SPACE),
+        ("\n", NEWLINE),
+        ("\r", NEWLINE),
+        ("\u2028", SPACE),
+        ("!", OTHER),
+        ("\x00", OTHER),
+        ("🙂", OTHER),
+    ],
+)
+def test_classes(character, expected):
+    assert character_classes()[ord(character)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("it's 2024!", ["it", "'s", " ", "2", "0", "2", "4", "!"]),
+        ("a  b\n\n  c", ["a", " ", " b", "\n\n", " ", " c"]),
+        ("x = f(y);\n\n", ["x", " =", " f", "(y", ");\n\n"]),
+        ("नमस्ते दुनिया", ["नमस्ते", " दुनिया"]),
+        ("<|endoftext|>", ["<|", "endoftext", "|>"]),
+        ("a" * 65, ["a" * 64, "a"]),
+    ],
+)
+def test_words_by_example(text, words):
+    split = empty_tokenizer().pre_tokenizer.pre_tokenize_str(text)
+    assert [text[start:stop] for _, (start, stop) in split] == words
