@@ -16,8 +16,14 @@ SETTINGS = {
 }
 
 
-def apply(home: Path) -> None:
-    """Set what the user has not set. Prefect's database goes under ``home``; deleting it loses nothing."""
+def apply(home: Path, *, quiet: bool = True) -> None:
+    """Set what the user has not set. Prefect's database goes under ``home``; deleting it loses nothing.
+
+    ``quiet``: nothing of Prefect's own on the console, where the command tells a mistake in one message; its
+    server keeps every log.
+    """
+    if quiet:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     has_profile = (Path.home() / ".prefect" / "profiles.toml").exists()

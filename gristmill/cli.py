@@ -168,7 +168,7 @@ def schedule(recipe: Path) -> None:
     from flows.cron import cron_line
     from flows.mill import home
 
-    prefect_settings.apply(home())
+    prefect_settings.apply(home(), quiet=False)
     from flows.server import prefect_server
 
     cron_line(recipe)  # mistakes are told before the server's start-up
