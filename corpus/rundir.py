@@ -63,6 +63,11 @@ class RunDir:
         """True when the stage is done in this run."""
         return (self.path / "manifests" / f"{stage}.json").exists()
 
+    def sweep(self) -> None:
+        """Delete what a dead writer left aside; only for the holder of the run's lock."""
+        for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def place(self, entry: Path, name: str) -> Path:
         """Give the run the files of a store entry under ``name``: hard links, or copies across devices.
 

@@ -170,6 +170,7 @@ def open_mill_text(
     run = RunDir.create(home() / "runs", recipe.name, text, build_lock(recipe, inputs))
     store = store_of(recipe)
     with WriterLock(run.path):
+        run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
         try:

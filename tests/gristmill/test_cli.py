@@ -189,10 +189,10 @@ def test_a_schedule_that_is_missing_or_wrong(capsys, home, recipe):
 
 
 def test_a_source_over_its_budget_stops_the_run(capsys, home, recipe):
-    strict = recipe(('domain = "forum"\n', 'domain = "forum"\nretention_budget = 0.001\n'))
+    strict = recipe(('domain = "web"\n', 'domain = "web"\nretention_budget = 0.5\n'))
     status, _, err = call(capsys, "run", strict, "--direct", "--until", "decide")
     assert status == 1
-    assert "sources.forum.retention_budget" in err
+    assert "sources.dirty.retention_budget" in err
 
 
 def test_a_schedule_that_repeats_too_much(capsys, home, recipe):
