@@ -192,7 +192,7 @@ class Trainer(Section):
     balance_rate: Annotated[float, Field(ge=0)] = 0.01  # bias step, or weight of the Switch loss
     z_loss: Annotated[float, Field(ge=0)] = 0.0
     batch_rows: Annotated[int, Field(ge=1)] = 8
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 20
     checkpoint_steps: Annotated[int, Field(ge=1)] = 100
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -76,7 +76,10 @@ def publish_card(mill: Mill) -> Manifest:
 
     stages = [stage for stage in (*MANIFESTED, "train") if mill.run.has(stage)]
     inputs = {stage: mill.run.manifest(stage).key for stage in stages}
-    key = job_key("card", stage_version("card"), inputs, lock=mill.run.lock, environment=environment_versions())
+    text = (mill.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
+    key = job_key(
+        "card", stage_version("card"), inputs, lock=mill.run.lock, text=text, environment=environment_versions()
+    )
 
     def write(folder: Any) -> Outcome:
         files = write_card(mill.run, mill.store.folder, folder)

@@ -74,11 +74,10 @@ def show_training(summary: dict[str, Any]) -> None:
     console.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
     console.print(
         f"loss   held-out {loss['heldout_before']:.3f} -> {loss['heldout_after']:.3f} nats a token "
-        f"(unigram entropy {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
+        f"(unigram {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
     )
-    console.print(
-        f"load   max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}, dead {load['dead']}"
-    )
+    figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
+    console.print(f"load   {figures}, dead {load['dead']}")
 
 
 def show_plan(result: dict[str, Any]) -> None:
@@ -89,9 +88,8 @@ def show_plan(result: dict[str, Any]) -> None:
         table.add_row(name, *parts, f"{stage['seconds']:.1f}")
     console = _console()
     console.print(table)
-    console.print(
-        f"\n{megabytes(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {megabytes(result['peak_bytes'])}"
-    )
+    memory = megabytes(result["peak_bytes"])
+    console.print(f"\n{megabytes(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
     console.print(f"run  {result['run']}", soft_wrap=True)
 
 

@@ -121,11 +121,13 @@ def _lengths_from(firsts, lengths, first):
 
 @njit(cache=True, nogil=True, inline="always")
 def _is_space(byte):
+    """ASCII white space."""
     return byte == 32 or 9 <= byte <= 13
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _is_word_byte(byte):
+    """ASCII letter or digit, or a byte of any other character."""
     return 48 <= byte <= 57 or 97 <= (byte | 32) <= 122 or byte >= 128
 
 

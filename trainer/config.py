@@ -40,7 +40,7 @@ class TrainConfig:
     z_loss: float = 0.0
     dropout: float = 0.0  # on each residual branch
     batch_rows: int = 8
-    learning_rate: float = 1e-2
+    learning_rate: float = 3e-3
     warmup_steps: int = 20
     heldout_rows: int = 32  # read from each domain, before and after
     checkpoint_steps: int = 100

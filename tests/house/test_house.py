@@ -23,8 +23,18 @@ def lines(path: Path) -> int:
 
 
 def code_lines(path: Path) -> int:
-    """Lines that are neither blank nor comment."""
-    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in path.read_text().splitlines())
+    """Lines that are neither blank nor comment nor docstring."""
+    text = path.read_text()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+    bodies = [node.body[0] for node in ast.walk(ast.parse(text)) if isinstance(node, kinds) and node.body]
+    docs = [
+        n
+        for n in bodies
+        if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and n.value.value.__class__ is str
+    ]
+    told = {line for doc in docs for line in range(doc.lineno, doc.end_lineno + 1)}
+    lines = enumerate(text.splitlines(), 1)
+    return sum(bool(line.strip()) and not line.strip().startswith("#") and n not in told for n, line in lines)
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:
@@ -87,7 +97,7 @@ def test_kernels_are_documented():
 
 
 def test_kernels_see_arrays_only():
-    allowed = {"numpy", "numba", "math", "llvmlite"}
+    allowed = {"numpy", "numba", "math", "llvmlite", "collections"}
     wrong = []
     for path in WRITTEN:
         if path.name.startswith("_kernels"):
