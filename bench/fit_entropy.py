@@ -1,8 +1,9 @@
-"""Fit filters/entropy_table.json: median and MAD of word entropy by length, on the good text of samples/.
+"""Fit filters/entropy_table.json: median and MAD of each entropy by length, on the good text of samples/.
 
     python bench/fit_entropy.py [--out filters/entropy_table.json]
 
-Windows of n words are cut from each document, at most WINDOWS a file and length, so that no long book dominates.
+Windows of n words are cut from each document, at most WINDOWS a file and length, so that no long book dominates; an
+entropy that is conditioned on characters has its knots at the median length of those windows in characters.
 Code is left out: it is judged by other rules. Below 25 words most texts repeat no word and the MAD is 0.
 """
 
@@ -19,11 +20,10 @@ import zstandard
 
 from corpus._kernels import tokenise, word_capacity
 from corpus.columns import text_column
-from filters import _kernels
-from filters.entropy import script_kind
-from filters.scratch import make_scratch
+from filters.entropy import RESIDUALS, script_kind
+from filters.signals import measure_columns
 
-VERSION = "1"
+VERSION = "2"
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 FILES = (
     "books/austen.jsonl.zst",
@@ -39,7 +39,6 @@ FILES = (
 KNOTS = (25, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200, 4500, 6400)
 WINDOWS = 400
 MIN_WINDOWS = 30  # a knot with fewer is left out
-NAMES = {name: number for number, name in enumerate(_kernels.NAMES)}
 
 
 def texts_of(path: Path) -> list[str]:
@@ -64,41 +63,36 @@ def spread(found: list[str], most: int) -> list[str]:
     return [found[at] for at in np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).astype(int))]
 
 
-def measured(texts: list[str]) -> np.ndarray:
-    column = text_column(pa.record_batch({"text": pa.array(texts, pa.large_string())}))
-    values = np.empty((column.n_docs, len(NAMES)))
-    keys, bits = np.zeros(16, np.uint64), np.zeros((16, len(_kernels.LANGUAGES)), np.uint64)
-    _kernels.measure(*column, keys, bits, make_scratch(word_capacity(column.offsets)), values)
-    return values
+def sampled(corpora: list[list[str]], n_words: int) -> dict[str, np.ndarray]:
+    """Signals of windows of n_words words, the same number from each corpus where it has them."""
+    cut = [[window for text in texts for window in windows(text, n_words)] for texts in corpora]
+    chosen = [window for found in cut for window in spread(found, WINDOWS)]
+    return measure_columns(text_column(pa.record_batch({"text": pa.array(chosen, pa.large_string())})))
 
 
-def knots(entropies: dict[int, np.ndarray]) -> dict[str, list[float]]:
-    fitted = {n: values for n, values in entropies.items() if len(values) >= MIN_WINDOWS}
-    medians = [float(np.median(values)) for values in fitted.values()]
-    mads = [float(np.median(np.abs(values - np.median(values)))) for values in fitted.values()]
-    return {
-        "words": list(fitted),
-        "median_bits": [round(value, 4) for value in medians],
-        "mad_bits": [round(value, 4) for value in mads],
-        "windows": [len(values) for values in fitted.values()],
-    }
+def knots(samples: list[dict[str, np.ndarray]], name: str, cjk: bool) -> dict[str, list[float]]:
+    """length, median_bits, mad_bits of one residual and kind of script, an entry a length."""
+    entropy, length = RESIDUALS[name]
+    rows = []
+    for signals in samples:
+        chosen = script_kind(signals["cjk_share"]) == cjk
+        if chosen.sum() >= MIN_WINDOWS:
+            values = signals[entropy][chosen]
+            median = np.median(values)
+            mad = np.median(np.abs(values - median))
+            rows.append((int(np.median(signals[length][chosen])), round(median, 4), round(mad, 4), int(chosen.sum())))
+    return dict(zip(("length", "median_bits", "mad_bits", "windows"), zip(*rows, strict=True), strict=True))
 
 
 def fit() -> dict:
-    corpora = {name: texts_of(SAMPLES / name) for name in FILES}
-    found = {"spaced": {}, "cjk": {}}
-    for n in KNOTS:
-        cut = [[window for text in texts for window in windows(text, n)] for texts in corpora.values()]
-        values = measured([window for found_in_file in cut for window in spread(found_in_file, WINDOWS)])
-        is_cjk = script_kind(values[:, NAMES["cjk_share"]])
-        found["spaced"][n] = values[~is_cjk, NAMES["word_entropy_bits"]]
-        found["cjk"][n] = values[is_cjk, NAMES["word_entropy_bits"]]
-    sha256 = {name: hashlib.sha256((SAMPLES / name).read_bytes()).hexdigest() for name in FILES}
+    corpora = [texts_of(SAMPLES / name) for name in FILES]
+    samples = [sampled(corpora, n_words) for n_words in KNOTS]
+    kinds = {"spaced": False, "cjk": True}
     return {
         "version": VERSION,
         "fitted_by": "bench/fit_entropy.py",
-        "sources": sha256,
-        "tables": {kind: knots(values) for kind, values in found.items()},
+        "sources": {name: hashlib.sha256((SAMPLES / name).read_bytes()).hexdigest() for name in FILES},
+        "tables": {name: {kind: knots(samples, name, cjk) for kind, cjk in kinds.items()} for name in RESIDUALS},
     }
 
 

@@ -110,9 +110,20 @@ def _is_alpha(builder, block):
     return _between(builder, builder.or_(block, _constant(32)), 97, 122)
 
 
+def _is_digit(builder, block):
+    """0 to 9."""
+    return _between(builder, block, 48, 57)
+
+
 def _is_word(builder, block):
     """ASCII letters and digits."""
-    return builder.or_(_is_alpha(builder, block), _between(builder, block, 48, 57))
+    return builder.or_(_is_alpha(builder, block), _is_digit(builder, block))
+
+
+def _is_token(builder, block):
+    """ASCII letters and digits, hyphen and underscore."""
+    marks = (builder.icmp_unsigned("==", block, _constant(mark)) for mark in (45, 95))
+    return builder.or_(_is_word(builder, block), builder.or_(*marks))
 
 
 def _is_high(builder, block):
@@ -152,5 +163,7 @@ def letter_mask(typing_context, data, at, letter):
 
 space_mask = _mask_of(_is_space, "ASCII white space")
 alpha_mask = _mask_of(_is_alpha, "ASCII letters")
+digit_mask = _mask_of(_is_digit, "ASCII digits")
 word_mask = _mask_of(_is_word, "ASCII letters or digits")
+token_mask = _mask_of(_is_token, "ASCII letters, digits, hyphen or underscore")
 high_mask = _mask_of(_is_high, "part of a character beyond ASCII")

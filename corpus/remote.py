@@ -59,6 +59,13 @@ class RemoteStore:
             LocalStore._commit(aside, self._cache.root / receipt.stage / receipt.key)
         return self._cache.folder(receipt)
 
+    def delete(self, receipt: Receipt) -> None:
+        """Delete the part from the object store, its receipt first, and from the local cache."""
+        for name in (RECEIPT, *(file.name for file in receipt.files)):
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(receipt.stage, receipt.key, name))
+        self._cache.delete(receipt)
+
     def sweep(self) -> int:
         """Delete what dead writers left in the local cache."""
         return self._cache.sweep()

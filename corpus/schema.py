@@ -82,6 +82,9 @@ LEDGER = pa.schema(
 )
 
 SPAN = pa.struct([pa.field("start", pa.int32()), pa.field("end", pa.int32()), pa.field("reason", pa.string())])
+SPANS = pa.schema(  # rows only for documents that have spans
+    [pa.field("doc_id", pa.string(), False), pa.field("spans", pa.list_(SPAN), False)]
+)
 KEPT = pa.schema(
     [
         pa.field("doc_id", pa.string(), False),

@@ -36,6 +36,10 @@ class Store(Protocol):
         """A local folder with the part's files."""
         ...
 
+    def delete(self, receipt: Receipt) -> None:
+        """Forget a finished part, if it is there; nobody may name it any more."""
+        ...
+
     def sweep(self) -> int:
         """Delete what dead writers left; returns how many folders."""
         ...
@@ -65,6 +69,14 @@ class LocalStore:
     def folder(self, receipt: Receipt) -> Path:
         """The part's own folder in the store."""
         return self.root / receipt.stage / receipt.key
+
+    def delete(self, receipt: Receipt) -> None:
+        """Delete the part's folder; set aside first, so that no reader sees half of it."""
+        final = self.folder(receipt)
+        aside = final.with_name(f".{receipt.key}.{writer_tag()}.tmp")
+        if final.exists():
+            final.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def sweep(self) -> int:
         """Delete the folders of writers on this host that no longer live."""

@@ -42,10 +42,11 @@ SETTINGS = {
 
 def draw_figures(card: Card) -> dict[str, str]:
     """SVG text by file name."""
-    return {f"{name}.svg": _svg(draw, card, name) for name, draw in FIGURES.items()}
+    return {f"{name}.svg": svg_text(draw, card, name) for name, draw in FIGURES.items()}
 
 
-def _svg(draw: "Callable[[Card], Figure]", card: Card, name: str) -> str:
+def svg_text(draw: "Callable[[Card], Figure]", card: Card, name: str) -> str:
+    """What ``draw`` makes of ``card``, as SVG text in the manner of all figures; ``name`` makes its ids unique."""
     import matplotlib as mpl
 
     text = io.StringIO()

@@ -78,6 +78,7 @@ def fold_case(data, start, stop):
 
 @njit(cache=True, nogil=True, inline="always")
 def _shingles_of(data, start, stop, width, starts, ends, hashes, out):
+    """Shingle hashes of one document, in order, into ``out``; their number. Folds its bytes in place."""
     fold_case(data, start, stop)
     n = words(data, start, stop, starts, ends)
     hash_tokens(data, starts, ends, n, True, hashes)

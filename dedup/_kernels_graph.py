@@ -6,6 +6,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, inline="always")
 def _find(parent, node):
+    """Root of ``node``; halves the path on the way."""
     while parent[node] != node:
         parent[node] = parent[parent[node]]
         node = parent[node]

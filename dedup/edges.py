@@ -4,6 +4,7 @@ Edges are not kept in memory: union-find takes them as they come, and two spanni
 are enough to know every bridge (Nagamochi and Ibaraki 1992: they keep all cuts of size 0 and 1).
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ import pyarrow as pa
 
 from corpus.tables import write_part
 from dedup import _kernels, _kernels_graph
+from dedup.exact import Texts
 from dedup.verify import Edges
+
+EDGES_AT_ONCE = 1 << 19  # searched for bridges; a larger cluster is searched whole
 
 PAIRS = pa.schema(
     [
@@ -29,17 +33,17 @@ class NearGraph:
     """Texts 0 to n - 1 and the verified edges between them."""
 
     n_texts: int
-    root: np.ndarray = field(init=False)  # int64[n_texts]; after ``settle`` the smallest text of the cluster
-    nearest: np.ndarray = field(init=False)  # double[n_texts]: the highest Jaccard of the text's edges, 0 without
+    root: np.ndarray = field(init=False)  # int32[n_texts]; after ``settle`` the smallest text of the cluster
+    nearest: np.ndarray = field(init=False)  # float32[n_texts]: the highest Jaccard of the text's edges, 0 without
     looked_at: int = 0  # candidate pairs
     edges: int = 0  # verified pairs
     _second: np.ndarray = field(init=False)
-    _forests: list[np.ndarray] = field(default_factory=list)  # int64[n, 2]
+    _forests: list[np.ndarray] = field(default_factory=list)  # int32[n, 2]
 
     def __post_init__(self):
-        self.root = np.arange(self.n_texts)
-        self._second = np.arange(self.n_texts)
-        self.nearest = np.zeros(self.n_texts)
+        self.root = np.arange(self.n_texts, dtype=np.int32)
+        self._second = self.root.copy()
+        self.nearest = np.zeros(self.n_texts, np.float32)
 
     def add(self, looked_at: int, edges: Edges) -> None:
         """Take a block of verified edges."""
@@ -48,7 +52,7 @@ class NearGraph:
         self.edges += len(a)
         kept = np.zeros(len(a), np.bool_)
         _kernels_graph.unite(self.root, self._second, a, b, kept)
-        self._forests.append(np.stack([a[kept], b[kept]], axis=1))
+        self._forests.append(np.stack([a[kept], b[kept]], axis=1).astype(np.int32))
         _kernels.raise_to(self.nearest, a, jaccard)
         _kernels.raise_to(self.nearest, b, jaccard)
 
@@ -58,25 +62,30 @@ class NearGraph:
 
     def bridges(self) -> int:
         """Edges whose loss would part a cluster into two of at least two texts each: where a false match hurts."""
-        ends = np.concatenate([*self._forests, np.empty((0, 2), np.int64)])
-        both = np.concatenate([ends, ends[:, ::-1]])
-        order = np.argsort(both[:, 0], kind="stable")
-        first = np.searchsorted(both[order, 0], np.arange(self.n_texts + 1))
-        edge = order % max(len(ends), 1)
-        return int(_kernels_graph.count_bridges(first, np.ascontiguousarray(both[order, 1]), edge))
+        ends = np.concatenate([*self._forests, np.empty((0, 2), np.int32)])
+        ends = ends[np.argsort(self.root[ends[:, 0]], kind="stable")]
+        root = self.root[ends[:, 0]]
+        cuts = np.searchsorted(root, root[EDGES_AT_ONCE::EDGES_AT_ONCE])  # a cluster is not cut
+        bounds = np.unique([0, *cuts, len(ends)]).tolist()
+        return sum(_count_bridges(ends[start:stop]) for start, stop in itertools.pairwise(bounds))
 
 
-def write_edges(path: Path, names: pa.ChunkedArray, blocks: Iterator[tuple[int, Edges]], graph: NearGraph) -> None:
-    """Pass blocks of edges on to ``graph`` and to a Parquet file (PAIRS), ordered by a, then b.
+def _count_bridges(ends: np.ndarray) -> int:
+    nodes, places = np.unique(ends, return_inverse=True)
+    places = places.reshape(-1, 2)
+    both = np.concatenate([places, places[:, ::-1]])
+    order = np.argsort(both[:, 0], kind="stable")
+    first = np.searchsorted(both[order, 0], np.arange(len(nodes) + 1))
+    return int(_kernels_graph.count_bridges(first, np.ascontiguousarray(both[order, 1]), order % len(ends)))
 
-    ``names[text]`` is the doc_id that stands for the text.
-    """
+
+def write_edges(path: Path, texts: Texts, blocks: Iterator[tuple[int, Edges]], graph: NearGraph) -> None:
+    """Pass blocks of edges on to ``graph`` and to a Parquet file (PAIRS), ordered by a, then b."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for looked_at, (a, b, jaccard) in blocks:
             graph.add(looked_at, (a, b, jaccard))
-            sides = [names.take(pa.array(side)).combine_chunks() for side in (a, b)]
-            yield pa.record_batch([*sides, pa.array(jaccard)], schema=PAIRS)
+            yield pa.record_batch([texts.names_of(a), texts.names_of(b), pa.array(jaccard)], schema=PAIRS)
 
     write_part(path, PAIRS, batches())
     graph.settle()

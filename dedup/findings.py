@@ -41,28 +41,26 @@ def largest_clusters(texts: Texts, graph: NearGraph, sets: ShingleSets, threshol
     ``chained`` counts texts whose own Jaccard to their cluster's smallest text is below the threshold: they are in
     only through others. ``lowest_to_root`` is that Jaccard's minimum in a cluster.
     """
-    members = np.flatnonzero(graph.root != np.arange(graph.n_texts))
-    to_root = np.ones(graph.n_texts)
-    to_root[members] = sets.jaccard(graph.root[members], members)
-    lowest = np.ones(graph.n_texts)
-    np.minimum.at(lowest, graph.root, to_root)
+    members = np.flatnonzero(graph.root != np.arange(graph.n_texts, dtype=np.int32))
+    roots = graph.root[members]
+    to_root = sets.jaccard(roots.astype(np.int64), members)
     sizes = cluster_sizes(texts, graph)
-    roots = np.argsort(-sizes, kind="stable")[:LARGEST]
-    named = [
+    several = np.flatnonzero(sizes > 1)
+    named = several[np.argsort(-sizes[several], kind="stable")[:LARGEST]]
+    largest = [
         {
-            "cluster": texts.doc_ids[int(texts.first_rank[root])].as_py(),
+            "cluster": name,
             "size": int(sizes[root]),
-            "lowest_to_root": round(float(lowest[root]), 6),
+            "lowest_to_root": round(float(to_root[roots == root].min(initial=1.0)), 6),
         }
-        for root in roots
-        if sizes[root] > 1
+        for name, root in zip(texts.names_of(named).to_pylist(), named, strict=True)
     ]
-    return {"chained": int((to_root < threshold).sum()), "largest": named}
+    return {"chained": int((to_root < threshold).sum()), "largest": largest}
 
 
 def cluster_sizes(texts: Texts, graph: NearGraph) -> np.ndarray:
-    """int64[n_texts]: documents of the cluster that the text is the root of, 0 for other texts."""
-    sizes = np.zeros(texts.n_texts, np.int64)
+    """int32[n_texts]: documents of the cluster that the text is the root of, 0 for other texts."""
+    sizes = np.zeros(texts.n_texts, np.int32)
     np.add.at(sizes, graph.root, texts.copies)
     return sizes
 

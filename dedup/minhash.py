@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up, passed_on
+from corpus.account import Account, add_up
 from corpus.columns import text_column
 from corpus.errors import RecipeError, SchemaError
 from corpus.files import canonical_json
@@ -23,6 +23,7 @@ from corpus.receipt import Outcome
 from corpus.schema import expect_columns
 from corpus.tables import read_batches, write_part
 from dedup import _kernels
+from dedup.accounts import passed_by_source
 from dedup.exact import text_keys
 
 if TYPE_CHECKING:
@@ -115,17 +116,6 @@ def signatures_part(
 
     rows = write_part(folder / SIGNATURES, schema, batches())
     return Outcome(rows, add_up(accounts))
-
-
-def passed_by_source(source: pa.Array, n_bytes: pa.Array) -> dict[str, Account]:
-    """The accounts of a stage that keeps every document: documents and bytes a source."""
-    sums = (
-        pa.table({"source": source, "bytes": n_bytes})
-        .group_by("source")
-        .aggregate([("bytes", "sum"), ("bytes", "count")])
-    )
-    rows = sums.to_pylist()  # one row a source
-    return {row["source"]: passed_on(row["bytes_count"], row["bytes_sum"]) for row in rows}
 
 
 def _as_lists(signatures: np.ndarray, schema: pa.Schema) -> pa.Array:

@@ -64,15 +64,20 @@ def choose_scheme(
     return Scheme(threshold, hashes, shingle_words, bands, rows, engine)
 
 
-def find_candidates(signatures: Sequence[Path], texts: Texts, scheme: Scheme) -> Candidates:
-    """Pairs of distinct texts that share a band; texts without a word never do.
+def find_candidates(signatures: Sequence[Path], texts: Texts, scheme: Scheme, scratch: Path) -> Candidates:
+    """Pairs of distinct texts that share a band; texts without a word never do. ``scratch``: folder for band tables.
 
     Raises
     ------
     SchemaError : signatures of another family than the scheme's
     """
     index = new_index(
-        scheme.engine, n_documents=texts.n_texts, bands=scheme.bands, rows=scheme.rows, hashes=scheme.hashes
+        scheme.engine,
+        n_documents=texts.n_texts,
+        bands=scheme.bands,
+        rows=scheme.rows,
+        hashes=scheme.hashes,
+        scratch=scratch,
     )
     _check_families(signatures, scheme)
     text_of_row = texts.text_of_row

@@ -1,14 +1,12 @@
 """Proof of candidate pairs: the exact Jaccard similarity of their shingle sets.
 
-Only texts that occur in a candidate pair are read again. Their sets go to a scratch file that is mapped, not loaded,
-so that memory is bounded by the pairs at hand whatever the size of the corpus.
+Only texts that occur in a candidate pair are read again. Their sets go to a scratch file that is mapped, and let go
+of every 64 MiB, so that memory is bounded whatever the size of the corpus.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -17,30 +15,41 @@ import pyarrow.parquet as pq
 from corpus.columns import text_column
 from dedup import _kernels
 from dedup.candidates import Candidates
+from dedup.scratch import ScratchArray
 
+SHINGLES_AT_ONCE = 1 << 23  # 64 MiB of sets are looked at before their pages are let go of
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
 class ShingleSets:
-    """Sorted distinct shingle hashes a document: ``values[starts[d] : starts[d] + sizes[d]]``, uint64.
+    """Sorted distinct shingle hashes a document: ``values.array()[starts[d] : starts[d] + sizes[d]]``, uint64.
 
     A shingle counts once however often it occurs. Two shingles with one 64-bit hash are taken for the same:
     a chance of 1 in 10^9 for a pair of documents of 100,000 shingles each.
     """
 
-    starts: np.ndarray
-    sizes: np.ndarray
-    values: np.ndarray
+    starts: np.ndarray  # int64
+    sizes: np.ndarray  # int32
+    values: ScratchArray
 
     def jaccard(self, a: np.ndarray, b: np.ndarray, at_least: float = 0.0) -> np.ndarray:
         """Exact similarity of the pairs ``int64[n]``; 0 where the sizes alone prove it below ``at_least``.
 
         Two empty sets have similarity 0.
         """
-        out = np.empty(len(a))
-        _kernels.jaccard_of_pairs(self.starts, self.sizes, self.values, a, b, at_least, out)
+        out, values = np.empty(len(a)), self.values.array()
+        for some in self._blocks(a, b):
+            _kernels.jaccard_of_pairs(self.starts, self.sizes, values, a[some], b[some], at_least, out[some])
+            self.values.release()
         return out
+
+    def _blocks(self, a: np.ndarray, b: np.ndarray) -> Iterator[slice]:
+        """Pairs whose sets have about SHINGLES_AT_ONCE members together."""
+        touched = np.cumsum(self.sizes[a], dtype=np.int64) + np.cumsum(self.sizes[b], dtype=np.int64)
+        cuts = np.flatnonzero(np.diff(touched // SHINGLES_AT_ONCE)) + 1
+        bounds = [0, *cuts.tolist(), len(a)]
+        return map(slice, bounds[:-1], bounds[1:])
 
 
 def shingle_sets(
@@ -56,7 +65,7 @@ def shingle_sets(
     Parameters
     ----------
     documents : part files with ``text``
-    node_of_row : int64, one a row of all files in order; the document's number, -1 for rows to skip
+    node_of_row : int32, one a row of all files in order; the document's number, -1 for rows to skip
     n_nodes : count of numbers
     wanted : numbers to read, int64
     shingle_words : words in a shingle, as in the signatures
@@ -64,22 +73,15 @@ def shingle_sets(
     """
     chosen = np.zeros(n_nodes + 1, np.bool_)  # the last place stands for -1
     chosen[wanted] = True
-    starts, sizes, end = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int64), 0
-    with tempfile.TemporaryFile(dir=scratch) as file:
-        for rows, texts in _texts(documents, chosen[node_of_row]):
-            nodes = node_of_row[rows]
-            values, found = _sets_of(texts, shingle_words)
-            sizes[nodes] = found
-            starts[nodes] = end + np.cumsum(found) - found
-            end += len(values)
-            values.tofile(file)
-        return ShingleSets(starts, sizes, _mapped(file, end))
-
-
-def _mapped(file: IO[bytes], length: int) -> np.ndarray:
-    """The scratch file as an array; the map keeps it alive after it is closed."""
-    file.flush()
-    return np.asarray(np.memmap(file, np.uint64, "r+", shape=(length,))) if length else np.empty(0, np.uint64)
+    starts, sizes = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int32)
+    values = ScratchArray(scratch, np.uint64)
+    for rows, texts in _texts(documents, chosen[node_of_row]):
+        nodes = node_of_row[rows]
+        found, counts = _sets_of(texts, shingle_words)
+        sizes[nodes] = counts
+        starts[nodes] = len(values) + np.cumsum(counts) - counts
+        values.append(found)
+    return ShingleSets(starts, sizes, values)
 
 
 def _texts(documents: Sequence[Path], chosen: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:

@@ -14,10 +14,22 @@ from corpus.errors import BudgetError
 from corpus.schema import KEPT as KEPT_SCHEMA
 from corpus.schema import LEDGER, SPAN
 from corpus.seeds import derive_seed
-from filters.evidence import KEPT, MERGED, VERDICTS, Evidence, Verdicts, gather, judge
+from filters.evidence import (
+    DROP,
+    KEEP,
+    KEPT,
+    MERGED,
+    VERDICTS,
+    Evidence,
+    Verdicts,
+    align_decisions,
+    gather,
+    judge,
+)
 from filters.rules import Rule
 
 VERSION = "1"
+REVIEW = "review"  # the rule that stands in the ledger for a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ def decide(
     priorities: Mapping[str, int],
     heldout: float,
     seed: int,
+    decisions: pa.Table | None = None,
 ) -> Decision:
     """Which documents are kept.
 
@@ -48,6 +61,7 @@ def decide(
     heldout : share of kept documents that is kept away from training, 0 to 1. Keyed by doc_id and seed; since one
         document of a cluster is kept, no copy of a held-out document is trained on
     seed : the recipe's seed
+    decisions : what people said of single documents, see ``filters.review.read_decisions``
 
     Returns
     -------
@@ -59,7 +73,8 @@ def decide(
     ConservationError : documents were lost or invented
     """
     evidence = gather(documents, signals, clusters, priorities)
-    verdicts = judge(evidence, rules)
+    said = None if decisions is None else align_decisions(documents["doc_id"], decisions)
+    verdicts = judge(evidence, rules, said)
     accounts = account_by_source(documents, verdicts.codes)
     check_conservation("decide", accounts)
     return Decision(_ledger(evidence, verdicts), _kept(documents, verdicts, heldout, seed), accounts)
@@ -104,8 +119,8 @@ def check_budgets(accounts: Accounts, budgets: Mapping[str, float], ledger: pa.T
 def _worst_rule(source: str, ledger: pa.Table | None) -> str:
     if ledger is None:
         return ""
-    mine = pl.DataFrame(ledger.select(["source", "rule", "bound"])).filter(
-        pl.col("source") == source, pl.col("rule").is_not_null()
+    mine = pl.DataFrame(ledger.select(["source", "verdict", "rule", "bound"])).filter(
+        pl.col("source") == source, pl.col("verdict") != "kept"
     )
     counts = mine.group_by("rule", "bound").len().sort(["len", "rule", "bound"], descending=[True, False, False])
     rule, bound, n = counts.row(0)
@@ -161,7 +176,15 @@ def _reasons(columns: dict[str, object], verdict: str) -> pl.DataFrame:
 
 
 def _reasons_kept(verdicts: Verdicts) -> pl.DataFrame:
-    return _reasons({"at": np.flatnonzero(verdicts.codes == KEPT)}, "kept")
+    kept, kept_by_person = verdicts.codes == KEPT, verdicts.decisions == KEEP
+    by_rules = _reasons({"at": np.flatnonzero(kept & ~kept_by_person)}, "kept")
+    return pl.concat([by_rules, _reasons_reviewed(kept & kept_by_person, "kept", "keep")])
+
+
+def _reasons_reviewed(chosen: np.ndarray, verdict: str, decision: str) -> pl.DataFrame:
+    texts = {"rule": REVIEW, "signal": REVIEW, "bound": decision, "profile": "person"}
+    frame = _reasons({"at": np.flatnonzero(chosen)}, verdict)
+    return frame.with_columns(**{name: pl.lit(text) for name, text in texts.items()})
 
 
 def _reasons_merged(evidence: Evidence, verdicts: Verdicts) -> pl.DataFrame:
@@ -173,7 +196,7 @@ def _reasons_merged(evidence: Evidence, verdicts: Verdicts) -> pl.DataFrame:
 
 
 def _reasons_dropped(verdicts: Verdicts) -> pl.DataFrame:
-    frames = [_reasons({}, "dropped").clear()]
+    frames = [_reasons_reviewed(verdicts.decisions == DROP, "dropped", "drop")]
     for failure in verdicts.failures:
         rule = failure.rule
         frame = _reasons({"at": failure.rows, "value": failure.values}, "dropped")

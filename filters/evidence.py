@@ -4,7 +4,7 @@
 so that thresholds can be swept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ from filters.rules import Rule, signals_of
 
 KEPT, DROPPED, MERGED = 0, 1, 2
 VERDICTS = ("kept", "dropped", "merged")
+UNDECIDED, KEEP, DROP = 0, 1, 2  # what a person said of a document
+DECISIONS = ("", "keep", "drop")
 _DOCUMENT_COLUMNS = ("doc_id", "source", "domain", "lang_id", "bytes", "part", "row")
 
 
@@ -54,7 +56,8 @@ class Verdicts:
 
     codes: np.ndarray  # int8[n_docs]: KEPT, DROPPED, MERGED
     others: np.ndarray  # int64[n_docs], -1 where nothing won
-    failures: list[Failure] = field(default_factory=list)
+    decisions: np.ndarray  # int8[n_docs]: UNDECIDED, KEEP, DROP
+    failures: list[Failure] = field(default_factory=list)  # of dropped documents
 
 
 def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, priorities: Mapping[str, int]) -> Evidence:
@@ -101,25 +104,29 @@ def _members(documents: pa.Table, clusters: pa.Table, priorities: Mapping[str, i
     return members.sort(["cluster", "rank", "bytes", "doc_id"], descending=[False, True, True, False])
 
 
-def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]]) -> Verdicts:
+def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], decisions: np.ndarray | None = None) -> Verdicts:
     """The verdict of every document.
 
     Parameters
     ----------
     rules : by domain; a domain of the documents without an entry is a mistake
+    decisions : int8[n_docs], what a person said: UNDECIDED, KEEP, DROP (``align_decisions``)
 
     Returns
     -------
-    Verdicts: dropped = fails a rule (all failing rules are listed); of the others exactly one of each cluster is
-    kept, the rest are merged into it
+    Verdicts: dropped = fails a rule (all failing rules are listed) or a person dropped it; what a person keeps
+    passes every rule. Of the others exactly one of each cluster is kept, the rest are merged into it: a person's
+    keep does not beat a duplicate
 
     Raises
     ------
     UnknownNameError : a domain without rules, or a rule on a signal that was not measured
     """
-    failures = _failures(evidence, rules)
     n_docs = len(evidence.documents)
+    decisions = np.zeros(n_docs, np.int8) if decisions is None else decisions
+    failures = [_failure(rule, rows, values, decisions) for rule, rows, values in judgements(evidence, rules)]
     codes, others = np.zeros(n_docs, np.int8), np.full(n_docs, -1, np.int64)
+    codes[decisions == DROP] = DROPPED
     for failure in failures:
         codes[failure.rows] = DROPPED
     passing = codes[evidence.members] != DROPPED
@@ -128,10 +135,42 @@ def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]]) -> Verdicts
     winners = members[is_first][np.cumsum(is_first) - 1]
     codes[members[~is_first]] = MERGED
     others[members[~is_first]] = winners[~is_first]
-    return Verdicts(codes, others, failures)
+    return Verdicts(codes, others, decisions, failures)
 
 
-def _failures(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]]) -> list[Failure]:
+def _failure(rule: Rule, rows: np.ndarray, values: np.ndarray, decisions: np.ndarray) -> Failure:
+    fails = rule.fails(values) & (decisions[rows] != KEEP)
+    return Failure(rule, rows[fails], values[fails])
+
+
+def align_decisions(doc_ids: pa.ChunkedArray, decisions: pa.Table) -> np.ndarray:
+    """What a person said of each document, in the documents' order.
+
+    Parameters
+    ----------
+    doc_ids : string[n_docs]
+    decisions : ``filters.review.read_decisions``: doc_id once each, decision; documents that are not here are no
+        mistake, since one file of decisions may serve many recipes
+
+    Returns
+    -------
+    int8[n_docs]: UNDECIDED, KEEP, DROP
+    """
+    said = pl.DataFrame(decisions.select(["doc_id", "decision"]))
+    codes = said.with_columns(pl.col("decision").replace_strict(list(DECISIONS), range(3), return_dtype=pl.Int8))
+    joined = pl.DataFrame({"doc_id": doc_ids}).join(codes, on="doc_id", how="left", maintain_order="left")
+    return joined["decision"].fill_null(UNDECIDED).to_numpy()
+
+
+def judgements(
+    evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]]
+) -> Iterator[tuple[Rule, np.ndarray, np.ndarray]]:
+    """Every rule of every domain with the rows it judges and their values.
+
+    Raises
+    ------
+    UnknownNameError : a domain without rules, or a rule on a signal that was not measured
+    """
     domains = evidence.documents["domain"].combine_chunks().dictionary_encode()
     known, numbers = domains.dictionary.to_pylist(), domains.indices.to_numpy()
     for domain in known:
@@ -140,14 +179,10 @@ def _failures(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]]) -> list
     rows = {domain: np.flatnonzero(numbers == number) for number, domain in enumerate(known)}
     columns = {signal: evidence.values(signal) for domain in known for signal in signals_of(rules[domain])}
     languages = _LanguageColumn(evidence.documents["lang_id"])
-    found = []
     for domain in sorted(known):
         for rule in rules[domain]:
             judged = rows[domain][languages.judged_by(rule, rows[domain])]
-            values = columns[rule.signal][judged]
-            fails = rule.fails(values)
-            found.append(Failure(rule, judged[fails], values[fails]))
-    return found
+            yield rule, judged, columns[rule.signal][judged]
 
 
 class _LanguageColumn:

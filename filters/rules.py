@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from corpus.errors import UnknownNameError
-from filters.signals import SIGNALS, Signal
+from filters.blocklist import BLOCKLIST_SIGNALS
+from filters.decontaminate import CONTAMINATION_SIGNALS
+from filters.language import LANGUAGE_SIGNALS
+from filters.pii import PII_SIGNALS
+from filters.signals import SIGNALS
 
-LANGUAGE_SCORE = Signal("lang_score", "0 to 1", "the language model's confidence", "lid.176")
-KNOWN_SIGNALS = {**SIGNALS, LANGUAGE_SCORE.name: LANGUAGE_SCORE}
+KNOWN_SIGNALS = {**SIGNALS, **LANGUAGE_SIGNALS, **PII_SIGNALS, **BLOCKLIST_SIGNALS, **CONTAMINATION_SIGNALS}
 OWN = "recipe"  # the profile of rules that a recipe adds by itself
 
 Bound = tuple[float | None, float | None, bool]  # at_least, at_most (None: as the profile has it), off

@@ -19,14 +19,14 @@ from corpus.errors import SourceError
 from corpus.receipt import Outcome
 from corpus.schema import signals_schema
 from corpus.tables import read_batches, write_part
-from filters import _kernels
+from filters import _kernels, _kernels_pairs
 from filters._kernels_words import fill_keys
 from filters.accounts import passed_by_source
-from filters.entropy import residual
+from filters.entropy import RESIDUALS, residual
 from filters.scratch import make_scratch
 from filters.stop_words import STOP_WORDS
 
-VERSION = "1"
+VERSION = "2"
 MAX_DOCUMENT_BYTES = 1 << 25  # counts and fixed-point sums of the kernels hold to here
 _GROUP_DOCUMENTS = 1 << 16
 _GOPHER, _C4, _FINEWEB = "Gopher A1.1 (arXiv 2112.11446)", "C4 (JMLR 21/140)", "FineWeb (arXiv 2406.17557)"
@@ -73,7 +73,10 @@ def _signals() -> Iterator[Signal]:
         yield Signal(name, "words", f"different stop words ({language})", where)
     yield from _line_signals()
     yield from _duplicate_signals()
-    yield Signal("word_entropy_residual", "MADs", "word entropy against its median at this length", "filters.entropy")
+    what = "H(character | the one before), in 256 symbols, a run of white space one of them"
+    yield Signal("char_conditional_entropy_bits", "bits/character", what, "Shannon 1948, section 6")
+    for name, (entropy_bits, length) in RESIDUALS.items():
+        yield Signal(name, "MADs", f"{entropy_bits} against its median at so many {length}", "filters.entropy")
 
 
 _CLASSES = {
@@ -131,7 +134,8 @@ def _duplicate_signals() -> Iterator[Signal]:
 
 
 _BY_NAME = {signal.name: signal for signal in _signals()}
-SIGNALS: dict[str, Signal] = {name: _BY_NAME[name] for name in (*_kernels.NAMES, "word_entropy_residual")}
+_NAMES = (*_kernels.NAMES, "char_conditional_entropy_bits", *RESIDUALS)
+SIGNALS: dict[str, Signal] = {name: _BY_NAME[name] for name in _NAMES}
 SCHEMA = signals_schema({name: signal.unit for name, signal in SIGNALS.items()})
 
 
@@ -157,12 +161,27 @@ def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
     """
     text = text_column(batch)
     _check(text, batch.column("doc_id"))
+    columns = measure_columns(text)
+    columns |= {name: residual(name, columns) for name in RESIDUALS}
+    arrays = [batch.column("doc_id").cast(pa.string()), *(pa.array(columns[name]) for name in SIGNALS)]
+    return pa.record_batch(arrays, schema=SCHEMA)
+
+
+def measure_columns(text: TextColumn) -> dict[str, np.ndarray]:
+    """What the text alone says: double[n_docs] by name, every signal but the residuals, which need a fitted table."""
     values = np.empty((text.n_docs, len(_kernels.NAMES)))
     _kernels.measure(*text, *_stop_table(), make_scratch(word_capacity(text.offsets)), values)
     columns = dict(zip(_kernels.NAMES, values.T, strict=True))
-    columns["word_entropy_residual"] = residual(columns["words"], columns["word_entropy_bits"], columns["cjk_share"])
-    arrays = [batch.column("doc_id").cast(pa.string()), *(pa.array(columns[name]) for name in SIGNALS)]
-    return pa.record_batch(arrays, schema=SCHEMA)
+    columns["char_conditional_entropy_bits"] = _char_conditional_entropies(text)
+    return columns
+
+
+def _char_conditional_entropies(text: TextColumn) -> np.ndarray:
+    counts, firsts = np.zeros(_kernels_pairs.PAIRS, np.int32), np.empty(_kernels_pairs.SYMBOLS, np.int32)
+    pairs = np.empty(int(np.diff(text.offsets).max(initial=0)), np.uint16)
+    found = np.empty(text.n_docs)
+    _kernels_pairs.conditional_entropies(*text, counts, firsts, pairs, found)
+    return found
 
 
 def measure_part(documents: Path, folder: Path) -> Outcome:

@@ -23,13 +23,19 @@ class WhatIf:
     flipped: pa.Table  # FLIPPED: documents whose verdict differs, in the documents' order
 
 
-def whatif(evidence: Evidence, before: Mapping[str, tuple[Rule, ...]], after: Mapping[str, tuple[Rule, ...]]) -> WhatIf:
+def whatif(
+    evidence: Evidence,
+    before: Mapping[str, tuple[Rule, ...]],
+    after: Mapping[str, tuple[Rule, ...]],
+    decisions: np.ndarray | None = None,
+) -> WhatIf:
     """Judge by two sets of rules and compare.
 
     Parameters
     ----------
     evidence : from ``filters.evidence.gather``
     before, after : rules by domain
+    decisions : what people said, see ``filters.evidence.judge``
 
     Returns
     -------
@@ -40,7 +46,7 @@ def whatif(evidence: Evidence, before: Mapping[str, tuple[Rule, ...]], after: Ma
     ------
     UnknownNameError : see ``filters.evidence.judge``
     """
-    codes = [judge(evidence, rules).codes for rules in (before, after)]
+    codes = [judge(evidence, rules, decisions).codes for rules in (before, after)]
     flips = np.flatnonzero(codes[0] != codes[1])
     chosen = evidence.documents.select(["doc_id", "source"]).take(pa.array(flips))
     names = [pa.array(VERDICTS).take(pa.array(side[flips])) for side in codes]

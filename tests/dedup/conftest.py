@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
-from corpus.schema import DOCUMENTS
+from corpus.schema import DOCUMENTS, KEPT
 from corpus.tables import write_part
 from dedup.clusters import cluster_documents
 from dedup.minhash import signatures_part
@@ -61,6 +61,19 @@ def write_documents(tmp_path_factory):
         return paths
 
     return write
+
+
+@pytest.fixture(scope="session")
+def kept_of():
+    """kept_of(documents, doc_ids=None) -> KEPT rows of each part; all documents are kept without doc_ids."""
+
+    def rows_of(path, part, doc_ids):
+        documents = pq.read_table(path, columns=["doc_id", "source", "domain"]).to_pylist()
+        rest = {"part": part, "spans": [], "weight": 1.0, "heldout": False}
+        rows = [{**document, **rest, "row": row} for row, document in enumerate(documents)]
+        return pa.Table.from_pylist([r for r in rows if doc_ids is None or r["doc_id"] in doc_ids], KEPT)
+
+    return lambda documents, doc_ids=None: [rows_of(path, part, doc_ids) for part, path in enumerate(documents)]
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import BudgetError, UnknownNameError
-from dedup import candidates as lsh
-from dedup.candidates import BandIndex, Buckets, DatasketchIndex, Listed, new_index
+from dedup import bands as lsh
+from dedup.bands import BandIndex, Buckets
+from dedup.candidates import DatasketchIndex, Listed, new_index
 from dedup.minhash import measure
 
 

@@ -206,8 +206,8 @@ def test_every_document_is_passed_on(cluster):
 
 def test_facts_tell_the_scheme_and_its_promise(cluster):
     facts = cluster([[("a", text())]]).facts
-    assert (facts["bands"], facts["rows"], facts["threshold"], facts["near"]) == (9, 13, 0.8, True)
-    assert facts["curve"][16] == [0.8, pytest.approx(0.399, abs=1e-3)]
+    assert (facts["bands"], facts["rows"], facts["threshold"], facts["near"]) == (18, 7, 0.8, True)
+    assert facts["curve"][16] == [0.8, pytest.approx(0.986, abs=1e-3)]
 
 
 @pytest.mark.parametrize("parts", [[], [[]], [[], []]])

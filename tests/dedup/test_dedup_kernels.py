@@ -230,11 +230,11 @@ def test_bridges_equal_those_found_by_removing_each_edge(graph):
     edges = {(min(e), max(e)) for e in edges if e[0] != e[1]}
     near = NearGraph(n)
     for a, b in sorted(edges):  # one block an edge
-        near.add(1, (np.array([a]), np.array([b]), np.array([0.9])))
+        near.add(1, (np.array([a]), np.array([b]), np.array([0.75])))
     near.settle()
     assert near.bridges() == naive_bridges(n, edges)
     assert near.root.tolist() == components(n, edges)
-    assert near.nearest.tolist() == [0.9 if any(v in e for e in edges) else 0.0 for v in range(n)]
+    assert near.nearest.tolist() == [0.75 if any(v in e for e in edges) else 0.0 for v in range(n)]
 
 
 @pytest.mark.parametrize("length", [3, 50, 20_000])
@@ -247,3 +247,20 @@ def test_a_long_chain_has_a_bridge_at_every_inner_edge(length):
     near.settle()
     assert near.bridges() == max(length - 3, 0)
     assert not near.root.any()
+
+
+@pytest.mark.parametrize("at_once", [1, 5, 40, 10_000])
+def test_bridges_are_counted_cluster_by_cluster(monkeypatch, at_once):
+    """Whole clusters at a time, whatever the number of edges that are looked at together."""
+    from dedup import edges as graph
+
+    draw = np.random.default_rng(8)
+    ends = np.sort(draw.integers(0, 20, (60, 2)) + 20 * draw.integers(0, 12, (60, 1)), axis=1)
+    pairs = {(int(a), int(b)) for a, b in ends if a < b}
+    a, b = np.array(sorted(pairs)).T
+    near = graph.NearGraph(240)
+    near.add(len(a), (a.copy(), b.copy(), np.ones(len(a))))
+    near.settle()
+    monkeypatch.setattr(graph, "EDGES_AT_ONCE", at_once)
+    assert near.bridges() == naive_bridges(240, pairs)
+    assert near.bridges() > 0

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.schema import DOCUMENTS
+from dedup import verify
 from dedup.candidates import Listed
 from dedup.verify import shingle_sets, verified
 
@@ -82,6 +83,16 @@ def test_the_scratch_file_is_gone_but_its_values_stay(documents, tmp_path):
     sets = read(documents, tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert len(sets.values) == sets.sizes.sum()
+
+
+@pytest.mark.parametrize("at_once", [1, 97, 200, 10**6])
+def test_pages_may_be_let_go_of_after_any_number_of_shingles(documents, tmp_path, monkeypatch, at_once):
+    sets = read(documents, tmp_path)
+    a, b = np.array([0, 0, 4, 1, 0, 2]), np.array([1, 2, 4, 2, 3, 3])
+    monkeypatch.setattr(verify, "SHINGLES_AT_ONCE", 10**9)
+    whole = sets.jaccard(a, b)
+    monkeypatch.setattr(verify, "SHINGLES_AT_ONCE", at_once)
+    assert sets.jaccard(a, b).tolist() == whole.tolist()
 
 
 def test_nothing_wanted_gives_empty_sets(documents, tmp_path):

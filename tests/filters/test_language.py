@@ -1,12 +1,32 @@
+import re
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from corpus._unicode_table import UNICODE_VERSION
+from corpus.columns import text_column
 from corpus.errors import SourceError
-from corpus.schema import LANGUAGE
 from corpus.tables import read_part, write_part
-from filters.language import UNKNOWN, identify, identify_part, load_model
+from filters._unicode_scripts import SCRIPTS
+from filters.language import (
+    LANGUAGE_SIGNALS,
+    MIN_PARAGRAPH_BYTES,
+    SCHEMA,
+    UNKNOWN,
+    _paragraphs,
+    _spread,
+    identify,
+    identify_part,
+    load_model,
+)
+from filters.rules import KNOWN_SIGNALS
+from filters.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
 
 MODEL = Path(__file__).parents[2] / "samples" / "models" / "lid.176.ftz"
 TEXTS = {
@@ -32,7 +52,7 @@ def model():
 
 def test_languages_of_plain_sentences(model):
     found = identify(batch_of(list(TEXTS.values())), model)
-    assert found.schema == LANGUAGE
+    assert found.schema == SCHEMA
     assert found.column("lang_id").to_pylist() == list(TEXTS)
     assert all(0.5 < score <= 1 for score in found.column("lang_score").to_pylist())
 
@@ -46,7 +66,9 @@ def test_a_document_without_text_is_undetermined(model):
 def test_only_the_beginning_is_read_and_no_character_is_cut(model):
     text = TEXTS["ru"] + TEXTS["zh"] * 50
     cut = len(TEXTS["ru"].encode()) + 1  # in the middle of a character
-    assert identify(batch_of([text]), model, cut).equals(identify(batch_of([TEXTS["ru"]]), model))
+    judged = ["lang_id", "lang_score"]
+    beginning = identify(batch_of([TEXTS["ru"]]), model).select(judged)
+    assert identify(batch_of([text]), model, cut).select(judged).equals(beginning)
     assert identify(batch_of([text]), model, 1 << 20).column("lang_id").to_pylist() == ["zh"]
 
 
@@ -64,13 +86,138 @@ def test_a_part_is_identified_and_counted(tmp_path, model, capfd):
     assert found["doc_id"].to_pylist() == batch.column("doc_id").to_pylist()
     assert outcome.rows == 8
     assert outcome.facts["languages"] == {"de": 1, "en": 2, "fr": 1, "ja": 1, "ru": 1, UNKNOWN: 1, "zh": 1}
+    assert outcome.facts["scripts"] == {"cyrillic": 1, "han": 1, "kana": 1, "latin": 4, "none": 1}
     assert outcome.accounts["web"].bytes_kept == sum(len(text.encode()) for text in batch.column("text").to_pylist())
     assert capfd.readouterr().err == ""
 
 
 def test_a_missing_or_foreign_model_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r"no language model at .*language\.model"):
+    with pytest.raises(SourceError, match=r"no model at .*language\.model"):
         load_model(tmp_path / "none.ftz")
     (tmp_path / "text.ftz").write_text("no model")
     with pytest.raises(SourceError, match=r"is not a fastText model.*language\.model"):
         load_model(tmp_path / "text.ftz")
+
+
+# ------------------------------------------------------------------------------------------------ paragraphs
+
+LONG = {language: " ".join([text] * 3) for language, text in TEXTS.items()}
+
+
+def paragraph_shares(texts: list[str], model, **options) -> list[float]:
+    return identify(batch_of(texts), model, **options).column("lang_paragraph_share").to_pylist()
+
+
+def test_paragraphs_in_the_documents_language_are_its_share(model):
+    mixed = "\n\n".join([LONG["de"], LONG["fr"], LONG["de"], LONG["ru"]])
+    german, all_bytes = 2 * len(LONG["de"].encode()), len(mixed.encode()) - 6
+    plain = "\n\n".join([LONG["de"]] * 4)
+    assert paragraph_shares([mixed, plain], model, max_bytes=100) == pytest.approx([german / all_bytes, 1])
+
+
+def test_a_document_without_two_paragraphs_agrees_with_itself(model):
+    headings = "\n\n".join(["Kapitel", LONG["de"], "Fin", "Конец"])  # too short to be judged
+    assert paragraph_shares(["", "\n\n", LONG["ru"], headings], model) == [1, 1, 1, 1]
+
+
+def test_no_more_paragraphs_are_looked_at_than_asked(model):
+    text = "\n\n".join([LONG["de"]] * 7 + [LONG["fr"]])
+    assert paragraph_shares([text], model, max_paragraphs=0) == [1]
+    whole, some = paragraph_shares([text], model)[0], paragraph_shares([text], model, max_paragraphs=2)[0]
+    assert 0.85 < whole < 0.9
+    assert 0.4 < some < 0.6  # the fourth and the last
+
+
+def naive_paragraphs(text: str) -> list[tuple[int, int]]:
+    """Byte ranges of what two or more line feeds separate, at least MIN_PARAGRAPH_BYTES long."""
+    data = text.encode()
+    cuts = [match.span() for match in re.finditer(rb"\n\n+", data)]
+    starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(data)]
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if end - start >= MIN_PARAGRAPH_BYTES]
+
+
+pieces = st.sampled_from(["\n", "\n\n", "a" * 70, "b" * 63, "é" * 32, " ", "word " * 30])
+documents = st.lists(st.lists(pieces, max_size=12).map("".join), max_size=5)
+
+
+@given(documents)
+@example(["\n\n" + "a" * 64 + "\n\n\n" + "b" * 62 + "\n"])
+def test_paragraphs_equal_the_naive_ones(texts):
+    text = text_column(batch_of(texts))
+    docs, starts, ends = _paragraphs(text)
+    found = [[] for _ in texts]
+    for doc, start, end in zip(docs.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        found[doc].append((start - text.offsets[doc], end - text.offsets[doc]))
+    assert found == [naive_paragraphs(one) for one in texts]
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 5))
+def test_chosen_paragraphs_are_evenly_spread(counts, most):
+    docs = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(docs.size)
+    chosen, starts, _ = _spread(docs, places, places + 1, most, len(counts))
+    expected = [0 if count < 2 else min(count, most) for count in counts]
+    assert np.bincount(chosen, minlength=len(counts)).tolist() == expected
+    for doc, count in enumerate(counts):
+        gaps = np.diff(starts[chosen == doc])
+        assert gaps.size == 0 or gaps.max() - gaps.min() <= 1, (count, gaps)
+
+
+# ------------------------------------------------------------------------------------------------ scripts
+
+_NAMES = {
+    "LATIN": "latin", "CYRILLIC": "cyrillic", "CJK": "han", "HIRAGANA": "kana", "KATAKANA": "kana", "HANGUL": "hangul",
+    "ARABIC": "arabic", "DEVANAGARI": "devanagari",
+}  # fmt: skip
+
+
+def script_of(character: str) -> str | None:
+    """The script in a letter's Unicode name; None for what is no letter, and for modifiers that name none."""
+    name = unicodedata.name(character, "")
+    if not unicodedata.category(character).startswith("L") or name.startswith("MODIFIER LETTER"):
+        return None
+    return next((_NAMES[word] for word in name.split() if word in _NAMES), "other")
+
+
+same_unicode = pytest.mark.skipif(
+    unicodedata.unidata_version != UNICODE_VERSION, reason="the twin asks this Python's Unicode database"
+)
+
+
+@same_unicode
+def test_letters_of_the_common_blocks_have_the_script_of_their_name():
+    letters = [chr(point) for point in range(0x3400) if script_of(chr(point)) is not None]
+    letters += [chr(point) for point in range(0x4E00, 0x11000, 7) if script_of(chr(point)) is not None]
+    found = script_columns(text_column(batch_of(letters)))["script_main"].to_pylist()
+    wrong = [(c, one) for c, one in zip(letters, found, strict=True) if script_of(c) != one]
+    assert len(letters) > 7000
+    assert {character for character, _ in wrong} <= set(
+        "ªº\u212a\u212bℲⅎↃ々〆〻ー"
+    )  # Unicode's Scripts.txt says so too
+
+
+alphabet = st.sampled_from("aZ7 .\né̀ßжЯ中々あアｱ한ᄀسनि🙂𠀀ªΩ")
+
+
+@same_unicode
+@given(st.lists(st.text(alphabet, max_size=150), max_size=4))
+def test_script_shares_equal_the_naive_ones(texts):
+    found = script_columns(text_column(batch_of(texts)))
+    for number, text in enumerate(texts):
+        counts = Counter("latin" if c == "ª" else "han" if c == "々" else script_of(c) for c in text)
+        del counts[None]
+        for name, share in zip(SCRIPTS, SCRIPT_SHARES, strict=True):
+            expected = counts[name] / counts.total() if counts else 0
+            assert found[share][number].as_py() == pytest.approx(expected, abs=1e-15)
+        best = max(SCRIPTS, key=lambda name: counts[name]) if counts else NO_SCRIPT
+        assert found["script_main"][number].as_py() == best
+
+
+def test_scripts_of_plain_sentences():
+    found = script_columns(text_column(batch_of([*TEXTS.values(), "123 !"])))
+    assert found["script_main"].to_pylist() == ["latin", "latin", "latin", "cyrillic", "han", "kana", NO_SCRIPT]
+
+
+def test_rules_may_judge_every_language_signal():
+    assert set(LANGUAGE_SIGNALS) <= set(KNOWN_SIGNALS)
+    assert set(SCHEMA.names) - set(LANGUAGE_SIGNALS) == {"doc_id", "lang_id", "script_main"}

@@ -1,4 +1,6 @@
 import math
+import random
+import string
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +42,7 @@ LINES = [
 ]
 NUMBERS = " ".join(str(number) for number in range(100, 140)) + "\n"
 SHORT = "The mill and the river."
+NOISE = "".join(random.Random(7).choices(string.ascii_letters + string.digits + " ", k=2500))
 GOLDEN = [  # profile, text, exactly the rules that it fails beside n-gram ones
     ("gopher@datatrove", SHORT, {"words"}),
     ("gopher@dclm", SHORT, {"words"}),
@@ -56,7 +59,13 @@ GOLDEN = [  # profile, text, exactly the rules that it fails beside n-gram ones
     ("c4", "This needs javascript to be on.\n" * 9, {"c4_sentences"}),
     ("fineweb@0.01", PROSE.replace(".", ";"), {"terminal_punct_line_share"}),
     ("fineweb@0.01", "one\ntwo\nthree\nfour\nend.", {"short_line_share", "newline_word_ratio"}),
-    ("entropy@residual", "buy it now " * 100, {"word_entropy_residual"}),
+    ("entropy@residual", "buy it now " * 100, {"word_entropy_residual", "char_conditional_entropy_residual"}),
+    (
+        "entropy@residual",
+        "TWFueSBoYW5kcyBtYWtlIGxpZ2h0IHdvcms" * 30,
+        {"mean_word_chars", "char_conditional_entropy_residual"},
+    ),
+    ("entropy@residual", NOISE, {"char_conditional_entropy_residual"}),
     ("entropy@3.5bits", "no no no", {"word_entropy_bits"}),
     ("length", "one two three", {"words"}),
 ]
@@ -136,7 +145,8 @@ def test_a_bound_reaches_a_rule_by_name_or_signal_and_keeps_its_other_side():
 
 def test_profiles_add_up():
     rules = resolve(["length", "entropy@residual"], {})
-    assert [rule.name for rule in rules] == ["words", "word_entropy_residual"]
+    assert [rule.name for rule in rules][:2] == ["words", "word_entropy_residual"]
+    assert len(rules) == 1 + len(PROFILES["entropy@residual"].rules)
     assert resolve([], {}) == ()
 
 

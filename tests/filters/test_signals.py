@@ -122,6 +122,7 @@ def entropies_twin(text: str, words: list[str]) -> dict[str, float]:
         "byte_entropy_bits": bits(Counter(text.encode())),
         "char_entropy_bits": bits(Counter(text)),
         "word_entropy_bits": bits(Counter(words)),
+        "char_conditional_entropy_bits": char_conditional_entropy(text),
         "word_conditional_entropy_bits": max(0.0, conditional),
     }
 
@@ -143,6 +144,14 @@ def words_twin(text: str, words: list[str]) -> dict[str, float]:
 WIDE_ENDS = "。！？｡"
 PHRASES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 LOWER = {code: code + 32 for code in range(65, 91)}
+
+
+def char_conditional_entropy(text: str) -> float:
+    """H(symbol | the one before) over the text behind white space; runs of white space are one symbol."""
+    points = [ord(character) for character in " " + text]
+    symbols = [max(point, 32) if point < 128 else 128 + point % 128 for point in points]
+    found = [pair for pair in pairwise(symbols) if pair != (32, 32)]
+    return bits(Counter(found)) - bits(Counter(first for first, _ in found))
 
 
 def sentences(line: str) -> int:
@@ -302,7 +311,7 @@ def test_every_signal_equals_its_twin_on_real_text(name):
 
 
 def test_the_twin_covers_every_signal():
-    assert {*twin("a"), "word_entropy_residual"} == set(SIGNALS)
+    assert {*twin("a"), *entropy.RESIDUALS} == set(SIGNALS)
     assert SCHEMA.names == ["doc_id", *SIGNALS]
     assert SCHEMA.field("word_entropy_bits").metadata == {b"unit": b"bits/word"}
 
@@ -345,11 +354,31 @@ def test_log2_is_exact_to_the_last_bits():
         assert log2(n) == pytest.approx(math.log2(n), rel=1e-15, abs=1e-15)
 
 
-def test_residual_is_zero_at_the_median_and_counts_mads():
-    knots = entropy.table()["tables"]["spaced"]
-    words = np.array([knots["words"][3]] * 2 + [5])
-    bits_ = np.array([knots["median_bits"][3], knots["median_bits"][3] - 2 * knots["mad_bits"][3], 0.1])
-    assert entropy.residual(words, bits_, np.zeros(3)) == pytest.approx([0, -2, 0])
+@pytest.mark.parametrize("name", entropy.RESIDUALS)
+def test_residual_is_zero_at_the_median_and_counts_mads(name):
+    knots = entropy.table()["tables"][name]["spaced"]
+    median, mad = knots["median_bits"][3], knots["mad_bits"][3]
+    bits_column, length_column = entropy.RESIDUALS[name]
+    signals = {
+        length_column: np.array([knots["length"][3]] * 2 + [5]),
+        bits_column: np.array([median, median - 2 * mad, 0.1]),
+    }
+    assert entropy.residual(name, {**signals, "cjk_share": np.zeros(3)}) == pytest.approx([0, -2, 0])
+
+
+def test_residual_between_knots_is_interpolated():
+    knots = entropy.table()["tables"]["word_entropy_residual"]["cjk"]
+    middle = (knots["length"][0] + knots["length"][1]) / 2
+    expected = (knots["median_bits"][0] + knots["median_bits"][1]) / 2
+    signals = {"words": np.array([middle]), "word_entropy_bits": np.array([expected]), "cjk_share": np.ones(1)}
+    assert entropy.residual("word_entropy_residual", signals) == pytest.approx([0])
+
+
+def test_lengths_of_the_fitted_table_ascend():
+    for kinds in entropy.table()["tables"].values():
+        for knots in kinds.values():
+            assert knots["length"] == sorted(set(knots["length"]))
+            assert min(knots["mad_bits"]) > 0
 
 
 def test_residual_tells_text_from_repetition_and_from_word_salad():

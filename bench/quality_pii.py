@@ -1,0 +1,226 @@
+"""Personal data and decontamination: how right on gold sets, how fast against the same rules in plain Python.
+
+    python bench/quality_pii.py [--data DIR] [--quick] [--json]
+
+1. Each kind of personal data on presidio's sentences (DIR/gold/pii_presidio.parquet): precision counts the finds that
+   touch a gold span of the kind, recall the gold spans that a find touches. phone has no target: a bare local number,
+   a sixth of the gold, has no form and is not claimed.
+2. The scan against `re` and checksums on the same text, find by find; re looks for the four kinds of one pattern each.
+3. The planted sentences of samples/eval in the sample corpus: all that are there, none that is not; against word tuples
+   in dictionaries.
+"""
+
+import gzip
+import importlib.util
+import io
+import json
+import math
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import zstandard
+
+from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, say
+from filters.decontaminate import load_passages, score
+from filters.pii import KINDS, find
+
+TWIN = HOUSE / "tests" / "filters" / "test_pii.py"
+SAMPLES = HOUSE / "samples"
+EVAL = SAMPLES / "eval" / "contamination.jsonl"
+GOLD = {
+    "email": "EMAIL_ADDRESS",
+    "ipv4": "IP_ADDRESS",
+    "card": "CREDIT_CARD",
+    "iban": "IBAN_CODE",
+    "phone": "PHONE_NUMBER",
+}
+TWIN_BYTES = 8 << 20
+PLAIN_KINDS = ("email", "ipv4", "ipv6", "card")  # one pattern each; the twins of the others are written to be read
+Finder = Callable[[str], Iterable[tuple[int, int]]]
+WORD = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]|[^\W_\u3041-\u30ff\u3400-\u9fff]+")
+
+
+def megabytes(texts: list[str]) -> float:
+    """UTF-8 bytes of texts, in MB."""
+    return sum(len(text.encode()) for text in texts) / 1e6
+
+
+def batch_of(texts: list[str]) -> pa.RecordBatch:
+    """doc_id and text."""
+    return pa.record_batch({"doc_id": [str(n) for n in range(len(texts))], "text": pa.array(texts, pa.large_string())})
+
+
+def rate(work: str, peer: str, ours: float, theirs: float, target: str, equal: bool, note: str = "") -> Comparison:
+    """MB a CPU second of both."""
+    return Comparison(work, peer, sys.version.split()[0], "MB/CPU s", ours, theirs, ours / theirs, target, equal,
+                      peak_rss_mb(), note)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ personal data
+
+
+def gold_spans(rows: list[dict]) -> dict[str, list[set[tuple[int, int]]]]:
+    """By type and document: the byte spans."""
+    spans: dict[str, list[set[tuple[int, int]]]] = defaultdict(lambda: [set() for _ in rows])
+    for document, row in enumerate(rows):
+        text = row["text"]
+        for span in row["spans"]:
+            start, end = (len(text[: span[edge]].encode()) for edge in ("start", "end"))
+            spans[span["type"]][document].add((start, end))
+    return spans
+
+
+def touched(some: list[set], others: list[set]) -> float:
+    """Share of the spans in ``some`` that overlap one of ``others``."""
+    hits = [
+        any(start < other_end and other_start < end for other_start, other_end in theirs)
+        for ours, theirs in zip(some, others, strict=True)
+        for start, end in ours
+    ]
+    return sum(hits) / len(hits)
+
+
+def personal_data(data: Path | None, _quick: bool) -> Iterator[Comparison]:
+    """Precision and recall by kind; both IP kinds together, as the gold has them."""
+    if data is None:
+        raise LookupError("DIR/gold/pii_presidio.parquet")
+    rows = pq.read_table(data / "gold" / "pii_presidio.parquet").to_pylist()
+    gold = gold_spans(rows)
+    found: dict[str, list[set]] = defaultdict(lambda: [set() for _ in rows])
+    for document, start, end, kind in find(batch_of([row["text"] for row in rows])).tolist():
+        found[KINDS[kind].replace("ipv6", "ipv4")][document].add((start, end))
+    for kind, kind_of_gold in GOLD.items():
+        finds, spans = found[kind], gold[kind_of_gold]
+        precision, recall = touched(finds, spans), touched(spans, finds)
+        note = f"precision {precision:.3f}, recall {recall:.3f} on {sum(map(len, spans))} spans"
+        yield Comparison(f"personal data: {kind}", "presidio's gold set", "", "min(precision, recall)",
+                         min(precision, recall), None, None, "reported" if kind == "phone" else ">= 0.95", None,
+                         peak_rss_mb(), note)  # fmt: skip
+
+
+def texts_of(data: Path | None) -> list[str]:
+    """Every text of DIR/text, or of the sample corpus."""
+    if data is None:
+        return sample_texts()
+    paths = [path for path in sorted((data / "text").glob("*.parquet")) if "text" in pq.read_schema(path).names]
+    return [text for path in paths for text in pq.read_table(path, columns=["text"])["text"].to_pylist()]
+
+
+def scan_rate(data: Path | None, quick: bool) -> Iterator[Comparison]:
+    """The scan against its twin, on all text and on what is left without documents that hold finds."""
+    spec = importlib.util.spec_from_file_location("pii_twin", TWIN)
+    twin = importlib.util.module_from_spec(spec)  # type: ignore
+    spec.loader.exec_module(twin)  # type: ignore
+    texts = texts_of(data)
+    hit = {document for document, *_ in find(batch_of(texts)).tolist()}
+    for name, chosen in (("all text", texts), ("sparse text", [t for n, t in enumerate(texts) if n not in hit])):
+        batch = batch_of(chosen)
+        seconds, _ = cpu_seconds(partial(find, batch))
+        few = chosen[:: max(1, int(megabytes(chosen) * 1e6 / (TWIN_BYTES // (4 if quick else 1))))]
+        ours = [[] for _ in few]
+        for document, start, end, kind in find(batch_of(few), PLAIN_KINDS).tolist():
+            ours[document].append((start, end, KINDS[kind]))
+        finders = {kind: twin.FINDERS[kind] for kind in PLAIN_KINDS}
+        plain_seconds, theirs = cpu_seconds(partial(plain_finds, few, finders), 1)
+        note = "ours looks for all seven kinds, re for four"
+        yield rate(f"PII scan, {name}", "Python re, the same rules", megabytes(chosen) / seconds,
+                   megabytes(few) / plain_seconds, "100x", ours == theirs, note)  # fmt: skip
+
+
+def plain_finds(texts: list[str], finders: dict[str, Finder]) -> list[list[tuple[int, int, str]]]:
+    """Finds of each text by one pattern after the other; leftmost, then longest. Positions in bytes."""
+    out = []
+    for text in texts:
+        finds = [(start, -end, kind) for kind, finder in finders.items() for start, end in finder(text)]
+        kept, last = [], 0
+        for start, end, kind in sorted(finds):
+            if start >= last:
+                last = -end
+                kept.append((len(text[:start].encode()), len(text[:last].encode()), kind))
+        out.append(kept)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------ decontamination
+
+
+def sample_texts() -> list[str]:
+    """The sample corpus as texts; the web pages as one, from the WET file."""
+    texts = []
+    for path in sorted(SAMPLES.rglob("*.parquet")):
+        if "knowledge" not in path.parts and path.stem != "not-a-parquet":
+            texts += pq.read_table(path, columns=["text"])["text"].to_pylist()
+    for path in sorted([*SAMPLES.glob("books/*.zst"), *SAMPLES.glob("forum/*.jsonl")]):
+        raw = path.read_bytes()
+        plain = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read() if path.suffix == ".zst" else raw
+        texts += [json.loads(line)["text"] for line in plain.split(b"\n") if line]
+    return [*texts, gzip.open(SAMPLES / "web" / "debian-docs.warc.wet.gz").read().decode()]
+
+
+def grams(text: str, widths: tuple[int, ...]) -> set[tuple[str, ...]]:
+    """n-grams of words, in plain Python."""
+    words = WORD.findall(text.lower().replace("ß", "ss"))
+    return {tuple(words[at : at + width]) for width in widths for at in range(len(words) - width + 1)}
+
+
+def plain_overlap(texts: list[str], passages: list[str]) -> set[int]:
+    """Passages that some text holds from 0.8 up, with the weights of ``filters.decontaminate``."""
+    mine = [grams(passage, (13,)) or grams(passage, (8,)) for passage in passages]
+    held_by = Counter(gram for of_passage in mine for gram in of_passage)
+    weights = {gram: math.log1p(len(passages) / n) for gram, n in held_by.items()}
+    found = set()
+    for text in texts:
+        held = grams(text, (13, 8)) & weights.keys()
+        for number, of_passage in enumerate(mine if held else ()):
+            share = sum(weights[gram] for gram in of_passage & held) / (sum(weights[g] for g in of_passage) or 1)
+            found |= {number} if share >= 0.8 else set()
+    return found
+
+
+def decontamination(_data: Path | None, quick: bool) -> Iterator[Comparison]:
+    """Planted, absent and half passages of samples/eval, and the rate on the same texts."""
+    rows = [json.loads(line) for line in EVAL.read_text().split("\n") if line]
+    texts, index = sample_texts(), load_passages((("eval", (EVAL,)),))
+    batch = batch_of(texts)
+    score(batch.slice(0, 1), index, 0.8)
+    seconds, (_, pairs) = cpu_seconds(lambda: score(batch, index, 0.8))
+    found = set(pc.unique(pairs["passage"]).to_pylist())
+    planted, absent, halves = (
+        {n for n, row in enumerate(rows) if row["contaminated"] is kind} for kind in (True, False, None)
+    )
+    few = [text for text in texts if len(text) < 100_000][:: 20 if quick else 4]
+    few_found = set(pc.unique(score(batch_of(few), index, 0.8)[1]["passage"]).to_pylist())
+    plain_seconds, theirs = cpu_seconds(lambda: plain_overlap(few, [row["text"] for row in rows]), 1)
+    recall = len(found & planted) / len(planted)
+    note = f"{len(found & planted)} of {len(planted)} planted, {len(found & absent)} of {len(absent)} absent, "
+    note += f"{len(found & halves)} of {len(halves)} halves found"
+    yield Comparison("decontamination, planted passages", "samples/eval", "", "recall", recall, None, None,
+                     "1, none absent", not found & absent, peak_rss_mb(), note)  # fmt: skip
+    yield rate("decontamination scan", "Python sets of word tuples", megabytes(texts) / seconds,
+               megabytes(few) / plain_seconds, "reported", few_found == theirs)  # fmt: skip
+
+
+SECTIONS = [personal_data, scan_rate, decontamination]
+
+
+def main() -> None:
+    given = options(__doc__).parse_args()
+    for section in SECTIONS:
+        try:
+            for found in section(given.data, given.quick):
+                say(found, given.json)
+        except LookupError as missing:
+            print(f"{section.__name__}: left out, needs {missing}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

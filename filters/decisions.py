@@ -1,0 +1,106 @@
+"""What people decided of single documents: an append-only file, one JSON object a line, of which the last one wins.
+
+A line is ``{"doc_id", "decision": "keep" | "drop", "rules", "reviewer", "note"}``; ``rules`` is the key of the rule
+set that the person saw. ``filters.decide`` honours them: a keep beats every rule, but no duplicate; a drop beats all.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from corpus.errors import SourceError
+from corpus.files import canonical_json, content_key, fsync_path
+from filters.rules import Rule
+
+DECISIONS = pa.schema(
+    [pa.field(name, pa.string(), False) for name in ("doc_id", "decision", "rules", "reviewer", "note")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One person's word on one document."""
+
+    doc_id: str
+    decision: str  # keep | drop
+    rules: str = ""  # ``rules_key`` of what they saw
+    reviewer: str = ""
+    note: str = ""
+
+
+def append_decision(path: Path, decided: Decided) -> None:
+    """Add one line, on the disk before this returns; the file and its folder are made when missing.
+
+    One ``write`` to a file opened for appending: two pages may share a file.
+    """
+    is_new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, (canonical_json(asdict(decided)) + "\n").encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if is_new:
+        fsync_path(path.parent)
+
+
+def read_decisions(path: Path) -> pa.Table:
+    """The decisions in force.
+
+    Returns
+    -------
+    DECISIONS: the last line of each document, by doc_id; empty when there is no file yet
+
+    Raises
+    ------
+    SourceError : a line is no decision; names the file and the line
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    told = {
+        one.doc_id: one for number, line in enumerate(lines, 1) if line.strip() for one in [_parse(path, number, line)]
+    }
+    return pa.Table.from_pylist([asdict(told[doc_id]) for doc_id in sorted(told)], DECISIONS)
+
+
+def _parse(path: Path, number: int, line: str) -> Decided:
+    try:
+        given = json.loads(line)
+    except ValueError:
+        given = None
+    fields = DECISIONS.names
+    if (
+        not isinstance(given, dict)
+        or not {"doc_id", "decision"} <= given.keys() <= set(fields)
+        or not all(isinstance(value, str) for value in given.values())
+        or given["decision"] not in ("keep", "drop")
+    ):
+        raise SourceError(
+            f"{path}:{number}: not a decision. Expected a JSON object with the texts doc_id, decision "
+            f'("keep" or "drop") and at most {", ".join(fields[2:])}. Mend or delete the line, or set decide.decisions'
+        )
+    return Decided(**given)
+
+
+def rules_key(rules: Mapping[str, Sequence[Rule]]) -> str:
+    """32 hex characters that name a rule set: the same rules, the same key."""
+    return content_key({domain: [_plain(rule) for rule in chosen] for domain, chosen in rules.items()})
+
+
+def _plain(rule: Rule) -> dict[str, Any]:
+    return asdict(rule) | {"at_least": str(rule.at_least), "at_most": str(rule.at_most)}  # JSON has no infinities
+
+
+def count_reviewed(ledger: pa.Table) -> dict[str, int]:
+    """For the card: documents that stand in the ledger by a person's keep, and by a person's drop.
+
+    A document that a person keeps and that loses to a duplicate counts as merged, not here.
+    """
+    frame = pl.DataFrame(ledger.select(["rule", "bound"])).filter(pl.col("rule") == "review")
+    return {decision: int((frame["bound"] == decision).sum()) for decision in ("keep", "drop")}

@@ -1,0 +1,75 @@
+"""The stored columns of a finished run as evidence, so that questions are answered without reading any text.
+
+Only the signals that a question needs are read: a million documents have a gigabyte of signals, the twenty that
+rules judge are a fifth of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from flows.jobs import resolve
+from flows.mill import Mill
+from flows.stages_ingest import DOCUMENTS
+from flows.stages_judge import document_columns
+
+if TYPE_CHECKING:
+    from filters.evidence import Evidence
+
+SIGNAL_FILES = {"signals": "signals.parquet", "language": "language.parquet", "mentions": "knowledge.parquet"}
+
+
+def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
+    """Evidence with the named signals alone; a signal that the run lacks is left out.
+
+    Raises
+    ------
+    StoreError : the run has no clusters yet
+    """
+    from filters.evidence import gather
+
+    documents = document_columns(
+        _paths(mill, "documents", DOCUMENTS),
+        _paths(mill, "signals", SIGNAL_FILES["signals"]),
+        _paths(mill, "language", SIGNAL_FILES["language"]),
+    )
+    clusters = pa.concat_tables([pq.read_table(path) for path in _paths(mill, "clusters", "clusters.parquet")])
+    clusters = clusters.filter(pc.field("size") > 1)  # a document without a row stands alone
+    priorities = {source.name: source.priority for source in mill.recipe.sources}
+    columns = read_signals(mill, signals).combine_chunks()  # in one piece a column is judged without a copy
+    return gather(documents, columns, clusters, priorities)
+
+
+def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
+    """doc_id and the named signals of every document, from whichever stage measured them."""
+    wanted = set(names)
+    tables = []
+    for stage, name in SIGNAL_FILES.items():
+        paths = _paths(mill, stage, name)
+        chosen = [one for one in signals_measured(paths) if one in wanted]
+        if stage == "signals":
+            chosen.insert(0, "doc_id")
+        if chosen:
+            tables.append(pa.concat_tables([pq.read_table(path, columns=chosen) for path in paths]))
+    columns = {name: table[name] for table in tables for name in table.column_names}
+    return pa.table(columns)
+
+
+def known_signals(mill: Mill) -> list[str]:
+    """Names of all signals that the run measured, in the order of its tables."""
+    return [one for stage, name in SIGNAL_FILES.items() for one in signals_measured(_paths(mill, stage, name))]
+
+
+def signals_measured(paths: Sequence[Path]) -> list[str]:
+    """The number columns of a stage's table; none when the run lacks the stage."""
+    schema = pq.read_schema(paths[0]) if paths else pa.schema([])
+    return [field.name for field in schema if pa.types.is_floating(field.type)]
+
+
+def _paths(mill: Mill, stage: str, name: str) -> list[Path]:
+    optional = stage in ("language", "mentions") and not mill.run.has(stage)
+    return [] if optional else [resolve(mill.store, ref) for ref in mill.refs(stage, name)]

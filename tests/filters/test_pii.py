@@ -1,0 +1,306 @@
+"""Personal data against ``re`` and checksums written from the rules in the docstring of ``filters.pii``."""
+
+import ipaddress
+import re
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from corpus.account import check_conservation
+from corpus.errors import RecipeError, UnknownNameError
+from corpus.schema import SPANS
+from corpus.tables import read_part, write_part
+from filters import pii
+from filters._kernels_pii_numbers import _IBAN_LENGTHS
+
+# ------------------------------------------------------------------------------------------------ the twin
+
+SPECIAL_BLOCKS = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+    "192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3"
+)
+SPECIAL = [ipaddress.ip_network(block) for block in SPECIAL_BLOCKS.split()]
+SHORT_CODES = (  # and those of three digits that share the first two
+    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 "
+    "86 90 91 92 93 94 95 98 211 212 213 216 218 290 291 297 298 299 690 691 692"
+)
+TENS = "22 23 24 25 26 35 37 38 42 50 59 67 68 80 85 87 88 96 97 99"
+CODES = {*SHORT_CODES.split(), *(f"{tens}{last}" for tens in TENS.split() for last in range(10))}
+SCHEMES = [  # regular expression of the digits
+    r"4(?:\d{12}|\d{15}|\d{18})", r"5[1-5]\d{14}", r"(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}",
+    r"3[47]\d{13}", r"3(?:0[0-5]|6\d|[89]\d)\d{11}", r"35[0-8]\d{13}", r"(?:1800|2131)\d{11}",
+    r"6011(?:\d{12}|\d{15})", r"6(?:4[4-9]|5\d)(?:\d{13}|\d{16})", r"62\d{14,17}", r"(?:50|5[678]|63|67)\d{10,17}",
+]  # fmt: skip
+BEGINS = r"(?<![0-9A-Za-z_+@])(?<![0-9][ ./-])"
+ENDS = r"(?![0-9A-Za-z_])(?![./-][0-9])"
+JOIN = r"(?:[ .()-]|\ \(|\)[ -])"
+NAMES = r"(?:key|token|secret|password|passwd)"
+TOKENS = re.compile(
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_-]{60,244}"
+    r"|xox[abprs]-[A-Za-z0-9_-]{20,250}|AIza[A-Za-z0-9_-]{35}|glpat-[A-Za-z0-9_-]{20}|npm_[A-Za-z0-9]{36}"
+    r"|hf_[A-Za-z0-9]{34}|sk-[A-Za-z0-9_-]{40,200}"
+)
+
+
+def luhn(digits: str) -> bool:
+    doubled = [int(d) * (1 + place % 2) for place, d in enumerate(reversed(digits))]
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def emails(text: str):
+    yield from (
+        m.span()
+        for m in re.finditer(r"[A-Za-z0-9][\w.%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])", text, re.A)
+    )
+
+
+def ipv4s(text: str):
+    octet = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+    form = re.compile(rf"{BEGINS}(?<![.-])(?:{octet}\.){{3}}{octet}(?![.-]?\w){ENDS}", re.A)
+    for m in form.finditer(text):
+        address = ipaddress.ip_address(m[0])
+        if max(address.packed) >= 32 and not any(address in block for block in SPECIAL):
+            yield m.span()
+
+
+def ipv6s(text: str):
+    for m in re.finditer(r"(?<![\w.:])[0-9A-Fa-f][0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?!\w|\.\d)", text, re.A):
+        form = m[0][:-1] if m[0][-2:-1] != ":" and m[0][-1] == ":" else m[0]
+        try:
+            address = ipaddress.IPv6Address(form)
+        except ValueError:
+            continue
+        first, second = (int.from_bytes(address.packed[at : at + 2], "big") for at in (0, 2))
+        whole = 0 < first < 0xFC00 and max(map(len, form.split(":"))) > 2
+        public = 0x2000 <= first < 0x4000 if "::" in form else whole
+        documentation = (first, second) == (0x2001, 0xDB8)
+        if public and not documentation:
+            yield m.start(), m.start() + len(form)
+
+
+def cards(text: str):
+    form = re.compile(
+        rf"{BEGINS}(?<!\.)(?:\d{{12,19}}|\d{{4}}([ -])(?:\d{{4}}\1\d{{4}}\1\d{{4}}|\d{{6}}\1\d{{5}})){ENDS}", re.A
+    )
+    for m in form.finditer(text):
+        digits = re.sub(r"\D", "", m[0], flags=re.A)
+        if luhn(digits) and any(re.fullmatch(scheme, digits, re.A) for scheme in SCHEMES):
+            yield m.span()
+
+
+def ibans(text: str):
+    for entry in _IBAN_LENGTHS.split():
+        country, rest = entry[:2], int(entry[2:]) - 4
+        fours, tail = divmod(rest, 4)
+        spaced = rf"(?: [a-z0-9]{{4}}){{{fours}}}" + (rf" [a-z0-9]{{{tail}}}" if tail else "")
+        for m in re.finditer(rf"(?i)(?<!\w){country}\d\d(?:[a-z0-9]{{{rest}}}|{spaced})(?!\w)", text, re.A):
+            solid = m[0].replace(" ", "")
+            if solid in (solid.upper(), solid.lower()):
+                number = "".join(str(int(c, 36)) for c in solid[4:] + solid[:4])
+                if int(number) % 97 == 1:
+                    yield m.span()
+
+
+def phones(text: str):
+    chain = re.compile(rf"\d+(?:{JOIN}\d+)*", re.A | re.X)
+    for m in re.finditer(r"(?<!\d)\d", text, re.A):
+        at = m.start()
+        number = chain.findall(text, at)[0]
+        digits = re.sub(r"\D", "", number, flags=re.A)
+        bracket, plus = text[:at].endswith("("), text[:at].endswith("+")
+        start = at - (bracket or plus)
+        extension = re.compile(r"x\d{1,5}|", re.A).findall(text, at + len(number))[0]
+        end = at + len(number) + len(extension)
+        if not 7 <= len(digits) <= 15 or not re.compile(BEGINS, re.A).match(text, start):
+            continue
+        if not re.compile(ENDS, re.A).match(text, end) or (bracket and not re.match(r"\d+\)[ -]?\d", number, re.A)):
+            continue
+        if plus:
+            known = len(digits) >= 8 and any(digits[:width] in CODES for width in (1, 2, 3))
+        else:
+            known = is_national(number, bracket) or re.search(
+                r"(?i)(?:phone|(?<!\w)(?:tel|telefon|mobile|cell|fax))[:.]?[ \t\n]{0,3}$", text[:start], re.A
+            )
+        if known:
+            yield start, end
+
+
+def is_national(number: str, bracket: bool) -> bool:
+    if bracket:
+        return bool(re.fullmatch(rf"[2-9]\d\d{JOIN}\d{{3}}{JOIN}\d{{4}}", number, re.A | re.X))
+    if re.fullmatch(r"(?:(?:1|001)([ .-])[2-9]\d\d\1|[2-9]\d\d([ .-]))\d{3}(?(1)\1|\2)\d{4}", number, re.A):
+        return True
+    digits = len(re.sub(r"\D", "", number, flags=re.A))
+    if re.fullmatch(r"0[1-9]\d{1,3}[ -]\d{6,8}", number, re.A):
+        return 10 <= digits <= 11
+    several = re.fullmatch(r"0[1-9]\d{0,3}([ .-])\d{2,4}(?:\1\d{2,4}){1,3}", number, re.A)
+    return bool(several) and 9 <= digits <= 11 and not re.fullmatch(r"\d{3}-\d\d-\d{4}", number, re.A)
+
+
+def keys(text: str):
+    block = r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(?:(?!-----).)*-----END \1-----"
+    yield from (m.span() for m in re.finditer(block, text, re.S))
+    yield from (m.span() for m in re.finditer(r"[\w-]{16,}", text, re.A) if TOKENS.fullmatch(m[0]))
+    before = re.compile(rf"(?i){NAMES}[\"']?[ \t]{{0,3}}(?:=>|:=|[=:])[ \t]{{0,3}}[\"']?$", re.A)
+    for m in re.finditer(r"([\w+/-]{20,200})(?![\w+/-])=?=?", text, re.A):
+        value = m[1]
+        if re.match(r"[\w+/-]", text[m.start() - 1 : m.start()], re.A) or not before.search(text[: m.start()]):
+            continue
+        long_run = re.search(r"[\w-]{16,}", value, re.A)
+        too_long = any(len(run) > 256 for run in re.findall(r"[\w-]+", value, re.A))
+        counted = len(re.findall(r"\d", value, re.A)), len(re.findall("[A-Za-z]", value)), len(set(value))
+        if long_run and not too_long and counted[0] >= 3 and counted[1] >= 3 and counted[2] >= 10:
+            yield m.span()
+
+
+FINDERS = dict(zip(pii.KINDS, (emails, ipv4s, ipv6s, cards, ibans, phones, keys), strict=True))
+
+
+def twin(text: str) -> list[tuple[int, int, str]]:
+    """Leftmost, then longest, then the order of kinds. Positions in bytes."""
+    finds = [(start, -end, place, kind) for place, kind in enumerate(pii.KINDS) for start, end in FINDERS[kind](text)]
+    kept, last = [], 0
+    for start, end, _, kind in sorted(finds):
+        if start >= last:
+            last = -end
+            kept.append((len(text[:start].encode()), len(text[:last].encode()), kind))
+    return kept
+
+
+def ours(*texts: str) -> list[list[tuple[int, int, str]]]:
+    out = [[] for _ in texts]
+    for document, start, end, kind in pii.find(pa.record_batch({"text": pa.array(texts, pa.large_string())})).tolist():
+        out[document].append((start, end, pii.KINDS[kind]))
+    return out
+
+
+# ------------------------------------------------------------------------------------------------ equal answers
+
+AWS, GITHUB, HEX = "AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9, "9f86d081884c7d659a2f"
+BEGIN_KEY, END_KEY = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
+PIECES = [
+    "a@b.org", "First.Last+tag@mail.example.co.uk", "@", ".", "..", "-", "_", "%", "x@y.z", "@b.org", "a@", ".com",
+    "82.50.72.202", "10.0.0.1", "192.168.1.1", "172.61.42.192", "256.1.1.40", "1.2.3.4", "8.8.8.80", "01.2.3.44", ".5",
+    "2001:db8::1", "2606:2800:220:1:248:1893:25c8:1946", "2a00:1450::", "::1", "fe80::1", ":", "::", "12:34:56",
+    "00:11:22:33:44:55:66:77", "6e40:4041:c617:e898:c11:40d2:c669:2eb4", "dead", "beef:", "2001:", "3f:",
+    "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "3782 822463 10005",
+    "4111 1111-1111 1111", "4111111111111112", "630427373398", "6304273733981", "12/25", "123",
+    "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "gb42nawi04454264788619", "Gb42nawi04454264788619", "NO",
+    "NO93 8601 1117 947", "NO9386011117947", "DE", "MT84MALT011000012345MTLCAST001S",
+    "+44 20 7946 0958", "+46 (0)8 928 571 38", "+1-604-696-5272x565", "+999 1234 5678", "+", "(", ")", ") ", "x", "x12",
+    "(579)888-3058", "905-674-3793", "001-518-640-0854", "1 202 555 0123", "259.735.7502x459", "0490 75 40 81",
+    "01.84.17.61.18", "0341 8387176", "054-28-6917", "Phone: ", "Tel.", "fax:\n", "telephone ", "intel 1234567",
+    "467 3395",
+    AWS, GITHUB, "xoxb-123456789012-abcdefghijkl", "AIza" + "b" * 35, "sk-" + "q" * 40, HEX, HEX + "/" + HEX,
+    "key=", "api_key = '", 'token": "', "password:=", "secret =>", "'", '"', "=", "==", "+/", "A" * 15, "b" * 63,
+    BEGIN_KEY, END_KEY, "-----BEGIN PGP PRIVATE KEY BLOCK-----", "-----END PGP PRIVATE KEY BLOCK-----", "-----",
+    "\nMII\n",
+    " ", "  ", "\n", ",", "é", "电话", "，", "٣", "😀", "a", "Z", "0", "00", "1", "5", "4111", "/", "0532", "password",
+]  # fmt: skip
+texts = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
+    st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=30).map(" ".join),
+    st.text("0123456789 .-()+x", max_size=60),
+    st.text("12.3 :af@b-_", max_size=90),
+    st.text("key=:'\" 1a_-+/B2", max_size=90),
+)
+
+
+@given(st.lists(texts, max_size=4))
+@settings(max_examples=120)
+@example(["a@b.org" * 3 + " " + "x" * 60 + AWS])
+@example([PIECES[17] + ":http", "2001:1:2:3:4:5:6:777:", "2a00::1:", "2a00:::1", "2a00::1."])
+@example([f"{BEGIN_KEY}\nabc\n{END_KEY}", f"-{BEGIN_KEY}-{END_KEY}", f"{BEGIN_KEY}{BEGIN_KEY}x{END_KEY}"])
+@example(["key=" + "a1" * 90 + "bcdefgh3", "key=" + "a1" * 101, "key=" + HEX + "==="])
+def test_finds_equal_re_and_checksums(documents: list[str]):
+    assert ours(*documents) == [twin(text) for text in documents]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=3), st.integers(0, 140))
+def test_place_in_the_block_does_not_matter(pieces: list[str], shift: int):
+    text = " " * shift + " ".join(pieces)
+    assert ours(text) == [twin(text)]
+
+
+@pytest.mark.parametrize("file", ["forum/fortunes.en.jsonl", "instructions/fewshot.jsonl", "dirty/junk.jsonl"])
+def test_sample_text_equals_the_twin(file):
+    documents = (Path(__file__).parents[2] / "samples" / file).read_text().split("\n")
+    assert ours(*documents) == [twin(text) for text in documents]
+
+
+# ------------------------------------------------------------------------------------------------ what each rule means
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("write to ann@example.org, or bob@x.", ["email"]),
+        ("from 82.50.72.202, not from 10.1.2.3; see section 12.1.2.3", ["ipv4"]),
+        ("2606:2800:220:1:248:1893:25c8:1946 at 12:34:56, std::dead::beef", ["ipv6"]),
+        ("card 4111 1111 1111 1111, ISBN 9780306406157, 4111 1111 1111 1112", ["card"]),
+        ("IBAN DE89 3704 0044 0532 0130 00 and DE89 3704 0044 0532 0130 01", ["iban"]),
+        ("+44 20 7946 0958, (202) 555-0123, 0490 75 40 81, phone: 467 3395; 467 3395 things", ["phone"] * 4),
+        ("054-28-6917, 2024-06-07 12:00, 1 234 567 890, 3.14159265358979", []),
+        (f"{AWS} api_key = '{HEX}' key=aaaaaaaaaaaaaaaaaaaaaaaaa", ["key", "key"]),
+    ],
+)
+def test_rules(text, kinds):
+    assert [kind for _, _, kind in ours(text)[0]] == kinds == [kind for _, _, kind in twin(text)]
+
+
+def test_many_finds_outgrow_the_first_table():
+    assert len(pii.find(pa.record_batch({"text": ["a@b.org "] * 9_000}))) == 9_000
+
+
+def test_hostile_text_takes_linear_time():
+    for text in ("@" * 200_000, "a@" * 100_000, "1 " * 100_000, "::" * 100_000, BEGIN_KEY * 5_000, "a/" * 100_000):
+        ours(text)  # a parser that looked back without bound would need minutes
+
+
+# ------------------------------------------------------------------------------------------------ the stage
+
+
+def part(folder: Path, documents: list[str]) -> Path:
+    ids = pa.array([f"{number:032x}" for number in range(len(documents))])
+    sources = pa.array(["web" if number % 2 else "books" for number in range(len(documents))], pa.string())
+    batch = pa.record_batch({"doc_id": ids, "source": sources, "text": pa.array(documents, pa.large_string())})
+    write_part(folder / "documents.parquet", batch.schema, [batch.slice(0, 2), batch.slice(2)])
+    return folder / "documents.parquet"
+
+
+def test_a_part_is_counted_masked_and_held_against(tmp_path):
+    documents = part(tmp_path, ["é a@b.org b@c.org", "", "4111111111111111 a@b.org", "82.50.72.202 467 3395"])
+    outcome = pii.scan_part(documents, tmp_path, kinds={"email": "mask", "card": "drop", "ipv4": "count"})
+    check_conservation("pii", outcome.accounts)
+    assert outcome.rows == 4
+    assert outcome.facts == {"finds": {"card": 1, "email": 3, "ipv4": 1}, "masked": 2}
+    signals, spans = read_part(tmp_path / "pii.parquet"), read_part(tmp_path / "spans.parquet")
+    assert signals.schema == pii.SCHEMA
+    assert signals.column("pii_email").to_pylist() == [2, 0, 1, 0]
+    assert signals.column("pii_total").to_pylist() == [2, 0, 2, 1]
+    assert signals.column("pii_drop").to_pylist() == [0, 0, 1, 0]
+    assert spans.schema.equals(SPANS)
+    assert spans.column("doc_id").to_pylist() == [f"{0:032x}", f"{2:032x}"]
+    assert [(s["start"], s["end"], s["reason"]) for s in spans.column("spans")[0].as_py()] == [
+        (3, 10, "mask:EMAIL"),
+        (11, 18, "mask:EMAIL"),
+    ]
+
+
+def test_a_part_of_nothing(tmp_path):
+    assert pii.scan_part(part(tmp_path, []), tmp_path, kinds={"email": "mask"}).facts["finds"] == {"email": 0}
+
+
+def test_a_kind_left_out_hides_nothing():
+    batch = pa.record_batch({"text": ["api_key='ann@example.org'", "key=4111111111111111aaaa"]})
+    assert Counter(pii.find(batch, ("email",))[:, 3].tolist()) == {0: 1}
+
+
+@pytest.mark.parametrize("kinds", [{"emails": "mask"}, {"email": "hide"}])
+def test_unknown_kinds_and_actions_are_named(tmp_path, kinds):
+    with pytest.raises((UnknownNameError, RecipeError), match="email"):
+        pii.scan_part(part(tmp_path, ["x"]), tmp_path, kinds=kinds)

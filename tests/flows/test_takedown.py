@@ -1,0 +1,391 @@
+"""Takedown: what is named is gone from every file, its copies stand up, and the run stays whole."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from corpus.account import Account
+from corpus.errors import SourceError, StoreError, UnknownNameError
+from corpus.files import read_json
+from corpus.receipt import Outcome
+from corpus.remote import open_store
+from corpus.schema import DOCUMENTS, REJECTS
+from corpus.store import LocalStore
+from corpus.tables import write_part
+from flows import forget
+from flows import takedown as takedown_module
+from flows.mill import reopen_mill
+from flows.search import Slices, Vocabulary, column_blocks, file_blocks
+from flows.takedown import takedown
+from flows.verify import verify_run
+
+HOUSE = Path(__file__).resolve().parents[2]
+DAY = "2026-01-31"
+
+
+def copy_of(small_run: Path, small_home: Path, target: Path) -> Path:
+    shutil.copytree(small_home, target)
+    return target / small_run.relative_to(small_home)
+
+
+@pytest.fixture
+def copied(small_run, small_home, tmp_path, monkeypatch):
+    """A copy of the small run and its store."""
+    monkeypatch.chdir(HOUSE)
+    return copy_of(small_run, small_home, tmp_path / "copy")
+
+
+def read(run: Path, stage: str, name: str) -> pa.Table:
+    with reopen_mill(run) as mill:
+        parts = range(len(mill.run.manifest(stage).parts))
+        return pa.concat_tables([pq.read_table(mill.file(stage, name, part)) for part in parts])
+
+
+def chosen(run: Path) -> list[str]:
+    """A representative that copies hang on, a kept document of another domain, a dropped one."""
+    ledger = read(run, "decide", "ledger.parquet")
+    of = {verdict: ledger.filter(pc.equal(ledger["verdict"], verdict)) for verdict in ("kept", "dropped", "merged")}
+    legal = of["kept"].filter(pc.equal(of["kept"]["domain"], "legal"))
+    return [of["merged"]["other"][0].as_py(), legal["doc_id"][0].as_py(), of["dropped"]["doc_id"][0].as_py()]
+
+
+@pytest.fixture(scope="module")
+def taken(small_run, small_home, tmp_path_factory):
+    """One takedown that several tests look at: (run before, run after, names, result)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(HOUSE)
+        run = copy_of(small_run, small_home, tmp_path_factory.mktemp("taken") / "home")
+        names = chosen(run)
+        return small_run, run, names, takedown(run, names, date=DAY)
+
+
+# ------------------------------------------------------------------------------------------------ the run afterwards
+
+
+def test_the_named_are_gone_and_the_run_is_whole(taken):
+    _, run, names, result = taken
+    assert result["removed"] == sorted(names)
+    assert result["left"] == []
+    assert result["train"]
+    assert result["plan"] is None
+    assert not (run / "train").exists()
+    assert [check for check in verify_run(run)["checks"] if not check["ok"]] == []
+
+
+def test_the_other_documents_stay_as_they_were(taken):
+    before, run, names, _ = taken
+    old, new = read(before, "documents", "documents.parquet"), read(run, "documents", "documents.parquet")
+    assert new == old.filter(pc.invert(pc.is_in(old["doc_id"], pa.array(names)))).combine_chunks()
+    for stage in ("signals", "language", "signatures", "mentions"):
+        rows = read(run, stage, f"{stage}.parquet")
+        was = read(before, stage, f"{stage}.parquet")
+        assert rows["doc_id"].to_pylist() == new["doc_id"].to_pylist()
+        assert rows == was.filter(pc.is_in(was["doc_id"], new["doc_id"])).combine_chunks()
+
+
+def test_a_copy_stands_up_for_its_representative(taken):
+    before, run, names, result = taken
+    ledger = read(before, "decide", "ledger.parquet")
+    hung_on = ledger.filter(pc.equal(ledger["other"], names[0]))["doc_id"].to_pylist()
+    assert len(result["reelected"]) == 1
+    assert result["reelected"][0] in hung_on
+    assert set(result["copies"]) & set(hung_on)
+    kept, was = (set(read(one, "decide", "kept.parquet")["doc_id"].to_pylist()) for one in (run, before))
+    assert kept == was - set(names) | set(result["reelected"])
+    others = read(run, "decide", "ledger.parquet")["other"].to_pylist()
+    assert names[0] not in others
+
+
+def test_the_documents_count_as_dropped_while_reading(taken):
+    before, run, names, _ = taken
+    with reopen_mill(before) as old, reopen_mill(run) as new:
+        was, now = (mill.run.manifest("documents") for mill in (old, new))
+    assert sum(part.facts["skipped"].get("takedown", 0) for part in now.parts) == len(names)
+    assert sum(a.documents_in for a in was.accounts.values()) == sum(a.documents_in for a in now.accounts.values())
+    assert was.rows - now.rows == len(names)
+
+
+def naive_traces(home: Path, tokenizer: Tokenizer, needles: list[bytes]) -> list[str]:
+    """Every file under ``home`` as bytes, as decoded columns and as decoded tokens, searched by Python."""
+    found = []
+    for path in sorted(path for path in home.rglob("*") if path.is_file() and path.name != "takedown.json"):
+        said = [path.read_bytes()]
+        if path.suffix in (".parquet", ".arrow"):
+            table = pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_stream(path).read_all()
+            tokens = table["tokens"].to_pylist() if "tokens" in table.column_names else []
+            said += [tokenizer.decode(row, skip_special_tokens=False).encode() for row in tokens]
+            said += [json.dumps(row, ensure_ascii=False, default=str).encode() for row in table.to_pylist()]
+        found += [f"{path.name}: {needle!r}" for needle in needles if any(needle in data for data in said)]
+    return found
+
+
+def needles_of(before: Path, run: Path, names: list[str]) -> list[bytes]:
+    """32-byte pieces of the removed texts that no other document has, and the doc_ids."""
+    old, new = read(before, "documents", "documents.parquet"), read(run, "documents", "documents.parquet")
+    texts = old.filter(pc.is_in(old["doc_id"], pa.array(names)))["text"].to_pylist()
+    rest = "\n\n".join(new["text"].to_pylist()).encode()
+    pieces = {text.encode()[at : at + 32] for text in texts for at in range(0, len(text) - 64, max(1, len(text) // 7))}
+    return [piece for piece in pieces if len(piece) == 32 and piece not in rest] + [name.encode() for name in names]
+
+
+def test_a_naive_search_of_the_whole_home_finds_nothing(taken, small_home):
+    before, run, names, _ = taken
+    needles = needles_of(before, run, names)
+    tokenizer = Tokenizer.from_file(str(run / "tokenizer" / "tokenizer.json"))
+    assert len(needles) > 2 * len(names)
+    assert naive_traces(run.parents[2], tokenizer, needles) == []
+    assert naive_traces(small_home / "store" / "documents", tokenizer, needles)  # the search does find what is there
+
+
+def test_the_entries_are_deleted_and_the_journal_is_gone(taken):
+    before, run, _, result = taken
+    old, new = takedown_module._entries(takedown_module.RunDir(before)), set(run.parents[2].glob("store/*/*"))
+    stay = {f"{path.parent.name}/{path.name}" for path in new}
+    assert sum(f"{stage}/{key}" not in stay for stage, key in old) == result["entries_deleted"] > 0
+    assert not (run / ".takedown").exists()
+    assert not list(run.parents[2].glob("store/*/.*"))
+
+
+def test_the_record_holds_the_day_and_no_text(taken):
+    _, run, _, result = taken
+    assert read_json(run / "takedown.json") == {"takedowns": [result]}
+    assert result["date"] == DAY
+
+
+def test_rows_rewritten_are_those_of_changed_domains(taken):
+    before, run, _, result = taken
+    rows = 0
+    for stage in ("shards", "heldout"):
+        for index in (run / stage).glob("*/index.json"):
+            now, was = read_json(index), read_json(before / stage / index.parent.name / "index.json")
+            rows += now["rows"] if now != was else 0
+    assert result["rows_rewritten"] == rows > 0
+
+
+# ------------------------------------------------------------------------------------------------ repeated, interrupted
+
+
+def shards(run: Path) -> dict[str, bytes]:
+    folders = ("shards", "heldout", "plan", "card", "manifests")
+    files = [path for folder in folders for path in (run / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(run)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("moment", ["_search", "_later_stages", "_append_record"])
+def test_a_killed_takedown_is_carried_on(moment, taken, copied, monkeypatch):
+    _, whole, names, result = taken
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(takedown_module, moment, die)
+    with pytest.raises(KeyboardInterrupt):
+        takedown(copied, names, date=DAY)
+    monkeypatch.undo()
+    monkeypatch.chdir(HOUSE)
+    assert takedown(copied, names, date=DAY) == result
+    assert read_json(copied / "takedown.json") == {"takedowns": [result]}
+    assert shards(copied) == shards(whole)
+
+
+def test_a_second_takedown_adds_to_the_record(taken, tmp_path, monkeypatch):
+    _, run, names, result = taken
+    monkeypatch.chdir(HOUSE)
+    run = copy_of(run, run.parents[2], tmp_path / "copy")
+    with pytest.raises(UnknownNameError):
+        takedown(run, names)
+    more = takedown(run, result["reelected"], date=DAY)
+    assert more["removed"] == result["reelected"]
+    assert more["left"] == []
+    assert read_json(run / "takedown.json") == {"takedowns": [result, more]}
+
+
+def test_entries_that_another_run_names_stay(copied):
+    other = copied.with_name("0123456789abcdef")
+    shutil.copytree(copied, other)
+    names = chosen(copied)[1:2]
+    result = takedown(copied, names, date=DAY)
+    assert result["entries_deleted"] == 0
+    assert result["entries_of_others"][str(other)] > 10
+    assert result["left"] == []
+    problems = [check["detail"] for check in verify_run(other)["checks"] if not check["ok"]]
+    assert problems == [f"the card is of run {copied.name}, not of {other.name}"]  # as it was copied by hand
+
+
+def test_a_domain_that_loses_everything_has_no_plan(copied):
+    documents = read(copied, "documents", "documents.parquet")
+    names = documents.filter(pc.equal(documents["domain"], "legal"))["doc_id"].to_pylist()
+    result = takedown(copied, names, date=DAY)
+    assert "legal" in result["plan"]
+    assert result["left"] == []
+    assert not (copied / "plan").exists()
+    assert [check for check in verify_run(copied)["checks"] if not check["ok"] and "card" not in check["name"]] == []
+
+
+def test_a_vocabulary_that_spells_the_text_is_learnt_again(copied, monkeypatch):
+    monkeypatch.setattr(takedown_module, "_spells", lambda *_: True)
+    before = read_json(copied / "manifests" / "tokenizer.json")
+    result = takedown(copied, chosen(copied)[1:2], date=DAY)
+    assert result["retrained"] == "tokenizer"
+    assert read_json(copied / "manifests" / "tokenizer.json") != before
+    assert [check for check in verify_run(copied)["checks"] if not check["ok"]] == []
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def test_names_are_doc_ids_locators_or_input_ids(copied):
+    documents = read(copied, "documents", "documents.parquet").to_pylist()
+    with_id = next(row for row in documents if "id" in json.loads(row["meta"] or "{}"))
+    reject = read(copied, "documents", "rejects.parquet").to_pylist()[0]
+    with reopen_mill(copied) as mill:
+        folders = [mill.store.folder(part) for part in mill.run.manifest("documents").parts]
+    own_id = str(json.loads(with_id["meta"])["id"])
+    names = [documents[0]["doc_id"], documents[1]["locator"], own_id, reject["locator"]]
+    named = forget.find_named(folders, names)
+    assert {documents[0]["doc_id"], documents[1]["doc_id"], with_id["doc_id"]} <= set(named.all_doc_ids)
+    assert sum(map(len, named.rejects)) >= 1
+    hidden = forget.document_id(reject["source"], reject["locator"])
+    assert sum(map(len, forget.find_named(folders, [hidden]).rejects)) == 1
+
+
+def test_unknown_names_are_all_named_and_nothing_is_changed(copied):
+    before = shards(copied)
+    with pytest.raises(UnknownNameError, match=r"2 of 3.*no-such, nor-this"):
+        takedown(copied, [chosen(copied)[0], "no-such", "nor-this"])
+    assert shards(copied) == before
+    assert not (copied / ".takedown").exists()
+
+
+def test_ids_are_read_line_by_line(tmp_path):
+    (tmp_path / "ids").write_text("one\n\n  file name.jsonl:3 \n")
+    assert forget.read_ids(tmp_path / "ids") == ["one", "file name.jsonl:3"]
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name in ("empty", "binary", "missing"):
+        with pytest.raises(SourceError, match=f"--ids .*{name}"):
+            forget.read_ids(tmp_path / name)
+
+
+def test_a_graph_that_changed_is_refused(copied):
+    lock = read_json(copied / "lock.json")
+    lock["inputs"]["graph"] = "0" * 32
+    (copied / "lock.json").write_text(json.dumps(lock))
+    with pytest.raises(StoreError, match="the graph is not the one"):
+        takedown(copied, chosen(copied))
+
+
+# ------------------------------------------------------------------------------------------------ rejects
+
+
+LETTER = "Dear Sir, this letter is private and was never meant to be published. Yours, A."
+
+
+@pytest.fixture
+def part(tmp_path):
+    """A documents part with a private letter, a reject that quotes it, and one that does not."""
+    folder = tmp_path / "part"
+    folder.mkdir()
+    rows = [("a" * 32, LETTER), ("b" * 32, "Something else that stays where it is.")]
+    values = {"source": "mail", "domain": "mail", "locator": "x:1", "text_hash": "0" * 32}
+    records = [{**dict.fromkeys(DOCUMENTS.names), **values, "doc_id": i, "text": text} for i, text in rows]
+    write_part(folder / "documents.parquet", DOCUMENTS, [pa.RecordBatch.from_pylist(records, DOCUMENTS)])
+    reject = {"source": "mail", "reason": "not_json", "detail": "cut short", "bytes": 90}
+    heads = [b'{"text": "' + LETTER.encode()[:60], b'{"text": "a harmless line of text that was cut']
+    rejects = [{**reject, "locator": f"x:{n + 2}", "head": head} for n, head in enumerate(heads)]
+    write_part(folder / "rejects.parquet", REJECTS, [pa.RecordBatch.from_pylist(rejects, REJECTS)])
+    return folder
+
+
+def test_a_reject_that_quotes_the_text_loses_its_head(part, tmp_path):
+    named = forget.find_named([part], ["a" * 32])
+    said = forget.said_by([part], named)
+    assert forget.rejects_that_say(part, said) == [0]
+    out = tmp_path / "out"
+    out.mkdir()
+    facts = {"skipped": {"empty": 1}, "text_bytes": 200, "rejects": {"not_json": 2}}
+    account = {"mail": Account(5, 2, 3, 0, 400, 300, 100, 0)}
+    outcome = forget.forget_rows(part, ["a" * 32], [0], account, facts, out)
+    n = len(LETTER)
+    assert outcome == Outcome(
+        1,
+        {"mail": Account(5, 1, 4, 0, 400, 300 - n, 100 + n, 0)},
+        {"skipped": {"empty": 1, "takedown": 1}, "text_bytes": 200 - n, "rejects": {"not_json": 2}},
+    )
+    first, second = pq.read_table(out / "rejects.parquet").to_pylist()
+    assert (first["head"], first["detail"], first["locator"]) == (None, None, "x:2")
+    assert second["head"] is not None
+    assert pq.read_schema(out / "rejects.parquet") == REJECTS
+    assert not any(said.count_in(block) for path in out.iterdir() for block in file_blocks(path, None))
+
+
+def test_copies_are_told(part):
+    assert forget.copies_of([part], forget.find_named([part], ["a" * 32])) == ["b" * 32]  # one text_hash by design
+
+
+# ------------------------------------------------------------------------------------------------ search
+
+
+pieces = st.text("ab", min_size=30, max_size=40)
+
+
+@given(st.lists(pieces, max_size=4), st.lists(pieces, max_size=4))
+def test_slices_are_found_where_they_are(texts, others):
+    slices = Slices.of([pa.array(texts, pa.string())])
+    expected = {text[i : i + 32] for text in texts for i in range(len(text) - 31)}
+    assert len(slices) == len(expected)
+    for other in others:
+        data = np.frombuffer(other.encode(), np.uint8)
+        assert slices.count_in(data) == sum(other[i : i + 32] in expected for i in range(len(other) - 31))
+    left = slices.without(np.frombuffer(other.encode(), np.uint8) for other in others)
+    assert len(left) == len({piece for piece in expected if not any(piece in other for other in others)})
+
+
+def test_columns_of_any_nesting_are_read():
+    rows = [{"a": "one", "b": [{"c": "two", "d": b"three"}], "e": 5}, {"a": None, "b": None, "e": 6}]
+    batch = pa.RecordBatch.from_pylist(rows)
+    found = [bytes(block) for column in batch.columns for block in column_blocks(column)]
+    assert found == [b"one", b"two", b"three"]
+    assert [bytes(block) for block in column_blocks(pa.array(["no", "yes", "no"])[1:2])] == [b"yes"]
+
+
+def test_tokens_are_spelled_as_the_tokenizer_decodes_them(small_run):
+    path = small_run / "tokenizer" / "tokenizer.json"
+    text = "Caf\u00e9 na\u00efve \u2014 \u6f22\u5b57 12345\n\tend"
+    ids = np.array(Tokenizer.from_file(str(path)).encode(text).ids, np.uint16)
+    assert bytes(Vocabulary(path).spell(ids)).decode() == text
+
+
+def test_what_is_left_is_named(copied):
+    names = chosen(copied)[1:2]
+    documents = read(copied, "documents", "documents.parquet")
+    text = documents.filter(pc.equal(documents["doc_id"], names[0]))["text"][0].as_py()
+    (copied / "notes").mkdir()
+    (copied / "notes" / "mine.txt").write_text("See: " + text[200:400])
+    (left,) = takedown(copied, names, date=DAY)["left"]
+    assert left["file"].endswith("notes/mine.txt")
+    assert left["slices"] > 100
+
+
+@pytest.mark.parametrize("url", ["local", "memory://takedown"])
+def test_an_entry_can_be_deleted(url, tmp_path):
+    store = LocalStore(tmp_path / "store") if url == "local" else open_store(url, tmp_path / "cache")
+
+    def make(folder: Path) -> Outcome:
+        (folder / "a.txt").write_text("a")
+        return Outcome(1)
+
+    receipt, _ = store.produce("documents", "0" * 32, make)
+    store.delete(receipt)
+    assert store.find("documents", "0" * 32) is None
+    store.delete(receipt)
+    assert store.produce("documents", "0" * 32, make) == (receipt, False)
