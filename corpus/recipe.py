@@ -98,6 +98,7 @@ class Decide(DomainRules):
     """Which documents are kept."""
 
     domains: dict[str, DomainRules] = {}
+    decisions: str | None = None  # decisions.jsonl of the review page: people's keep and drop
 
 
 class Near(Section):
@@ -108,6 +109,8 @@ class Near(Section):
     hashes: Annotated[int, Field(ge=16, le=4096)] = 128
     bands: Annotated[int, Field(ge=1)] | None = None  # chosen from threshold and hashes when left out
     rows: Annotated[int, Field(ge=1)] | None = None
+    max_unverified_share: Share = 1.0  # the run stops when more candidates than this turn out to be no duplicates
+    max_largest_share: Share = 0.5  # the run stops when one cluster holds more of the corpus
     off: bool = False
 
     @model_validator(mode="after")
@@ -119,10 +122,76 @@ class Near(Section):
         return self
 
 
+class Lines(Section):
+    """Lines or paragraphs that the kept corpus already has: the first copy stays, later ones are cut out."""
+
+    unit: Literal["line", "paragraph"] = "line"
+    min_chars: Annotated[int, Field(ge=1)] = 30
+    scope: Literal["corpus", "source"] = "corpus"
+
+
+class Substrings(Section):
+    """Repeated runs of tokens: the first copy stays, later ones are cut out."""
+
+    min_tokens: Annotated[int, Field(ge=2)] = 50
+
+
 class Dedup(Section):
     """Duplicates."""
 
     near: Near = Near()
+    lines: Lines | None = None
+    substrings: Substrings | None = None
+
+
+Action = Literal["mask", "drop", "count"]
+
+
+class Pii(Section):
+    """Personal data by kind; a kind left out is not looked for. drop = the rule pii_drop fails."""
+
+    email: Action | None = None
+    ipv4: Action | None = None
+    ipv6: Action | None = None
+    card: Action | None = None  # with its check digit
+    iban: Action | None = None  # with its check sum
+    phone: Action | None = None
+    key: Action | None = None  # access keys, tokens, private keys
+
+
+class Blocklist(Section):
+    """Lists of words, addresses and text hashes; they become signals that [decide.rules] may bound."""
+
+    words: tuple[str, ...] = ()  # one word or phrase a line
+    urls: tuple[str, ...] = ()  # one host, domain or address a line
+    hashes: tuple[str, ...] = ()  # one text_hash a line
+
+
+class Decontaminate(Section):
+    """Overlap with evaluation sets; the signals contamination and contaminated_passages."""
+
+    sets: dict[str, tuple[str, ...]]  # files of each benchmark, jsonl or parquet
+    text_field: str = "text"
+    ngram: Annotated[int, Field(ge=1)] = 13
+    short_ngram: Annotated[int, Field(ge=1)] = 8  # for passages shorter than ngram words
+    threshold: Share = 0.8
+
+
+class Classifier(Section):
+    """A fastText classifier, given or trained; its score is the signal score_NAME."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+    model: str | None = None  # a fastText file; trained from the examples when left out
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()  # text and label
+    label: str = "positive"  # the label whose probability is the score
+    dim: Annotated[int, Field(ge=1)] = 16
+    epochs: Annotated[int, Field(ge=1)] = 25
+    word_ngrams: Annotated[int, Field(ge=1)] = 2
+    buckets: Annotated[int, Field(ge=1)] = 200_000
+    learning_rate: Annotated[float, Field(gt=0)] = 0.5
+    holdout: Share = 0.2
 
 
 class Knowledge(Section):
@@ -239,6 +308,10 @@ class Recipe(Section):
     sources: tuple[SourceSpec, ...]
     limits: Limits = Limits()
     language: Language | None = None
+    pii: Pii = Pii()
+    blocklist: Blocklist | None = None
+    decontaminate: Decontaminate | None = None
+    classifiers: tuple[Classifier, ...] = ()
     decide: Decide = Decide()
     dedup: Dedup = Dedup()
     knowledge: Knowledge | None = None

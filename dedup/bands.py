@@ -85,7 +85,7 @@ class Buckets:
             yield int(first), int(stop)
 
 
-class BandIndex:
+class BandTables:
     """Band keys of signatures as they come, then the buckets.
 
     Disk: 12 x bands bytes a document. Memory: ``range_bytes``, unless more documents than that share one key.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from corpus.errors import UnknownNameError
-from dedup.bands import BandIndex, Pairs
+from dedup.bands import BandTables, Pairs
 
 if TYPE_CHECKING:
     from datasketch import LeanMinHash
@@ -83,7 +83,7 @@ class DatasketchIndex:
 
 def new_index(
     engine: str, *, n_documents: int, bands: int, rows: int, hashes: int, scratch: Path | None = None
-) -> BandIndex | DatasketchIndex:
+) -> BandTables | DatasketchIndex:
     """An empty index; ``engine`` is "bands" or "datasketch", ``scratch`` the folder for band tables.
 
     Raises
@@ -91,7 +91,7 @@ def new_index(
     UnknownNameError : another engine
     """
     if engine == "bands":
-        return BandIndex(n_documents, bands, rows, scratch)
+        return BandTables(n_documents, bands, rows, scratch)
     if engine == "datasketch":
         return DatasketchIndex(bands, rows, hashes)
     raise UnknownNameError("engine", engine, ENGINES)

@@ -68,9 +68,9 @@ def cluster_documents(
     SchemaError : files that do not belong together, or a doc_id that occurs twice
     BudgetError : more candidate pairs than can be verified
 
-    Memory: 180 bytes a document (measured between 50,000 and 250,000 documents, 18 bands) beside buffers of bounded
-    size. Disk, in nameless files in ``folder``: 12 x bands bytes a document for the band tables, 12 bytes for each place
-    in a bucket, 8 bytes a distinct shingle of the candidates' texts.
+    Memory: 180 bytes a document (measured at 80,000 to 1.2 million, 18 bands) beside buffers of bounded size.
+    Disk, in nameless files in ``folder``: 12 x bands bytes a document for the band tables, 12 bytes for each place in
+    a bucket, 8 bytes a distinct shingle of the candidates' texts.
     """
     scheme = choose_scheme(threshold, hashes, shingle_words, bands, rows, engine)
     texts, accounts = _read_texts(documents, signatures if near or signatures else None)

@@ -13,6 +13,7 @@ _K2, _K3 = U64(0x8EBC6AF09C88C6E3), U64(0x589965CC75374CC3)
 
 @njit(cache=True, nogil=True, inline="always")
 def _hash_window(data, at):
+    """64-bit hash of the 32 bytes at ``at``."""
     left = mum(load64(data, at) ^ _K0, load64(data, at + 8) ^ _K1)
     return mum(load64(data, at + 16) ^ _K2, load64(data, at + 24) ^ _K3) ^ (left << U64(1) | left >> U64(63))
 

@@ -4,7 +4,7 @@ Only the signals that a question needs are read: a million documents have a giga
 rules judge are a fifth of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flows.each_part import DOCUMENTS
 from flows.jobs import resolve
+from flows.measured import measured_files, signals_measured
 from flows.mill import Mill
-from flows.stages_ingest import DOCUMENTS
 from flows.stages_judge import document_columns
 
 if TYPE_CHECKING:
     from filters.evidence import Evidence
-
-SIGNAL_FILES = {"signals": "signals.parquet", "language": "language.parquet", "mentions": "knowledge.parquet"}
 
 
 def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
@@ -34,8 +33,8 @@ def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
 
     documents = document_columns(
         _paths(mill, "documents", DOCUMENTS),
-        _paths(mill, "signals", SIGNAL_FILES["signals"]),
-        _paths(mill, "language", SIGNAL_FILES["language"]),
+        _paths(mill, "signals", "signals.parquet"),
+        _paths(mill, "language", "language.parquet"),
     )
     clusters = pa.concat_tables([pq.read_table(path) for path in _paths(mill, "clusters", "clusters.parquet")])
     clusters = clusters.filter(pc.field("size") > 1)  # a document without a row stands alone
@@ -48,7 +47,7 @@ def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
     """doc_id and the named signals of every document, from whichever stage measured them."""
     wanted = set(names)
     tables = []
-    for stage, name in SIGNAL_FILES.items():
+    for stage, name in measured_files(mill):
         paths = _paths(mill, stage, name)
         chosen = [one for one in signals_measured(paths) if one in wanted]
         if stage == "signals":
@@ -61,15 +60,9 @@ def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
 
 def known_signals(mill: Mill) -> list[str]:
     """Names of all signals that the run measured, in the order of its tables."""
-    return [one for stage, name in SIGNAL_FILES.items() for one in signals_measured(_paths(mill, stage, name))]
-
-
-def signals_measured(paths: Sequence[Path]) -> list[str]:
-    """The number columns of a stage's table; none when the run lacks the stage."""
-    schema = pq.read_schema(paths[0]) if paths else pa.schema([])
-    return [field.name for field in schema if pa.types.is_floating(field.type)]
+    return [one for stage, name in measured_files(mill) for one in signals_measured(_paths(mill, stage, name))]
 
 
 def _paths(mill: Mill, stage: str, name: str) -> list[Path]:
-    optional = stage in ("language", "mentions") and not mill.run.has(stage)
+    optional = stage == "language" and not mill.run.has(stage)
     return [] if optional else [resolve(mill.store, ref) for ref in mill.refs(stage, name)]

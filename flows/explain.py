@@ -10,8 +10,8 @@ import xxhash
 
 from corpus.errors import UnknownNameError
 from corpus.files import canonical_json
+from flows.each_part import DOCUMENTS, REJECTS
 from flows.mill import Mill, reopen_mill
-from flows.stages_ingest import DOCUMENTS, REJECTS
 
 HEAD_CHARS = 300
 
@@ -77,7 +77,7 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
     stages += [entry for stage in ("signals", "language", "mentions") if (entry := _columns(mill, stage, part, row))]
-    kept = _rows_where(mill, "decide", "kept.parquet", doc_id)
+    kept = _rows_where(mill, "edits" if mill.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
         stages.append({"stage": "decide", "verdict": verdict, "rules": [v["rule"] for v in verdicts if v["rule"]]})
     return {

@@ -14,9 +14,9 @@ from corpus.account import Account
 from corpus.errors import SourceError, UnknownNameError
 from corpus.receipt import Outcome
 from corpus.tables import read_batches, read_part, write_part
+from flows.each_part import DOCUMENTS, REJECTS
 from flows.explain import document_id
 from flows.search import Slices, column_blocks
-from flows.stages_ingest import DOCUMENTS, REJECTS
 
 VERSION = "1"
 SAID = ("text", "text_hash", "url", "meta")  # columns that a document alone brings; locators name whole files

@@ -14,9 +14,10 @@ from corpus.errors import StoreError
 from filters.decisions import Decided, append_decision, read_decisions, rules_key
 from filters.review import distances, queue
 from filters.rules import KNOWN_SIGNALS, signals_of
-from flows.evidence import SIGNAL_FILES, gather_run
+from flows.each_part import DOCUMENTS
+from flows.evidence import gather_run
+from flows.measured import measured_files
 from flows.mill import Mill
-from flows.stages_ingest import DOCUMENTS
 from flows.stages_judge import rules_by_domain
 
 if TYPE_CHECKING:
@@ -113,9 +114,8 @@ class Desk:
 
     def _signals(self, part: int, row: int) -> dict[str, float]:
         found: dict[str, Any] = {}
-        for stage, name in SIGNAL_FILES.items():
-            if self._mill.run.has(stage):
-                found |= read_row(self._mill.file(stage, name, part), row)
+        for stage, name in measured_files(self._mill):
+            found |= read_row(self._mill.file(stage, name, part), row)
         return {name: value for name, value in found.items() if isinstance(value, float)}
 
 

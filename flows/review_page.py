@@ -75,7 +75,7 @@ def serve_review(
 
     token = secrets.token_urlsafe(24)
     with reopen_mill(run) as mill:  # the lock is held while the queue is made, not while a person reads
-        desk = Desk(mill, decisions or run / "decisions.jsonl", margin)
+        desk = Desk(mill, decisions or decisions_of(mill), margin)
     with socket.create_server(("127.0.0.1", port)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
         sys.stderr.write(f"{desk.progress().queue} documents to review: {address}\nanswers go to {desk.path}\n")
@@ -91,6 +91,20 @@ def serve_review(
 def review_state(desk: Desk) -> dict[str, int]:
     """What ``--json`` tells: documents in the queue, and those decided."""
     return dict(desk.progress()._asdict())
+
+
+def queue_state(run: Path, margin: float) -> dict[str, int]:
+    """The state of a run's queue without serving it."""
+    from flows.mill import reopen_mill
+
+    with reopen_mill(run) as mill:
+        return review_state(Desk(mill, decisions_of(mill), margin))
+
+
+def decisions_of(mill: "Mill") -> Path:
+    """The recipe's file of decisions, else one in the run."""
+    named = mill.recipe.decide.decisions
+    return Path(named) if named else mill.run.path / "decisions.jsonl"
 
 
 def review_app(mill: "Mill", token: str, decisions: Path, margin: float, *, reviewer: str = "") -> Starlette:

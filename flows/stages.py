@@ -6,9 +6,11 @@ from typing import Any
 from corpus.errors import UnknownNameError
 from flows.mill import Mill
 from flows.stages_assemble import encode, learn_tokenizer, pack, plan_mixture
+from flows.stages_edit import cut_lines, cut_substrings, edit
 from flows.stages_ingest import identify_language, ingest, link_mentions, measure_signals, sign
 from flows.stages_judge import cluster, decide
 from flows.stages_publish import publish_card, train_model
+from flows.stages_screen import classify, find_contamination, match_blocklist, scan_pii
 
 StageFunction = Callable[[Mill], Any]
 
@@ -18,8 +20,15 @@ REFINE: dict[str, StageFunction] = {
     "language": identify_language,
     "signatures": sign,  # MinHash
     "mentions": link_mentions,  # entities, and the triples that join them
+    "pii": scan_pii,
+    "blocklist": match_blocklist,
+    "contamination": find_contamination,
+    "classifiers": classify,
     "clusters": cluster,  # exact and verified near duplicates
     "decide": decide,  # keep, drop, merge; the ledger
+    "lines": cut_lines,  # repeated lines or paragraphs, as spans
+    "substrings": cut_substrings,
+    "edits": edit,  # all spans of a document in one list
     "tokenizer": learn_tokenizer,
     "tokens": encode,
     "shards": pack,  # packed rows, and the held-out ones

@@ -4,32 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import xxhash
 
 from corpus.errors import PlanError
 from corpus.receipt import Manifest
 from corpus.seeds import derive_seed
+from flows.each_part import DOCUMENTS
 from flows.jobs import Job, Ref, job_key
+from flows.kept import kept_by_part, kept_digest
 from flows.mill import Mill
-from flows.stages_ingest import DOCUMENTS
 from flows.versions import stage_version
-
-
-def kept_by_part(mill: Mill) -> list[pa.Table]:
-    """The kept rows of each documents part, in part order."""
-    kept = pq.read_table(mill.file("decide", "kept.parquet"))
-    parts = range(len(mill.run.manifest("documents").parts))
-    return [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in parts]
-
-
-def kept_digest(kept: pa.Table) -> str:
-    """A hash of kept rows: a part whose kept rows did not change is not encoded again."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, kept.schema) as writer:
-        writer.write_table(kept)
-    return xxhash.xxh3_128_hexdigest(sink.getvalue())
 
 
 def learn_tokenizer(mill: Mill) -> Manifest:

@@ -1,17 +1,15 @@
 """Stages that see text part by part: documents, signals, language, signatures, mentions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from corpus.receipt import Manifest, Outcome, Receipt
+from corpus.receipt import Manifest
 from corpus.recipe import SourceSpec
-from flows.jobs import Job, Ref, job_key
+from flows.each_part import each_part
+from flows.jobs import Job, job_key
 from flows.mill import Mill
 from flows.versions import library_versions, stage_version
-
-DOCUMENTS, REJECTS = "documents.parquet", "rejects.parquet"
 
 
 def ingest(mill: Mill) -> Manifest:
@@ -57,7 +55,7 @@ def measure_signals(mill: Mill) -> Manifest:
     """Every quality signal of every document."""
     from filters.signals import measure_part
 
-    return _each_part(mill, "signals", measure_part, {})
+    return each_part(mill, "signals", measure_part, {})
 
 
 def identify_language(mill: Mill) -> Manifest | None:
@@ -66,7 +64,7 @@ def identify_language(mill: Mill) -> Manifest | None:
         return None
     from filters.language import identify_part
 
-    return _each_part(
+    return each_part(
         mill, "language", identify_part, {"model": Path(mill.recipe.language.model)}, model=mill.inputs.language_model
     )
 
@@ -79,7 +77,7 @@ def sign(mill: Mill) -> Manifest:
     near = mill.recipe.dedup.near
     seed = derive_seed(mill.recipe.seed, "minhash")
     options = {"shingle_words": near.shingle_words, "hashes": near.hashes, "seed": seed}
-    return _each_part(mill, "signatures", signatures_part, options, **options)
+    return each_part(mill, "signatures", signatures_part, options, **options)
 
 
 def link_mentions(mill: Mill) -> Manifest | None:
@@ -91,16 +89,4 @@ def link_mentions(mill: Mill) -> Manifest | None:
     spec = mill.recipe.knowledge
     options = {"languages": spec.languages, "min_label_chars": spec.min_label_chars}
     arguments = {"graph": Path(spec.graph), **options}
-    return _each_part(mill, "mentions", link_part, arguments, graph=mill.inputs.graph, **options)
-
-
-def _each_part(
-    mill: Mill, stage: str, function: Callable[..., Outcome], arguments: dict[str, Any], **parameters: Any
-) -> Manifest:
-    version = stage_version(stage)
-
-    def job(part: Receipt) -> Job:
-        key = job_key(stage, version, part.key, **parameters)
-        return Job(stage, key, function, {"documents": Ref(part, DOCUMENTS), **arguments})
-
-    return mill.stage(stage, [job(part) for part in mill.run.manifest("documents").parts])
+    return each_part(mill, "mentions", link_part, arguments, graph=mill.inputs.graph, **options)

@@ -8,21 +8,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpus.errors import StoreError
+from corpus.files import file_sha256
 from corpus.receipt import Manifest, Outcome
+from flows.each_part import DOCUMENTS
 from flows.jobs import Job, job_key
+from flows.measured import measured_files, measured_refs, signal_columns, signals_measured
 from flows.mill import Mill
-from flows.stages_ingest import DOCUMENTS
 from flows.versions import stage_version
 
 if TYPE_CHECKING:
     from filters.rules import Rule
 
 
+ALARMS = ("max_unverified_share", "max_largest_share")
+
+
 def cluster(mill: Mill) -> Manifest:
     """Exact and verified near duplicates over all documents."""
+    from dedup.alarms import check_alarms
     from dedup.clusters import cluster_documents
 
-    near = mill.recipe.dedup.near.model_dump(exclude={"off"})
+    near = mill.recipe.dedup.near.model_dump(exclude={"off", *ALARMS})
     options = {**near, "near": not mill.recipe.dedup.near.off}
     signatures = mill.run.manifest("signatures")
     key = job_key("clusters", stage_version("clusters"), [part.key for part in signatures.parts], **options)
@@ -31,7 +38,9 @@ def cluster(mill: Mill) -> Manifest:
         "documents": mill.refs("documents", DOCUMENTS),
         **options,
     }
-    return mill.stage("clusters", [Job("clusters", key, cluster_documents, arguments)])
+    manifest = mill.stage("clusters", [Job("clusters", key, cluster_documents, arguments)])
+    check_alarms(manifest.parts[0].facts, **mill.recipe.dedup.near.model_dump(include=set(ALARMS)))
+    return manifest
 
 
 def decide(mill: Mill) -> Manifest:
@@ -53,18 +62,26 @@ def plan_decide(mill: Mill) -> Job:
         "heldout": mill.recipe.shards.heldout,
         "seed": mill.recipe.seed,
     }
-    stages = ["documents", "signals", "language", "mentions", "clusters"]
-    inputs = {stage: mill.run.manifest(stage).key for stage in stages if mill.run.has(stage)}
+    stages = ["documents", *(stage for stage, _ in measured_files(mill)), "clusters"]
+    inputs = {stage: mill.run.manifest(stage).key for stage in stages}
     plain_rules = {domain: [_plain(rule) for rule in chosen] for domain, chosen in rules.items()}
-    key = job_key("decide", stage_version("decide"), inputs, rules=plain_rules, **options)
-    columns = {
-        "signals": mill.refs("signals", "signals.parquet"),
+    reviewed = decisions_file(mill)
+    digest = file_sha256(reviewed) if reviewed else None
+    key = job_key("decide", stage_version("decide"), inputs, rules=plain_rules, decisions=digest, **options)
+    arguments = {
+        "documents": mill.refs("documents", DOCUMENTS),
         "language": mill.refs("language", "language.parquet") if mill.run.has("language") else [],
-        "knowledge": mill.refs("mentions", "knowledge.parquet") if mill.run.has("mentions") else [],
+        "signals": measured_refs(mill),
         "clusters": mill.refs("clusters", "clusters.parquet"),
+        "decisions": reviewed,
     }
-    arguments = {"documents": mill.refs("documents", DOCUMENTS), **columns, "rules": rules, **options}
-    return Job("decide", key, decide_stage, arguments)
+    return Job("decide", key, decide_stage, {**arguments, "rules": rules, **options})
+
+
+def decisions_file(mill: Mill) -> Path | None:
+    """What people decided on the review page, when the recipe names it and anybody has."""
+    path = Path(mill.recipe.decide.decisions) if mill.recipe.decide.decisions else None
+    return path if path and path.is_file() else None
 
 
 def _plain(rule: "Rule") -> dict[str, Any]:
@@ -72,39 +89,50 @@ def _plain(rule: "Rule") -> dict[str, Any]:
     return asdict(rule) | {"at_least": str(rule.at_least), "at_most": str(rule.at_most)}
 
 
+def _columns_of(mill: Mill, stage: str, file: str) -> list[str]:
+    """Signals of a finished stage; none while it is only planned."""
+    try:
+        return signals_measured([mill.file(stage, file)])
+    except StoreError:
+        return []
+
+
 def rules_by_domain(mill: Mill) -> "dict[str, tuple[Rule, ...]]":
     """Each domain's rules: its own profiles and bounds when the recipe gives any, else the common ones."""
     from filters.rules import resolve
 
     chosen = {}
+    further = [name for stage, file in measured_files(mill) for name in _columns_of(mill, stage, file)]
     for domain in mill.recipe.domains:
         spec = mill.recipe.decide.domains.get(domain, mill.recipe.decide)
         bounds = {name: (bound.at_least, bound.at_most, bound.off) for name, bound in spec.rules.items()}
-        chosen[domain] = resolve(spec.profiles, bounds)
+        chosen[domain] = resolve(spec.profiles, bounds, further_signals=further)
     return chosen
 
 
 def decide_stage(
     documents: list[Path],
-    signals: list[Path],
     language: list[Path],
-    knowledge: list[Path],
+    signals: list[list[Path]],
     clusters: list[Path],
+    decisions: Path | None,
     folder: Path,
     **options: Any,
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
     from filters.decide import decide as decide_columns
+    from filters.decisions import count_reviewed, read_decisions
 
     decision = decide_columns(
-        document_columns(documents, signals, language),
-        signal_columns(signals, knowledge),
+        document_columns(documents, signals[0], language),
+        signal_columns(signals),
         pa.concat_tables([pq.read_table(path) for path in clusters]),
+        decisions=read_decisions(decisions) if decisions else None,
         **options,
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
-    return Outcome(decision.kept.num_rows, decision.accounts)
+    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": count_reviewed(decision.ledger)})
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:
@@ -121,13 +149,3 @@ def document_columns(documents: list[Path], signals: list[Path], language: list[
         table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))
         tables.append(table.append_column("row", pa.array(np.arange(table.num_rows))))
     return pa.concat_tables(tables)
-
-
-def signal_columns(signals: list[Path], knowledge: list[Path]) -> pa.Table:
-    """Every signal of every document, those of the graph beside those of the text."""
-    table = pa.concat_tables([pq.read_table(path) for path in signals])
-    if knowledge:
-        graph = pa.concat_tables([pq.read_table(path) for path in knowledge])
-        for name in graph.column_names[1:]:
-            table = table.append_column(graph.schema.field(name), graph[name])
-    return table

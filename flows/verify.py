@@ -60,10 +60,8 @@ def check_accounts(mill: Mill) -> Iterator[Check]:
 
 def check_chain(mill: Mill) -> Iterator[Check]:
     """What one stage passes on is what the next one takes in, source by source."""
-    chain = ["documents", "signals", "decide", "tokens"]
+    chain = [stage for stage in ("documents", "signals", "decide", "edits", "tokens") if mill.run.has(stage)]
     for before, after in pairwise(chain):
-        if not (mill.run.has(before) and mill.run.has(after)):
-            continue
         given, taken = mill.run.manifest(before).accounts, mill.run.manifest(after).accounts
         for source, account in given.items():
             received = taken[source].documents_in if source in taken else 0
@@ -86,7 +84,7 @@ def check_receipts(mill: Mill) -> Iterator[Check]:
 def check_alignment(mill: Mill) -> Iterator[Check]:
     """Stages that add columns have exactly the documents' rows, part by part."""
     rows = [part.rows for part in mill.run.manifest("documents").parts]
-    for stage in ("signals", "language", "signatures", "mentions"):
+    for stage in ("signals", "language", "signatures", "mentions", "pii", "blocklist", "contamination"):
         if mill.run.has(stage):
             found = [part.rows for part in mill.run.manifest(stage).parts]
             yield Check(f"alignment {stage}", found == rows, f"{sum(found)} rows in {len(found)} parts")

@@ -11,7 +11,13 @@ STAGE_MODULES = {
     "signatures": "dedup.minhash",
     "clusters": "dedup.clusters",
     "mentions": "knowledge.mentions",
+    "pii": "filters.pii",
+    "blocklist": "filters.blocklist",
+    "contamination": "filters.decontaminate",
+    "classifier": "filters.classifier",
     "decide": "filters.decide",
+    "lines": "dedup.lines",
+    "substrings": "dedup.substrings",
     "tokenizer": "tokenizer.train",
     "tokens": "tokenizer.encode",
     "shards": "tokenizer.pack",
@@ -23,7 +29,7 @@ STAGE_MODULES = {
 
 def stage_version(stage: str) -> str:
     """The VERSION of the module that implements a stage."""
-    return import_module(STAGE_MODULES[stage]).VERSION
+    return import_module(STAGE_MODULES[stage.split("-")[0]]).VERSION
 
 
 def stage_versions() -> dict[str, str]:

@@ -14,9 +14,12 @@ from corpus.errors import BudgetError, RecipeError
 from flows.evidence import gather_run, known_signals
 from flows.mill import Mill, reopen_mill
 from flows.settings import with_settings
-from flows.stages_judge import rules_by_domain
+from flows.stages_judge import decisions_file, rules_by_domain
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from filters.evidence import Evidence
     from filters.rules import Rule
 
 Rules = Mapping[str, "tuple[Rule, ...]"]
@@ -49,7 +52,8 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
         raise RecipeError("give --set KEY=VALUE, any number of times, or --diff PROFILE_A PROFILE_B")
     with reopen_mill(run) as mill:
         before, after = _two_profiles(mill, *diff) if diff else (rules_by_domain(mill), rules_with(mill, sets))
-        answer = whatif(gather_run(mill, signals_read(mill, before, after)), before, after)
+        evidence = gather_run(mill, signals_read(mill, before, after))
+        answer = whatif(evidence, before, after, people_on(mill, evidence))
         return {
             "run": str(mill.run.path),
             "before": asdict(_total(answer.before)),
@@ -62,6 +66,15 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
             "flipped": _flipped(answer.flipped),
             "budget": _broken_budget(mill, answer.after),
         }
+
+
+def people_on(mill: Mill, evidence: "Evidence") -> "np.ndarray | None":
+    """What people decided on the review page, document by document, where the recipe honours it."""
+    from filters.decisions import read_decisions
+    from filters.evidence import align_decisions
+
+    path = decisions_file(mill)
+    return align_decisions(evidence.documents["doc_id"], read_decisions(path)) if path else None
 
 
 def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:

@@ -5,22 +5,13 @@ message and exit status 1, never a traceback.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from gristmill import __version__
-
-app = App(
-    name="gristmill",
-    help="Raw text to a training corpus: explained, retuned, rebuilt byte for byte, handed over.",
-    version=__version__,
-    result_action="return_value",
-)
-Json = Annotated[bool, Parameter(name="--json", negative="", help="print one JSON object on standard output")]
-Direct = Annotated[bool, Parameter(negative="", help="without Prefect: saves its start-up of about 13 CPU seconds")]
+from gristmill import questions  # noqa: F401  registers its commands
+from gristmill.app import Direct, Json, answer, app
 
 
 @app.command
@@ -38,7 +29,7 @@ def run(
     from gristmill.show import show_run
 
     result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
-    _answer(result, json, show_run)
+    answer(result, json, show_run)
 
 
 def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
@@ -69,36 +60,7 @@ def plan(recipe: Path, *, json: Json = False) -> None:
     from flows.estimate import plan_run
     from gristmill.show import show_plan
 
-    _answer(plan_run(recipe), json, show_plan)
-
-
-@app.command
-def verify(run: Path, *, json: Json = False) -> int:
-    """Check conservation, receipts, shard digests, and the plan against what the trainer consumed."""
-    from flows.verify import verify_run
-    from gristmill.show import show_checks
-
-    result = verify_run(run)
-    _answer(result, json, show_checks)
-    return 0 if result["ok"] else 1
-
-
-@app.command
-def explain(run: Path, doc_id: str, *, json: Json = False) -> None:
-    """Tell the life of one document: a doc_id, a locator, or the id that the input gave it."""
-    from flows.explain import explain_document
-    from gristmill.show import show_life
-
-    _answer(explain_document(run, doc_id), json, show_life)
-
-
-@app.command
-def trace(run: Path, *, step: int, json: Json = False) -> None:
-    """List the documents of training batch STEP, from the plan alone."""
-    from flows.trace import trace_step
-    from gristmill.show import show_trace
-
-    _answer(trace_step(run, step), json, show_trace)
+    answer(plan_run(recipe), json, show_plan)
 
 
 @app.command
@@ -117,7 +79,7 @@ def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
         from flows.train import train as train_flow
 
         result = train_flow(str(run), ConsoleReporter())
-    _answer(result, json, show_training)
+    answer(result, json, show_training)
 
 
 @app.command
@@ -132,7 +94,7 @@ def card(run: Path, *, check: Annotated[bool, Parameter(negative="")] = False, j
     from gristmill.show import show_card
 
     result = check_run_card(run) if check else write_run_card(run)
-    _answer(result, json, show_card)
+    answer(result, json, show_card)
     return 1 if result["problems"] else 0
 
 
@@ -157,7 +119,7 @@ def rebuild(
     from gristmill.show import show_rebuild
 
     result = rebuild_from_card(card, check=check, workers=workers, reporter=ConsoleReporter())
-    _answer(result, json, show_rebuild)
+    answer(result, json, show_rebuild)
     return 0 if result.get("identical", True) else 1
 
 
@@ -176,15 +138,6 @@ def schedule(recipe: Path) -> None:
         from flows.schedule import serve_recipe
 
         serve_recipe(recipe)
-
-
-def _answer(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
-    else:
-        show(result)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,16 +6,18 @@ from rich.console import Console
 from rich.table import Table
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Standard output, without guesses at what to colour."""
     return Console(highlight=False)
 
 
-def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first)
+def table(title: str, first: str, *numbers: str) -> Table:
+    """A plain table: one column of names, the others of numbers."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(first)
     for name in numbers:
-        table.add_column(name, justify="right")
-    return table
+        made.add_column(name, justify="right")
+    return made
 
 
 def megabytes(n_bytes: int) -> str:
@@ -29,103 +31,101 @@ def megabytes(n_bytes: int) -> str:
 
 def show_run(result: dict[str, Any]) -> None:
     """Stages, sources, mixture and model of a run, and where it lies."""
-    console = _console()
-    stages = _table("stages", "stage", "computed", "reused", "seconds", "documents in", "out", "text in", "out")
+    out = console()
+    stages = table("stages", "stage", "computed", "reused", "seconds", "documents in", "out", "text in", "out")
     for name, stage in result["stages"].items():
         sizes = [f"{stage['documents_in']:,}", f"{stage['documents_out']:,}"]
         sizes += [megabytes(stage["bytes_in"]), megabytes(stage["bytes_out"])]
         sizes = sizes if stage["documents_in"] else [""] * 4
         stages.add_row(name, str(stage["computed"]), str(stage["reused"]), f"{stage['seconds']:.1f}", *sizes)
-    console.print(stages)
+    out.print(stages)
     for part in (_sources_table(result), _mixture_table(result)):
         if part:
-            console.print()
-            console.print(part)
+            out.print()
+            out.print(part)
     if result.get("training"):
-        console.print()
+        out.print()
         show_training(result["training"])
-    console.print(f"\nrun  {result['run']}", soft_wrap=True)
+    out.print(f"\nrun  {result['run']}", soft_wrap=True)
 
 
 def _sources_table(result: dict[str, Any]) -> Table | None:
     if not result.get("sources"):
         return None
-    table = _table("sources", "source", "read", "rejected", "dropped", "merged", "kept", "text read", "text kept")
+    view = table("sources", "source", "read", "rejected", "dropped", "merged", "kept", "text read", "text kept")
     for name, source in result["sources"].items():
         counts = [f"{source[key]:,}" for key in ("documents", "rejected", "dropped", "merged", "kept")]
-        table.add_row(name, *counts, megabytes(source["bytes_in"]), megabytes(source["bytes_kept"]))
-    return table
+        view.add_row(name, *counts, megabytes(source["bytes_in"]), megabytes(source["bytes_kept"]))
+    return view
 
 
 def _mixture_table(result: dict[str, Any]) -> Table | None:
     if not result.get("mixture"):
         return None
-    table = _table("mixture", "domain", "rows", "drawn", "epochs", "target share", "realised")
+    view = table("mixture", "domain", "rows", "drawn", "epochs", "target share", "realised")
     for domain, entry in result["mixture"].items():
         shares = [f"{entry['target_share']:.4f}", f"{entry['realised_share']:.4f}"]
-        table.add_row(domain, f"{entry['rows']:,}", f"{entry['drawn_rows']:,}", f"{entry['epochs']:.2f}", *shares)
-    return table
+        view.add_row(domain, f"{entry['rows']:,}", f"{entry['drawn_rows']:,}", f"{entry['epochs']:.2f}", *shares)
+    return view
 
 
 def show_training(summary: dict[str, Any]) -> None:
     """Loss before and after, against the unigram entropy, and how evenly the experts were used."""
     loss, load = summary["loss"], summary["load"]
-    console = _console()
-    console.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
-    console.print(
+    out = console()
+    out.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
+    out.print(
         f"loss   held-out {loss['heldout_before']:.3f} -> {loss['heldout_after']:.3f} nats a token "
         f"(unigram {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
     )
     figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
-    console.print(f"load   {figures}, dead {load['dead']}")
+    out.print(f"load   {figures}, dead {load['dead']}")
 
 
 def show_plan(result: dict[str, Any]) -> None:
     """Parts to compute and to reuse, seconds and memory."""
-    table = _table("plan", "stage", "parts", "compute", "reuse", "seconds (about)")
+    view = table("plan", "stage", "parts", "compute", "reuse", "seconds (about)")
     for name, stage in result["stages"].items():
         parts = [str(stage[key]) for key in ("parts", "compute", "reuse")] if stage["known"] else ["?", "?", "?"]
-        table.add_row(name, *parts, f"{stage['seconds']:.1f}")
-    console = _console()
-    console.print(table)
+        view.add_row(name, *parts, f"{stage['seconds']:.1f}")
+    out = console()
+    out.print(view)
     memory = megabytes(result["peak_bytes"])
-    console.print(f"\n{megabytes(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
-    console.print(f"run  {result['run']}", soft_wrap=True)
+    out.print(f"\n{megabytes(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
+    out.print(f"run  {result['run']}", soft_wrap=True)
 
 
 def show_checks(result: dict[str, Any]) -> None:
     """One line a check, failures last."""
-    console = _console()
+    out = console()
     for check in sorted(result["checks"], key=lambda check: not check["ok"]):
         mark = "[green]ok  [/]" if check["ok"] else "[red]FAIL[/]"
-        console.print(f"{mark} {check['name']}: ", end="")
-        console.print(check["detail"], markup=False, soft_wrap=True)
+        out.print(f"{mark} {check['name']}: ", end="")
+        out.print(check["detail"], markup=False, soft_wrap=True)
     failed = sum(not check["ok"] for check in result["checks"])
-    console.print(f"\n{len(result['checks'])} checks, {failed} failed")
+    out.print(f"\n{len(result['checks'])} checks, {failed} failed")
 
 
 def show_life(life: dict[str, Any]) -> None:
     """A document's stages, verdicts, cluster and rows."""
-    console = _console()
-    console.print(f"{life['doc_id']}  {life['source']}  {life['verdict']}")
+    out = console()
+    out.print(f"{life['doc_id']}  {life['source']}  {life['verdict']}")
     for stage in life["stages"]:
-        console.print(f"\n[bold]{stage['stage']}[/] {stage['verdict']}")
+        out.print(f"\n[bold]{stage['stage']}[/] {stage['verdict']}")
         for key, value in stage.items():
             if key not in ("stage", "verdict", "doc_id") and value not in (None, [], ""):
-                console.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
+                out.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
     for verdict in life["verdicts"]:
         if verdict["rule"]:
             lost = f" lost to {verdict['other']}" if verdict["other"] else ""
             bound = (
                 f" {verdict['signal']} = {verdict['value']:g}, must be {verdict['bound']}" if verdict["signal"] else ""
             )
-            console.print(f"  {verdict['rule']}{bound}{lost}", markup=False)
+            out.print(f"  {verdict['rule']}{bound}{lost}", markup=False)
     if life["cluster"]:
-        console.print(f"\n[bold]cluster[/] {life['cluster']['cluster']} of {life['cluster']['size']}")
+        out.print(f"\n[bold]cluster[/] {life['cluster']['cluster']} of {life['cluster']['size']}")
     for row in life["rows"]:
-        console.print(
-            f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}"
-        )
+        out.print(f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}")
 
 
 def _short(value: Any) -> str:
@@ -141,28 +141,28 @@ def _short(value: Any) -> str:
 
 def show_trace(result: dict[str, Any]) -> None:
     """Rows of a batch and their documents."""
-    table = _table(f"step {result['step']}", "sample", "domain", "epoch", "row", "documents")
+    view = table(f"step {result['step']}", "sample", "domain", "epoch", "row", "documents")
     for row in result["rows"]:
         names = ", ".join(document["doc_id"][:12] for document in row["documents"])
-        table.add_row(str(row["sample"]), row["domain"], str(row["epoch"]), str(row["row"]), names)
-    _console().print(table)
+        view.add_row(str(row["sample"]), row["domain"], str(row["epoch"]), str(row["row"]), names)
+    console().print(view)
 
 
 def show_card(result: dict[str, Any]) -> None:
     """Files of a card and its problems."""
-    console = _console()
+    out = console()
     for name in result["files"]:
-        console.print(name, markup=False, soft_wrap=True)
+        out.print(name, markup=False, soft_wrap=True)
     for problem in result["problems"]:
-        console.print(f"[red]problem[/] {problem}", soft_wrap=True)
+        out.print(f"[red]problem[/] {problem}", soft_wrap=True)
     if not result["problems"]:
-        console.print("no problems")
+        out.print("no problems")
 
 
 def show_rebuild(result: dict[str, Any]) -> None:
     """Whether the corpus is the same."""
-    console = _console()
+    out = console()
     if result["checked"]:
         same = "identical shards" if result["identical"] else f"first difference: {result['first_difference']}"
-        console.print(same)
-    console.print(f"run  {result['run']}", soft_wrap=True)
+        out.print(same)
+    out.print(f"run  {result['run']}", soft_wrap=True)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from corpus.errors import BudgetError
 from dedup import bands
-from dedup.bands import ENTRY_BYTES, BandIndex
+from dedup.bands import ENTRY_BYTES, BandTables
 
 signatures_of_some = st.lists(st.lists(st.integers(0, 2), min_size=6, max_size=6), min_size=1, max_size=30)
 
 
 def buckets(signatures, *, range_bytes=bands.RANGE_BYTES, batch=1000, scratch=None):
-    index = BandIndex(len(signatures), 3, 2, scratch, range_bytes)
+    index = BandTables(len(signatures), 3, 2, scratch, range_bytes)
     for start in range(0, len(signatures), batch):
         some = np.arange(start, min(start + batch, len(signatures)))
         index.add(some, signatures[some])
@@ -36,7 +36,7 @@ def test_the_number_of_ranges_changes_no_byte(rows_of_values, batch, halvings):
 
 @pytest.mark.parametrize(("range_bytes", "bits"), [(1 << 30, 0), (64 * 1000, 1), (64 * 999, 1), (64 * 100, 4)])
 def test_ranges_are_as_many_as_the_budget_asks_for(range_bytes, bits):
-    index = BandIndex(1000, 3, 2, None, range_bytes)
+    index = BandTables(1000, 3, 2, None, range_bytes)
     assert index._range_bits == bits
     keys = np.array([[0, 2**63 - 1, 2**63, 2**64 - 1]] * 3, np.uint64)
     last = (1 << bits) - 1

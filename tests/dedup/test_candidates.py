@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from corpus.errors import BudgetError, UnknownNameError
 from dedup import bands as lsh
-from dedup.bands import BandIndex, Buckets
+from dedup.bands import BandTables, Buckets
 from dedup.candidates import DatasketchIndex, Listed, new_index
 from dedup.minhash import measure
 
@@ -44,7 +44,7 @@ def test_both_engines_give_the_naive_pairs(rows_of_values, scheme):
     signatures = np.array(rows_of_values, np.uint64)
     bands, rows = scheme
     expected = naive_pairs(signatures.tolist(), bands, rows)
-    ours = index_all(BandIndex(len(signatures), bands, rows), signatures)
+    ours = index_all(BandTables(len(signatures), bands, rows), signatures)
     theirs = index_all(DatasketchIndex(bands, rows, 6), signatures)
     assert pairs_of(ours) == pairs_of(theirs) == expected
     assert ours.nodes.tolist() == theirs.nodes.tolist() == sorted({node for pair in expected for node in pair})
@@ -55,7 +55,7 @@ def test_equal_to_datasketch_on_real_text(sample_texts, scheme):
     texts = pa.record_batch({"text": pa.array([text for _, text in sample_texts], pa.large_string())})
     _, signatures = measure(texts, shingle_words=5, hashes=128, seed=4)
     bands, rows = scheme
-    ours = pairs_of(index_all(BandIndex(len(signatures), bands, rows), signatures))
+    ours = pairs_of(index_all(BandTables(len(signatures), bands, rows), signatures))
     assert ours == pairs_of(index_all(DatasketchIndex(bands, rows, 128), signatures))
     assert ours
 
@@ -65,18 +65,18 @@ def test_the_order_and_size_of_batches_do_not_matter(rows_of_values, size, rando
     signatures = np.array(rows_of_values, np.uint64)
     nodes = list(range(len(signatures)))
     random.shuffle(nodes)
-    index = BandIndex(len(signatures), 3, 2)
+    index = BandTables(len(signatures), 3, 2)
     for start in range(0, len(nodes), size):
         some = np.array(nodes[start : start + size])
         index.add(some, signatures[some])
-    whole = index_all(BandIndex(len(signatures), 3, 2), signatures)
+    whole = index_all(BandTables(len(signatures), 3, 2), signatures)
     assert pairs_of(index.candidates()) == pairs_of(whole)
 
 
 @pytest.mark.parametrize("room", [1, 2, 7, 100])
 def test_blocks_of_any_size_hold_the_same_pairs(monkeypatch, room):
     signatures = np.random.default_rng(0).integers(0, 3, (60, 6)).astype(np.uint64)
-    found = index_all(BandIndex(60, 3, 2), signatures)
+    found = index_all(BandTables(60, 3, 2), signatures)
     whole = pairs_of(found)
     monkeypatch.setattr(lsh, "PAIRS_AT_ONCE", room)
     blocks = list(found.pairs())
@@ -87,7 +87,7 @@ def test_blocks_of_any_size_hold_the_same_pairs(monkeypatch, room):
 
 
 def test_documents_that_were_not_added_are_in_no_pair():
-    index = BandIndex(10, 2, 2)
+    index = BandTables(10, 2, 2)
     index.add(np.array([3, 7]), np.ones((2, 4), np.uint64))
     found = index.candidates()
     assert pairs_of(found) == [(3, 7)]
@@ -104,13 +104,13 @@ def test_an_index_of_nothing_has_no_pairs(engine):
 
 
 def test_identical_signatures_give_every_pair_once():
-    found = index_all(BandIndex(40, 4, 2), np.full((40, 8), 5, np.uint64))
+    found = index_all(BandTables(40, 4, 2), np.full((40, 8), 5, np.uint64))
     assert pairs_of(found) == [(a, b) for a in range(40) for b in range(a + 1, 40)]
 
 
 def test_a_bucket_too_large_to_verify_stops_with_advice(monkeypatch):
     monkeypatch.setattr(lsh, "MAX_PAIRS", 44)
-    index = BandIndex(11, 2, 2)
+    index = BandTables(11, 2, 2)
     index.add(np.arange(10), np.ones((10, 4), np.uint64))
     with pytest.raises(BudgetError, match=r"45 pairs.*dedup\.near\.rows"):
         index.candidates()

@@ -87,7 +87,7 @@ def test_any_order_of_snapshots_and_removals_is_a_rebuild(turn, part, cluster, t
     draw.shuffle(snapshots)
     index, inside = BandIndex.open(tmp_path / "index", **SCHEME), {}
     for number, snapshot in enumerate(snapshots):
-        index.append(*part(snapshot, exact=reading), f"s{number}")
+        index.append(*part(snapshot, exact=reading), snapshot=f"s{number}")
         inside |= snapshot
         gone = draw.sample(sorted(inside), draw.randrange(25))
         index.remove(gone)
@@ -96,11 +96,11 @@ def test_any_order_of_snapshots_and_removals_is_a_rebuild(turn, part, cluster, t
             index.compact()
         if draw.random() < 0.5:
             again = dict(list(back.items())[:5])
-            index.append(*part(again, exact=reading), f"again {number}")
+            index.append(*part(again, exact=reading), snapshot=f"again {number}")
             inside |= again
     assert table_bytes(index.clusters()) == table_bytes(from_scratch(cluster, inside, exact=reading))
     whole = BandIndex.open(tmp_path / "whole", **SCHEME)
-    whole.append(*part(inside, exact=reading), "all")
+    whole.append(*part(inside, exact=reading), snapshot="all")
     assert table_bytes(whole.clusters()) == table_bytes(index.clusters())
     index.compact()
     assert contents(index.folder) == contents(whole.folder)
@@ -279,7 +279,7 @@ def test_the_cut_into_blocks_changes_nothing(part, index, tmp_path, monkeypatch)
     for name in ("QUERIES_AT_ONCE", "PAIRS_AT_ONCE", "RUNS_AT_ONCE"):
         monkeypatch.setattr(segments, name, 2)
     other = BandIndex.open(tmp_path / "other", **SCHEME)
-    other.append(*part(rows), "one")
+    other.append(*part(rows), snapshot="one")
     assert contents(other.folder) == contents(index.folder)
 
 

@@ -1,0 +1,91 @@
+"""Stages that cut kept text: repeated lines and substrings, masks; as spans, applied once when the text is encoded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus.account import Account
+from corpus.receipt import Manifest, Outcome
+from corpus.spans import merge_spans, put_spans
+from flows.each_part import DOCUMENTS
+from flows.jobs import Job, Ref, job_key
+from flows.kept import kept_by_part, kept_digest
+from flows.mill import Mill
+from flows.versions import stage_version
+
+SPANS = "spans.parquet"
+
+
+def cut_lines(mill: Mill) -> Manifest | None:
+    """Lines or paragraphs that an earlier kept document has; only with [dedup.lines]."""
+    if mill.recipe.dedup.lines is None:
+        return None
+    from dedup.lines import line_spans
+
+    return _global_cut(mill, "lines", line_spans, mill.recipe.dedup.lines.model_dump())
+
+
+def cut_substrings(mill: Mill) -> Manifest | None:
+    """Runs of tokens that an earlier kept document has; only with [dedup.substrings]."""
+    if mill.recipe.dedup.substrings is None:
+        return None
+    from dedup.substrings import substring_spans
+
+    return _global_cut(mill, "substrings", substring_spans, mill.recipe.dedup.substrings.model_dump())
+
+
+def _global_cut(mill: Mill, stage: str, function: Any, options: dict[str, Any]) -> Manifest:
+    kept = kept_by_part(mill, "decide")
+    inputs = [
+        [part.key, kept_digest(rows)] for part, rows in zip(mill.run.manifest("documents").parts, kept, strict=True)
+    ]
+    key = job_key(stage, stage_version(stage), inputs, **options)
+    arguments = {"documents": mill.refs("documents", DOCUMENTS), "kept": kept, **options}
+    return mill.stage(stage, [Job(stage, key, function, arguments)])
+
+
+def edit(mill: Mill) -> Manifest | None:
+    """All spans of a document merged into one list; only where some stage cuts or masks."""
+    stages = [stage for stage in ("lines", "substrings", "pii") if mill.run.has(stage)]
+    if not stages:
+        return None
+    spans = [Ref(part, SPANS) for stage in stages for part in mill.run.manifest(stage).parts]
+    inputs = [mill.run.manifest("decide").key, *(mill.run.manifest(stage).key for stage in stages)]
+    key = job_key("edits", "1", inputs)
+    arguments = {
+        "kept": Ref(mill.run.manifest("decide").parts[0], "kept.parquet"),
+        "spans": spans,
+        "signals": mill.refs("signals", "signals.parquet"),
+    }
+    return mill.stage("edits", [Job("edits", key, edit_stage, arguments)])
+
+
+def edit_stage(kept: Path, spans: Sequence[Path], signals: Sequence[Path], folder: Path) -> Outcome:
+    """Write kept.parquet with every document's spans; bytes_dropped of the account are those that removals cut."""
+    table = pq.read_table(kept)
+    merged = put_spans(table, merge_spans([pq.read_table(path) for path in spans]))
+    pq.write_table(merged, folder / "kept.parquet", compression="zstd", compression_level=1)
+    sizes = pa.concat_tables([pq.read_table(path, columns=["doc_id", "bytes"]) for path in signals])
+    n_spans = pc.sum(pc.list_value_length(merged["spans"])).as_py() or 0
+    return Outcome(merged.num_rows, edit_accounts(merged, sizes), {"spans": n_spans})
+
+
+def edit_accounts(kept: pa.Table, sizes: pa.Table) -> dict[str, Account]:
+    """By source: documents kept, bytes before, and bytes that stay (masked bytes count as staying)."""
+    import polars as pl
+
+    frame = pl.DataFrame(kept.select(["doc_id", "source", "spans"]))
+    frame = frame.join(pl.DataFrame(sizes), on="doc_id", how="left").explode("spans").unnest("spans")
+    cut = pl.when(pl.col("reason").str.starts_with("mask:")).then(0).otherwise(pl.col("end") - pl.col("start"))
+    by_document = frame.group_by("doc_id").agg(
+        pl.col("source").first(), pl.col("bytes").first().cast(pl.Int64), cut.fill_null(0).sum().alias("cut")
+    )
+    totals = by_document.group_by("source").agg(pl.len(), pl.col("bytes").sum(), pl.col("cut").sum()).sort("source")
+    return {
+        row["source"]: Account(row["len"], row["len"], 0, 0, row["bytes"], row["bytes"] - row["cut"], row["cut"], 0)
+        for row in totals.to_dicts()
+    }

@@ -1,0 +1,84 @@
+"""Optional stages that see text part by part: personal data, blocklists, contamination, classifiers.
+
+Each writes signals that rules may bound, and is left out when the recipe has no section for it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from corpus.files import file_sha256
+from corpus.receipt import Manifest, Receipt
+from corpus.recipe import Classifier
+from flows.each_part import each_part
+from flows.jobs import Job, Ref, job_key
+from flows.mill import Mill
+from flows.versions import stage_version
+
+
+def scan_pii(mill: Mill) -> Manifest | None:
+    """Counts of personal data by kind, and the spans to mask."""
+    kinds = {kind: action for kind, action in mill.recipe.pii.model_dump().items() if action}
+    if not kinds:
+        return None
+    from filters.pii import scan_part
+
+    return each_part(mill, "pii", scan_part, {"kinds": kinds}, kinds=kinds)
+
+
+def match_blocklist(mill: Mill) -> Manifest | None:
+    """Blocked words, addresses and hashes."""
+    if mill.recipe.blocklist is None:
+        return None
+    from filters.blocklist import blocklist_digest, match_part
+
+    lists = {name: [Path(path) for path in paths] for name, paths in mill.recipe.blocklist.model_dump().items()}
+    return each_part(mill, "blocklist", match_part, lists, digest=blocklist_digest(**lists))
+
+
+def find_contamination(mill: Mill) -> Manifest | None:
+    """How much of an evaluation passage a document holds."""
+    if mill.recipe.decontaminate is None:
+        return None
+    from filters.decontaminate import contamination_digest, contamination_part
+
+    options = mill.recipe.decontaminate.model_dump()
+    options["sets"] = {name: [Path(path) for path in paths] for name, paths in options["sets"].items()}
+    plain = options | {"sets": contamination_digest(options["sets"])}
+    return each_part(mill, "contamination", contamination_part, options, **plain)
+
+
+def classify(mill: Mill) -> Manifest | None:
+    """The score of every classifier, trained first where no model is given; their parts in one manifest."""
+    if not mill.recipe.classifiers:
+        return None
+    scored = [_classify(mill, spec) for spec in mill.recipe.classifiers]
+    manifest = Manifest("classifiers", tuple(part for each in scored for part in each.parts))
+    mill.run.write_manifest(manifest)
+    return manifest
+
+
+def _classify(mill: Mill, spec: Classifier) -> Manifest:
+    from filters.classifier import classify_part
+
+    if spec.model:
+        model: Path | Ref = Path(spec.model)
+        digest = file_sha256(Path(spec.model))
+    else:
+        receipt = _train(mill, spec)
+        model, digest = Ref(receipt, "model.bin"), receipt.files[0].sha256
+    options = {"name": spec.name, "label": spec.label}
+    return each_part(
+        mill, f"classifier-{spec.name}", classify_part, {"model": model, **options}, model=digest, **options
+    )
+
+
+def _train(mill: Mill, spec: Classifier) -> Receipt:
+    from filters.classifier import train_classifier
+
+    options: dict[str, Any] = spec.model_dump(exclude={"name", "model", "label", "positive", "negative", "labelled"})
+    examples = {kind: [Path(path) for path in getattr(spec, kind)] for kind in ("positive", "negative", "labelled")}
+    digests = {kind: [file_sha256(path) for path in paths] for kind, paths in examples.items()}
+    stage = f"classifier-model-{spec.name}"
+    key = job_key(stage, stage_version(stage), digests, seed=mill.recipe.seed, **options)
+    arguments = {**examples, **options, "seed": mill.recipe.seed}
+    return mill.stage(stage, [Job(stage, key, train_classifier, arguments)]).parts[0]

@@ -1,0 +1,62 @@
+"""What a person sees of what-if, sweep, ranking and takedown on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+
+from gristmill.show import console, megabytes, table
+
+VERDICTS = ("kept", "dropped", "merged")
+
+
+def show_whatif(result: dict[str, Any]) -> None:
+    """Documents by verdict before and after, by source, and how many flipped."""
+    view = table("what if", "source", "kept", "", "dropped", "", "merged", "")
+    rows = {**result["by_source"], "all": {"before": result["before"], "after": result["after"]}}
+    for source, change in rows.items():
+        cells = []
+        for verdict in VERDICTS:
+            before, after = (change[when][f"documents_{verdict}"] for when in ("before", "after"))
+            cells += [f"{after:,}", f"{after - before:+,}" if after != before else ""]
+        view.add_row(source, *cells)
+    out = console()
+    out.print(view)
+    for name, flipped in result["flipped"].items():
+        out.print(f"{name}: {flipped}" if isinstance(flipped, int) else f"{name}: {_short(flipped)}", markup=False)
+    if result["budget"]:
+        out.print(f"this would stop the run: {result['budget']}", markup=False)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def show_sweep(result: dict[str, Any]) -> None:
+    """One row a bound."""
+    view = table(f"sweep of {result['key']}", "bound", "documents kept", "text kept")
+    for bound, documents, n_bytes in zip(result["bounds"], result["kept_documents"], result["kept_bytes"], strict=True):
+        view.add_row(f"{bound:g}", f"{documents:,}", megabytes(n_bytes))
+    console().print(view)
+
+
+def show_ranking(result: dict[str, Any]) -> None:
+    """Signals, the most telling first."""
+    ranking = result["ranking"]
+    view = table("signals that tell better from worse", *list(ranking[0]))
+    for row in ranking:
+        view.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    console().print(view)
+
+
+def show_takedown(result: dict[str, Any]) -> None:
+    """What was removed, what took its place, and what is left."""
+    out: Console = console()
+    out.print(f"removed {len(result['removed'])} documents, re-elected {len(result['reelected'])}")
+    out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
+    if result["train"]:
+        out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    for place in result["left"]:
+        out.print(f"[red]left[/] {place}", soft_wrap=True)
+    if not result["left"]:
+        out.print("no byte of the text is left in the run")
