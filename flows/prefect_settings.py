@@ -4,7 +4,11 @@ The embedded API costs about 13 CPU seconds a process; a running server (PREFECT
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from corpus.errors import GristmillError
 
 SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -29,3 +33,17 @@ def apply(home: Path, *, quiet: bool = True) -> None:
     has_profile = (Path.home() / ".prefect" / "profiles.toml").exists()
     if not has_profile and "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(home.resolve() / "prefect"))
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn Prefect's failure to start its API into one message that says what else there is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "API server" not in str(error):
+            raise
+        raise GristmillError(
+            f"Prefect did not start: {error} Run again, start a server yourself (`prefect server start`, "
+            "PREFECT_API_URL), or leave Prefect out with --direct."
+        ) from None

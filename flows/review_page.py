@@ -83,7 +83,9 @@ def serve_review(
             import webbrowser
 
             webbrowser.open(address)
-        config = uvicorn.Config(_app(desk, token, getpass.getuser()), log_level="warning", lifespan="off")
+        config = uvicorn.Config(
+            _app(desk, token, getpass.getuser()), log_level="warning", log_config=None, lifespan="off"
+        )
         uvicorn.Server(config).run(sockets=[listener])
     return review_state(desk)
 

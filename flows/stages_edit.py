@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -78,14 +79,18 @@ def edit_accounts(kept: pa.Table, sizes: pa.Table) -> dict[str, Account]:
     """By source: documents kept, bytes before, and bytes that stay (masked bytes count as staying)."""
     import polars as pl
 
-    frame = pl.DataFrame(kept.select(["doc_id", "source", "spans"]))
-    frame = frame.join(pl.DataFrame(sizes), on="doc_id", how="left").explode("spans").unnest("spans")
-    cut = pl.when(pl.col("reason").str.starts_with("mask:")).then(0).otherwise(pl.col("end") - pl.col("start"))
-    by_document = frame.group_by("doc_id").agg(
-        pl.col("source").first(), pl.col("bytes").first().cast(pl.Int64), cut.fill_null(0).sum().alias("cut")
-    )
-    totals = by_document.group_by("source").agg(pl.len(), pl.col("bytes").sum(), pl.col("cut").sum()).sort("source")
+    frame = pl.DataFrame(kept.select(["doc_id", "source"])).with_columns(cut=bytes_cut(kept["spans"].combine_chunks()))
+    frame = frame.join(pl.DataFrame(sizes), on="doc_id", how="left")
+    totals = frame.group_by("source").agg(pl.len(), pl.col("bytes").sum().cast(pl.Int64), pl.col("cut").sum())
     return {
         row["source"]: Account(row["len"], row["len"], 0, 0, row["bytes"], row["bytes"] - row["cut"], row["cut"], 0)
-        for row in totals.to_dicts()
+        for row in totals.sort("source").to_dicts()
     }
+
+
+def bytes_cut(spans: pa.ListArray) -> np.ndarray:
+    """int64[n_docs]: bytes that the removals of each document cut out; masks cut none."""
+    flat, parents = spans.flatten(), pc.list_parent_indices(spans).to_numpy()
+    length = pc.subtract(flat.field("end"), flat.field("start")).to_numpy()
+    removes = ~pc.starts_with(flat.field("reason"), "mask:").to_numpy(zero_copy_only=False)
+    return np.bincount(parents, length * removes, minlength=len(spans)).astype(np.int64)

@@ -44,7 +44,8 @@ def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -
     prefect_settings.apply(home())
     from flows.refine import refine
 
-    return refine(str(recipe), until, workers, ConsoleReporter())
+    with prefect_settings.told_plainly():
+        return refine(str(recipe), until, workers, ConsoleReporter())
 
 
 def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
@@ -66,20 +67,26 @@ def plan(recipe: Path, *, json: Json = False) -> None:
 @app.command
 def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
-    from flows import prefect_settings
+    from corpus.rundir import RunDir
     from flows.direct import train_directly
-    from flows.mill import home
     from flows.progress import ConsoleReporter
     from gristmill.show import show_training
 
-    if direct:
-        result = train_directly(run, ConsoleReporter())
-    else:
-        prefect_settings.apply(home())
-        from flows.train import train as train_flow
-
-        result = train_flow(str(run), ConsoleReporter())
+    RunDir.open(run)  # a mistake is told before Prefect's start-up
+    result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
+
+
+def _train_through_prefect(run: Path) -> dict[str, Any]:
+    from flows import prefect_settings
+    from flows.mill import home
+    from flows.progress import ConsoleReporter
+
+    prefect_settings.apply(home())
+    from flows.train import train as train_flow
+
+    with prefect_settings.told_plainly():
+        return train_flow(str(run), ConsoleReporter())
 
 
 @app.command

@@ -74,6 +74,7 @@ def config():
         expert_width=8,
         dropout=0.1,
         batch_rows=4,
+        learning_rate=1e-2,
         warmup_steps=2,
         checkpoint_steps=2,
         precision="float32",

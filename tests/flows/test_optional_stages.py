@@ -1,0 +1,115 @@
+"""Stages that a recipe may ask for: personal data, contamination, blocklists, classifiers, cut lines, substrings."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.direct import refine_directly
+from flows.mill import reopen_mill
+from flows.verify import verify_run
+
+OPTIONAL = """
+[pii]
+email = "mask"
+key = "drop"
+[blocklist]
+words = ["{words}"]
+[decontaminate]
+sets = {{ sample = ["samples/eval/contamination.jsonl"] }}
+[[classifiers]]
+name = "speech"
+positive = ["samples/legal/state-of-the-union.parquet"]
+negative = ["samples/forum/fortunes.en.jsonl"]
+dim = 4
+epochs = 2
+buckets = 1000
+[dedup.lines]
+min_chars = 20
+[dedup.substrings]
+min_tokens = 20
+"""
+TEXT = (
+    "Write to jane.doe{n}@example.org about it. The mill turns slowly but it grinds exceedingly small, says number {n}."
+)
+BOILERPLATE = "\nThis line of boilerplate stands in every single note of the collection.\n"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, small_text):
+    """The small recipe with every optional section, and notes that have something for each of them."""
+    folder = tmp_path_factory.mktemp("optional")
+    notes = [
+        {"id": f"note-{n}", "text": TEXT.format(n=n) + BOILERPLATE + f"And note {n} ends here."} for n in range(40)
+    ]
+    (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    (folder / "words.txt").write_text("# blocked\ngrinds exceedingly\n")
+    source = f'[[sources]]\nname = "notes"\npath = "{folder}/notes.jsonl"\ndomain = "forum"\n'
+    text = small_text.replace("[[sources]]", source + "[[sources]]", 1)
+    text = text.replace("[decide]\n", OPTIONAL.format(words=folder / "words.txt") + "[decide]\n")
+    text = text.replace("[decide.domains.web]", "[decide.rules.score_speech]\nat_most = 2\n[decide.domains.web]")
+    (folder / "recipe.toml").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
+        yield Path(refine_directly(folder / "recipe.toml", until="plan")["run"])
+
+
+def table(run: Path, stage: str, name: str):
+    with reopen_mill(run) as mill:
+        parts = mill.run.manifest(stage).parts
+        return [pq.read_table(mill.store.folder(part) / name) for part in parts]
+
+
+def test_every_promise_holds(run):
+    result = verify_run(run)
+    assert [check for check in result["checks"] if not check["ok"]] == []
+    names = " ".join(check["name"] for check in result["checks"])
+    for stage in ("pii", "blocklist", "contamination", "edits"):
+        assert f"conservation {stage} notes" in names
+
+
+def test_addresses_are_masked_and_lines_are_cut(run):
+    kept = table(run, "edits", "kept.parquet")[0]
+    notes = [row for row in kept.to_pylist() if row["source"] == "notes"]
+    reasons = {span["reason"] for row in notes for span in row["spans"]}
+    assert "mask:EMAIL" in reasons
+    assert "line" in reasons
+    assert sum(any(span["reason"] == "line" for span in row["spans"]) for row in notes) == len(notes) - 1
+
+
+def test_no_address_reaches_the_tokens(run):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(run / "tokenizer" / "tokenizer.json"))
+    texts = [
+        tokenizer.decode(tokens, skip_special_tokens=False)
+        for part in table(run, "tokens", "tokens.parquet")
+        for source, tokens in zip(part["source"].to_pylist(), part["tokens"].to_pylist(), strict=True)
+        if source == "notes"
+    ]
+    assert texts
+    assert not any("@example.org" in text for text in texts)
+    assert all("EMAIL" in text for text in texts)
+    assert sum("boilerplate" in text for text in texts) == 1
+
+
+def test_signals_of_every_stage_can_be_bounded(run):
+    words = [n for part in table(run, "blocklist", "blocklist.parquet") for n in part["blocked_words"].to_pylist()]
+    assert sum(words) >= 40
+    scores = [s for part in table(run, "classifiers", "classifier.parquet") for s in part["score_speech"].to_pylist()]
+    assert all(0 <= score <= 1 for score in scores)
+    found = [
+        share
+        for part in table(run, "contamination", "contamination.parquet")
+        for share in part["contamination"].to_pylist()
+    ]
+    assert max(found) == 1
+
+
+def test_again_nothing_is_computed(run):
+    recipe = run.parents[3] / "recipe.toml"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(run.parents[2]))
+        stages = refine_directly(recipe, until="plan")["stages"]
+    assert all(stage["computed"] == 0 for stage in stages.values())

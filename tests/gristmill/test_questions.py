@@ -1,0 +1,72 @@
+"""What-if, sweep, rank, review and takedown as a user calls them."""
+
+import json
+import shutil
+
+import pytest
+
+from gristmill.cli import main
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command run in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return int(ended.value.code or 0), out, err
+
+
+def answer(capsys, *arguments) -> dict:
+    status, out, err = call(capsys, *arguments, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_whatif(capsys, small_run):
+    result = answer(capsys, "whatif", small_run, "--set", "words.at_least=80")
+    assert result["after"]["documents_kept"] < result["before"]["documents_kept"]
+    assert "what if" in call(capsys, "whatif", small_run, "--set", "words.at_least=80")[1]
+    assert answer(capsys, "whatif", small_run, "--diff", "length", "c4")["flipped"]
+
+
+def test_whatif_with_an_unknown_key(capsys, small_run):
+    status, out, err = call(capsys, "whatif", small_run, "--set", "wrods.at_least=80")
+    assert status == 1
+    assert out == ""
+    assert "words" in err
+
+
+def test_sweep(capsys, small_run, tmp_path):
+    plot = tmp_path / "sweep.svg"
+    arguments = ["sweep", small_run, "words.at_least", "--from", 0, "--to", 200, "--steps", 5, "--plot", plot]
+    result = answer(capsys, *arguments)
+    assert result["kept_documents"] == sorted(result["kept_documents"], reverse=True)
+    assert plot.read_text().startswith("<svg")
+    assert "documents kept" in call(capsys, *arguments)[1]
+
+
+def test_rank(capsys, small_run):
+    result = answer(capsys, "rank", small_run, "--better", "legal", "--worse", "web")
+    assert len(result["ranking"]) > 20
+    assert "signal" in call(capsys, "rank", small_run, "--better", "legal", "--worse", "web")[1]
+    assert "unknown source or domain 'legl'" in call(capsys, "rank", small_run, "--better", "legl", "--worse", "web")[2]
+
+
+def test_review_state(capsys, small_run):
+    state = answer(capsys, "review", small_run, "--margin", 0.2)
+    assert state["queue"] > 0
+    assert state["decided"] == 0
+
+
+def test_takedown(capsys, small_run, small_home, tmp_path, monkeypatch):
+    home = tmp_path / "copy"
+    shutil.copytree(small_home, home)
+    monkeypatch.setenv("GRISTMILL_HOME", str(home))
+    run = home / small_run.relative_to(small_home)
+    ids = tmp_path / "ids.txt"
+    ids.write_text("sotu/2016_barack_obama_d\n")
+    result = answer(capsys, "takedown", run, "--ids", ids)
+    assert len(result["removed"]) == 1
+    assert result["left"] == []
+    assert "unknown document" in call(capsys, "takedown", run, "--ids", ids)[2]
