@@ -15,7 +15,7 @@ SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # its heartbeat locks the SQLite file of short runs
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",  # 20, and once 120, were not enough on a busy machine
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 is not enough on a busy machine
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
 
@@ -33,6 +33,7 @@ def apply(home: Path, *, quiet: bool = True) -> None:
     has_profile = (Path.home() / ".prefect" / "profiles.toml").exists()
     if not has_profile and "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(home.resolve() / "prefect"))
+        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes the last folder only
 
 
 @contextmanager

@@ -33,7 +33,9 @@ cron = "* * * * *"
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "GRISTMILL_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
+    """A home that does not exist yet, as on a fresh clone."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {**inherited, "GRISTMILL_HOME": str(home / "new" / "home")}
 
 
 def write_recipe(folder: Path) -> Path:
@@ -62,7 +64,7 @@ def test_a_run_goes_through_prefect_and_again_computes_nothing(tmp_path):
     assert results[0]["run"] == results[1]["run"]
     assert all(stage["reused"] == 0 for stage in results[0]["stages"].values())
     assert all(stage["computed"] == 0 for stage in results[1]["stages"].values())
-    database = list((tmp_path / "prefect").glob("*.db"))
+    database = list(tmp_path.glob("new/home/prefect/*.db"))
     assert database, "the run did not go through Prefect"
 
 
@@ -71,7 +73,7 @@ def test_prefects_database_can_be_deleted_and_nothing_is_lost(tmp_path):
     recipe = write_recipe(tmp_path)
     command = [PROGRAM, "run", str(recipe), "--json", "--direct"]
     first = json.loads(subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True).stdout)
-    assert not (tmp_path / "prefect").exists()
+    assert not (tmp_path / "new" / "home" / "prefect").exists()
     again = json.loads(subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True).stdout)
     assert again["run"] == first["run"]
 
@@ -86,10 +88,10 @@ def test_a_scheduled_run_really_fires(tmp_path):
     try:
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline and served.poll() is None:
-            if list(tmp_path.glob("runs/nightly/*/card/README.md")):
+            if list(tmp_path.glob("new/home/runs/nightly/*/card/README.md")):
                 break
             time.sleep(1)
-        assert list(tmp_path.glob("runs/nightly/*/card/README.md")), (tmp_path / "log").read_text()[-3000:]
+        assert list(tmp_path.glob("new/home/runs/nightly/*/card/README.md")), (tmp_path / "log").read_text()[-3000:]
     finally:
         os.killpg(served.pid, signal.SIGINT)
         try:
