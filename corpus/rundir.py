@@ -19,6 +19,12 @@ def run_id(lock: Mapping[str, Any]) -> str:
     return content_key(lock)[:16]
 
 
+# every stage that leaves a manifest, in the order of the mill; the optional ones are there when the recipe asks
+STAGES = ("documents", "signals", "language", "signatures", "mentions", "pii", "blocklist", "contamination")
+STAGES += ("classifiers", "clusters", "decide", "lines", "substrings", "edits")
+STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
+
+
 class RunDir:
     """Paths and manifests of one run."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from corpus import account
 from corpus.account import Account
 from corpus.receipt import Manifest
-from corpus.rundir import RunDir
+from corpus.rundir import STAGES, RunDir
 from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
 from data_cards.limits import known_limits
 from data_cards.outputs import knowledge, mixture, packed, tokenizer, training
@@ -21,8 +21,6 @@ FORMAT = 1
 NOT_STATED = "not stated"
 UNPUBLISHED = "1970-01-01"  # a date that a reader sees is none; a run knows no clock
 REBUILD = "gristmill rebuild CARD_FOLDER --check"
-STAGES = ("documents", "signals", "language", "signatures", "mentions", "clusters", "decide")
-STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
 ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
 
 

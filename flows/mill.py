@@ -37,6 +37,9 @@ class StageReport:
     bytes_out: int
 
 
+TAKEDOWN = "takedown.json"  # the record of documents removed from a run
+
+
 class Mill:
     """Stage functions take one of these and nothing else."""
 
@@ -110,6 +113,14 @@ def _note(done: Done) -> str:
     return "reused" if done.reused else f"{done.seconds:.1f} s"
 
 
+def _refuse_after_takedown(run: RunDir) -> None:
+    if (run.path / TAKEDOWN).exists():
+        raise StoreError(
+            f"documents were taken down from {run.path}, and its inputs still hold them: a run would bring them back. "
+            "Remove them from the inputs, which makes another run, or delete the run directory."
+        )
+
+
 @contextmanager
 def reopen_mill(run_path: Path, *, reporter: Reporter | None = None) -> Iterator[Mill]:
     """Open a finished run again, without looking at its inputs; for training, cards and questions."""
@@ -168,6 +179,7 @@ def open_mill_text(
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
     inputs = list_inputs(recipe)
     run = RunDir.create(home() / "runs", recipe.name, text, build_lock(recipe, inputs))
+    _refuse_after_takedown(run)
     store = store_of(recipe)
     with WriterLock(run.path):
         run.sweep()

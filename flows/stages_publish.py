@@ -5,6 +5,7 @@ from typing import Any
 
 from corpus.files import content_key, read_json, write_json
 from corpus.receipt import Manifest, Outcome, Receipt
+from corpus.rundir import STAGES
 from corpus.seeds import derive_seed
 from flows.jobs import Job, job_key
 from flows.mill import Mill
@@ -74,7 +75,7 @@ def publish_card(mill: Mill) -> Manifest:
     """The data card, from the run's manifests alone."""
     from data_cards.render import write_card
 
-    stages = [stage for stage in (*MANIFESTED, "train") if mill.run.has(stage)]
+    stages = [stage for stage in STAGES if mill.run.has(stage)]
     inputs = {stage: mill.run.manifest(stage).key for stage in stages}
     text = (mill.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
     key = job_key(
@@ -88,26 +89,3 @@ def publish_card(mill: Mill) -> Manifest:
     manifest = mill.stage("card", [Job("card", key, write)], here=True)
     mill.run.place(mill.store.folder(manifest.parts[0]), "card")
     return manifest
-
-
-MANIFESTED = (
-    "documents",
-    "signals",
-    "language",
-    "signatures",
-    "mentions",
-    "pii",
-    "blocklist",
-    "contamination",
-    "classifiers",
-    "clusters",
-    "decide",
-    "lines",
-    "substrings",
-    "edits",
-    "tokenizer",
-    "tokens",
-    "shards",
-    "heldout",
-    "plan",
-)

@@ -25,13 +25,12 @@ from corpus.rundir import RunDir
 from flows import forget
 from flows.inputs import Inputs, list_inputs
 from flows.jobs import Job, Ref
-from flows.mill import Mill, reopen_mill
+from flows.mill import TAKEDOWN, Mill, reopen_mill
 from flows.progress import Reporter, SilentReporter
 from flows.search import Slices, Vocabulary, file_blocks
 from flows.stages import REFINE
 from flows.stages_publish import publish_card
 
-RECORD = "takedown.json"
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
 Found = dict[str, Any]
 
@@ -120,7 +119,7 @@ def _carry_out(mill: Mill, journal: RunDir, names: list[str], date: str) -> Foun
     result = read_json(done)
     for receipt in _superseded(mill.run, journal):
         mill.store.delete(receipt)
-    _append_record(mill.run.path / RECORD, result)
+    _append_record(mill.run.path / TAKEDOWN, result)
     shutil.rmtree(journal.path)
     return result
 
@@ -274,7 +273,7 @@ def _search(mill: Mill, said: Slices) -> list[dict[str, Any]]:
 
 def _files(mill: Mill) -> Iterator[Path]:
     for path in sorted(mill.run.path.rglob("*")):
-        if path.is_file() and path.relative_to(mill.run.path).parts[0] not in (JOURNAL, RECORD):
+        if path.is_file() and path.relative_to(mill.run.path).parts[0] not in (JOURNAL, TAKEDOWN):
             yield path
     for receipt in _entries(mill.run).values():
         yield from (path for path in sorted(mill.store.folder(receipt).rglob("*")) if path.is_file())

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from corpus.account import check_conservation
 from corpus.errors import GristmillError
 from corpus.receipt import Manifest
+from corpus.rundir import STAGES
 from corpus.store import check_files
 from flows.mill import Mill, reopen_mill
-from flows.stages_publish import MANIFESTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def verify_run(run_path: Path) -> dict[str, Any]:
 
 
 def _stages(mill: Mill) -> Iterator[Manifest]:
-    return (mill.run.manifest(stage) for stage in MANIFESTED if mill.run.has(stage))
+    return (mill.run.manifest(stage) for stage in STAGES if stage != "train" and mill.run.has(stage))
 
 
 def _attempt(name: str, detail: str, action: Callable[[], Any]) -> Check:

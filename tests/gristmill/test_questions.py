@@ -70,3 +70,6 @@ def test_takedown(capsys, small_run, small_home, tmp_path, monkeypatch):
     assert len(result["removed"]) == 1
     assert result["left"] == []
     assert "unknown document" in call(capsys, "takedown", run, "--ids", ids)[2]
+    status, _, err = call(capsys, "run", home / "small.toml", "--direct")
+    assert status == 1
+    assert "a run would bring them back" in err
