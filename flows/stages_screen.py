@@ -65,7 +65,7 @@ def _classify(mill: Mill, spec: Classifier) -> Manifest:
         digest = file_sha256(Path(spec.model))
     else:
         receipt = _train(mill, spec)
-        model, digest = Ref(receipt, "model.bin"), receipt.files[0].sha256
+        model, digest = Ref(receipt, "model.bin"), receipt.key  # same key, same bytes
     options = {"name": spec.name, "label": spec.label}
     return each_part(
         mill, f"classifier-{spec.name}", classify_part, {"model": model, **options}, model=digest, **options

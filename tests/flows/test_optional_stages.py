@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.direct import refine_directly
+from flows.estimate import plan_run
 from flows.mill import reopen_mill
 from flows.verify import verify_run
 
@@ -113,3 +114,15 @@ def test_again_nothing_is_computed(run):
         patch.setenv("GRISTMILL_HOME", str(run.parents[2]))
         stages = refine_directly(recipe, until="plan")["stages"]
     assert all(stage["computed"] == 0 for stage in stages.values())
+
+
+def test_a_plan_knows_them_before_and_after(run, tmp_path, monkeypatch):
+    recipe = run.parents[3] / "recipe.toml"
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path))
+    before = plan_run(recipe)["stages"]
+    assert before["pii"]["compute"] == before["pii"]["parts"] > 1
+    assert before["classifier-speech"]["known"]
+    assert not before["lines"]["known"]
+    monkeypatch.setenv("GRISTMILL_HOME", str(run.parents[2]))
+    after = plan_run(recipe)["stages"]
+    assert all(stage["known"] and stage["compute"] == 0 for stage in after.values())
