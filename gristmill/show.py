@@ -20,13 +20,13 @@ def table(title: str, first: str, *numbers: str) -> Table:
     return made
 
 
-def megabytes(n_bytes: int) -> str:
-    """Bytes as MB with two digits.
+def size_text(n_bytes: int) -> str:
+    """Bytes for a person.
 
-    >>> megabytes(1_234_567)
-    '1.23 MB'
+    >>> size_text(1_234_567), size_text(1234)
+    ('1.23 MB', '1.2 kB')
     """
-    return f"{n_bytes / 1e6:,.2f} MB"
+    return f"{n_bytes / 1e6:,.2f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:.1f} kB"
 
 
 def show_run(result: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def show_run(result: dict[str, Any]) -> None:
     stages = table("stages", "stage", "computed", "reused", "seconds", "documents in", "out", "text in", "out")
     for name, stage in result["stages"].items():
         sizes = [f"{stage['documents_in']:,}", f"{stage['documents_out']:,}"]
-        sizes += [megabytes(stage["bytes_in"]), megabytes(stage["bytes_out"])]
+        sizes += [size_text(stage["bytes_in"]), size_text(stage["bytes_out"])]
         sizes = sizes if stage["documents_in"] else [""] * 4
         stages.add_row(name, str(stage["computed"]), str(stage["reused"]), f"{stage['seconds']:.1f}", *sizes)
     out.print(stages)
@@ -55,7 +55,7 @@ def _sources_table(result: dict[str, Any]) -> Table | None:
     view = table("sources", "source", "read", "rejected", "dropped", "merged", "kept", "text read", "text kept")
     for name, source in result["sources"].items():
         counts = [f"{source[key]:,}" for key in ("documents", "rejected", "dropped", "merged", "kept")]
-        view.add_row(name, *counts, megabytes(source["bytes_in"]), megabytes(source["bytes_kept"]))
+        view.add_row(name, *counts, size_text(source["bytes_in"]), size_text(source["bytes_kept"]))
     return view
 
 
@@ -90,8 +90,8 @@ def show_plan(result: dict[str, Any]) -> None:
         view.add_row(name, *parts, f"{stage['seconds']:.1f}")
     out = console()
     out.print(view)
-    memory = megabytes(result["peak_bytes"])
-    out.print(f"\n{megabytes(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
+    memory = size_text(result["peak_bytes"])
+    out.print(f"\n{size_text(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
     out.print(f"run  {result['run']}", soft_wrap=True)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gristmill.show import console, megabytes, table
+from gristmill.show import console, size_text, table
 
 VERDICTS = ("kept", "dropped", "merged")
 
@@ -36,7 +36,7 @@ def show_sweep(result: dict[str, Any]) -> None:
     """One row a bound."""
     view = table(f"sweep of {result['key']}", "bound", "documents kept", "text kept")
     for bound, documents, n_bytes in zip(result["bounds"], result["kept_documents"], result["kept_bytes"], strict=True):
-        view.add_row(f"{bound:g}", f"{documents:,}", megabytes(n_bytes))
+        view.add_row(f"{bound:g}", f"{documents:,}", size_text(n_bytes))
     console().print(view)
 
 
