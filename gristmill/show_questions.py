@@ -21,15 +21,10 @@ def show_whatif(result: dict[str, Any]) -> None:
         view.add_row(source, *cells)
     out = console()
     out.print(view)
-    for name, flipped in result["flipped"].items():
-        out.print(f"{name}: {flipped}" if isinstance(flipped, int) else f"{name}: {_short(flipped)}", markup=False)
+    counts = result["flipped"]["counts"].items()
+    out.print("flipped: " + ", ".join(f"{count:,} {verdict.replace('_', ' ')}" for verdict, count in counts))
     if result["budget"]:
         out.print(f"this would stop the run: {result['budget']}", markup=False)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def show_sweep(result: dict[str, Any]) -> None:
@@ -42,10 +37,11 @@ def show_sweep(result: dict[str, Any]) -> None:
 
 def show_ranking(result: dict[str, Any]) -> None:
     """Signals, the most telling first."""
-    ranking = result["ranking"]
-    view = table("signals that tell better from worse", *list(ranking[0]))
-    for row in ranking:
-        view.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    view = table("signals that tell better from worse", "signal", "distance", "keep", "lost better", "lost worse")
+    for row in result["ranking"]:
+        bound = f"{'>=' if row['side'] == 'at_least' else '<='} {row['threshold']:.4g}"
+        losses = (f"{row[key]:.1%}" for key in ("lost_better", "lost_worse"))
+        view.add_row(row["signal"], f"{row['distance']:.3f}", bound, *losses)
     console().print(view)
 
 
