@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from corpus.account import Account, add_up
 from corpus.columns import text_column
 from corpus.errors import SchemaError
-from dedup.accounts import passed_by_source
+from corpus.source_accounts import passed_by_source
 
 HASH_CHARS = 32
 _NIBBLE = np.full(256, 255, np.uint8)

@@ -21,9 +21,9 @@ from corpus.errors import RecipeError, SchemaError
 from corpus.files import canonical_json
 from corpus.receipt import Outcome
 from corpus.schema import expect_columns
+from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
 from dedup import _kernels
-from dedup.accounts import passed_by_source
 from dedup.exact import text_keys
 
 if TYPE_CHECKING:

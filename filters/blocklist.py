@@ -22,10 +22,10 @@ from corpus.errors import SourceError
 from corpus.files import content_key, file_sha256
 from corpus.receipt import Outcome
 from corpus.schema import signals_schema
+from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
 from filters import _kernels_overlap
 from filters._kernels_words import fill_keys
-from filters.accounts import passed_by_source
 from filters.signals import Signal
 
 VERSION = "1"

@@ -19,8 +19,8 @@ from corpus.errors import SourceError, UnknownNameError
 from corpus.receipt import Outcome
 from corpus.schema import signals_schema
 from corpus.seeds import fraction
+from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
-from filters.accounts import passed_by_source
 from filters.examples import LABEL, TEXT, read_examples
 from filters.language import load_model
 from filters.metrics import auc, precision_recall_f1

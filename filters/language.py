@@ -19,9 +19,9 @@ from corpus.columns import TextColumn, text_column
 from corpus.errors import SourceError
 from corpus.receipt import Outcome
 from corpus.schema import LANGUAGE, signals_schema
+from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
 from filters._kernels_scripts import list_paragraphs
-from filters.accounts import passed_by_source
 from filters.scripts import SCRIPT_SHARES, script_columns
 from filters.signals import Signal
 

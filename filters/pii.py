@@ -25,9 +25,9 @@ from corpus.columns import text_column
 from corpus.errors import RecipeError, UnknownNameError
 from corpus.receipt import Outcome
 from corpus.schema import SPAN, SPANS, signals_schema
+from corpus.source_accounts import passed_by_source
 from corpus.tables import PartWriter, read_batches
 from filters import _kernels_pii
-from filters.accounts import passed_by_source
 from filters.signals import Signal
 
 VERSION = "1"

@@ -18,10 +18,10 @@ from corpus.columns import TextColumn, text_column
 from corpus.errors import SourceError
 from corpus.receipt import Outcome
 from corpus.schema import signals_schema
+from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
 from filters import _kernels, _kernels_pairs
 from filters._kernels_words import fill_keys
-from filters.accounts import passed_by_source
 from filters.entropy import RESIDUALS, residual
 from filters.scratch import make_scratch
 from filters.stop_words import STOP_WORDS

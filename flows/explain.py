@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from corpus.errors import UnknownNameError
 from corpus.files import canonical_json
+from corpus.identity import document_id
 from flows.each_part import DOCUMENTS, REJECTS
 from flows.mill import Mill, reopen_mill
 
@@ -63,11 +63,6 @@ def _find_reject(mill: Mill, name: str) -> dict[str, Any] | None:
 
 
 NOTHING: dict[str, Any] = {"verdicts": [], "cluster": None, "spans": [], "rows": []}
-
-
-def document_id(source: str, locator: str) -> str:
-    """The doc_id of a place in a source: xxh3-128 of both, 32 hex characters."""
-    return xxhash.xxh3_128_hexdigest(f"{source}\x1f{locator}".encode())
 
 
 def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from corpus.account import Account
 from corpus.errors import SourceError, UnknownNameError
+from corpus.identity import document_id
 from corpus.receipt import Outcome
 from corpus.tables import read_batches, read_part, write_part
 from flows.each_part import DOCUMENTS, REJECTS
-from flows.explain import document_id
 from flows.search import Slices, column_blocks
 
 VERSION = "1"

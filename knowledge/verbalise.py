@@ -13,6 +13,7 @@ import xxhash
 
 from corpus.account import passed_on
 from corpus.files import canonical_json
+from corpus.identity import document_id
 from corpus.receipt import Outcome
 from corpus.schema import DOCUMENTS, REJECTS
 from corpus.tables import write_part
@@ -160,7 +161,7 @@ def _as_documents(told: pl.DataFrame, source: str, domain: str, licence: str | N
     n = len(texts)
     meta = zip(told["type"].to_list(), told["facts"].to_list(), strict=True)
     columns = {
-        "doc_id": [xxhash.xxh3_128_hexdigest(f"{source}\x1f{locator}".encode()) for locator in locators],
+        "doc_id": [document_id(source, locator) for locator in locators],
         "text": texts,
         "source": [source] * n,
         "domain": [domain] * n,

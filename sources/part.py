@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
 from corpus.account import Account
+from corpus.identity import document_id
 from corpus.schema import DOCUMENTS, REJECTS
 from corpus.tables import PartWriter
 from sources.opening import Stream
@@ -189,7 +190,7 @@ class Part:
 
 def document_ids(source: str, locators: pa.StringArray) -> list[str]:
     """xxh3-128 hex of source name, unit separator and locator."""
-    return [xxh3_128_hexdigest(f"{source}\x1f{locator}".encode()) for locator in locators.to_pylist()]
+    return [document_id(source, locator) for locator in locators.to_pylist()]
 
 
 def text_hashes(text: pa.LargeStringArray) -> list[str]:

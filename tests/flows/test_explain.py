@@ -4,7 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import UnknownNameError
-from flows.explain import document_id, explain_document
+from corpus.identity import document_id
+from flows.explain import explain_document
 from flows.mill import reopen_mill
 
 

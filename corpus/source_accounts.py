@@ -1,4 +1,4 @@
-"""Accounts of stages that pass everything on."""
+"""Accounts by source of stages that pass everything on, from columns."""
 
 import pyarrow as pa
 
