@@ -13,6 +13,7 @@ from numba import njit
 
 from corpus._kernels_bits import (  # noqa: F401 - other rooms take the masks from here
     alpha_mask,
+    clz,
     ctz,
     equal_mask,
     high_mask,
@@ -69,9 +70,15 @@ def below(n):
 
 
 @njit(cache=True, nogil=True, inline="always")
+def continuations(word):
+    """How many of the 8 bytes of ``word`` continue a character."""
+    return popc((word >> U64(7)) & ~(word >> U64(6)) & _BYTES)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def chars_in(word):
     """How many of the 8 bytes of ``word`` begin a character."""
-    return 8 - popc((word >> U64(7)) & ~(word >> U64(6)) & _BYTES)
+    return 8 - continuations(word)
 
 
 @njit(cache=True, nogil=True)

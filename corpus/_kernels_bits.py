@@ -67,6 +67,16 @@ def ctz(typing_context, bits):
 
 
 @intrinsic
+def clz(typing_context, bits):
+    """Number of zero bits above the highest set bit; 64 for 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
 def popc(typing_context, bits):
     """Number of set bits."""
 

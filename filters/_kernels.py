@@ -48,25 +48,23 @@ _SIZE, _CHARS, _ENTROPY, _WORDS, _STOPS, _LINES, _DUPLICATES = (int(end) for end
 
 
 @kernel
-def measure(offsets, data, stop_keys, stop_bits, s, out):
+def measure(offsets, data, stop_words, s, out):
     """out[d] = all signals of document d."""
     for doc in range(offsets.size - 1):
         out[doc, :] = 0.0
         if offsets[doc + 1] > offsets[doc]:
-            _measure_document(data, offsets[doc], offsets[doc + 1], stop_keys, stop_bits, s, out[doc])
+            _measure_document(data, offsets[doc], offsets[doc + 1], stop_words, s, out[doc])
 
 
 @leaf
-def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
+def _measure_document(data, start, stop, stop_words, s, out):
     """All signals of one document -> out float64[n_signals]."""
     chars, ellipses, byte_bits, char_bits = measure_chars(
         data, start, stop, s.counts, s.of_point, s.classes, s.points, s.class_counts
     )
     n = tokenise(data, start, stop, s.starts, s.ends)
-    described = measure_words(
-        data, s.starts, s.ends, n, stop_keys, stop_bits, s.hashes, s.polynomial, s.char_sums, s.lengths, s.stops
-    )
-    climb(n, s.polynomial, s.char_sums, chars, s.places, s.slots, s.rung, s.table, s.top, s.dup, s.facts)
+    described = measure_words(data, s.starts, s.ends, n, stop_words, s.hashes, s.polynomial, s.char_sums, s.lengths)
+    climb(n, s.hashes, s.polynomial, s.char_sums, chars, s.places, s.slots, s.table, s.top, s.dup, s.facts)
     paragraphs = _measure_lines(data, start, stop, n, s)
     for k in range(_CHARS - _SIZE):
         out[_SIZE + k] = s.class_counts[k] / chars
@@ -74,7 +72,7 @@ def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
     _put_word_entropies(n, s.facts, out[_CHARS:_ENTROPY])
     _put_sizes(stop - start, chars, n, described, paragraphs, s, out[:_SIZE])
     _put_words(data, n, described, ellipses, start, stop, s, out[_ENTROPY:_WORDS])
-    _put_stops(s.stops, out[_WORDS:_STOPS])
+    _put_stops(described, stop_words.languages, out[_WORDS:_STOPS])
     _put_lines(s.found, s.counts[0, 123], out[_STOPS:_LINES])
     _put_duplicates(chars, s.char_sums[n], data[start], data[stop - 1], paragraphs, s, out[_LINES:_DUPLICATES])
     _put_grams(s.top, s.dup, out[_DUPLICATES:])
@@ -83,7 +81,7 @@ def _measure_document(data, start, stop, stop_keys, stop_bits, s, out):
 @leaf
 def _measure_lines(data, start, stop, n, s):
     """Lines and paragraphs; copies[0] of text lines, [1] of lines of white space, [2] of paragraphs."""
-    measure_lines(data, start, stop, s.starts, s.ends, n, s.keys, s.key_chars, s.found)
+    measure_lines(data, start, stop, s.starts, s.ends, n, s.phrases, s.points, s.keys, s.key_chars, s.found)
     blank = s.keys.size - s.found[lines.SPACE_LINES]
     count_duplicates(s.keys, s.key_chars, s.found[lines.TEXT_LINES], s.table, s.copies[0])
     count_duplicates(s.keys[blank:], s.key_chars[blank:], s.found[lines.SPACE_LINES], s.table, s.copies[1])
@@ -120,7 +118,7 @@ def _put_word_entropies(n, facts, out):
 @kernel
 def _put_words(data, n, described, ellipses, start, stop, s, out):
     """The group "words"."""
-    alpha_words, content_words, content_chars, english = described
+    alpha_words, content_words, content_chars, english, _, _ = described
     hashes, dots, newlines = s.counts[0, 35], s.counts[0, 46], s.counts[0, 10]
     out[0] = _over(content_chars, content_words)
     out[1] = median_length(s.lengths, n)
@@ -134,10 +132,10 @@ def _put_words(data, n, described, ellipses, start, stop, s, out):
 
 
 @kernel
-def _put_stops(stops, out):
-    """The group "stops": different stop words of each language."""
-    for language in range(stops.size):
-        out[language] = popc(stops[language])
+def _put_stops(described, languages, out):
+    """The group "stops": different stop words of each language; languages uint64[n_languages, 2] as the bits seen."""
+    for language in range(languages.shape[0]):
+        out[language] = popc(described[4] & languages[language, 0]) + popc(described[5] & languages[language, 1])
 
 
 @kernel

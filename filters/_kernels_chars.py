@@ -1,5 +1,7 @@
 """Characters of a document: class counts, byte and character entropy. One pass over bytes, one over what is not ASCII."""
 
+import numpy as np
+
 from corpus._kernels import (
     ALPHA,
     CJK,
@@ -18,13 +20,17 @@ from corpus._kernels import (
     high_mask,
     load64,
 )
-from filters._kernels_entropy import entropy, step_of, sum_of
-from filters._kernels_jit import kernel
+from corpus._unicode import BLOCK_BITS
+from corpus._unicode_table import BLOCKS, FLAGS
+from filters._kernels_entropy import SMALL, SUMS, entropy, step_of, sum_of
+from filters._kernels_jit import kernel, leaf
 
 ELLIPSIS = 0x2026
 N_POINTS = 0x110000  # the table of counts: touched where text is, so mostly never mapped
 CLASSES = (ALPHA, UPPER, NUMBER, PUNCT, SYMBOL, SPACE, CJK, MARK)
 _BYTE = U64(255)
+_FIRST_BLOCK = FLAGS[int(BLOCKS[0]) << BLOCK_BITS :][:128]
+_ASCII = np.array([(_FIRST_BLOCK & flag) != 0 for flag in CLASSES], np.int32)  # [class, byte]
 
 
 @kernel
@@ -66,18 +72,40 @@ def count_points(data, start, stop, of_point, classes, points):
     return n, total
 
 
+@leaf
+def _sums_of(counts, first, last):
+    """Sum of c log2 c over the byte counts from ``first`` to before ``last``, none above SMALL: in vectors."""
+    total = 0
+    for byte in range(first, last):
+        total += SUMS[counts[0, byte]]
+    return total
+
+
 @kernel
-def count_classes(counts, classes, found):
-    """found[k] = characters of class CLASSES[k], ASCII from the byte counts, the others already in ``classes``."""
+def _byte_sums(counts, n_bytes):
+    """(sum of c log2 c over ASCII, over the other bytes) of a document of n_bytes."""
+    if n_bytes <= SMALL:
+        return _sums_of(counts, 0, 128), _sums_of(counts, 128, 256)
+    ascii_total, high_total = 0, 0
     for byte in range(128):
-        classes[char_class(byte)] += counts[0, byte]
+        ascii_total += sum_of(counts[0, byte])
+        high_total += sum_of(counts[0, byte + 128])
+    return ascii_total, high_total
+
+
+@kernel
+def _count_classes(counts, classes, n_high, found):
+    """found[k] = characters of class CLASSES[k]: of ASCII from the byte counts, of the n_high others from ``classes``."""
     for k in range(len(CLASSES)):
-        found[k] = 0
-    for flags in range(256):
-        if classes[flags]:
-            for k in range(len(CLASSES)):
-                if flags & CLASSES[k]:
-                    found[k] += classes[flags]
+        chars = 0
+        for byte in range(128):
+            chars += counts[0, byte] * _ASCII[k, byte]
+        found[k] = chars
+    if n_high:
+        for flags in range(256):
+            if classes[flags]:
+                for k in range(len(CLASSES)):
+                    found[k] += classes[flags] if flags & CLASSES[k] else 0
 
 
 @kernel
@@ -85,17 +113,14 @@ def measure_chars(data, start, stop, counts, of_point, classes, points, found):
     """Returns (characters, ellipsis characters, byte entropy, character entropy); class counts into ``found``."""
     count_bytes(data, start, stop, counts)
     classes[:] = 0
-    n_high, total = count_points(data, start, stop, of_point, classes, points)
+    n_high, high_points = count_points(data, start, stop, of_point, classes, points)
     ellipses = of_point[ELLIPSIS]
     for k in range(n_high):
         of_point[points[k]] = 0
-    byte_total, n_ascii = 0, 0
+    n_ascii = 0
     for byte in range(128):
-        byte_total += sum_of(counts[0, byte])
         n_ascii += counts[0, byte]
     chars = n_ascii + n_high
-    char_entropy = entropy(byte_total + total, chars)
-    for byte in range(128, 256):
-        byte_total += sum_of(counts[0, byte])
-    count_classes(counts, classes, found)
-    return chars, ellipses, entropy(byte_total, stop - start), char_entropy
+    of_ascii, of_high = _byte_sums(counts, stop - start)
+    _count_classes(counts, classes, n_high, found)
+    return chars, ellipses, entropy(of_ascii + of_high, stop - start), entropy(of_ascii + high_points, chars)

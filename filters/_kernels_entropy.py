@@ -7,10 +7,11 @@ fixes on every machine (a library's log2 may differ in its last bit). Counts go 
 
 import numpy as np
 
+from corpus._kernels import U64, clz
 from filters._kernels_jit import kernel, leaf
 
 UNIT = float(1 << 32)
-_SMALL = 1 << 13  # counts in the table: 64 KB
+SMALL = 1 << 13  # counts in the table: 64 KB
 _SQRT_HALF = 0.7071067811865476
 _TWO_OVER_LN2 = 2.8853900817779268
 
@@ -35,7 +36,7 @@ def _series(mantissa):
 
 def _small_steps():
     """steps[c] = (c + 1) log2(c + 1) - c log2 c, in units of 2^-32."""
-    counts = np.arange(1, _SMALL + 1, dtype=np.float64)
+    counts = np.arange(1, SMALL + 1, dtype=np.float64)
     mantissa, exponent = np.frexp(counts)
     low = mantissa < _SQRT_HALF
     logs = _series(np.where(low, mantissa * 2.0, mantissa)) + (exponent - low)
@@ -44,30 +45,30 @@ def _small_steps():
 
 
 _STEPS = _small_steps()
-_SUMS = np.concatenate([[0], np.cumsum(_STEPS)])
+SUMS = np.concatenate([[0], np.cumsum(_STEPS)])
+_POWERS = 0.5 ** np.arange(64)
 _scalar_series = kernel(_series)
 
 
 @kernel
 def log2(n):
     """Base-2 logarithm of an integer >= 1, the same bits on every machine."""
-    exponent, scale = 0, 1.0
-    while n * scale > 1.4142135623730951:
-        scale *= 0.5
-        exponent += 1
-    return _scalar_series(n * scale) + exponent
+    exponent = 63 - clz(U64(n))
+    mantissa = n * _POWERS[exponent]
+    high = mantissa > 1.4142135623730951
+    return _scalar_series(mantissa * 0.5 if high else mantissa) + (exponent + high)
 
 
 @leaf
 def sum_of(count):
     """Count log2 count, in units of 2^-32."""
-    return _SUMS[count] if count <= _SMALL else np.int64(np.rint(count * log2(count) * UNIT))
+    return SUMS[count] if count <= SMALL else np.int64(np.rint(count * log2(count) * UNIT))
 
 
 @leaf
 def step_of(count):
     """What the sum gains when a key is seen once more after ``count`` times."""
-    return _STEPS[count] if count < _SMALL else sum_of(count + 1) - sum_of(count)
+    return _STEPS[count] if count < SMALL else sum_of(count + 1) - sum_of(count)
 
 
 @kernel

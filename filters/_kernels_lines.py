@@ -7,17 +7,23 @@ A text line has more than white space. "Stripped" is without white space at both
 # ruff: noqa: SIM109 - numba compares faster than it searches a tuple
 
 from corpus._kernels import (
+    K0,
+    K1,
+    K2,
     ONE,
     U64,
     below,
+    continuations,
     count_chars,
     ctz,
     equal_mask,
-    hash_bytes,
     high_mask,
+    load64,
+    load_upto8,
+    mum,
 )
 from filters._kernels_jit import kernel, leaf
-from filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, phrase_at, phrase_bits
+from filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, find_phrases
 
 # places in ``found``
 LINES, TEXT_LINES, TEXT_CHARS, SPACE_LINES, SENTENCES, SHORT = range(6)
@@ -92,10 +98,25 @@ def _sentence_end(data, at, stop):
     return at if at >= stop or is_ascii_space(data[at]) else -1
 
 
-@leaf
-def scan_line(data, start, stop):
-    """(sentences, kinds of phrases) of a stripped line; text behind the last sentence end is a sentence."""
-    sentences, kinds, behind = 0, 0, start
+@kernel
+def hash_and_count(data, start, stop):
+    """(64-bit hash, characters) of data[start:stop], 16 bytes a step."""
+    at, state, chars = start, K0, stop - start
+    while stop - at > 16:
+        first, second = load64(data, at), load64(data, at + 8)
+        state = mum(first ^ state, second ^ K2)
+        chars -= continuations(first) + continuations(second)
+        at += 16
+    left = stop - at
+    first, second = load_upto8(data, at, left), load64(data, at + 8) & below(8 * min(max(left - 8, 0), 8))
+    chars -= continuations(first) + continuations(second)
+    return mum(mum(first ^ state, second ^ K2) ^ U64(stop - start), K1), chars
+
+
+@kernel
+def count_sentences(data, start, stop):
+    """Sentences of a stripped line; text behind the last sentence end is one."""
+    sentences, behind = 0, start
     for at in range(start, stop, _STEP):
         inside = below(min(stop - at, _STEP))
         ends = equal_mask(data, at, 46) | equal_mask(data, at, 33) | equal_mask(data, at, 63)
@@ -108,11 +129,7 @@ def scan_line(data, start, stop):
             if end >= 0:
                 sentences += 1
                 behind = end
-        pairs = phrase_bits(data, at) & inside
-        while pairs:
-            kinds |= phrase_at(data, at + ctz(pairs), start, stop)
-            pairs &= pairs - ONE
-    return sentences + (behind < stop), kinds
+    return sentences + (behind < stop)
 
 
 @leaf
@@ -180,10 +197,14 @@ def _c4_keeps(data, start, stop, starts, ends, word, last_word):
 
 
 @kernel
-def measure_lines(data, start, stop, starts, ends, n_words, keys, key_chars, found):
-    """Count lines into ``found``; hash and characters of text lines from the front of keys, of blank ones from its back."""
+def measure_lines(data, start, stop, starts, ends, n_words, places, kinds, keys, key_chars, found):
+    """Count lines into ``found``; hash and characters of text lines from the front of keys, of blank ones from its back.
+
+    places, kinds: scratch for the phrases of the document.
+    """
     found[:] = 0
-    word, line = 0, start
+    n_phrases = find_phrases(data, start, stop, places, kinds)
+    word, line, phrase = 0, start, 0
     while line < stop:
         line_stop = find_newline(data, line, stop)
         found[LINES] += 1
@@ -191,33 +212,36 @@ def measure_lines(data, start, stop, starts, ends, n_words, keys, key_chars, fou
         while word < n_words and starts[word] < line_stop:
             word += 1
         if line_stop > line:
-            chars = count_chars(data, line, line_stop)
+            key, chars = hash_and_count(data, line, line_stop)
             blank = word == first_word
             at = keys.size - 1 - found[SPACE_LINES] if blank else found[TEXT_LINES]
-            keys[at] = hash_bytes(data, line, line_stop, False)
-            key_chars[at] = chars
+            keys[at], key_chars[at] = key, chars
             if blank:
                 found[SPACE_LINES] += 1
             else:
-                _measure_text_line(data, line, line_stop, chars, starts, ends, first_word, word, found)
+                said = 0
+                while phrase < n_phrases and places[phrase] < line_stop:
+                    said |= kinds[phrase]
+                    phrase += 1
+                _measure_text_line(data, line, line_stop, chars, said, starts, ends, first_word, word, found)
         line = line_stop + 1
 
 
 @leaf
-def _measure_text_line(data, line, line_stop, chars, starts, ends, word, last_word, found):
-    """Count one line with text, whose words are word .. last_word - 1."""
+def _measure_text_line(data, line, line_stop, chars, said, starts, ends, word, last_word, found):
+    """Count one line with text, whose words are word .. last_word - 1 and which says phrases of the kinds ``said``."""
     start, stop = starts[word], ends[last_word - 1]  # stripped: from its first word to its last
-    sentences, kinds = scan_line(data, start, stop)
+    sentences = count_sentences(data, start, stop)
     found[TEXT_LINES] += 1
     found[TEXT_CHARS] += chars
     found[SHORT] += chars <= SHORT_CHARS
     found[SENTENCES] += sentences
     _count_bullets(data, line, start, found)
     _count_ends(data, start, stop, line_stop, found)
-    found[JAVASCRIPT_LINES] += kinds & JAVASCRIPT != 0
-    found[POLICY_LINES] += kinds & POLICY != 0
-    found[LOREM_LINES] += kinds & LOREM != 0
-    if not kinds & (JAVASCRIPT | POLICY) and _c4_keeps(data, start, stop, starts, ends, word, last_word):
+    found[JAVASCRIPT_LINES] += said & JAVASCRIPT != 0
+    found[POLICY_LINES] += said & POLICY != 0
+    found[LOREM_LINES] += said & LOREM != 0
+    if not said & (JAVASCRIPT | POLICY) and _c4_keeps(data, start, stop, starts, ends, word, last_word):
         found[C4_LINES] += 1
         found[C4_SENTENCES] += sentences
 
@@ -232,8 +256,7 @@ def measure_paragraphs(data, start, stop, keys, key_chars):
         while at < stop and data[at] == 10:
             at += 1
         if at - end >= 2 or end >= stop:
-            keys[n] = hash_bytes(data, first, end, False)
-            key_chars[n] = count_chars(data, first, end)
+            keys[n], key_chars[n] = hash_and_count(data, first, end)
             n += 1
             first = at
     return n

@@ -13,48 +13,55 @@ PAIRS = SYMBOLS * SYMBOLS
 _WHITE = 32
 
 
-@leaf
-def _list_pairs(data, start, stop, pairs):
-    """Pairs of neighbours -> pairs uint16[bytes]; the text begins behind white space, a run of which is one symbol.
+_WHITE_PAIR = _WHITE << 8 | _WHITE
 
-    Returns their number.
+
+@leaf
+def _count_pairs(data, start, stop, counts, seen):
+    """Count pairs of neighbours in ``counts``; the text begins behind white space.
+
+    Lists each different pair in ``seen``. Returns (how many are listed, pairs in all). No branch but for characters
+    beyond ASCII: whether a pair is new is a coin toss.
     """
-    n, at, before = 0, start, _WHITE
+    n_seen, n, at, before = 0, 0, start, _WHITE
     while at < stop:
         symbol, n_bytes = max(int(data[at]), _WHITE), 1
         if symbol >= 0x80:
             point, n_bytes = decode(data, at)
             symbol = 0x80 | (point & 0x7F)
-        pairs[n] = before << 8 | symbol
-        n += symbol != _WHITE or before != _WHITE
+        pair = before << 8 | symbol
+        seen[n_seen] = pair
+        n_seen += counts[pair] == 0
+        counts[pair] += 1
         before = symbol
         at += n_bytes
-    return n
+        n += 1
+    return n_seen, n
 
 
 @kernel
-def _conditional_entropy(data, start, stop, counts, firsts, pairs):
+def _conditional_entropy(data, start, stop, counts, firsts, seen):
     """H(symbol | the one before) of one document, bits. counts int32[PAIRS] comes and leaves as zeros."""
-    n = _list_pairs(data, start, stop, pairs)
-    for k in range(n):
-        counts[pairs[k]] += 1
+    n_seen, n = _count_pairs(data, start, stop, counts, seen)
+    n -= counts[_WHITE_PAIR]  # a run of white space is one symbol
+    counts[_WHITE_PAIR] = 0
     firsts[:] = 0
     joint, marginal = 0, 0
-    for k in range(n):  # a pair met again adds 0: without a branch, which no processor could foresee
-        count = counts[pairs[k]]
-        joint += sum_of(count)
-        firsts[pairs[k] >> 8] += count
-        counts[pairs[k]] = 0
+    for k in range(n_seen):
+        pair = seen[k]
+        joint += sum_of(counts[pair])
+        firsts[pair >> 8] += counts[pair]
+        counts[pair] = 0
     for symbol in range(SYMBOLS):
         marginal += sum_of(firsts[symbol])
     return max(0.0, (marginal - joint) / UNIT / n) if n else 0.0
 
 
 @kernel
-def conditional_entropies(offsets, data, counts, firsts, pairs, out):
+def conditional_entropies(offsets, data, counts, firsts, seen, out):
     """out[d] = H(character | the one before) of document d, bits a character.
 
-    counts int32[PAIRS] of zeros, firsts int32[SYMBOLS], pairs uint16[bytes of the longest document] are scratch.
+    counts int32[PAIRS] of zeros, firsts int32[SYMBOLS], seen uint16[PAIRS + 1] are scratch.
     """
     for doc in range(offsets.size - 1):
-        out[doc] = _conditional_entropy(data, offsets[doc], offsets[doc + 1], counts, firsts, pairs)
+        out[doc] = _conditional_entropy(data, offsets[doc], offsets[doc + 1], counts, firsts, seen)

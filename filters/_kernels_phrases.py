@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from corpus._kernels import ONE, letter_mask
+from corpus._kernels import ONE, below, ctz, letter_mask
 from filters._kernels_jit import kernel, leaf
 
 JAVASCRIPT, POLICY, LOREM = 1, 2, 4
@@ -32,14 +32,14 @@ def _pair(data, at, first, second):
 
 
 @leaf
-def phrase_bits(data, at):
+def _phrase_bits(data, at):
     """Bits of the 63 bytes at ``at`` where a phrase may have its pair of rare letters: ja, ms, va, ok, ps."""
     found = _pair(data, at, 106, 97) | _pair(data, at, 109, 115) | _pair(data, at, 118, 97)
     return found | _pair(data, at, 111, 107) | _pair(data, at, 112, 115)
 
 
 @kernel
-def phrase_at(data, pair, start, stop):
+def _phrase_at(data, pair, start, stop):
     """Kinds of the phrases inside data[start:stop] whose pair of letters stands at ``pair``."""
     kinds = 0
     for phrase in range(_KIND.size):
@@ -58,3 +58,20 @@ def phrase_at(data, pair, start, stop):
 def _folded(byte):
     """ASCII lower case of a byte."""
     return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@kernel
+def find_phrases(data, start, stop, places, kinds):
+    """Where in data[start:stop] a phrase stands, and its kinds, in order; no phrase crosses a line. Returns their number.
+
+    places int64, kinds int32: a place a two bytes is enough, for a pair of letters takes as many.
+    """
+    n = 0
+    for at in range(start, stop, 62):  # of 64: the last two bytes are left to the next block
+        pairs = _phrase_bits(data, at) & below(min(stop - at, 62))
+        while pairs:
+            pair = at + ctz(pairs)
+            pairs &= pairs - ONE
+            places[n], kinds[n] = pair, _phrase_at(data, pair, start, stop)
+            n += kinds[n] != 0
+    return n

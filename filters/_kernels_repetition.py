@@ -43,6 +43,22 @@ def add_key(table, mask, key):
 
 
 @kernel
+def count_words(hashes, n, places, table, slots):
+    """Rung 1: every word, by its hash. Returns as ``count_grams``; places[t] = t."""
+    size = table_size(n)
+    table[:size] = ZERO
+    mask = U64(size - 1)
+    total, distinct, highest, before = 0, 0, 0, 0
+    for t in range(n):
+        slot, before = add_key(table, mask, hashes[t])
+        places[t], slots[t] = t, slot
+        total += step_of(before)
+        distinct += before == 0
+        highest = max(highest, before + 1)
+    return total, distinct, highest, before
+
+
+@kernel
 def count_grams(polynomial, power, n, places, n_places, table, slots):
     """Count the n-grams at ``places``. Returns (sum of c log2 c, distinct, highest count, count of the last one before)."""
     size = table_size(n_places)
@@ -61,21 +77,19 @@ def count_grams(polynomial, power, n, places, n_places, table, slots):
 
 
 @kernel
-def keep_candidates(n, rung, places, n_places):
-    """Drop the places whose n-gram cannot repeat. Returns how many are left. No branch: it would be a coin toss."""
-    kept = 0
+def keep_candidates(places, n_places, table, slots):
+    """Keep the places whose gram and that of the next word both repeat: where the next longer gram can.
+
+    Returns how many. No branch: it would be a coin toss.
+    """
+    kept, last, last_repeats = 0, -2, False
     for i in range(n_places):
         at = places[i]
-        places[kept] = at
-        kept += (rung[at] == n - 1) & (rung[at + 1] == n - 1)
+        repeats = (table[slots[i]] & COUNT) > ONE
+        places[kept] = last
+        kept += repeats & last_repeats & (last + 1 == at)
+        last, last_repeats = at, repeats
     return kept
-
-
-@kernel
-def mark_repeated(n, places, n_places, table, slots, rung):
-    """rung[at] = n where the n-gram at ``at`` occurs more than once; elsewhere it stays n - 1."""
-    for i in range(n_places):
-        rung[places[i]] = n - ((table[slots[i]] & COUNT) <= ONE)
 
 
 @kernel
@@ -127,30 +141,23 @@ def all_gram_chars(n, n_words, char_sums):
 
 
 @kernel
-def climb(n_words, polynomial, char_sums, chars, places, slots, rung, table, top, dup, facts):
+def climb(n_words, hashes, polynomial, char_sums, chars, places, slots, table, top, dup, facts):
     """All rungs. top[reading, n - 2] for n = 2 to 4, dup[reading, n - 5] for n = 5 to 10; readings A, B, C.
 
     facts int64[4]: distinct words, sum of c log2 c over words, over word pairs, count of the last word before it.
     """
     top[:], dup[:], facts[:] = 0.0, 0.0, 0
-    n_places, power = n_words, ONE
-    for at in range(n_words):
-        places[at] = at
-        rung[at] = 0
-    rung[n_words] = 0  # no gram begins behind the last word
-    for n in range(1, min(MAX_GRAM, n_words) + 1):
+    facts[1], facts[0], highest, facts[3] = count_words(hashes, n_words, places, table, slots)
+    n_places, power = n_words, GRAM_BASE
+    for n in range(2, min(MAX_GRAM, n_words) + 1):
         power *= GRAM_BASE
-        if n > 1:
-            n_places = keep_candidates(n, rung, places, n_places)
-        total, distinct, highest, before = count_grams(polynomial, power, n, places, n_places, table, slots)
-        mark_repeated(n, places, n_places, table, slots, rung)
-        if n == 1:
-            facts[0], facts[1], facts[3] = distinct, total, before
-        elif n == 2:
+        n_places = keep_candidates(places, n_places, table, slots)
+        total, _, highest, _ = count_grams(polynomial, power, n, places, n_places, table, slots)
+        if n == 2:
             facts[2] = total
-        if 2 <= n <= 4:
+        if n <= 4:
             _rate_top(n, highest, places, n_places, table, slots, char_sums, n_words, chars, top)
-        elif n >= 5:
+        else:
             _rate_dup(n, places, n_places, table, slots, char_sums, n_words, chars, dup)
         if n >= 4 and highest <= 1:
             break

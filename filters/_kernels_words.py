@@ -14,7 +14,7 @@ from corpus._kernels import (
     ZERO,
     below,
     char_class,
-    chars_in,
+    continuations,
     ctz,
     decode,
     equal_mask,
@@ -26,11 +26,14 @@ from filters._kernels_jit import kernel, leaf
 
 GRAM_BASE = U64(0x5851F42D4C957F2D)
 LENGTHS = 64  # word lengths of 63 characters and more share one place
+STOP_SLOTS = 1 << 12
+_STOP_MASK = U64(STOP_SLOTS - 1)
 _HIGH = U64(0x8080808080808080)
 _LOW = U64(0x7F7F7F7F7F7F7F7F)
 _CASE = U64(0x2020202020202020)
 _FROM_A, _BEYOND_Z = U64(0x1F1F1F1F1F1F1F1F), U64(0x0505050505050505)
 _FROM_0, _BEYOND_9 = U64(0x5050505050505050), U64(0x4646464646464646)
+_BITS = U64(63)
 
 
 @leaf
@@ -60,29 +63,58 @@ def _classes_beyond_ascii(data, start, stop):
 
 
 @leaf
-def describe_word(data, start, stop):
-    """Returns (hash as hash_bytes, characters, has a letter, has a letter, digit or mark); one walk for all of them."""
-    left, at = stop - start, start
-    state = K0 ^ U64(left) * K1
+def _two_words(data, at, left):
+    """The first 16 bytes at ``at``, zeros from byte ``left`` on, as two integers."""
+    return load_upto8(data, at, left), load64(data, at + 8) & below(8 * min(max(left - 8, 0), 8))
+
+
+@kernel
+def _fold_front(data, start, stop):
+    """All of a long word but its last 1 to 16 bytes.
+
+    Returns (where these begin, state of the hash, characters, letter bits, digit bits, the bytes or-ed together).
+    """
+    at, state = start, K0
     chars, letters, digits, high = 0, ZERO, ZERO, ZERO
-    while left > 8:
-        word = load64(data, at)
-        state = mum(word ^ state, K2)
-        chars += chars_in(word)
-        letters |= letter_bits(word)
-        digits |= digit_bits(word)
-        high |= word
-        at += 8
-        left -= 8
-    word = load_upto8(data, at, left)
-    key = mum(word ^ state, K1 ^ U64(left)) ^ state
-    chars += chars_in(word) - 8 + left
-    letters |= letter_bits(word)
-    digits |= digit_bits(word)
-    if letters != ZERO or (high | word) & _HIGH == ZERO:
-        return key, chars, letters != ZERO, (letters | digits) != ZERO
+    while stop - at > 16:
+        first, second = load64(data, at), load64(data, at + 8)
+        state = mum(first ^ state, second ^ K2)
+        chars += 16 - continuations(first) - continuations(second)
+        letters |= letter_bits(first) | letter_bits(second)
+        digits |= digit_bits(first) | digit_bits(second)
+        high |= first | second
+        at += 16
+    return at, state, chars, letters, digits, high
+
+
+@leaf
+def describe_word(data, start, stop):
+    """Returns (hash, characters, has a letter, has a letter, digit or mark); one walk for all of them.
+
+    Nine words in ten are of at most 16 bytes and take no branch that text could mislead.
+    """
+    at, state, chars, letters, digits, high = start, K0, 0, ZERO, ZERO, ZERO
+    if stop - start > 16:
+        at, state, chars, letters, digits, high = _fold_front(data, start, stop)
+    left = stop - at
+    first, second = _two_words(data, at, left)
+    key = mum(first ^ state ^ U64(stop - start) * K1, second ^ K2)
+    chars += left - continuations(first) - continuations(second)
+    letters |= letter_bits(first) | letter_bits(second)
+    if letters != ZERO:
+        return key, chars, True, True
+    digits |= digit_bits(first) | digit_bits(second)
+    if (high | first | second) & _HIGH == ZERO:
+        return key, chars, False, digits != ZERO
     flags = _classes_beyond_ascii(data, start, stop)
     return key, chars, flags & ALPHA != 0, digits != ZERO or flags & (ALPHA | NUMBER | MARK) != 0
+
+
+@kernel
+def hash_words(offsets, data, out):
+    """out[w] = the hash that ``describe_word`` gives to word w."""
+    for word in range(offsets.size - 1):
+        out[word] = describe_word(data, offsets[word], offsets[word + 1])[0]
 
 
 @leaf
@@ -110,32 +142,36 @@ def fill_keys(hashes, keys, slots):
 
 
 @kernel
-def measure_words(data, starts, ends, n, stop_keys, stop_bits, hashes, polynomial, char_sums, lengths, stops):
+def measure_words(data, starts, ends, n, stop_words, hashes, polynomial, char_sums, lengths):
     """Hash and describe n words.
 
     polynomial[t], char_sums[t]: prefix sums over the words before t, so that any n-gram is two look-ups.
-    lengths int32[LENGTHS]: words by characters; stops uint64[n_languages]: bits of the stop words seen.
-    Returns (words with a letter, content words, characters in them, English stop words in all).
+    lengths int32[LENGTHS]: words by characters. ``stop_words``: see ``filters.stop_words.stop_table``; looked up without
+    a branch, for in English that branch is a coin toss.
+    Returns (words with a letter, content words, characters in them, English stop words in all, stop words seen: the
+    first 64 and the others as bits).
     """
     lengths[:] = 0
-    stops[:] = ZERO
     alpha_words, content_words, content_chars, english = 0, 0, 0, 0
-    polynomial[0], char_sums[0] = ZERO, 0
+    seen, seen_above = ZERO, ZERO
+    state, total = ZERO, 0
+    polynomial[0], char_sums[0] = state, total
     for t in range(n):
         key, chars, alpha, content = describe_word(data, starts[t], ends[t])
         hashes[t] = key
-        polynomial[t + 1] = polynomial[t] * GRAM_BASE + key
-        char_sums[t + 1] = char_sums[t] + chars
+        state = state * GRAM_BASE + key
+        total += chars
+        polynomial[t + 1], char_sums[t + 1] = state, total
         lengths[min(chars, LENGTHS - 1)] += 1
         alpha_words += alpha
         content_words += content
         content_chars += chars if content else 0
-        slot = find_key(stop_keys, key)
-        if slot >= 0:
-            english += stop_bits[slot, 0] != ZERO
-            for language in range(stops.size):
-                stops[language] |= stop_bits[slot, language]
-    return alpha_words, content_words, content_chars, english
+        place = stop_words.places[(key >> stop_words.shift) & _STOP_MASK]
+        bit = U64(stop_words.keys[place] == key) << (U64(place) & _BITS)
+        english += place < stop_words.n_english and bit != ZERO
+        seen |= bit if place < 64 else ZERO
+        seen_above |= bit if place >= 64 else ZERO
+    return alpha_words, content_words, content_chars, english, seen, seen_above
 
 
 @kernel

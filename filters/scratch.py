@@ -4,7 +4,6 @@ from collections import namedtuple
 
 import numpy as np
 
-from filters._kernels import LANGUAGES
 from filters._kernels_chars import CLASSES, N_POINTS
 from filters._kernels_lines import N_FOUND
 from filters._kernels_repetition import table_size
@@ -12,28 +11,26 @@ from filters._kernels_words import LENGTHS
 
 Scratch = namedtuple(  # arrays one document needs, used again by the next
     "Scratch",
-    "starts ends hashes polynomial char_sums places slots rung table keys key_chars "
-    "counts of_point classes points class_counts lengths stops found copies top dup facts",
+    "starts ends hashes polynomial char_sums places slots table phrases keys key_chars "
+    "counts of_point classes points class_counts lengths found copies top dup facts",
 )
 
 
 def make_scratch(capacity: int) -> Scratch:
     """Scratch for documents of up to ``capacity`` words. Pages are mapped only where a document reaches."""
-    words = {name: np.empty(capacity, np.int64) for name in ("starts", "ends", "key_chars")}
+    words = {name: np.empty(capacity, np.int64) for name in ("starts", "ends", "phrases", "key_chars")}
     words |= {name: np.empty(capacity, np.uint64) for name in ("hashes", "keys")}
     words |= {name: np.empty(capacity, np.int32) for name in ("places", "slots", "points")}
     return Scratch(
         **words,
         polynomial=np.empty(capacity + 1, np.uint64),
         char_sums=np.empty(capacity + 1, np.int64),
-        rung=np.empty(capacity + 1, np.uint8),
         table=np.empty(table_size(capacity), np.uint64),
         counts=np.empty((4, 256), np.int32),
         of_point=np.zeros(N_POINTS, np.int32),
         classes=np.empty(256, np.int64),
         class_counts=np.empty(len(CLASSES), np.int64),
         lengths=np.empty(LENGTHS, np.int32),
-        stops=np.empty(len(LANGUAGES), np.uint64),
         found=np.empty(N_FOUND, np.int64),
         copies=np.empty((3, 4), np.int64),
         top=np.empty((3, 3)),

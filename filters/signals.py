@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus._kernels import first_invalid_utf8, hash_documents, word_capacity
+from corpus._kernels import first_invalid_utf8, word_capacity
 from corpus.account import Account, add_up
 from corpus.columns import TextColumn, text_column
 from corpus.errors import SourceError
@@ -21,10 +21,9 @@ from corpus.schema import signals_schema
 from corpus.source_accounts import passed_by_source
 from corpus.tables import read_batches, write_part
 from filters import _kernels, _kernels_pairs
-from filters._kernels_words import fill_keys
 from filters.entropy import RESIDUALS, residual
 from filters.scratch import make_scratch
-from filters.stop_words import STOP_WORDS
+from filters.stop_words import stop_table
 
 VERSION = "2"
 MAX_DOCUMENT_BYTES = 1 << 25  # counts and fixed-point sums of the kernels hold to here
@@ -170,7 +169,7 @@ def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
 def measure_columns(text: TextColumn) -> dict[str, np.ndarray]:
     """What the text alone says: double[n_docs] by name, every signal but the residuals, which need a fitted table."""
     values = np.empty((text.n_docs, len(_kernels.NAMES)))
-    _kernels.measure(*text, *_stop_table(), make_scratch(word_capacity(text.offsets)), values)
+    _kernels.measure(*text, stop_table(), make_scratch(word_capacity(text.offsets)), values)
     columns = dict(zip(_kernels.NAMES, values.T, strict=True))
     columns["char_conditional_entropy_bits"] = _char_conditional_entropies(text)
     return columns
@@ -178,9 +177,9 @@ def measure_columns(text: TextColumn) -> dict[str, np.ndarray]:
 
 def _char_conditional_entropies(text: TextColumn) -> np.ndarray:
     counts, firsts = np.zeros(_kernels_pairs.PAIRS, np.int32), np.empty(_kernels_pairs.SYMBOLS, np.int32)
-    pairs = np.empty(int(np.diff(text.offsets).max(initial=0)), np.uint16)
+    seen = np.empty(_kernels_pairs.PAIRS + 1, np.uint16)
     found = np.empty(text.n_docs)
-    _kernels_pairs.conditional_entropies(*text, counts, firsts, pairs, found)
+    _kernels_pairs.conditional_entropies(*text, counts, firsts, seen, found)
     return found
 
 
@@ -220,17 +219,3 @@ def _check(text: TextColumn, doc_ids: pa.Array) -> None:
         raise SourceError(
             f"the text of document {doc_ids[invalid]} is not valid UTF-8; give its encoding as sources.encoding"
         )
-
-
-def _stop_table() -> tuple[np.ndarray, np.ndarray]:
-    """Keys ``uint64[512]``: stop words by hash; ``uint64[512, n_languages]``: which word of which language."""
-    listed = [(word, language, bit) for language, words in STOP_WORDS.items() for bit, word in enumerate(words)]
-    words = text_column(pa.record_batch({"text": [word for word, _, _ in listed]}))
-    hashes, slots = np.empty(len(listed), np.uint64), np.empty(len(listed), np.int64)
-    keys = np.zeros(512, np.uint64)  # 111 words: three of four slots stay empty, so that most look-ups end at once
-    hash_documents(*words, False, hashes)
-    fill_keys(hashes, keys, slots)
-    bits = np.zeros((keys.size, len(_kernels.LANGUAGES)), np.uint64)
-    for slot, (_, language, bit) in zip(slots, listed, strict=True):
-        bits[slot, _kernels.LANGUAGES.index(language)] |= np.uint64(1 << bit)
-    return keys, bits
