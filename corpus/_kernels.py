@@ -15,13 +15,18 @@ from corpus._kernels_bits import (  # noqa: F401 - other rooms take the masks fr
     alpha_mask,
     clz,
     ctz,
+    cyrillic_lead_mask,
     equal_mask,
+    han_lead_mask,
     high_mask,
+    lead_mask,
     letter_mask,
     load64,
+    mixed_lead_mask,
     mulhi,
     mum,
     popc,
+    range_mask,
     space_mask,
     word_mask,
 )
@@ -92,38 +97,43 @@ def count_chars(data, start, stop):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _sequence_bytes(data, at):
-    """Length of the well-formed UTF-8 sequence at ``at``, 0 when it is none (Unicode standard, table 3-7)."""
-    lead, second, third, fourth = data[at], data[at + 1], data[at + 2], data[at + 3]
-    tail = (second & 0xC0) == 0x80
-    if lead < 0x80:
-        return 1
-    if 0xC2 <= lead < 0xE0:
-        return 2 if tail else 0
-    tail &= (third & 0xC0) == 0x80
-    if 0xE0 <= lead < 0xF0:
-        overlong, surrogate = lead == 0xE0 and second < 0xA0, lead == 0xED and second > 0x9F
-        return 3 if tail and not (overlong or surrogate) else 0
-    tail &= (fourth & 0xC0) == 0x80
-    overlong, too_large = lead == 0xF0 and second < 0x90, lead == 0xF4 and second > 0x8F
-    return 4 if 0xF0 <= lead < 0xF5 and tail and not (overlong or too_large) else 0
+def _block_errors(data, at, inside, twos, threes, fours):
+    """Bits of a block with characters beyond ASCII that break UTF-8 (Unicode standard, table 3-7).
+
+    A lead byte calls for continuations behind it; E0, ED, F0 and F4 narrow the first of them. ``twos``, ``threes`` and
+    ``fours`` hold the bits 1, 2 and 3 bytes behind leads of the block before. Returns (errors, those of this block).
+    """
+    two = range_mask(data, at, 0xC2, 0xDF) & inside
+    three, four = range_mask(data, at, 0xE0, 0xEF) & inside, range_mask(data, at, 0xF0, 0xF4) & inside
+    any_lead = two | three | four
+    wanted = any_lead << ONE | (three | four) << U64(2) | four << U64(3) | twos | threes | fours
+    found = range_mask(data, at, 0x80, 0xBF) & inside
+    bad = range_mask(data, at, 0xC0, 0xC1) | range_mask(data, at, 0xF5, 0xFF)
+    errors = (wanted ^ found) | bad & inside
+    return errors, any_lead >> U64(63), (three | four) >> U64(62), four >> U64(61)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _narrow_errors(data, at, inside):
+    """Bits of leads E0, ED, F0 and F4 whose next byte is none of theirs: overlong forms, surrogates, beyond U+10FFFF."""
+    low, high = range_mask(data, at + 1, 0x80, 0x9F), range_mask(data, at + 1, 0xA0, 0xBF)
+    lowest = range_mask(data, at + 1, 0x80, 0x8F)
+    errors = equal_mask(data, at, 0xE0) & low | equal_mask(data, at, 0xED) & high
+    errors |= equal_mask(data, at, 0xF0) & lowest | equal_mask(data, at, 0xF4) & (low | high) & ~lowest
+    return errors & inside
 
 
 @njit(cache=True, nogil=True)
 def _is_valid(data, start, stop):
-    """Whether data[start:stop] is valid UTF-8 by itself; ASCII goes by in blocks."""
-    at = start
-    while at < stop:
-        if not high_mask(data, at):  # may look beyond the document: harmless, those bytes are ASCII too
-            at += 64
-            continue
-        n_bytes = _sequence_bytes(data, at)
-        if n_bytes == 0 or at + n_bytes > stop:
-            return False
-        at += n_bytes
-        while at < stop and data[at] < 0x80:
-            at += 1
-    return True
+    """Whether data[start:stop] is valid UTF-8 by itself, 64 bytes a step."""
+    twos, threes, fours = ZERO, ZERO, ZERO
+    for at in range(start, stop, 64):
+        inside = below(min(stop - at, 64))
+        if (high_mask(data, at) & inside) | twos | threes | fours:
+            errors, twos, threes, fours = _block_errors(data, at, inside, twos, threes, fours)
+            if errors | _narrow_errors(data, at, inside):
+                return False
+    return twos | threes | fours == ZERO
 
 
 @njit(cache=True, nogil=True)
@@ -151,18 +161,20 @@ def word_capacity(offsets):
 def _split_high(data, at, high, by_class):
     """Bits of the block at ``at`` that characters beyond ASCII add, and what they spill into the next block.
 
+    Han letters of U+5000 to U+9FFF are cut out all at once; of the others only those are decoded that may separate or cut.
     Returns (separators, their spill, cuts, their spill); a cut is a byte where a word begins whatever stands before.
     """
-    separators, separators_next, cuts, cuts_next = ZERO, ZERO, ZERO, ZERO
-    while high:
-        bit = ctz(high)
-        if data[at + bit] < 0xC0:  # continues a character of the block before
-            high &= high - ONE
-            continue
+    han = han_lead_mask(data, at) & high
+    cuts, cuts_next = han | han << U64(3), han >> U64(61)
+    separators, separators_next = ZERO, ZERO
+    leads = lead_mask(data, at) & ~(han | cyrillic_lead_mask(data, at)) if by_class else mixed_lead_mask(data, at)
+    leads &= high
+    while leads:
+        bit = ctz(leads)
+        leads &= leads - ONE
         point, n_bytes = decode(data, at + bit)
         flags = char_class(point)
         place = U64(bit)
-        high &= ~(below(n_bytes) << place)
         separates = not flags & _WORD if by_class else flags & SPACE
         if separates:
             separators |= below(n_bytes) << place
@@ -178,10 +190,10 @@ def _split_high(data, at, high, by_class):
 
 @njit(cache=True, nogil=True, inline="always")
 def _emit(bits, at, out, n):
-    """Append at + k to out for each set bit k; returns the new number of entries."""
+    """Append at + k to out for each set bit k; returns the new number of entries. Unsigned: numba would wrap a sign."""
     while bits:
         out[n] = at + ctz(bits)
-        n += 1
+        n += ONE
         bits &= bits - ONE
     return n
 
@@ -189,7 +201,7 @@ def _emit(bits, at, out, n):
 @njit(cache=True, nogil=True, inline="always")
 def _split(data, start, stop, by_class, starts, ends):
     """Word boundaries from 64-byte masks: a word begins where text follows a separator, or at a cut."""
-    n_starts, n_ends = 0, 0
+    n_starts, n_ends = ZERO, ZERO
     in_word, spilled, cut_spilled = ZERO, ZERO, ZERO
     for at in range(start, stop, 64):
         inside = below(min(stop - at, 64))
@@ -209,7 +221,7 @@ def _split(data, start, stop, by_class, starts, ends):
         in_word = text >> U64(63)
     if n_ends < n_starts:
         ends[n_ends] = stop
-    return n_starts
+    return np.int64(n_starts)
 
 
 @njit(cache=True, nogil=True)

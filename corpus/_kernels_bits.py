@@ -141,11 +141,45 @@ def _is_high(builder, block):
     return builder.icmp_signed("<", block, _constant(0))
 
 
+def _is_lead(builder, block):
+    """Bytes that begin a character beyond ASCII (C0 and above)."""
+    return builder.icmp_unsigned(">=", block, _constant(0xC0))
+
+
+def _is_han_lead(builder, block):
+    """E5 to E9, U+5000 to U+9FFF: Han letters without exception."""
+    return _between(builder, block, 0xE5, 0xE9)
+
+
+def _is_cyrillic_lead(builder, block):
+    """D0 and D1, U+0400 to U+047F: letters without exception."""
+    return _between(builder, block, 0xD0, 0xD1)
+
+
+def _is_mixed_lead(builder, block):
+    """C2, E1 to E4, EF and above: the only ones that begin white space, or a Han or kana letter beside others."""
+    spaces = builder.or_(_between(builder, block, 0xC2, 0xC2), _between(builder, block, 0xE1, 0xE4))
+    return builder.or_(spaces, builder.icmp_unsigned(">=", block, _constant(0xEF)))
+
+
 def _splat(builder, byte):
     """64 times a byte that is known at run time."""
     empty = ir.Constant(_BLOCK, ir.Undefined)
     first = builder.insert_element(empty, builder.trunc(byte, _I8), ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64))
+
+
+@intrinsic
+def range_mask(typing_context, data, at, first, last):
+    """Bits of the 64 bytes at ``at`` that lie from ``first`` to ``last``."""
+
+    def generate(context, builder, signature, arguments):
+        block = _load(context, builder, signature.args[0], *arguments[:2], _BLOCK)
+        low, high = _splat(builder, arguments[2]), _splat(builder, arguments[3])
+        inside = builder.icmp_unsigned("<=", builder.sub(block, low), builder.sub(high, low))
+        return builder.bitcast(inside, _I64)
+
+    return types.uint64(data, types.intp, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -177,3 +211,9 @@ digit_mask = _mask_of(_is_digit, "ASCII digits")
 word_mask = _mask_of(_is_word, "ASCII letters or digits")
 token_mask = _mask_of(_is_token, "ASCII letters, digits, hyphen or underscore")
 high_mask = _mask_of(_is_high, "part of a character beyond ASCII")
+lead_mask = _mask_of(_is_lead, "the first of a character beyond ASCII")
+han_lead_mask = _mask_of(_is_han_lead, "the first of a character from U+5000 to U+9FFF")
+cyrillic_lead_mask = _mask_of(_is_cyrillic_lead, "the first of a character from U+0400 to U+047F")
+mixed_lead_mask = _mask_of(
+    _is_mixed_lead, "the first of a character that may be white space or, among others, Han or kana"
+)

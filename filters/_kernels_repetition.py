@@ -39,7 +39,7 @@ def add_key(table, mask, key):
         entry = table[slot]
     count = entry & COUNT
     table[slot] = (key & TAG) | (count + ONE)
-    return np.int64(slot), np.int64(count)
+    return slot, np.int64(count)
 
 
 @kernel
@@ -66,8 +66,8 @@ def count_grams(polynomial, power, n, places, n_places, table, slots):
     mask = U64(size - 1)
     total, distinct, highest, before = 0, 0, 0, 0
     for i in range(n_places):
-        at = places[i]
-        key = mum((polynomial[at + n] - polynomial[at] * power) ^ K0, K1)
+        at = U64(places[i])
+        key = mum((polynomial[at + U64(n)] - polynomial[at] * power) ^ K0, K1)
         slot, before = add_key(table, mask, key)
         slots[i] = slot
         total += step_of(before)

@@ -50,6 +50,12 @@ def digit_bits(word):
     return ((low + _FROM_0) ^ (low + _BEYOND_9)) & _HIGH & ~word
 
 
+@leaf
+def is_letter_lead(byte):
+    """Bytes that begin nothing but letters: of U+5000 to U+9FFF (Han), of U+0400 to U+047F (Cyrillic)."""
+    return 0xE5 <= byte <= 0xE9 or byte == 0xD0 or byte == 0xD1
+
+
 @kernel
 def _classes_beyond_ascii(data, start, stop):
     """Classes of the characters beyond ASCII together; a letter ends the search."""
@@ -106,6 +112,8 @@ def describe_word(data, start, stop):
     digits |= digit_bits(first) | digit_bits(second)
     if (high | first | second) & _HIGH == ZERO:
         return key, chars, False, digits != ZERO
+    if is_letter_lead(data[start]):
+        return key, chars, True, True
     flags = _classes_beyond_ascii(data, start, stop)
     return key, chars, flags & ALPHA != 0, digits != ZERO or flags & (ALPHA | NUMBER | MARK) != 0
 

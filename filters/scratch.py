@@ -20,7 +20,7 @@ def make_scratch(capacity: int) -> Scratch:
     """Scratch for documents of up to ``capacity`` words. Pages are mapped only where a document reaches."""
     words = {name: np.empty(capacity, np.int64) for name in ("starts", "ends", "phrases", "key_chars")}
     words |= {name: np.empty(capacity, np.uint64) for name in ("hashes", "keys")}
-    words |= {name: np.empty(capacity, np.int32) for name in ("places", "slots", "points")}
+    words |= {name: np.empty(capacity, np.uint32) for name in ("places", "slots", "points")}
     return Scratch(
         **words,
         polynomial=np.empty(capacity + 1, np.uint64),

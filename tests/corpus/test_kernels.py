@@ -120,6 +120,27 @@ def test_first_invalid_utf8_agrees_with_python(documents):
     assert k.first_invalid_utf8(offsets, padded(b"".join(documents))) == (bad[0] if bad else -1)
 
 
+@given(st.integers(50, 70), st.lists(crafted, max_size=12).map(b"".join))
+def test_utf8_is_checked_across_blocks(n_before, rest):
+    document = b"a" * n_before + rest
+    found = k.first_invalid_utf8(np.array([0, len(document)]), padded(document + b"\x80\xbf"))
+    assert found == (-1 if is_utf8(document) else 0)
+
+
+def test_what_the_masks_of_lead_bytes_promise_holds_for_every_character():
+    """Words are cut without decoding a character where its first byte alone says what it is."""
+    for point in (*range(0x80, 0xD800), *range(0xE000, 0x110000)):
+        lead, of = chr(point).encode()[0], int(k.char_class(point))
+        if 0xE5 <= lead <= 0xE9:
+            assert of & k.ALPHA
+            assert of & k.CJK
+        elif lead in (0xD0, 0xD1):
+            assert of & k.ALPHA
+            assert not of & k.CJK
+        elif not (lead == 0xC2 or 0xE1 <= lead <= 0xE4 or lead >= 0xEF):
+            assert not of & (k.SPACE | k.CJK)
+
+
 @given(any_text)
 def test_folded_hash_is_the_hash_of_the_lower_case(text):
     lower = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text).encode()
@@ -166,18 +187,31 @@ def test_word_capacity_holds_the_words_of_every_document(documents):
 
 @njit
 def bits_of(word, other, data):
-    counts, products = (k.ctz(word), k.popc(word)), (k.mum(word, other), k.mulhi(word, other))
-    return counts, products, k.load64(data, 0), (k.equal_mask(data, 0, 10), k.letter_mask(data, 0, 97))
+    counts, products = (k.ctz(word), k.clz(word), k.popc(word)), (k.mum(word, other), k.mulhi(word, other))
+    leads = (k.lead_mask(data, 0), k.han_lead_mask(data, 0), k.cyrillic_lead_mask(data, 0), k.mixed_lead_mask(data, 0))
+    masks = (k.equal_mask(data, 0, 10), k.letter_mask(data, 0, 97), k.range_mask(data, 0, 0x80, 0xBF), *leads)
+    return counts, products, (k.load64(data, 0), k.continuations(k.load64(data, 0))), masks
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.binary(min_size=64, max_size=64))
 def test_instructions(word, other, block):
-    (zeros, ones), (folded, high), loaded, (newlines, letters) = bits_of(
+    (zeros, zeros_above, ones), (folded, high), (loaded, continued), masks = bits_of(
         np.uint64(word), np.uint64(other), padded(block)
     )
     assert zeros == (f"{word:064b}"[::-1] + "1").index("1")
+    assert zeros_above == 64 - word.bit_length()
     assert ones == word.bit_count()
     assert (folded, high) == ((word * other >> 64) ^ (word * other % 2**64), word * other >> 64)
     assert loaded == int.from_bytes(block[:8], "little")
-    assert newlines == sum(1 << at for at in range(64) if block[at] == 10)
-    assert letters == sum(1 << at for at in range(64) if chr(block[at]) in "aA")
+    assert continued == sum(0x80 <= byte < 0xC0 for byte in block[:8])
+    chosen = (
+        {10},
+        {65, 97},
+        set(range(0x80, 0xC0)),
+        set(range(0xC0, 0x100)),
+        set(range(0xE5, 0xEA)),
+        {0xD0, 0xD1},
+        {0xC2, *range(0xE1, 0xE5), *range(0xEF, 0x100)},
+    )
+    for mask, bytes_chosen in zip(masks, chosen, strict=True):
+        assert mask == sum(1 << at for at in range(64) if block[at] in bytes_chosen)
