@@ -190,6 +190,8 @@ def _c4_keeps(data, start, stop, starts, ends, word, last_word):
     """C4's line rule: ends in . ? ! or a quote but not in three dots, three words, none over 1000 characters."""
     if last_word - word < MIN_LINE_WORDS or not _is_punct_end(data[stop - 1]) or _ends_with_dots(data, start, stop):
         return False
+    if stop - start <= LONG_WORD_CHARS:
+        return True
     for t in range(word, last_word):
         if ends[t] - starts[t] > LONG_WORD_CHARS and count_chars(data, starts[t], ends[t]) > LONG_WORD_CHARS:
             return False
