@@ -4,39 +4,54 @@ Characters are read as 256 symbols, so that their pairs fit a table of counts: A
 control characters as one, others by the low 7 bits of their code point, which tell the letters of a 128-point block apart.
 """
 
-from corpus._kernels import decode
+import numpy as np
+
+from corpus._kernels import U64, ZERO, decode, load64
 from filters._kernels_entropy import UNIT, sum_of
 from filters._kernels_jit import kernel, leaf
 
 SYMBOLS = 256
 PAIRS = SYMBOLS * SYMBOLS
-_WHITE = 32
+_WHITE, _FIRST_HIGH, _EIGHT, _BYTE = U64(32), U64(0x80), U64(8), U64(255)
+_WHITE_PAIR = 32 << 8 | 32
+_HIGH = U64(0x8080808080808080)
 
 
-_WHITE_PAIR = _WHITE << 8 | _WHITE
+@leaf
+def _count_pair(pair, counts, seen, n_seen):
+    """Count a pair, and list it in ``seen`` when it is new, which is a coin toss: no branch. Returns how many are listed."""
+    count = counts[pair]
+    counts[pair] = count + 1
+    seen[n_seen] = pair
+    return n_seen + U64(count == 0)
 
 
 @leaf
 def _count_pairs(data, start, stop, counts, seen):
-    """Count pairs of neighbours in ``counts``; the text begins behind white space.
+    """Count pairs of neighbours in ``counts``; the text begins behind white space. 8 bytes of ASCII are one step.
 
-    Lists each different pair in ``seen``. Returns (how many are listed, pairs in all). No branch but for characters
-    beyond ASCII: whether a pair is new is a coin toss.
+    Lists each different pair in ``seen``. Returns (how many are listed, pairs in all).
     """
-    n_seen, n, at, before = 0, 0, start, _WHITE
+    n_seen, n, at, before = ZERO, 0, start, _WHITE
     while at < stop:
-        symbol, n_bytes = max(int(data[at]), _WHITE), 1
-        if symbol >= 0x80:
+        word = load64(data, at)
+        if word & _HIGH == ZERO and at + 8 <= stop:
+            for byte in range(8):
+                symbol = max((word >> U64(8 * byte)) & _BYTE, _WHITE)
+                n_seen = _count_pair(before << _EIGHT | symbol, counts, seen, n_seen)
+                before = symbol
+            at += 8
+            n += 8
+            continue
+        symbol, n_bytes = max(word & _BYTE, _WHITE), 1
+        if symbol >= _FIRST_HIGH:
             point, n_bytes = decode(data, at)
-            symbol = 0x80 | (point & 0x7F)
-        pair = before << 8 | symbol
-        seen[n_seen] = pair
-        n_seen += counts[pair] == 0
-        counts[pair] += 1
+            symbol = _FIRST_HIGH | U64(point & 0x7F)
+        n_seen = _count_pair(before << _EIGHT | symbol, counts, seen, n_seen)
         before = symbol
         at += n_bytes
         n += 1
-    return n_seen, n
+    return np.int64(n_seen), n
 
 
 @kernel
