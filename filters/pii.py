@@ -24,8 +24,9 @@ from corpus.account import Account, add_up
 from corpus.columns import text_column
 from corpus.errors import RecipeError, UnknownNameError
 from corpus.receipt import Outcome
-from corpus.schema import SPAN, SPANS, signals_schema
+from corpus.schema import SPANS, signals_schema
 from corpus.source_accounts import passed_by_source
+from corpus.spans import spans_batch
 from corpus.tables import PartWriter, read_batches
 from filters import _kernels_pii
 from filters.signals import Signal
@@ -35,6 +36,7 @@ KINDS = ("email", "ipv4", "ipv6", "card", "iban", "phone", "key")  # in the orde
 ACTIONS = ("mask", "drop", "count")
 _FIRST_CAPACITY = 1 << 12
 _MARKERS = {"ipv4": "IP_ADDRESS", "ipv6": "IP_ADDRESS", "key": "SECRET"}
+_REASONS = [f"mask:{_MARKERS.get(kind, kind.upper())}" for kind in KINDS]
 PII_SIGNALS = {
     signal.name: signal
     for signal in (
@@ -94,7 +96,7 @@ def scan(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> tuple[pa.RecordBatc
     columns = [*counts.T, counts.sum(axis=1), dropped]
     doc_ids = batch.column("doc_id").cast(pa.string())
     signals = pa.record_batch([doc_ids, *(pa.array(column.astype(float)) for column in columns)], schema=SCHEMA)
-    return signals, _spans(doc_ids, found[np.isin(found[:, 3], _places(kinds, "mask"))])
+    return signals, spans_batch(doc_ids, found[np.isin(found[:, 3], _places(kinds, "mask"))], _REASONS)
 
 
 def scan_part(documents: Path, folder: Path, *, kinds: Mapping[str, str]) -> Outcome:
@@ -142,15 +144,3 @@ def check_kinds(kinds: Mapping[str, str]) -> None:
 
 def _places(kinds: Mapping[str, str], action: str) -> list[int]:
     return [place for place, kind in enumerate(KINDS) if kinds.get(kind) == action]
-
-
-def _spans(doc_ids: pa.Array, found: np.ndarray) -> pa.RecordBatch:
-    """The finds as edits: one row for each document that has any."""
-    documents, firsts = np.unique(found[:, 0], return_index=True)
-    reasons = pa.array([f"mask:{_MARKERS.get(kind, kind.upper())}" for kind in KINDS]).take(pa.array(found[:, 3]))
-    starts, ends = (pa.array(found[:, column].astype(np.int32)) for column in (1, 2))
-    spans = pa.StructArray.from_arrays([starts, ends, reasons], fields=list(SPAN))
-    offsets = pa.array(np.append(firsts, len(found)).astype(np.int32))
-    return pa.record_batch(
-        [doc_ids.take(pa.array(documents)), pa.ListArray.from_arrays(offsets, spans, type=pa.list_(SPAN))], schema=SPANS
-    )
