@@ -2,9 +2,9 @@
 
     python bench/line_edits.py [--data DIR] [--quick] [--json]
 
-1. The text that C4 leaves of every document, ours by cutting spans, theirs as the filter rewrites it (the white space at
-   the ends of a page, which datatrove strips, left aside); and the verdicts of the profile c4@edited. Both systems differ
-   in known ways; with those aligned (in datatrove, see bench/peers/filters_datatrove.py) no document may differ.
+1. The text that C4 leaves of every document, ours by cutting spans, theirs as the filter rewrites it (white space at
+   the ends of a page, which datatrove strips, left aside); and the verdicts of the profile c4@edited. Both systems
+   differ in known ways; with those aligned (in datatrove, see bench/peers/filters_datatrove.py) no document may differ.
 2. MB of text per CPU second: of both, and of the two readings on all text.
 """
 
@@ -84,8 +84,9 @@ def compare_edits(given: Input, documents: int, words: str) -> Iterator[Comparis
             rss_mb=peak_rss_mb(),
             note=f"as datatrove reads: {known[1][place]}; by {note}; {int(passed.sum())} pass",
         )
-    yield Comparison("c4 line rules", "datatrove", theirs["version"], "MB/CPU-s", round(rates[0], 1), round(rates[1], 3),
-                     round(rates[0] / rates[1], 1), "reported", known[0][0] == 0, peak_rss_mb())  # fmt: skip
+    yield Comparison("c4 line rules", "datatrove", theirs["version"], "MB/CPU-s", round(rates[0], 1),
+                     round(rates[1], 3), round(rates[0] / rates[1], 1), "reported", known[0][0] == 0,
+                     peak_rss_mb())  # fmt: skip
 
 
 def rate(given: Input, reading: str, repeats: int) -> Comparison:

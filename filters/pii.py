@@ -7,8 +7,9 @@ ipv4   dotted quad without leading zeros, not in a special block of RFC 6890; a 
 ipv6   eight groups, or ``::`` in 2000::/3; not documentation, local or multicast
 card   12 to 19 digits in one run, 4 4 4 4 or 4 6 5; scheme, its length, Luhn check
 iban   length of the country, solid or in groups of four, mod 97
-phone  ``+`` and a country code; North American; a trunk 0 and groups; any number that "phone:" and the like announce.
-       A bare local number is left alone: nothing tells it from other numbers
+phone  ``+`` and a country code; North American; a trunk 0 and groups, also (02) 1234 5678; any of 7 to 15 digits that a
+       word announces (phone, tel, mobile, fax, desk, call me on, contact us at ...) or names behind it (-Fax, office);
+       an extension (x123, ext. 123) belongs to it. A bare local number is left alone: nothing tells it from others
 key    AWS, GitHub, GitLab, Slack, Google, npm, Hugging Face tokens and ``sk-``; private key blocks; a random value
        that is assigned to a key, token, secret or password
 """
@@ -31,7 +32,7 @@ from corpus.tables import PartWriter, read_batches
 from filters import _kernels_pii
 from filters.signals import Signal
 
-VERSION = "1"
+VERSION = "2"
 KINDS = ("email", "ipv4", "ipv6", "card", "iban", "phone", "key")  # in the order of _kernels_pii
 ACTIONS = ("mask", "drop", "count")
 _FIRST_CAPACITY = 1 << 12

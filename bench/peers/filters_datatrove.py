@@ -1,4 +1,4 @@
-"""datatrove's quality filters for bench/filters.py and bench/line_edits.py: JSON in on standard input, JSON out. Runs in .bench/filters.
+"""datatrove's quality filters for bench/filters.py and bench/line_edits.py, in .bench/filters: JSON in, JSON out.
 
 A *knob* is a known difference between the two systems. With a knob in ``aligned`` datatrove is made to read text as
 gristmill does in that one respect; with every knob aligned both must give the same verdict on every document.
