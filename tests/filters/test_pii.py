@@ -263,6 +263,51 @@ def test_rules(text, kinds):
     assert [kind for _, _, kind in ours(text)[0]] == kinds == [kind for _, _, kind in twin(text)]
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+44 20 7946 0958", "+44 20 7946 0958"),
+        ("ring (202) 555-0123 x12 now", "(202) 555-0123 x12"),
+        ("202.555.0123 ext. 45", "202.555.0123 ext. 45"),
+        ("(02) 1234 5678", "(02) 1234 5678"),
+        ("(0341) 8387176", "(0341) 8387176"),
+        ("049 123 4567", "049 123 4567"),
+        ("01.84.17.61.18", "01.84.17.61.18"),
+        ("call me on 9472 7916?", "9472 7916"),
+        ("Contact us at 78 651 450.", "78 651 450"),
+        ("her phone number is 467-3395,", "467-3395"),
+        ("Mobile no. 699956915", "699956915"),
+        ("smartphone: 668 5702", "668 5702"),
+        ("3660170548-Fax", "3660170548"),
+        ("416 60 039 office\n", "416 60 039"),
+        ("416 60 039 (mobile), or", "416 60 039"),
+    ],
+)
+def test_claimed_forms_of_telephone_numbers(text, number):
+    start = text.index(number)
+    assert ours(text)[0] == [(start, start + len(number), "phone")] == twin(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "467 3395",  # local, and nothing beside it
+        "699 956 915 messages",
+        "1 200 000 office workers",
+        "recall 4673395",
+        "bring 4673395",
+        "call me on 12 34",  # six digits or fewer
+        "(12) 120-135",
+        "(00) 1234 5678",
+        "the number is 4673395",
+        "call  me on 4673395 0000000000",
+        "+210 1234 5678",  # no country
+    ],
+)
+def test_numbers_that_are_not_claimed(text):
+    assert ours(text)[0] == [] == twin(text)
+
+
 def test_many_finds_outgrow_the_first_table():
     assert len(pii.find(pa.record_batch({"text": ["a@b.org "] * 9_000}))) == 9_000
 
