@@ -3,6 +3,7 @@
 Reading TOML and reporting mistakes stands in ``corpus.recipe_file``. Rooms never see a recipe, they take plain values.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -159,6 +160,13 @@ class Pii(Section):
     key: Action | None = None  # access keys, tokens, private keys
 
 
+class LineEdits(Section):
+    """Lines that published recipes cut: measured on every document, cut out of the kept ones."""
+
+    rules: Annotated[tuple[Literal["c4", "refinedweb@dclm"], ...], Field(min_length=1)]
+    domains: tuple[str, ...] = ()  # cut in these alone, in all when empty; c4 leaves little of code or Chinese
+
+
 class Blocklist(Section):
     """Lists of words, addresses and text hashes; they become signals that [decide.rules] may bound."""
 
@@ -308,6 +316,7 @@ class Recipe(Section):
     sources: tuple[SourceSpec, ...]
     limits: Limits = Limits()
     language: Language | None = None
+    line_edits: LineEdits | None = None
     pii: Pii = Pii()
     blocklist: Blocklist | None = None
     decontaminate: Decontaminate | None = None
@@ -339,6 +348,7 @@ class Recipe(Section):
             raise ValueError(f"sources: two are called {twice[0]!r}")
         self._check_domains("mixing.caps.domains", self.mixing.caps.domains)
         self._check_domains("decide.domains", self.decide.domains)
+        self._check_domains("line_edits.domains", self.line_edits.domains if self.line_edits else ())
         before = 0
         for number, phase in enumerate(self.curriculum):
             self._check_domains(f"curriculum.{number}.shares", phase.shares)
@@ -347,7 +357,7 @@ class Recipe(Section):
             before = phase.until_tokens
         return self
 
-    def _check_domains(self, where: str, domains: dict[str, Any]) -> None:
+    def _check_domains(self, where: str, domains: Iterable[str]) -> None:
         for domain in domains:
             if domain not in self.domains:
                 raise ValueError(f"{where}: no source has the domain {domain!r}{nearest(domain, self.domains)}")

@@ -10,6 +10,7 @@ FILLED = (
 PRESENT = (
     "rejects",
     "drops",
+    "edits",
     "hosts",
     "knowledge",
     "heldout",

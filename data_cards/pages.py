@@ -51,6 +51,7 @@ def sections(card: Card) -> list[Section]:
         pages_refine.sources,
         pages_refine.funnel,
         pages_refine.rules,
+        pages_refine.edits,
         pages_refine.duplicates,
         pages_corpus.languages,
         pages_corpus.lengths,

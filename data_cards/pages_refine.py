@@ -1,4 +1,4 @@
-"""Sections on what became of the input: sources, funnel, rules, duplicates."""
+"""Sections on what became of the input: sources, funnel, rules, edits, duplicates."""
 
 from typing import Any
 
@@ -112,6 +112,20 @@ def rules(card: Card) -> Section:
     columns = ("rule", "signal", "must be", "profile", "documents", "alone", "text")
     tables = [Table(columns, rows, left=4)] if rows else []
     return Section("rules", "Rules that dropped documents", text, tables=tables)
+
+
+def edits(card: Card) -> Section | None:
+    """What was cut out of kept documents, by reason."""
+    rows = [(foreign(e["reason"]), number(e["documents"]), number(e["spans"]), size(e["bytes"])) for e in card["edits"]]
+    if not rows:
+        return None
+    text = [
+        "Lines and pieces that were taken out of kept documents. A reason that begins with mask: left a marker in its "
+        "place; line, paragraph and substring are copies of text that stands elsewhere in the corpus; where two meet "
+        "the earlier counts."
+    ]
+    table = Table(("reason", "documents", "places", "text"), rows)
+    return Section("edits", "What was cut out of documents", text, tables=[table])
 
 
 def duplicates(card: Card) -> Section:

@@ -26,6 +26,7 @@ PLACES = {
     "Decide": "[decide]",
     "DomainRules": "[decide], [decide.domains.DOMAIN]",
     "RuleBound": "[decide.rules.RULE], [decide.domains.DOMAIN.rules.RULE]",
+    "LineEdits": "[line_edits]",
     "Pii": "[pii]",
     "Blocklist": "[blocklist]",
     "Decontaminate": "[decontaminate]",

@@ -8,7 +8,7 @@ from corpus._kernels import ONE, U64, ZERO, below, ctz, equal_mask
 from corpus._kernels_bits import digit_mask, token_mask
 from filters._kernels_jit import kernel, leaf
 from filters._kernels_pii_addresses import ipv4_address, ipv6_address, mail_address
-from filters._kernels_pii_bytes import AT, COLON, DASH, OPEN, PLUS, SPACE, is_digit, is_hex, is_letter
+from filters._kernels_pii_bytes import AT, COLON, DASH, SPACE, is_digit, is_hex, is_letter
 from filters._kernels_pii_keys import TOKEN_RUN, private_key, secret_token
 from filters._kernels_pii_numbers import bank_account, card_number
 from filters._kernels_pii_phones import phone_number
@@ -26,17 +26,20 @@ def _note(found, n, document, span, kind):
     return n + 1
 
 
+@leaf
+def _stands_alone(data, floor, at):
+    """A number of up to six digits with no more digits near it and no letter before: most of those in prose."""
+    end = at + 1
+    while end - at < 7 and is_digit(data[end]):
+        end += 1
+    near = is_digit(data[end + 1]) or is_digit(data[end + 2])
+    return end - at < 7 and not near and (at == floor or not is_letter(data[at - 1]))
+
+
 @kernel
 def _look_at_number(data, floor, stop, at, found, n, document):
-    """All kinds of number that may begin with the digit at ``at``; a short number between words ends the search."""
+    """All kinds of number that may begin with the digit at ``at``."""
     before = data[at - 1] if at > floor else SPACE
-    end = at + 1
-    while end < stop and end - at < 7 and is_digit(data[end]):
-        end += 1
-    after = data[end + 1] if end + 1 < stop else 0
-    joined = is_digit(after) or after in (SPACE, OPEN, DASH)
-    if end - at < 7 and not joined and before != PLUS and not is_letter(before):
-        return n  # most numbers in prose end here
     if is_letter(before):
         return _note(found, n, document, bank_account(data, floor, stop, at), IBAN)
     n = _note(found, n, document, ipv4_address(data, floor, stop, at), IPV4)
@@ -78,7 +81,9 @@ def _scan_document(data, floor, stop, found, n, document):
         marks = digits & ~(digits << ONE | digit_before)
         digit_before = digits >> U64(63)
         while marks:
-            n = _look_at_number(data, floor, stop, at + ctz(marks), found, n, document)
+            digit = at + ctz(marks)
+            if not _stands_alone(data, floor, digit):
+                n = _look_at_number(data, floor, stop, digit, found, n, document)
             marks &= marks - ONE
         runs1 = token_mask(data, at) & inside  # bit k: a token run of 1, 2, 4 ... characters ends at k
         runs2 = runs1 & (runs1 << ONE | one)

@@ -36,7 +36,14 @@ for _code in _COUNTRY_CODES.split():
     _width = 10 ** (3 - len(_code))
     _CODES[int(_code) * _width : (int(_code) + 1) * _width] = True
 
-_LABELS = padded((b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax"))
+_LABELS = padded(
+    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"desk", b"call", b"dial", b"ring", b"reach",
+     b"contact", b"answering")
+)  # fmt: skip
+_PHONE_BYTES = 5  # of the label that may end a longer word
+_BETWEEN = padded((b"me", b"us", b"on", b"at", b"is", b"no", b"nr", b"number"))  # between a label and its number
+_NAMES = padded((b"office", b"fax", b"mobile", b"cell", b"home", b"phone", b"tel"))
+_EXTENSION = padded((b" ext",))
 
 
 @kernel
@@ -74,12 +81,20 @@ def _groups(data, at, stop):
     return end, groups, digits, packed, mark
 
 
-@leaf
+@kernel
 def _with_extension(data, end, stop):
-    """``end``, or the end of ``x123`` behind it."""
-    if end + 1 < stop and data[end] == 120 and is_digit(data[end + 1]):
-        return digits_end(data, end + 1, min(stop, end + 6))
-    return end
+    """``end``, or the end of ``x123``, `` x123`` or `` ext. 123`` behind it."""
+    at = end
+    if stands(data, at, stop, _EXTENSION, 0, True):
+        at += 4
+        at += at < stop and data[at] == DOT
+        at += at < stop and data[at] == SPACE
+    else:
+        at += at < stop and data[at] == SPACE
+        if at >= stop or data[at] != 120:
+            return end
+        at += 1
+    return digits_end(data, at, min(stop, at + 5)) if at < stop and is_digit(data[at]) else end
 
 
 @leaf
@@ -115,23 +130,63 @@ def _has_trunk_zero(data, at, groups, digits, packed, mark):
 
 
 @kernel
-def _is_labelled(data, floor, at):
-    """Whether a word for telephone stands before ``at``, behind it at most : or . and three blanks."""
+def _has_trunk_in_brackets(data, at, groups, digits, packed):
+    """(02) 1234 5678: 0 and an area code in brackets, then one group of two to eight digits, one or two of up to four."""
+    if data[at] != 48 or data[at + 1] == 48 or not 2 <= _size(packed, 0) <= 5 or not 9 <= digits <= 11 or groups > 4:
+        return False
+    fits = 2 <= _size(packed, 1) <= 8
+    for group in range(2, groups):
+        fits &= 2 <= _size(packed, group) <= 4
+    return fits
+
+
+@kernel
+def _word_before(data, floor, at, words):
+    """Where the word of a table that ends before ``at`` begins, -1 for none; row 0 may end a longer word: telephone."""
+    for row in range(words.shape[0]):
+        begin = at - np.int64(words[row, 0])
+        whole = begin <= floor or not is_word(data[begin - 1]) or (row == 0 and words[row, 0] == _PHONE_BYTES)
+        if begin >= floor and whole and stands(data, begin, at, words, row, True):
+            return begin
+    return -1
+
+
+@kernel
+def _is_announced(data, floor, at):
+    """Whether a word for telephone stands before ``at``: up to three small words between, : or ., three blanks."""
     for _ in range(3):
         if at > floor and (data[at - 1] == SPACE or data[at - 1] == 10 or data[at - 1] == 9):
             at -= 1
     if at > floor and (data[at - 1] == COLON or data[at - 1] == DOT):
         at -= 1
-    for row in range(_LABELS.shape[0]):
-        begin = at - np.int64(_LABELS[row, 0])
-        if begin >= floor and stands(data, begin, at, _LABELS, row, True):
-            return begin == floor or not is_word(data[begin - 1]) or row == 0  # telephone, cellphone
+    for _ in range(4):
+        if _word_before(data, floor, at, _LABELS) >= 0:
+            return True
+        at = _word_before(data, floor, at, _BETWEEN) - 1
+        if at <= floor or data[at] != SPACE:
+            return False
+        at -= data[at - 1] == DOT
+    return False
+
+
+@kernel
+def _is_named_behind(data, end, stop):
+    """-Fax, (mobile) or office behind a number, at the end of a line or item."""
+    if end + 1 >= stop or (data[end] != DASH and data[end] != SPACE):
+        return False
+    at = end + 1
+    at += data[end] == SPACE and data[at] == OPEN
+    for row in range(_NAMES.shape[0]):
+        if stands(data, at, stop, _NAMES, row, True):
+            at += np.int64(_NAMES[row, 0])
+            at += at < stop and data[at] == CLOSE
+            return at >= stop or data[at] in (10, 44, 59, 92)  # line feed , ; and the backslash of vCard
     return False
 
 
 @kernel
 def phone_number(data, floor, stop, at):
-    """A telephone number: international with +, North American, with a trunk 0, or any that a label announces."""
+    """A telephone number: international with +, North American, with a trunk 0, or any that a word announces or names."""
     bracket = at > floor and data[at - 1] == OPEN
     start = at - 1 if bracket else at
     international = not bracket and start > floor and data[start - 1] == PLUS
@@ -153,7 +208,9 @@ def phone_number(data, floor, stop, at):
     if (
         _is_north_american(data, at, groups, packed, mark, bracket)
         or (not bracket and _has_trunk_zero(data, at, groups, digits, packed, mark))
-        or _is_labelled(data, floor, start)
+        or (bracket and _has_trunk_in_brackets(data, at, groups, digits, packed))
+        or _is_announced(data, floor, start)
+        or _is_named_behind(data, end, stop)
     ):
         return start, end
     return 0, 0

@@ -112,9 +112,34 @@ C4 = Profile(
         _at_most("lorem_ipsum", 0, "C4 section 2.2"),
     ),
     "C4 (JMLR 21/140), datatrove 0.10 C4QualityFilter",
-    "Judges documents, edits no lines: { and lorem ipsum count wherever they stand, sentences only in lines "
-    "that C4 keeps. "
+    "Judges documents and edits no lines, as c4@edited does: { and lorem ipsum count wherever they stand, sentences "
+    "only in lines that C4 keeps. "
     "Sentences are counted by rule and not by nltk's punkt. No list of bad words.",
+)
+
+C4_EDITED = Profile(
+    "c4@edited",
+    "1",
+    (
+        _at_least("c4_sentences_left", 5, "C4 section 2.2"),
+        _at_most("c4_curly_brackets_left", 0, "C4 section 2.2"),
+        _at_most("c4_lorem_ipsum_left", 0, "C4 section 2.2"),
+    ),
+    "C4 (JMLR 21/140), datatrove 0.10 C4QualityFilter, on the lines that [line_edits] leaves",
+    "Needs line_edits.rules = c4, which says how lines are read. Judges every language: what ends no line in . ! ? "
+    "or a quote has nothing left. Sentences are counted by rule and not by nltk's punkt. No list of bad words.",
+)
+
+REFINEDWEB_DCLM = Profile(
+    "refinedweb@dclm",
+    "1",
+    (
+        *GOPHER_DCLM.rules,
+        _at_most("refinedweb_cut_word_share", 0.05, "dclm_baseline_refinedweb.yaml"),
+    ),
+    "dclm baselines/baselines_configs/dclm_baseline_refinedweb.yaml",
+    "Needs line_edits.rules = refinedweb@dclm. As gopher@dclm, then not more than 1 in 20 words cut. Addresses in the "
+    "text stay, lists of hosts belong to [blocklist], English at 0.65 to lang_score.",
 )
 
 
@@ -234,6 +259,8 @@ PROFILES: dict[str, Profile] = {
         GOPHER_DOLMA,
         GOPHER_DCLM,
         C4,
+        C4_EDITED,
+        REFINEDWEB_DCLM,
         _fineweb("fineweb@0.01", 0.01, "datatrove 0.10"),
         _fineweb("fineweb@0.1", 0.1, "FineWeb 3.6"),
         *(_fineweb2(language) for language in _FINEWEB2),

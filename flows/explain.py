@@ -72,6 +72,7 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
     stages += [entry for stage in ("signals", "language", "mentions") if (entry := _columns(mill, stage, part, row))]
+    stages += _line_edits(mill, part, row, text)
     kept = _rows_where(mill, "edits" if mill.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
         stages.append({"stage": "decide", "verdict": verdict, "rules": [v["rule"] for v in verdicts if v["rule"]]})
@@ -105,6 +106,21 @@ def _columns(mill: Mill, stage: str, part: int, row: int) -> dict[str, Any] | No
     for name in COLUMN_FILES[stage]:
         entry |= _row_of(mill, stage, name, part, row)
     return entry
+
+
+def _line_edits(mill: Mill, part: int, row: int, text: str) -> list[dict[str, Any]]:
+    """What line rules cut from the document and why, whether it is kept or not."""
+    if not mill.run.has("line_edits"):
+        return []
+    columns = _row_of(mill, "line_edits", "line_edits.parquet", part, row)
+    spans = pq.read_table(mill.file("line_edits", "spans.parquet", part), filters=[("doc_id", "=", columns["doc_id"])])
+    data = text.encode()
+    cut = [
+        span | {"text": data[span["start"] : span["end"]].decode()[:HEAD_CHARS]}
+        for spans_of in spans["spans"].to_pylist()
+        for span in spans_of
+    ]
+    return [{"stage": "line_edits", "verdict": "measured", **columns, "cut": cut}]
 
 
 def _rows_where(mill: Mill, stage: str, name: str, doc_id: str) -> list[dict[str, Any]]:

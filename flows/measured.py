@@ -13,6 +13,7 @@ SIGNAL_FILES = {
     "signals": "signals.parquet",
     "language": "language.parquet",
     "mentions": "knowledge.parquet",
+    "line_edits": "line_edits.parquet",
     "pii": "pii.parquet",
     "blocklist": "blocklist.parquet",
     "contamination": "contamination.parquet",

@@ -10,7 +10,7 @@ from flows.stages_edit import cut_lines, cut_substrings, edit
 from flows.stages_ingest import identify_language, ingest, link_mentions, measure_signals, sign
 from flows.stages_judge import cluster, decide
 from flows.stages_publish import publish_card, train_model
-from flows.stages_screen import classify, find_contamination, match_blocklist, scan_pii
+from flows.stages_screen import classify, edit_lines, find_contamination, match_blocklist, scan_pii
 
 StageFunction = Callable[[Mill], Any]
 
@@ -20,6 +20,7 @@ REFINE: dict[str, StageFunction] = {
     "language": identify_language,
     "signatures": sign,  # MinHash
     "mentions": link_mentions,  # entities, and the triples that join them
+    "line_edits": edit_lines,  # lines that published rules cut, as spans
     "pii": scan_pii,
     "blocklist": match_blocklist,
     "contamination": find_contamination,

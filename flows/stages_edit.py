@@ -51,7 +51,7 @@ def _global_cut(mill: Mill, stage: str, function: Any, options: dict[str, Any]) 
 
 def edit(mill: Mill) -> Manifest | None:
     """All spans of a document merged into one list; only where some stage cuts or masks."""
-    stages = [stage for stage in ("lines", "substrings", "pii") if mill.run.has(stage)]
+    stages = [stage for stage in ("line_edits", "lines", "substrings", "pii") if mill.run.has(stage)]
     if not stages:
         return None
     spans = [Ref(part, SPANS) for stage in stages for part in mill.run.manifest(stage).parts]

@@ -1,4 +1,4 @@
-"""Optional stages that see text part by part: personal data, blocklists, contamination, classifiers.
+"""Optional stages that see text part by part: line rules, personal data, blocklists, contamination, classifiers.
 
 Each writes signals that rules may bound, and is left out when the recipe has no section for it.
 """
@@ -6,13 +6,30 @@ Each writes signals that rules may bound, and is left out when the recipe has no
 from pathlib import Path
 from typing import Any
 
+from corpus.errors import RecipeError
 from corpus.files import file_sha256
 from corpus.receipt import Manifest, Receipt
-from corpus.recipe import Classifier
+from corpus.recipe import Classifier, Recipe
 from flows.each_part import each_part
 from flows.jobs import Job, Ref, job_key
 from flows.mill import Mill
 from flows.versions import stage_version
+
+
+def edit_lines(mill: Mill) -> Manifest | None:
+    """Lines that published rules cut, as spans and signals; only with [line_edits].
+
+    Raises
+    ------
+    RecipeError : a profile or bound judges what a reading leaves, and the recipe does not have the reading
+    """
+    _expect_readings(mill.recipe)
+    if mill.recipe.line_edits is None:
+        return None
+    from filters.line_edits import edit_part
+
+    options = mill.recipe.line_edits.model_dump()
+    return each_part(mill, "line_edits", edit_part, options, **options)
 
 
 def scan_pii(mill: Mill) -> Manifest | None:
@@ -23,6 +40,22 @@ def scan_pii(mill: Mill) -> Manifest | None:
     from filters.pii import scan_part
 
     return each_part(mill, "pii", scan_part, {"kinds": kinds}, kinds=kinds)
+
+
+def _expect_readings(recipe: Recipe) -> None:
+    from filters.line_edits import SIGNALS_OF
+    from filters.profiles import PROFILES
+
+    readings = recipe.line_edits.rules if recipe.line_edits else ()
+    for spec in (recipe.decide, *recipe.decide.domains.values()):
+        bounds = {name: {name} for name in spec.rules}
+        judged = {name: {rule.signal for rule in PROFILES[name].rules} for name in spec.profiles if name in PROFILES}
+        for name, signals in (judged | bounds).items():
+            for reading, measured in SIGNALS_OF.items():
+                if reading not in readings and signals & {signal.name for signal in measured}:
+                    raise RecipeError(
+                        f'{name} judges what line rules leave of a document: set line_edits.rules = ["{reading}"]'
+                    )
 
 
 def match_blocklist(mill: Mill) -> Manifest | None:

@@ -84,7 +84,7 @@ def check_receipts(mill: Mill) -> Iterator[Check]:
 def check_alignment(mill: Mill) -> Iterator[Check]:
     """Stages that add columns have exactly the documents' rows, part by part."""
     rows = [part.rows for part in mill.run.manifest("documents").parts]
-    for stage in ("signals", "language", "signatures", "mentions", "pii", "blocklist", "contamination"):
+    for stage in ("signals", "language", "signatures", "mentions", "line_edits", "pii", "blocklist", "contamination"):
         if mill.run.has(stage):
             found = [part.rows for part in mill.run.manifest(stage).parts]
             yield Check(f"alignment {stage}", found == rows, f"{sum(found)} rows in {len(found)} parts")

@@ -11,6 +11,7 @@ STAGE_MODULES = {
     "signatures": "dedup.minhash",
     "clusters": "dedup.clusters",
     "mentions": "knowledge.mentions",
+    "line_edits": "filters.line_edits",
     "pii": "filters.pii",
     "blocklist": "filters.blocklist",
     "contamination": "filters.decontaminate",

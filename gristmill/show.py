@@ -113,8 +113,10 @@ def show_life(life: dict[str, Any]) -> None:
     for stage in life["stages"]:
         out.print(f"\n[bold]{stage['stage']}[/] {stage['verdict']}")
         for key, value in stage.items():
-            if key not in ("stage", "verdict", "doc_id") and value not in (None, [], ""):
+            if key not in ("stage", "verdict", "doc_id", "cut") and value not in (None, [], ""):
                 out.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
+        for cut in stage.get("cut", ()):  # lines and pieces that line rules take out
+            out.print(f"  {cut['reason']:<28} {_short(cut['text'])}", markup=False, soft_wrap=True)
     for verdict in life["verdicts"]:
         if verdict["rule"]:
             lost = f" lost to {verdict['other']}" if verdict["other"] else ""

@@ -1,4 +1,4 @@
-"""datatrove's quality filters for bench/filters.py: JSON in on standard input, JSON out. Runs in .bench/filters.
+"""datatrove's quality filters for bench/filters.py and bench/line_edits.py, in .bench/filters: JSON in, JSON out.
 
 A *knob* is a known difference between the two systems. With a knob in ``aligned`` datatrove is made to read text as
 gristmill does in that one respect; with every knob aligned both must give the same verdict on every document.
@@ -76,6 +76,16 @@ class NoCitations:
         return line
 
 
+class Citations:
+    """datatrove's pattern, on a text that stays one of ours; ``\\d`` of ASCII alone where digits are aligned."""
+
+    def __init__(self, pattern: re.Pattern, aligned: set[str]):
+        self.pattern = re.compile(pattern.pattern, re.ASCII) if "digits" in aligned else pattern
+
+    def sub(self, other: str, line: str) -> str:
+        return Text(self.pattern.sub(other, line))
+
+
 def tuples_repeated(words: list[str], n: int) -> int:
     """``find_all_duplicate`` that tells "ab c" from "a bc"."""
     seen, chars, at = set(), 0, 0
@@ -131,6 +141,21 @@ def verdicts(texts: list[str], names: list[str], aligned: set[str]) -> dict[str,
     return {name: [passes(kinds[name], text, name, aligned) for text in texts] for name in names}
 
 
+def edits(texts: list[str], aligned: set[str]) -> dict[str, list]:
+    """C4's text of every document as if none were dropped, and which documents it keeps."""
+    c4_filters.CITATION_REGEX = Citations(THEIRS["citations"], aligned)
+    Text.aligned = aligned
+    judge = c4_filters.C4QualityFilter()
+    editor = c4_filters.C4QualityFilter(min_num_sentences=-1, filter_lorem_ipsum=False, filter_curly_bracket=False)
+    documents = [Document(text=Text(text), id="0") for text in texts]
+    begin = time.process_time()
+    for document in documents:
+        editor.filter(document)
+    seconds = time.process_time() - begin
+    passed = [judge.filter(Document(text=Text(text), id="0")) is True for text in texts]
+    return {"texts": [document.text for document in documents], "passes": passed, "cpu_seconds": seconds}
+
+
 def chain(texts: list[str]) -> float:
     """CPU seconds of all four filters, each on what the ones before have kept."""
     align(set())
@@ -154,6 +179,8 @@ def main() -> None:
     answer = {"version": version("datatrove")}
     if request["work"] == "chain":
         answer["cpu_seconds"] = chain(texts)
+    elif request["work"] == "edits":
+        answer["readings"] = [edits(texts, set(aligned)) for aligned in request["readings"]]
     else:
         answer["passes"] = [verdicts(texts, names, set(aligned)) for names, aligned in request["readings"]]
     print(json.dumps(answer))

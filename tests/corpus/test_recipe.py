@@ -93,6 +93,27 @@ def test_rules_between_keys(old, new, expected):
     assert expected in message(GOOD.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("section", "mistake"),
+    [
+        ('rules = ["c5"]', "line_edits.rules.0: Input should be 'c4' or 'refinedweb@dclm'"),
+        ("rules = []", "line_edits.rules: Tuple should have at least 1 item"),
+        ('domains = ["web"]', "line_edits.rules: this key is required"),
+        (
+            'rules = ["c4"]\ndomains = ["wed"]',
+            "domains: no source has the domain 'wed'; did you mean 'web'?",
+        ),
+    ],
+)
+def test_mistakes_in_line_edits_name_the_key(section, mistake):
+    assert mistake in message(f"{GOOD}[line_edits]\n{section}\n")
+
+
+def test_line_edits_are_part_of_the_lock():
+    recipe = parse_recipe(f'{GOOD}[line_edits]\nrules = ["c4"]\ndomains = ["web"]\n')
+    assert recipe.locked()["line_edits"] == {"rules": ["c4"], "domains": ["web"]}
+
+
 def test_phases_must_come_one_after_the_other():
     told = message(GOOD + '[[curriculum]]\nuntil_tokens = "1K"\nshares = { web = 1.0 }\n')
     assert "curriculum.1.until_tokens: 1000 does not come after 1000" in told

@@ -105,6 +105,13 @@ def ibans(text: str):
                     yield m.span()
 
 
+ANNOUNCED = re.compile(
+    r"(?i)(?:phone|(?<!\w)(?:tel|telefon|mobile|cell|fax|whatsapp|desk|call|dial|ring|reach|contact|answering))"
+    r"(?:\.?\ (?:me|us|on|at|is|no|nr|number)){0,3}[:.]?[ \t\n]{0,3}$", re.A
+)  # fmt: skip
+NAMED = re.compile(r"(?i)(?:-|\ \(?)(?:office|fax|mobile|cell|home|phone|tel)\)?(?=[\n,;\\]|\Z)", re.A)
+
+
 def phones(text: str):
     chain = re.compile(rf"\d+(?:{JOIN}\d+)*", re.A | re.X)
     for m in re.finditer(r"(?<!\d)\d", text, re.A):
@@ -113,7 +120,7 @@ def phones(text: str):
         digits = re.sub(r"\D", "", number, flags=re.A)
         bracket, plus = text[:at].endswith("("), text[:at].endswith("+")
         start = at - (bracket or plus)
-        extension = re.compile(r"x\d{1,5}|", re.A).findall(text, at + len(number))[0]
+        extension = re.compile(r" ?x\d{1,5}|(?i: ext)\.?\ ?\d{1,5}|", re.A).match(text, at + len(number))[0]
         end = at + len(number) + len(extension)
         if not 7 <= len(digits) <= 15 or not re.compile(BEGINS, re.A).match(text, start):
             continue
@@ -122,16 +129,17 @@ def phones(text: str):
         if plus:
             known = len(digits) >= 8 and any(digits[:width] in CODES for width in (1, 2, 3))
         else:
-            known = is_national(number, bracket) or re.search(
-                r"(?i)(?:phone|(?<!\w)(?:tel|telefon|mobile|cell|fax))[:.]?[ \t\n]{0,3}$", text[:start], re.A
-            )
+            known = is_national(number, bracket) or ANNOUNCED.search(text[:start]) or NAMED.match(text, end)
         if known:
             yield start, end
 
 
 def is_national(number: str, bracket: bool) -> bool:
     if bracket:
-        return bool(re.fullmatch(rf"[2-9]\d\d{JOIN}\d{{3}}{JOIN}\d{{4}}", number, re.A | re.X))
+        digits = len(re.sub(r"\D", "", number, flags=re.A))
+        area = re.fullmatch(rf"0[1-9]\d{{0,3}}{JOIN}\d{{2,8}}(?:{JOIN}\d{{2,4}}){{0,2}}", number, re.A | re.X)
+        american = re.fullmatch(rf"[2-9]\d\d{JOIN}\d{{3}}{JOIN}\d{{4}}", number, re.A | re.X)
+        return bool(american) or (bool(area) and 9 <= digits <= 11)
     if re.fullmatch(r"(?:(?:1|001)([ .-])[2-9]\d\d\1|[2-9]\d\d([ .-]))\d{3}(?(1)\1|\2)\d{4}", number, re.A):
         return True
     digits = len(re.sub(r"\D", "", number, flags=re.A))
@@ -194,7 +202,10 @@ PIECES = [
     "+44 20 7946 0958", "+46 (0)8 928 571 38", "+1-604-696-5272x565", "+999 1234 5678", "+", "(", ")", ") ", "x", "x12",
     "(579)888-3058", "905-674-3793", "001-518-640-0854", "1 202 555 0123", "259.735.7502x459", "0490 75 40 81",
     "01.84.17.61.18", "0341 8387176", "054-28-6917", "Phone: ", "Tel.", "fax:\n", "telephone ", "intel 1234567",
-    "467 3395",
+    "467 3395", "(02) 1234 5678", "(0341)8387176", "(01) 12 34 567 8", " ext. 12", " ext1", " x123456", "call me on ",
+    "call. me us on at 467 3395", "answering at\t", "phone number is: ", "Desk: ", "-Fax", " office\n", " (mobile)",
+    ",",
+    "recall 4673395", "tel no. 467-3395", "-office building", "\\", "smartphone ", "me on ",
     AWS, GITHUB, "xoxb-123456789012-abcdefghijkl", "AIza" + "b" * 35, "sk-" + "q" * 40, HEX, HEX + "/" + HEX,
     "key=", "api_key = '", 'token": "', "password:=", "secret =>", "'", '"', "=", "==", "+/", "A" * 15, "b" * 63,
     BEGIN_KEY, END_KEY, "-----BEGIN PGP PRIVATE KEY BLOCK-----", "-----END PGP PRIVATE KEY BLOCK-----", "-----",
@@ -250,6 +261,51 @@ def test_sample_text_equals_the_twin(file):
 )
 def test_rules(text, kinds):
     assert [kind for _, _, kind in ours(text)[0]] == kinds == [kind for _, _, kind in twin(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+44 20 7946 0958", "+44 20 7946 0958"),
+        ("ring (202) 555-0123 x12 now", "(202) 555-0123 x12"),
+        ("202.555.0123 ext. 45", "202.555.0123 ext. 45"),
+        ("(02) 1234 5678", "(02) 1234 5678"),
+        ("(0341) 8387176", "(0341) 8387176"),
+        ("049 123 4567", "049 123 4567"),
+        ("01.84.17.61.18", "01.84.17.61.18"),
+        ("call me on 9472 7916?", "9472 7916"),
+        ("Contact us at 78 651 450.", "78 651 450"),
+        ("her phone number is 467-3395,", "467-3395"),
+        ("Mobile no. 699956915", "699956915"),
+        ("smartphone: 668 5702", "668 5702"),
+        ("3660170548-Fax", "3660170548"),
+        ("416 60 039 office\n", "416 60 039"),
+        ("416 60 039 (mobile), or", "416 60 039"),
+    ],
+)
+def test_claimed_forms_of_telephone_numbers(text, number):
+    start = text.index(number)
+    assert ours(text)[0] == [(start, start + len(number), "phone")] == twin(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "467 3395",  # local, and nothing beside it
+        "699 956 915 messages",
+        "1 200 000 office workers",
+        "recall 4673395",
+        "bring 4673395",
+        "call me on 12 34",  # six digits or fewer
+        "(12) 120-135",
+        "(00) 1234 5678",
+        "the number is 4673395",
+        "call  me on 4673395 0000000000",
+        "+210 1234 5678",  # no country
+    ],
+)
+def test_numbers_that_are_not_claimed(text):
+    assert ours(text)[0] == [] == twin(text)
 
 
 def test_many_finds_outgrow_the_first_table():

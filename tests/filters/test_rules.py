@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.errors import UnknownNameError
+from filters.line_edits import READINGS, measure_edits
 from filters.profiles import PROFILES
 from filters.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
 from filters.signals import measure
@@ -23,13 +24,16 @@ PROSE = (
 
 def fails(profile: str, text: str, language: str = "en") -> set[str]:
     """Names of the profile's rules that a document of this language fails."""
-    signals = measure(pa.record_batch({"doc_id": ["x"], "text": pa.array([text], pa.large_string())}))
-    values = {name: signals[name].to_numpy() for name in signals.schema.names[1:]} | {"lang_score": np.array([1.0])}
+    batch = pa.record_batch({"doc_id": ["x"], "text": pa.array([text], pa.large_string())})
+    tables = (measure(batch), measure_edits(batch, list(READINGS))[0])
+    values = {name: table[name].to_numpy() for table in tables for name in table.schema.names[1:]}
+    values["lang_score"] = np.array([1.0])
     rules = [rule for rule in PROFILES[profile].rules if not rule.languages or language in rule.languages]
     return {rule.name for rule in rules if rule.fails(values[rule.signal])[0]}
 
 
-ENGLISH_PROFILES = ["gopher@datatrove", "gopher@dolma", "gopher@dclm", "c4", "fineweb@0.01", "fineweb@0.1"]
+ENGLISH_PROFILES = ["gopher@datatrove", "gopher@dolma", "gopher@dclm", "c4", "c4@edited", "refinedweb@dclm"]
+ENGLISH_PROFILES += ["fineweb@0.01", "fineweb@0.1"]
 
 
 @pytest.mark.parametrize("profile", [*ENGLISH_PROFILES, "entropy@residual", "entropy@3.5bits", "length"])
@@ -57,6 +61,15 @@ GOLDEN = [  # profile, text, exactly the rules that it fails beside n-gram ones
     ("c4", PROSE + "if (a) { b }\n", {"curly_brackets"}),
     ("c4", PROSE.replace(".", ";"), {"c4_sentences"}),
     ("c4", "This needs javascript to be on.\n" * 9, {"c4_sentences"}),
+    ("c4@edited", PROSE + "Lorem ipsum dolor sit amet.\n", {"c4_lorem_ipsum_left"}),
+    ("c4@edited", PROSE + "lorem ipsum dolor sit amet\nif (a) { b }\n", set()),  # such lines go, the page stays
+    ("c4@edited", PROSE + "It is the set {1}.\n", {"c4_curly_brackets_left"}),
+    ("c4@edited", PROSE.replace(".", ";"), {"c4_sentences_left"}),
+    ("c4@edited", "It needs javascript.[1]\n" * 9 + "It is so.[1]\n" * 4, {"c4_sentences_left"}),
+    ("c4@edited", "It needs javascript.[1]\n" * 9 + "It is so.[1]\n" * 5, set()),
+    ("refinedweb@dclm", PROSE + "MENU HOME\n3 likes\n", set()),  # 4 words of 98
+    ("refinedweb@dclm", PROSE + "MENU HOME\n3 likes\nRead more...\n", {"refinedweb_cut_word_share"}),  # 6 of 100
+    ("refinedweb@dclm", SHORT, {"words"}),
     ("fineweb@0.01", PROSE.replace(".", ";"), {"terminal_punct_line_share"}),
     ("fineweb@0.01", "one\ntwo\nthree\nfour\nend.", {"short_line_share", "newline_word_ratio"}),
     ("entropy@residual", "buy it now " * 100, {"word_entropy_residual", "char_conditional_entropy_residual"}),

@@ -6,12 +6,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from corpus.errors import RecipeError
 from flows.direct import refine_directly
 from flows.estimate import plan_run
+from flows.explain import explain_document
 from flows.mill import reopen_mill
 from flows.verify import verify_run
+from flows.whatif import whatif_run
 
 OPTIONAL = """
+[line_edits]
+rules = ["refinedweb@dclm", "c4"]
+domains = ["forum"]
 [pii]
 email = "mask"
 key = "drop"
@@ -32,7 +38,8 @@ min_chars = 20
 min_tokens = 20
 """
 TEXT = (
-    "Write to jane.doe{n}@example.org about it. The mill turns slowly but it grinds exceedingly small, says number {n}."
+    "SHARE THIS NOTE\nWrite to jane.doe{n}@example.org about it. "
+    "The mill turns slowly but it grinds exceedingly small, says number {n}."
 )
 BOILERPLATE = "\nThis line of boilerplate stands in every single note of the collection.\n"
 
@@ -66,7 +73,7 @@ def test_every_promise_holds(run):
     result = verify_run(run)
     assert [check for check in result["checks"] if not check["ok"]] == []
     names = " ".join(check["name"] for check in result["checks"])
-    for stage in ("pii", "blocklist", "contamination", "edits"):
+    for stage in ("line_edits", "pii", "blocklist", "contamination", "edits"):
         assert f"conservation {stage} notes" in names
 
 
@@ -74,7 +81,7 @@ def test_addresses_are_masked_and_lines_are_cut(run):
     kept = table(run, "edits", "kept.parquet")[0]
     notes = [row for row in kept.to_pylist() if row["source"] == "notes"]
     reasons = {span["reason"] for row in notes for span in row["spans"]}
-    assert "mask:EMAIL" in reasons
+    assert {"mask:EMAIL", "refinedweb:uppercase"} <= reasons
     assert "line" in reasons
     assert sum(any(span["reason"] == "line" for span in row["spans"]) for row in notes) == len(notes) - 1
 
@@ -92,7 +99,23 @@ def test_no_address_reaches_the_tokens(run):
     assert texts
     assert not any("@example.org" in text for text in texts)
     assert all("EMAIL" in text for text in texts)
+    assert not any("SHARE THIS" in text for text in texts)
     assert sum("boilerplate" in text for text in texts) == 1
+
+
+def test_a_line_tells_why_it_went(run):
+    first = explain_document(run, "note-0")
+    entry = next(stage for stage in first["stages"] if stage["stage"] == "line_edits")
+    assert {"start": 0, "end": 16, "reason": "refinedweb:uppercase", "text": "SHARE THIS NOTE\n"} in entry["cut"]
+    assert 0 < entry["refinedweb_cut_word_share"] < 0.2
+    assert {"start": 0, "end": 16, "reason": "refinedweb:uppercase"} in first["spans"]
+
+
+def test_signals_of_line_rules_answer_what_if(run):
+    setting = "decide.domains.forum.rules.refinedweb_cut_word_share.at_most=0.01"
+    kept = [account["documents_kept"] for account in map(whatif_run(run, [setting]).get, ("before", "after"))]
+    assert kept[0] > kept[1]
+    assert len(table(run, "line_edits", "line_edits.parquet")) == len(table(run, "signals", "signals.parquet"))
 
 
 def test_signals_of_every_stage_can_be_bounded(run):
@@ -126,3 +149,15 @@ def test_a_plan_knows_them_before_and_after(run, tmp_path, monkeypatch):
     monkeypatch.setenv("GRISTMILL_HOME", str(run.parents[2]))
     after = plan_run(recipe)["stages"]
     assert all(stage["known"] and stage["compute"] == 0 for stage in after.values())
+
+
+@pytest.mark.parametrize(("setting", "name"), [('profiles = ["c4@edited"]', "c4@edited"), ("", "c4_words_left")])
+def test_a_rule_on_lines_that_nobody_measures_names_the_key(small_text, tmp_path, monkeypatch, setting, name):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path))
+    bound = "" if setting else "[decide.rules.c4_words_left]\nat_least = 9\n"
+    head, tail = small_text.split("[decide]\n")
+    rest = tail[tail.index("\n") + 1 :] if setting else tail
+    text = f"{head}[decide]\n{setting}\n{rest}".replace("[decide.domains.web]", f"{bound}[decide.domains.web]")
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(RecipeError, match=rf"{name} judges what line rules leave .*line_edits.rules = \[\"c4\"\]"):
+        plan_run(tmp_path / "recipe.toml")
