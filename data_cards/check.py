@@ -20,6 +20,7 @@ from data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, IN
 from data_cards.outputs import mixture, packed, training
 from data_cards.redact import redact
 from data_cards.render import CARD, FIGURE_FILES, render_html, render_pages
+from data_cards.takedowns import takedowns
 
 Card = dict[str, Any]
 FILES = (CARD, "README.md", "croissant.json", "card.html", *FIGURE_FILES)
@@ -173,5 +174,7 @@ def _differences(card: Card, run: RunDir) -> Iterator[str]:
             yield f"{name} differs from the run's index.json"
     if card["mixture"] != mixture(run):
         yield "mixture differs from the run's plan"
+    if card["takedowns"] != redact(takedowns(run)):
+        yield "takedowns differ from the run's takedown.json"
     if card["training"] != training(run):
         yield "training differs from the run's summary.json"

@@ -16,6 +16,7 @@ from data_cards.limits import known_limits
 from data_cards.outputs import knowledge, mixture, packed, tokenizer, training
 from data_cards.profile import FolderOf, profile
 from data_cards.redact import redact
+from data_cards.takedowns import takedowns
 
 FORMAT = 1
 NOT_STATED = "not stated"
@@ -58,6 +59,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "rows": run.lock["recipe"]["shards"],
         **packed(run),
         "training": training(run),
+        "takedowns": takedowns(run),
         "rebuild": REBUILD,
     }
     return redact(card | {"limits": known_limits(card)})

@@ -15,6 +15,7 @@ PRESENT = (
     "heldout",
     "heldout_by_domain",
     "training",
+    "takedowns",
 )  # empty when nothing was
 INSIDE = {
     "identity": ("name", "run", "version", "seed", "description", "url", "creator", "contact", "published"),

@@ -18,7 +18,7 @@ from data_cards.pages import Share, glance, headline, sections
 from data_cards.profile import FolderOf
 from data_cards.wording import fenced, markdown, percent
 
-VERSION = "1"
+VERSION = "2"
 CARD = "card.json"
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
 HERE = Path(__file__).parent
