@@ -15,6 +15,7 @@ from corpus import account
 from corpus.errors import PlanError, StoreError
 from corpus.files import read_json
 from corpus.rundir import RunDir
+from data_cards.edits import edits, unbalanced
 from data_cards.facts import finished
 from data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
 from data_cards.outputs import mixture, packed, training
@@ -71,6 +72,8 @@ def _sums(card: Card) -> Iterator[str]:
         total = account.from_json({"total": stage["total"]})["total"]
         if sum(accounts.values(), account.Account()) != total:
             yield f"funnel: the total of stage {stage['stage']} is not the sum of its sources"
+    for source in unbalanced(card):
+        yield f"edits: the bytes cut from {source}, by reason, are not those that the stage dropped"
     decided = next((stage["sources"] for stage in card["funnel"] if stage["stage"] == "decide"), {})
     for source, one in decided.items():
         for verdict in ("kept", "dropped", "merged"):
@@ -174,6 +177,8 @@ def _differences(card: Card, run: RunDir) -> Iterator[str]:
             yield f"{name} differs from the run's index.json"
     if card["mixture"] != mixture(run):
         yield "mixture differs from the run's plan"
+    if card["edits"] != redact(edits(run)):
+        yield "edits differ from the run's manifest"
     if card["takedowns"] != redact(takedowns(run)):
         yield "takedowns differ from the run's takedown.json"
     if card["training"] != training(run):

@@ -12,6 +12,7 @@ from corpus.account import Account
 from corpus.receipt import Manifest
 from corpus.rundir import STAGES, RunDir
 from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
+from data_cards.edits import edits
 from data_cards.limits import known_limits
 from data_cards.outputs import knowledge, mixture, packed, tokenizer, training
 from data_cards.profile import FolderOf, profile
@@ -51,6 +52,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "rejects": _rejects(run.manifest("documents")),
         "verdicts": verdicts(ledger),
         "drops": dropped_by_rule(ledger),
+        "edits": edits(run),
         "dedup": _dedup(run) | {"merged": merged_by_kind(ledger)},
         **profile(run, folder_of),
         "knowledge": knowledge(run),

@@ -16,6 +16,7 @@ PRESENT = (
     "heldout_by_domain",
     "training",
     "takedowns",
+    "edits",
 )  # empty when nothing was
 INSIDE = {
     "identity": ("name", "run", "version", "seed", "description", "url", "creator", "contact", "published"),

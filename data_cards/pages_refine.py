@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from data_cards.edits import by_reason
 from data_cards.pages import Card, Section, Share, Table, foreign
 from data_cards.wording import number, size
 
@@ -51,7 +52,7 @@ def funnel(card: Card) -> Section:
     stages = [
         (stage["stage"], *_account(stage["total"]), "yes" if stage["balanced"] else "NO")
         for stage in card["funnel"]
-        if stage["stage"] in ("documents", "decide")
+        if stage["stage"] in ("documents", "decide", "edits")
     ]
     columns = ("stage", "documents in", "kept", "dropped", "merged", "bytes in", "kept", "dropped", "merged", "adds up")
     fates = [
@@ -70,12 +71,14 @@ def funnel(card: Card) -> Section:
     ]
     tables = [
         Table(columns, stages),
+        by_reason(card),
         Table(("source", "records", "rejected", "dropped", "merged", "kept", "text kept"), fates, "By source"),
         Table(("source", "reason", "kind", "records"), reasons, "Records that did not become documents", 3, True),
     ]
     text = [
         "Every record is accounted for: what a stage takes in is what it keeps, drops and merges. "
-        "Stage documents counts raw bytes of the input, stage decide bytes of text."
+        "Stage documents counts raw bytes of the input, stage decide bytes of text; stage edits, where text is cut, "
+        "takes in what decide kept."
     ]
     caption = "What became of each source's records"
     shown = [table for table in tables if table.rows]
