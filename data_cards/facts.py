@@ -52,6 +52,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "rejects": _rejects(run.manifest("documents")),
         "verdicts": verdicts(ledger),
         "drops": dropped_by_rule(ledger),
+        "reviewed": dict(run.manifest("decide").parts[0].facts.get("reviewed", {})),
         "edits": edits(run),
         "dedup": _dedup(run) | {"merged": merged_by_kind(ledger)},
         **profile(run, folder_of),

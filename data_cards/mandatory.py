@@ -17,6 +17,7 @@ PRESENT = (
     "training",
     "takedowns",
     "edits",
+    "reviewed",
 )  # empty when nothing was
 INSIDE = {
     "identity": ("name", "run", "version", "seed", "description", "url", "creator", "contact", "published"),

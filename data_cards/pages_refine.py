@@ -91,6 +91,16 @@ def _account(total: dict[str, int]) -> list[str]:
     return documents + [size(total[f"bytes_{fate}"]) for fate in fates]
 
 
+def _people(reviewed: dict[str, int]) -> list[str]:
+    """What people decided of single documents; nothing where nobody did."""
+    said = {name: reviewed.get(name, 0) for name in ("keep", "drop", "stale")}
+    if not any(said.values()):
+        return []
+    stale = " Of decisions made on another text, none applies; there are {}.".format(number(said["stale"]))
+    sentence = f"By a person's word, {number(said['keep'])} documents were kept and {number(said['drop'])} dropped."
+    return [sentence + (stale if said["stale"] else "")]
+
+
 def rules(card: Card) -> Section:
     """Every rule that dropped a document, with its bound and what it cost."""
     rows = [
@@ -112,6 +122,7 @@ def rules(card: Card) -> Section:
     ]
     if not rows:
         text = ["No rule dropped a document."]
+    text += _people(card["reviewed"])
     columns = ("rule", "signal", "must be", "profile", "documents", "alone", "text")
     tables = [Table(columns, rows, left=4)] if rows else []
     return Section("rules", "Rules that dropped documents", text, tables=tables)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.errors import StoreError
@@ -145,18 +146,29 @@ def decide_stage(
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
     from filters.decide import decide as decide_columns
-    from filters.decisions import count_reviewed, read_decisions
+    from filters.decisions import count_reviewed
 
+    said, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     decision = decide_columns(
         document_columns(documents, signals[0], language),
         signal_columns(signals),
         pa.concat_tables([pq.read_table(path) for path in clusters]),
-        decisions=read_decisions(decisions) if decisions else None,
+        decisions=said,
         **options,
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
-    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": count_reviewed(decision.ledger)})
+    reviewed = {**count_reviewed(decision.ledger), "stale": stale.num_rows if stale else 0}
+    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": reviewed})
+
+
+def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:
+    """People's decisions that apply to these documents, and those made on another text; see ``filters.decisions``."""
+    from filters.decisions import read_decisions, split_stale
+
+    said = read_decisions(decisions)
+    columns = {"columns": ["doc_id", "text_hash"], "filters": pc.field("doc_id").isin(said["doc_id"].combine_chunks())}
+    return split_stale(said, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:
