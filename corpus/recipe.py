@@ -112,6 +112,7 @@ class Near(Section):
     rows: Annotated[int, Field(ge=1)] | None = None
     max_unverified_share: Share = 1.0  # the run stops when more candidates than this turn out to be no duplicates
     max_largest_share: Share = 0.5  # the run stops when one cluster holds more of the corpus
+    index: str | None = None  # a local folder: the band index of this recipe, so that a new snapshot costs its own size
     off: bool = False
 
     @model_validator(mode="after")
@@ -120,6 +121,14 @@ class Near(Section):
             raise ValueError("bands and rows are given together or not at all")
         if self.bands and self.rows and self.bands * self.rows > self.hashes:
             raise ValueError(f"{self.bands} bands x {self.rows} rows need more than {self.hashes} hashes")
+        return self
+
+    @model_validator(mode="after")
+    def _index_is_a_folder_of_near_duplicates(self) -> Self:
+        if self.index is not None and self.off:
+            raise ValueError("index keeps near duplicates, which are off; leave one of the two out")
+        if self.index is not None and ("://" in self.index or not self.index.strip()):
+            raise ValueError(f"index = {self.index!r}: expected a folder on this machine, which is mapped into memory")
         return self
 
 
@@ -363,5 +372,6 @@ class Recipe(Section):
                 raise ValueError(f"{where}: no source has the domain {domain!r}{nearest(domain, self.domains)}")
 
     def locked(self) -> dict[str, Any]:
-        """What decides the corpus: the recipe without engine, store and schedule, as plain JSON."""
-        return self.model_dump(mode="json", exclude={"engine", "store", "schedule"})
+        """What decides the corpus: the recipe without engine, store, schedule and band index, as plain JSON."""
+        aside = {"engine": True, "store": True, "schedule": True, "dedup": {"near": {"index"}}}
+        return self.model_dump(mode="json", exclude=aside)

@@ -23,6 +23,7 @@ def run_id(lock: Mapping[str, Any]) -> str:
 STAGES = ("documents", "signals", "language", "signatures", "mentions", "line_edits", "pii")
 STAGES += ("blocklist", "contamination", "classifiers", "clusters", "decide", "lines", "substrings", "edits")
 STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
+TAKEDOWN = "takedown.json"  # the record of documents removed from a run
 
 
 class RunDir:
@@ -53,6 +54,12 @@ class RunDir:
     def lock(self) -> dict[str, Any]:
         """The lock: recipe, input digests, versions."""
         return read_json(self.path / "lock.json")
+
+    @property
+    def takedowns(self) -> list[dict[str, Any]]:
+        """What ``gristmill takedown`` recorded, oldest first; empty for a run that had none."""
+        path = self.path / TAKEDOWN
+        return read_json(path)["takedowns"] if path.exists() else []
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Record a finished stage."""

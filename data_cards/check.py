@@ -15,11 +15,13 @@ from corpus import account
 from corpus.errors import PlanError, StoreError
 from corpus.files import read_json
 from corpus.rundir import RunDir
+from data_cards.edits import edits, unbalanced
 from data_cards.facts import finished
 from data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
 from data_cards.outputs import mixture, packed, training
 from data_cards.redact import redact
 from data_cards.render import CARD, FIGURE_FILES, render_html, render_pages
+from data_cards.takedowns import takedowns
 
 Card = dict[str, Any]
 FILES = (CARD, "README.md", "croissant.json", "card.html", *FIGURE_FILES)
@@ -70,6 +72,8 @@ def _sums(card: Card) -> Iterator[str]:
         total = account.from_json({"total": stage["total"]})["total"]
         if sum(accounts.values(), account.Account()) != total:
             yield f"funnel: the total of stage {stage['stage']} is not the sum of its sources"
+    for source in unbalanced(card):
+        yield f"edits: the bytes cut from {source}, by reason, are not those that the stage dropped"
     decided = next((stage["sources"] for stage in card["funnel"] if stage["stage"] == "decide"), {})
     for source, one in decided.items():
         for verdict in ("kept", "dropped", "merged"):
@@ -173,5 +177,9 @@ def _differences(card: Card, run: RunDir) -> Iterator[str]:
             yield f"{name} differs from the run's index.json"
     if card["mixture"] != mixture(run):
         yield "mixture differs from the run's plan"
+    if card["edits"] != redact(edits(run)):
+        yield "edits differ from the run's manifest"
+    if card["takedowns"] != redact(takedowns(run)):
+        yield "takedowns differ from the run's takedown.json"
     if card["training"] != training(run):
         yield "training differs from the run's summary.json"

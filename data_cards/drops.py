@@ -59,11 +59,3 @@ def merged_by_kind(ledger: Path) -> dict[str, dict[str, int]]:
         row["rule"] or "not stated": {"documents": row["documents"], "bytes": row["bytes"]}
         for row in counted.to_dicts()
     }
-
-
-def cut_by_reason(kept: Path) -> list[dict[str, Any]]:
-    """Kept documents, spans and bytes that were removed or masked (``mask:``), by reason, most bytes first."""
-    spans = pl.scan_parquet(kept).select("doc_id", "spans").explode("spans").drop_nulls("spans").unnest("spans")
-    length = (pl.col("end") - pl.col("start")).cast(pl.Int64)
-    counted = spans.group_by("reason").agg(documents=pl.col("doc_id").n_unique(), spans=pl.len(), bytes=length.sum())
-    return counted.sort("bytes", "reason", descending=[True, False]).collect().to_dicts()

@@ -11,11 +11,13 @@ from corpus import account
 from corpus.account import Account
 from corpus.receipt import Manifest
 from corpus.rundir import STAGES, RunDir
-from data_cards.drops import cut_by_reason, dropped_by_rule, merged_by_kind, verdicts
+from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
+from data_cards.edits import edits
 from data_cards.limits import known_limits
 from data_cards.outputs import knowledge, mixture, packed, tokenizer, training
 from data_cards.profile import FolderOf, profile
 from data_cards.redact import redact
+from data_cards.takedowns import takedowns
 
 FORMAT = 1
 NOT_STATED = "not stated"
@@ -50,7 +52,8 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "rejects": _rejects(run.manifest("documents")),
         "verdicts": verdicts(ledger),
         "drops": dropped_by_rule(ledger),
-        "edits": _edits(run, folder_of),
+        "reviewed": dict(run.manifest("decide").parts[0].facts.get("reviewed", {})),
+        "edits": edits(run),
         "dedup": _dedup(run) | {"merged": merged_by_kind(ledger)},
         **profile(run, folder_of),
         "knowledge": knowledge(run),
@@ -59,6 +62,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "rows": run.lock["recipe"]["shards"],
         **packed(run),
         "training": training(run),
+        "takedowns": takedowns(run),
         "rebuild": REBUILD,
     }
     return redact(card | {"limits": known_limits(card)})
@@ -159,11 +163,6 @@ def _rejects(documents: Manifest) -> dict[str, dict[str, dict[str, int]]]:
                 for reason, number in part.facts.get(kind, {}).items():
                     counts[reason] = counts.get(reason, 0) + number
     return dict(sorted(rejects.items()))
-
-
-def _edits(run: RunDir, folder_of: FolderOf) -> list[dict[str, Any]]:
-    """What was cut out of kept documents; none where no stage edits."""
-    return cut_by_reason(folder_of(run.manifest("edits").parts[0]) / "kept.parquet") if run.has("edits") else []
 
 
 def _dedup(run: RunDir) -> dict[str, Any]:

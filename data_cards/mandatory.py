@@ -10,12 +10,14 @@ FILLED = (
 PRESENT = (
     "rejects",
     "drops",
-    "edits",
     "hosts",
     "knowledge",
     "heldout",
     "heldout_by_domain",
     "training",
+    "takedowns",
+    "edits",
+    "reviewed",
 )  # empty when nothing was
 INSIDE = {
     "identity": ("name", "run", "version", "seed", "description", "url", "creator", "contact", "published"),

@@ -45,14 +45,14 @@ class Section:
 
 def sections(card: Card) -> list[Section]:
     """All sections of a card, in reading order; those without content are left out."""
-    from data_cards import pages_corpus, pages_handover, pages_refine
+    from data_cards import pages_corpus, pages_handover, pages_refine, takedowns
 
     makers: tuple[Callable[[Card], Section | None], ...] = (
         pages_refine.sources,
         pages_refine.funnel,
         pages_refine.rules,
-        pages_refine.edits,
         pages_refine.duplicates,
+        takedowns.section,
         pages_corpus.languages,
         pages_corpus.lengths,
         pages_corpus.knowledge,

@@ -1,7 +1,8 @@
-"""Sections on what became of the input: sources, funnel, rules, edits, duplicates."""
+"""Sections on what became of the input: sources, funnel, rules, duplicates."""
 
 from typing import Any
 
+from data_cards.edits import by_reason
 from data_cards.pages import Card, Section, Share, Table, foreign
 from data_cards.wording import number, size
 
@@ -51,7 +52,7 @@ def funnel(card: Card) -> Section:
     stages = [
         (stage["stage"], *_account(stage["total"]), "yes" if stage["balanced"] else "NO")
         for stage in card["funnel"]
-        if stage["stage"] in ("documents", "decide")
+        if stage["stage"] in ("documents", "decide", "edits")
     ]
     columns = ("stage", "documents in", "kept", "dropped", "merged", "bytes in", "kept", "dropped", "merged", "adds up")
     fates = [
@@ -70,12 +71,14 @@ def funnel(card: Card) -> Section:
     ]
     tables = [
         Table(columns, stages),
+        by_reason(card),
         Table(("source", "records", "rejected", "dropped", "merged", "kept", "text kept"), fates, "By source"),
         Table(("source", "reason", "kind", "records"), reasons, "Records that did not become documents", 3, True),
     ]
     text = [
         "Every record is accounted for: what a stage takes in is what it keeps, drops and merges. "
-        "Stage documents counts raw bytes of the input, stage decide bytes of text."
+        "Stage documents counts raw bytes of the input, stage decide bytes of text; stage edits, where text is cut, "
+        "takes in what decide kept."
     ]
     caption = "What became of each source's records"
     shown = [table for table in tables if table.rows]
@@ -86,6 +89,16 @@ def _account(total: dict[str, int]) -> list[str]:
     fates = ("in", "kept", "dropped", "merged")
     documents = [number(total[f"documents_{fate}"]) for fate in fates]
     return documents + [size(total[f"bytes_{fate}"]) for fate in fates]
+
+
+def _people(reviewed: dict[str, int]) -> list[str]:
+    """What people decided of single documents; nothing where nobody did."""
+    said = {name: reviewed.get(name, 0) for name in ("keep", "drop", "stale")}
+    if not any(said.values()):
+        return []
+    stale = " Of decisions made on another text, none applies; there are {}.".format(number(said["stale"]))
+    sentence = f"By a person's word, {number(said['keep'])} documents were kept and {number(said['drop'])} dropped."
+    return [sentence + (stale if said["stale"] else "")]
 
 
 def rules(card: Card) -> Section:
@@ -109,23 +122,10 @@ def rules(card: Card) -> Section:
     ]
     if not rows:
         text = ["No rule dropped a document."]
+    text += _people(card["reviewed"])
     columns = ("rule", "signal", "must be", "profile", "documents", "alone", "text")
     tables = [Table(columns, rows, left=4)] if rows else []
     return Section("rules", "Rules that dropped documents", text, tables=tables)
-
-
-def edits(card: Card) -> Section | None:
-    """What was cut out of kept documents, by reason."""
-    rows = [(foreign(e["reason"]), number(e["documents"]), number(e["spans"]), size(e["bytes"])) for e in card["edits"]]
-    if not rows:
-        return None
-    text = [
-        "Lines and pieces that were taken out of kept documents. A reason that begins with mask: left a marker in its "
-        "place; line, paragraph and substring are copies of text that stands elsewhere in the corpus; where two meet "
-        "the earlier counts."
-    ]
-    table = Table(("reason", "documents", "places", "text"), rows)
-    return Section("edits", "What was cut out of documents", text, tables=[table])
 
 
 def duplicates(card: Card) -> Section:

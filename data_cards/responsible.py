@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from data_cards.takedowns import sentence
+
 Card = dict[str, Any]
 
 
@@ -50,7 +52,7 @@ def responsible(card: Card) -> dict[str, Any]:
             "Documents can name persons; dataLimitations says what was not scanned for."
         ],
         "rai:dataReleaseMaintenancePlan": "Documents are removed on request with `gristmill takedown`. "
-        f"Contact: {card['identity']['contact']}.",
+        f"{sentence(card)} Contact: {card['identity']['contact']}.".lstrip(),
     }
 
 

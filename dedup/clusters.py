@@ -11,8 +11,9 @@ What a row says
 - jaccard: 1 for exact; else the highest verified Jaccard of the document to another of its cluster.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from dedup.identities import read_identities
 from dedup.near import choose_scheme, find_candidates, read_sets
 from dedup.verify import verified
 
-VERSION = "2"
+VERSION = "3"
 CLUSTERS_FILE, PAIRS_FILE = "clusters.parquet", "pairs.parquet"
 ROWS_AT_ONCE = 1 << 17
 
@@ -73,20 +74,32 @@ def cluster_documents(
     a bucket, 8 bytes a distinct shingle of the candidates' texts.
     """
     scheme = choose_scheme(threshold, hashes, shingle_words, bands, rows, engine)
-    texts, accounts = _read_texts(documents, signatures if near or signatures else None)
+    identities = read_identities(documents, signatures if near or signatures else None)
+    texts, accounts = group_texts(identities.doc_ids, identities.text_hashes), identities.accounts
     candidates = find_candidates(signatures, texts, scheme, folder) if near else NO_CANDIDATES
     sets = read_sets(documents, texts, candidates, scheme, folder)
     graph = NearGraph(texts.n_texts)
     write_edges(folder / PAIRS_FILE, texts, verified(candidates, sets, threshold), graph)
+    facts = {"near": near, **(scheme.facts() if near else {})}
+    return write_findings(folder, texts, graph, sets.jaccard, threshold, accounts, facts)
+
+
+def write_findings(
+    folder: Path,
+    texts: Texts,
+    graph: NearGraph,
+    jaccard: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    threshold: float,
+    accounts: Mapping[str, Account],
+    facts: Mapping[str, Any],
+) -> Outcome:
+    """Write clusters.parquet from a settled graph; what was found goes with ``facts`` into the outcome.
+
+    ``jaccard(a, b)`` is the exact similarity of pairs of texts ``int64[n]``, double[n].
+    """
     _write_clusters(folder / CLUSTERS_FILE, texts, graph)
-    facts = {"near": near, **(scheme.facts() if near else {}), **count_findings(texts, graph)}
-    facts |= largest_clusters(texts, graph, sets, threshold)
-    return Outcome(texts.n_documents, accounts, facts)
-
-
-def _read_texts(documents: Sequence[Path], signatures: Sequence[Path] | None) -> tuple[Texts, Mapping[str, Account]]:
-    identities = read_identities(documents, signatures)
-    return group_texts(identities.doc_ids, identities.text_hashes), identities.accounts
+    found = count_findings(texts, graph) | largest_clusters(texts, graph, jaccard, threshold)
+    return Outcome(texts.n_documents, accounts, {**facts, **found})
 
 
 def _write_clusters(path: Path, texts: Texts, graph: NearGraph) -> None:

@@ -17,6 +17,7 @@ from dedup import _kernels, _kernels_graph
 from dedup.exact import Texts
 from dedup.verify import Edges
 
+PAIRS_A_BATCH = 1 << 17  # rows of the file that are written together
 EDGES_AT_ONCE = 1 << 19  # searched for bridges; a larger cluster is searched whole
 
 PAIRS = pa.schema(
@@ -26,6 +27,7 @@ PAIRS = pa.schema(
         pa.field("jaccard", pa.float64(), False),  # exact, of the shingle sets
     ]
 )
+_NO_EDGES: Edges = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 @dataclass(slots=True)
@@ -80,12 +82,34 @@ def _count_bridges(ends: np.ndarray) -> int:
 
 
 def write_edges(path: Path, texts: Texts, blocks: Iterator[tuple[int, Edges]], graph: NearGraph) -> None:
-    """Pass blocks of edges on to ``graph`` and to a Parquet file (PAIRS), ordered by a, then b."""
+    """Pass blocks of edges on to ``graph`` and to a Parquet file (PAIRS), ordered by a, then b.
+
+    The file does not depend on how the edges were cut into blocks.
+    """
+
+    def taken() -> Iterator[Edges]:
+        for looked_at, edges in blocks:
+            graph.add(looked_at, edges)
+            yield edges
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for looked_at, (a, b, jaccard) in blocks:
-            graph.add(looked_at, (a, b, jaccard))
+        for a, b, jaccard in _recut(taken(), PAIRS_A_BATCH):
             yield pa.record_batch([texts.names_of(a), texts.names_of(b), pa.array(jaccard)], schema=PAIRS)
 
     write_part(path, PAIRS, batches())
     graph.settle()
+
+
+def _recut(blocks: Iterator[Edges], n_rows: int) -> Iterator[Edges]:
+    """The same rows in blocks of ``n_rows``, the last one shorter."""
+    waiting: list[Edges] = []
+    for block in itertools.chain(blocks, [None]):
+        waiting += [block] if block else []
+        if block and sum(len(one[0]) for one in waiting) < n_rows:
+            continue
+        a, b, jaccard = (np.concatenate(column) for column in zip(*waiting, strict=True)) if waiting else _NO_EDGES
+        stop = len(a) // n_rows * n_rows if block else len(a)
+        for start in range(0, stop, n_rows):
+            some = slice(start, min(start + n_rows, stop))
+            yield a[some], b[some], jaccard[some]
+        waiting = [(a[stop:], b[stop:], jaccard[stop:])]

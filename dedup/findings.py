@@ -1,12 +1,12 @@
 """What clustering found, in numbers for the receipt, the card and the alarms."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dedup.edges import NearGraph
 from dedup.exact import Texts
-from dedup.verify import ShingleSets
 
 LARGEST = 10  # clusters that are named
 
@@ -35,15 +35,19 @@ def count_findings(texts: Texts, graph: NearGraph) -> dict[str, Any]:
     }
 
 
-def largest_clusters(texts: Texts, graph: NearGraph, sets: ShingleSets, threshold: float) -> dict[str, Any]:
+def largest_clusters(
+    texts: Texts, graph: NearGraph, jaccard: Callable[[np.ndarray, np.ndarray], np.ndarray], threshold: float
+) -> dict[str, Any]:
     """The largest clusters by name, and how far chains of edges have led from the root.
+
+    ``jaccard(a, b)`` is the exact similarity of pairs of texts, asked for those that are not their cluster's root.
 
     ``chained`` counts texts whose own Jaccard to their cluster's smallest text is below the threshold: they are in
     only through others. ``lowest_to_root`` is that Jaccard's minimum in a cluster.
     """
     members = np.flatnonzero(graph.root != np.arange(graph.n_texts, dtype=np.int32))
     roots = graph.root[members]
-    to_root = sets.jaccard(roots.astype(np.int64), members)
+    to_root = jaccard(roots.astype(np.int64), members)
     sizes = cluster_sizes(texts, graph)
     several = np.flatnonzero(sizes > 1)
     named = several[np.argsort(-sizes[several], kind="stable")[:LARGEST]]

@@ -10,32 +10,27 @@ Removed text cannot be needed again: what verifies a pair is its shingle hashes,
 ``remove`` hides a document at once; ``compact`` takes its rows, hashes and edges from the disk.
 """
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import RecipeError, SchemaError, UnknownNameError
-from corpus.files import fsync_path, read_json, write_json
+from corpus.errors import SchemaError, UnknownNameError
 from corpus.schema import CLUSTERS
-from corpus.writer_lock import WriterLock
+from dedup import index_folder
 from dedup.clusters import cluster_rows
 from dedup.edges import NearGraph
 from dedup.exact import Texts, group_texts
-from dedup.measured import Measured, as_binary, find_rows, first_of, measure_part
+from dedup.index_folder import INDEX, IndexFolder, IndexScheme
+from dedup.measured import Measured, as_binary, find_rows, first_of, measure_rows
 from dedup.minhash import family_of
-from dedup.segments import DOCUMENTS, Segment, commit, joined_sets, write_edges, write_segment
+from dedup.segments import DOCUMENTS, Segment, joined_sets, write_edges, write_refused, write_segment
+from dedup.verify import Edges
 
-VERSION = "1"
-INDEX = "index.json"
 PAIRS = pa.schema(
     [
         pa.field("doc_id", pa.string(), False),  # asked for
@@ -54,27 +49,13 @@ AFFECTED = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IndexScheme:
-    """What an index compares; it never changes."""
-
-    bands: int
-    rows: int
-    shingle_words: int
-    hashes: int
-    seed: int
-    threshold: float
-
-
-class BandIndex:
+class BandIndex(IndexFolder):
     """An index in a folder; see the module. Methods that write hold a lock, readers need none.
 
-    Memory: 8 x bands bytes a document of the part at hand, about 100 bytes a document of the whole index and 24 an
-    edge while clusters are built; keys and shingle sets are mapped from disk (8 x bands and 8 bytes a shingle).
+    Memory: 8 x bands bytes and 24 a candidate pair of the documents at hand, about 100 bytes a document of the whole
+    index and 24 an edge while clusters are built; keys and shingle sets are mapped from disk (8 x bands and 8 bytes a
+    shingle).
     """
-
-    def __init__(self, folder: Path, scheme: IndexScheme):
-        self.folder, self.scheme = folder, scheme
 
     @classmethod
     def open(
@@ -90,14 +71,14 @@ class BandIndex:
 
         Raises
         ------
-        RecipeError : the folder's index was made with another scheme
+        RecipeError : the folder's index was made with another scheme, or the folder holds something else
+        DamagedIndexError : its files are not what they were
         """
         scheme = IndexScheme(bands, rows, shingle_words, hashes, seed % 2**32, threshold)
         if (folder / INDEX).exists():
-            _check_scheme(folder, read_json(folder / INDEX)["scheme"], asdict(scheme))
+            index_folder.check(folder, scheme)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / INDEX, {"scheme": asdict(scheme), "segments": [], "dead": None, "next": 0})
+            index_folder.make(folder, scheme)
         return cls(folder, scheme)
 
     # -------------------------------------------------------------------------------------------- write
@@ -114,12 +95,10 @@ class BandIndex:
         ------
         SchemaError : files that do not belong together or to this index, or a doc_id that is in it already
         """
-        with self._writing() as (state, scratch):
-            part = self._measure(signatures, documents, scratch)
+        with self.writing() as scratch:
+            part = self._measure([signatures], [documents], None, scratch)
             self._refuse_known(part.doc_ids)
-            self._fill_segment(part, scratch / "segment")
-            entry = self._place(state, scratch, [snapshot])
-            self._commit({**state, "segments": [*state["segments"], entry]}, scratch)
+            self._append(part, [snapshot], scratch)
         return len(part.doc_ids)
 
     def remove(self, doc_ids: Sequence[str]) -> pa.Table:
@@ -129,51 +108,73 @@ class BandIndex:
         ------
         UnknownNameError : a doc_id that is not in the index
         """
-        with self._writing() as (state, scratch):
+        with self.writing() as scratch:
             before = self.clusters()
-            live, places = self._live()
+            live, places = self.live()
             gone = pc.is_in(live["doc_id"], value_set=pa.array(doc_ids, pa.string()))
             _refuse_unknown(doc_ids, live["doc_id"].filter(gone))
-            path = self.folder / f"dead-{state['next']:06d}.npy"
-            np.save(path, np.union1d(self._dead(), places[gone.to_numpy()]))
-            fsync_path(path)
-            self._commit({**state, "dead": path.name}, scratch)
+            self._remove_rows(places[gone.to_numpy()], scratch)
             return _affected(before, self.clusters(), doc_ids)
+
+    def forget(self, doc_ids: Sequence[str]) -> int:
+        """Take those of the documents that are in out, and off the disk; returns how many there were."""
+        with self.writing() as scratch:
+            live, places = self.live()
+            gone = pc.is_in(live["doc_id"], value_set=pa.array(doc_ids, pa.string())).to_numpy()
+            self._remove_rows(places[gone], scratch)
+            self._compact(scratch)
+        return int(gone.sum())
 
     def compact(self) -> None:
         """Write all segments as one, without removed documents and what only they said.
 
         The files are then those of an index to which the same documents were appended at once.
         """
-        with self._writing() as (state, scratch):
-            live, _ = self._live()
-            self._fill_compacted(live, scratch / "segment")
-            snapshots = [name for segment in state["segments"] for name in segment["snapshots"]]
-            self._commit({**state, "segments": [self._place(state, scratch, snapshots)], "dead": None}, scratch)
+        with self.writing() as scratch:
+            self._compact(scratch)
 
-    def _place(self, state: dict[str, Any], scratch: Path, snapshots: list[str]) -> dict[str, Any]:
-        """Put a filled segment among the others; returns its entry."""
-        name = f"segment-{state['next']:06d}"
-        n_variants = len(np.load(scratch / "segment" / "sizes.npy"))
-        commit(scratch / "segment", self.folder / name)
-        return {"name": name, "variants": n_variants, "snapshots": snapshots}
+    def _append(self, part: Measured, snapshots: Sequence[str], scratch: Path) -> None:
+        self._fill_segment(part, scratch / "segment")
+        entry = self.place(scratch / "segment", snapshots)
+        self.commit(scratch, segments=[*self.state()["segments"], entry], step=None)
+
+    def _remove_rows(self, places: np.ndarray, scratch: Path) -> None:
+        self.commit(scratch, dead=self.place_dead(np.union1d(self.dead(), places)), step=None)
+
+    def _compact(self, scratch: Path) -> None:
+        live, _ = self.live()
+        self._fill_compacted(live, scratch / "segment")
+        entry = self.place(scratch / "segment", self.snapshots())
+        self.commit(scratch, segments=[entry], dead=None)
 
     # -------------------------------------------------------------------------------------------- read
 
     def snapshots(self) -> list[str]:
         """Names of the parts, as they came."""
-        return [name for segment in self._state()["segments"] for name in segment["snapshots"]]
+        return [name for segment in self.state()["segments"] for name in segment["snapshots"]]
 
     def clusters(self) -> pa.Table:
         """CLUSTERS of all documents that are in, ordered by doc_id."""
         texts, text_of_variant = self._texts()
         graph = NearGraph(texts.n_texts)
-        for segment in self._segments():
-            ends, jaccard = _edges_between(segment, text_of_variant)
-            graph.add(len(jaccard), (*ends, jaccard))
+        for edges in self.edges(text_of_variant):
+            graph.add(len(edges[0]), edges)
         graph.settle()
         ranks = np.arange(texts.n_documents)
         return pa.Table.from_batches(cluster_rows(texts, graph, [ranks]), CLUSTERS)
+
+    def edges(self, number: np.ndarray) -> Iterator[Edges]:
+        """(a, b, jaccard) of the verified pairs of variants that both have a ``number`` (none: -1), as those, a < b."""
+        for segment in self.segments():
+            table = segment.edges
+            ends, both = _numbered(np.stack([table["a"].to_numpy(), table["b"].to_numpy()]), number)
+            yield ends[0], ends[1], table["jaccard"].to_numpy()[both]
+
+    def refused(self, number: np.ndarray) -> Iterator[np.ndarray]:
+        """int64[2, n], a < b, block by block: the refused pairs likewise."""
+        for segment in self.segments():
+            for pairs in segment.refused():
+                yield _numbered(pairs, number)[0]
 
     def query(self, signatures: Path, documents: Path) -> pa.Table:
         """PAIRS of the part's documents with those in the index, which stays as it is; ordered by doc_id, other.
@@ -183,7 +184,7 @@ class BandIndex:
         SchemaError : as for ``append``
         """
         with tempfile.TemporaryDirectory() as scratch:
-            part = self._measure(signatures, documents, Path(scratch))
+            part = self._measure([signatures], [documents], None, Path(scratch))
             texts, text_of_variant = self._texts()
             rows, others, jaccard = self._near(part, text_of_variant)
         same = self._text_of(part.text_hashes, text_of_variant)
@@ -202,15 +203,19 @@ class BandIndex:
 
     # -------------------------------------------------------------------------------------------- inside
 
-    def _measure(self, signatures: Path, documents: Path, scratch: Path) -> Measured:
-        self._check_family(signatures)
+    def _measure(
+        self, signatures: Sequence[Path], documents: Sequence[Path], chosen: np.ndarray | None, scratch: Path
+    ) -> Measured:
+        for path in signatures:
+            self._check_family(path)
         scheme = self.scheme
-        return measure_part(signatures, documents, scratch, scheme.bands, scheme.rows, scheme.shingle_words)
+        return measure_rows(signatures, documents, chosen, scratch, scheme.bands, scheme.rows, scheme.shingle_words)
 
     def _fill_segment(self, part: Measured, folder: Path) -> None:
         """Documents by doc_id; new variants numbered by their first document, and their edges."""
         order = pc.sort_indices(part.doc_ids).to_numpy().astype(np.int64)
-        known, variants = self._variants(), part.variants(order)
+        known, own = self.variants(), part.variants()
+        variants = own[order]
         number = find_rows(variants, known)
         is_new = number < 0
         new = as_binary(variants[is_new]).dictionary_encode()
@@ -219,43 +224,64 @@ class BandIndex:
         wordy = np.flatnonzero(part.wordy[row])
         documents = pa.table([part.doc_ids.take(pa.array(order)), number], schema=DOCUMENTS)
         keys = np.ascontiguousarray(part.keys[:, row[wordy]])
-        write_segment(folder, documents, part.variants(row), wordy, keys, part.sets, row)
+        write_segment(folder, documents, own[row], wordy, keys, part.sets, row)
         self._find_edges(Segment(folder, len(known), len(row)))
 
     def _find_edges(self, new: Segment) -> None:
         """Probe all segments, the new one among them, with the new variants."""
         wordy, keys = new.band_keys()
         ends, jaccards = [], []
-        for segment in (*self._segments(), new):
+        for segment in (*self.segments(), new):
             for place, found, jaccard in segment.matches(keys, new.sets, wordy, self.scheme.threshold):
                 pair = np.stack([found + segment.first_variant, wordy[place] + new.first_variant])
                 upward = pair[0] < pair[1]
                 ends.append(pair[:, upward])
                 jaccards.append(jaccard[upward])
-        write_edges(new.folder, ends, jaccards)
+        proved = [jaccard >= self.scheme.threshold for jaccard in jaccards]
+        write_edges(
+            new.folder,
+            [pair[:, good] for pair, good in zip(ends, proved, strict=True)],
+            [jaccard[good] for jaccard, good in zip(jaccards, proved, strict=True)],
+        )
+        write_refused(new.folder, [pair[:, ~good] for pair, good in zip(ends, proved, strict=True)])
 
     def _fill_compacted(self, live: pa.Table, folder: Path) -> None:
         """One segment of all segments."""
-        segments, live = list(self._segments()), live.sort_by("doc_id")
+        segments, live = list(self.segments()), live.sort_by("doc_id")
         variant = live["variant"].combine_chunks().dictionary_encode()  # lists numbers as they first appear
         order = variant.dictionary.to_numpy()
         renumbered = np.full(sum(segment.n_variants for segment in segments), -1, np.int64)
         renumbered[order] = np.arange(len(order))
         documents = live.set_column(1, DOCUMENTS.field("variant"), variant.indices.cast(pa.int64()))
         sets = joined_sets(segments, folder.with_name("sets.u64"))
-        write_segment(folder, documents, self._variants()[order], *_renumbered_keys(segments, renumbered), sets, order)
-        found = [_edges_between(segment, renumbered) for segment in segments]
-        write_edges(folder, [np.stack(ends) for ends, _ in found], [jaccard for _, jaccard in found])
+        write_segment(
+            folder, documents, self.variants()[order], *self._renumbered_keys(segments, renumbered), sets, order
+        )
+        found = list(self.edges(renumbered))
+        write_edges(folder, [np.stack([a, b]) for a, b, _ in found], [jaccard for _, _, jaccard in found])
+        write_refused(folder, list(self.refused(renumbered)))
+
+    def _renumbered_keys(self, segments: Sequence[Segment], number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of all variants that have a word and a ``number``, ascending, and their band keys."""
+        nodes, blocks = [np.empty(0, np.int64)], [np.empty((self.scheme.bands, 0), np.uint64)]
+        for segment in segments:
+            members, keys = segment.band_keys()
+            nodes.append(members + segment.first_variant)
+            blocks.append(keys)
+        wordy, keys = np.concatenate(nodes), np.concatenate(blocks, axis=1)
+        stay = number[wordy] >= 0
+        turn = np.argsort(number[wordy[stay]])
+        return number[wordy[stay]][turn], np.ascontiguousarray(keys[:, stay][:, turn])
 
     def _near(self, part: Measured, text_of_variant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(row of the part, text of the index, jaccard) of verified pairs."""
         wordy = np.flatnonzero(part.wordy)
         keys = np.ascontiguousarray(part.keys[:, wordy])
         rows, others, jaccards = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-        for segment in self._segments():
+        for segment in self.segments():
             for place, found, jaccard in segment.matches(keys, part.sets, wordy, self.scheme.threshold):
                 text = text_of_variant[found + segment.first_variant]
-                stands = text >= 0
+                stands = (text >= 0) & (jaccard >= self.scheme.threshold)
                 rows.append(wordy[place[stands]])
                 others.append(text[stands])
                 jaccards.append(jaccard[stands])
@@ -263,10 +289,10 @@ class BandIndex:
 
     def _texts(self) -> tuple[Texts, np.ndarray]:
         """The texts that are in, and int64[n_variants]: the text that a variant stands for, -1 where for none now."""
-        live, _ = self._live()
+        live, _ = self.live()
         variant = live["variant"].to_numpy()
-        texts = group_texts(live["doc_id"], np.ascontiguousarray(self._variants()[variant, :2]))
-        text_of_variant = np.full(len(self._variants()), -1, np.int64)
+        texts = group_texts(live["doc_id"], np.ascontiguousarray(self.variants()[variant, :2]))
+        text_of_variant = np.full(len(self.variants()), -1, np.int64)
         text = texts.text_of_row
         text_of_variant[variant[text >= 0]] = text[text >= 0]
         return texts, text_of_variant
@@ -274,50 +300,8 @@ class BandIndex:
     def _text_of(self, text_hashes: np.ndarray, text_of_variant: np.ndarray) -> np.ndarray:
         """int64[n]: the text with that hash, -1 where there is none."""
         stands = np.flatnonzero(text_of_variant >= 0)
-        place = find_rows(text_hashes, np.ascontiguousarray(self._variants()[stands, :2]))
+        place = find_rows(text_hashes, np.ascontiguousarray(self.variants()[stands, :2]))
         return np.where(place >= 0, np.append(text_of_variant[stands], -1)[place], -1)
-
-    def _variants(self) -> np.ndarray:
-        return np.concatenate([np.empty((0, 3), np.uint64), *(segment.variants for segment in self._segments())])
-
-    def _live(self) -> tuple[pa.Table, np.ndarray]:
-        """DOCUMENTS that are in, and their row numbers in the whole index."""
-        table = pa.concat_tables([DOCUMENTS.empty_table(), *(segment.documents for segment in self._segments())])
-        places = np.setdiff1d(np.arange(table.num_rows), self._dead(), assume_unique=True)
-        return table.take(pa.array(places)), places
-
-    def _segments(self) -> Iterator[Segment]:
-        first_variant = 0
-        for entry in self._state()["segments"]:
-            yield Segment(self.folder / entry["name"], first_variant, entry["variants"])
-            first_variant += entry["variants"]
-
-    def _dead(self) -> np.ndarray:
-        """Numbers of removed rows, int64 ascending."""
-        name = self._state()["dead"]
-        return np.load(self.folder / name) if name else np.empty(0, np.int64)
-
-    def _state(self) -> dict[str, Any]:
-        return read_json(self.folder / INDEX)
-
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[dict[str, Any], Path]]:
-        """The state, and a scratch folder; one writer at a time."""
-        with WriterLock(self.folder), tempfile.TemporaryDirectory(dir=self.folder, prefix=".writing-") as scratch:
-            state = self._state()
-            self._sweep(state, Path(scratch))
-            yield state, Path(scratch)
-
-    def _commit(self, state: dict[str, Any], scratch: Path) -> None:
-        write_json(self.folder / INDEX, {**state, "next": state["next"] + 1})
-        self._sweep(state, scratch)
-
-    def _sweep(self, state: dict[str, Any], scratch: Path) -> None:
-        """Delete what index.json does not name: superseded, or left by a writer that died."""
-        named = {scratch.name, state["dead"], *(segment["name"] for segment in state["segments"])}
-        for path in sorted(self.folder.iterdir()):
-            if path.name.startswith((".writing-", "segment-", "dead-")) and path.name not in named:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _check_family(self, signatures: Path) -> None:
         family = family_of(pq.read_schema(signatures))
@@ -329,20 +313,11 @@ class BandIndex:
                 )
 
     def _refuse_known(self, doc_ids: pa.ChunkedArray) -> None:
-        live, _ = self._live()
+        live, _ = self.live()
         known = doc_ids.filter(pc.is_in(doc_ids, value_set=live["doc_id"]))
         if len(known):
             raise SchemaError(
                 f"doc_id {known[0].as_py()} and {len(known) - 1} more are in the index already; remove them first"
-            )
-
-
-def _check_scheme(folder: Path, found: dict[str, Any], asked: dict[str, Any]) -> None:
-    for name, value in asked.items():
-        if found[name] != value:
-            raise RecipeError(
-                f"the index in {folder} was made with {name} = {found[name]}, the recipe says dedup.near.{name} = "
-                f"{value}. An index keeps its scheme: give the recipe's new one a folder of its own."
             )
 
 
@@ -352,22 +327,11 @@ def _refuse_unknown(doc_ids: Sequence[str], found: pa.ChunkedArray) -> None:
         raise UnknownNameError(f"document ({len(missing)} not in the index)", missing[0], found.to_pylist())
 
 
-def _edges_between(segment: Segment, number: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """(a, b), jaccard of a segment's edges whose variants have a ``number``, as those numbers, a < b."""
-    edges = segment.edges
-    ends = np.stack([number[edges["a"].to_numpy()], number[edges["b"].to_numpy()]])
+def _numbered(pairs: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``pairs int64[2, n]`` whose ends both have a ``number``, as those, the smaller first; and which they are."""
+    ends = number[pairs]
     both = (ends >= 0).all(axis=0)
-    return (ends.min(axis=0)[both], ends.max(axis=0)[both]), edges["jaccard"].to_numpy()[both]
-
-
-def _renumbered_keys(segments: Sequence[Segment], number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of all variants that have a word and a ``number``, ascending, and their band keys."""
-    found = [segment.band_keys() for segment in segments]
-    wordy = np.concatenate([nodes + s.first_variant for s, (nodes, _) in zip(segments, found, strict=True)])
-    keys = np.concatenate([block for _, block in found], axis=1)
-    stay = number[wordy] >= 0
-    turn = np.argsort(number[wordy[stay]])
-    return number[wordy[stay]][turn], np.ascontiguousarray(keys[:, stay][:, turn])
+    return np.sort(ends[:, both], axis=0), both
 
 
 def _affected(before: pa.Table, after: pa.Table, doc_ids: Sequence[str]) -> pa.Table:

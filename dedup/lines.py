@@ -19,7 +19,7 @@ from dedup.copies import PLACE_BITS, Copies, range_count
 from dedup.kept_texts import KeptTexts, TextBatch, read_kept
 from dedup.removals import Intervals, accounts_of, totals, unite, write_spans
 
-VERSION = "1"
+VERSION = "2"
 Unit = Literal["line", "paragraph"]
 Scope = Literal["corpus", "source"]
 UNITS: tuple[Unit, ...] = ("line", "paragraph")
@@ -76,7 +76,7 @@ def line_spans(
             copies.add(records)
         rows, removed = write_spans(folder / FILE, texts, _stretches(copies, texts, duplicates), unit)
     counts = {"units": units, "duplicates": duplicates, "bytes_removed": removed}
-    return Outcome(rows, accounts_of(texts, n_bytes, removed), {"unit": unit, **totals(texts, counts)})
+    return Outcome(rows, accounts_of(texts, n_bytes), {"unit": unit, **totals(texts, counts)})
 
 
 def _check(unit: str, min_chars: int, scope: str) -> None:

@@ -1,5 +1,6 @@
-"""A part as the band index sees it: hashes of texts, band keys and shingle sets, and no text."""
+"""Documents as the band index sees them: hashes of texts, band keys and shingle sets, and no text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from dedup.verify import shingle_sets
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A part as the index sees it, row by row."""
+    """Documents as the index sees them, row by row."""
 
     doc_ids: pa.ChunkedArray
     text_hashes: np.ndarray  # uint64[n, 2]
@@ -25,39 +26,59 @@ class Measured:
     keys: np.ndarray  # uint64[bands, n]
     sets: Sets
 
-    def variants(self, rows: np.ndarray) -> np.ndarray:
-        """uint64[n, 3]: text_hash and digest of the shingle set of each of ``rows``."""
+    def variants(self) -> np.ndarray:
+        """uint64[n, 3]: text_hash and digest of the shingle set of each row."""
         digests = np.empty(len(self.wordy), np.uint64)
         _kernels_index.set_digests(*self.sets, digests)
-        return np.column_stack([self.text_hashes, digests])[rows]
+        return np.column_stack([self.text_hashes, digests])
 
 
-def measure_part(
-    signatures: Path, documents: Path, scratch: Path, bands: int, rows: int, shingle_words: int
+def measure_rows(
+    signatures: Sequence[Path],
+    documents: Sequence[Path],
+    chosen: np.ndarray | None,
+    scratch: Path,
+    bands: int,
+    rows: int,
+    shingle_words: int,
 ) -> Measured:
-    """Read a part of ``minhash.signatures_part`` and the documents it was made of.
+    """Read parts of ``minhash.signatures_part`` and the documents they were made of.
 
-    Memory: 8 x bands bytes a document; the sets are mapped from ``scratch``.
+    Parameters
+    ----------
+    chosen : bool, one a row of all parts in order: the rows to measure; all when None
+
+    Memory: 8 x bands bytes a chosen document, 52 bytes a row; the sets are mapped from ``scratch``.
 
     Raises
     ------
     SchemaError : the files are not the same rows in the same order
     """
-    found = read_identities([documents], [signatures])
-    n, start = len(found.doc_ids), 0
-    keys, wordy = np.empty((bands, n), np.uint64), np.empty(n, np.bool_)
-    for batch in read_batches(signatures, ["shingles", "signature"]):
-        stop = start + batch.num_rows
-        block = np.empty((bands, batch.num_rows), np.uint64)
-        _kernels.band_keys(signature_matrix(batch), rows, block)
-        keys[:, start:stop], wordy[start:stop] = block, batch["shingles"].to_numpy() > 0
-        start = stop
-    order = np.arange(n, dtype=np.int32)
-    sets = shingle_sets([documents], order, n, order, shingle_words, scratch)
+    found = read_identities(documents, signatures)
+    chosen = np.ones(len(found.doc_ids), np.bool_) if chosen is None else chosen
+    keys, wordy = _band_keys(signatures, chosen, bands, rows)
+    number = np.where(chosen, np.cumsum(chosen, dtype=np.int32) - np.int32(1), np.int32(-1))
+    every = np.arange(int(chosen.sum()), dtype=np.int64)
+    sets = shingle_sets(documents, number, len(every), every, shingle_words, scratch)
     values = sets.values.array()
     values.flags.writeable = False
     found_sets = Sets(sets.starts, sets.sizes.astype(np.int64), values)
-    return Measured(found.doc_ids, found.text_hashes, wordy, keys, found_sets)
+    return Measured(found.doc_ids.filter(pa.array(chosen)), found.text_hashes[chosen], wordy, keys, found_sets)
+
+
+def _band_keys(signatures: Sequence[Path], chosen: np.ndarray, bands: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint64[bands, n] of the chosen rows, and bool[n]: which of them have a shingle."""
+    n, start, end = int(chosen.sum()), 0, 0
+    keys, wordy = np.empty((bands, n), np.uint64), np.empty(n, np.bool_)
+    for path in signatures:
+        for batch in read_batches(path, ["shingles", "signature"]):
+            some = chosen[start : start + batch.num_rows]
+            stop = end + int(some.sum())
+            block = np.empty((bands, stop - end), np.uint64)
+            _kernels.band_keys(signature_matrix(batch)[some], rows, block)
+            keys[:, end:stop], wordy[end:stop] = block, batch["shingles"].to_numpy()[some] > 0
+            start, end = start + batch.num_rows, stop
+    return keys, wordy
 
 
 def as_binary(rows: np.ndarray) -> pa.FixedSizeBinaryArray:

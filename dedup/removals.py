@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.account import Account
+from corpus.account import Account, passed_on
 from corpus.schema import SPANS
 from corpus.tables import PartWriter
 from dedup.copies import PLACE_BITS
@@ -69,11 +69,14 @@ def _spans_batch(
     return pa.record_batch([doc_ids.take(pa.array(chosen)), lists], schema=SPANS)
 
 
-def accounts_of(texts: KeptTexts, n_bytes: np.ndarray, removed: np.ndarray) -> dict[str, Account]:
-    """Every document is passed on, its removed bytes are dropped. ``n_bytes``, ``removed``: int64 a source."""
+def accounts_of(texts: KeptTexts, n_bytes: np.ndarray) -> dict[str, Account]:
+    """Everything is passed on: a span found here is cut once, with those of other stages, and counted by ``edits``.
+
+    ``n_bytes``: int64 a source.
+    """
     n_documents = np.bincount(texts.sources, minlength=len(texts.source_names)).tolist()
-    counts = zip(texts.source_names, n_documents, n_bytes.tolist(), removed.tolist(), strict=True)
-    return {source: Account(n, n, 0, 0, size, size - gone, gone, 0) for source, n, size, gone in counts}
+    counts = zip(texts.source_names, n_documents, n_bytes.tolist(), strict=True)
+    return {source: passed_on(n, size) for source, n, size in counts}
 
 
 def totals(texts: KeptTexts, counts: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from corpus.errors import BudgetError
 from corpus.files import fsync_path
-from corpus.tables import read_part
+from corpus.tables import read_batches, read_part
 from dedup import _kernels_index
 
 DOCUMENTS = pa.schema(
@@ -32,6 +32,8 @@ EDGES = pa.schema(
         pa.field("jaccard", pa.float64(), False),
     ]
 )
+REFUSED = pa.schema([EDGES.field("a"), EDGES.field("b")])  # candidates that were no near duplicates, for the alarms
+REFUSED_FILE = "refused.parquet"
 QUERIES_AT_ONCE = 1 << 16  # 16 bytes each and band
 PAIRS_AT_ONCE = 1 << 20
 MAX_PAIRS = 1 << 32  # in one append or query; verifying them would take hours
@@ -78,6 +80,11 @@ class Segment:
         """EDGES found when the segment was appended: among its variants, and from earlier ones to them."""
         return read_part(self.folder / "edges.parquet")
 
+    def refused(self) -> Iterator[np.ndarray]:
+        """int64[2, n], block by block: pairs that shared a band and were refused by verification; as ``edges``."""
+        for batch in read_batches(self.folder / REFUSED_FILE):
+            yield np.stack([batch["a"].to_numpy(), batch["b"].to_numpy()])
+
     @cached_property
     def keys(self) -> np.ndarray:
         """Band keys of the variants that have a word, uint64[bands, n], each band ascending."""
@@ -100,7 +107,9 @@ class Segment:
         return wordy, np.take_along_axis(np.asarray(self.keys), turn, axis=1)
 
     def matches(self, keys: np.ndarray, sets: Sets, nodes: np.ndarray, threshold: float) -> Matches:
-        """Verified pairs, block by block: (place in ``nodes``, variant counted from ``first_variant``, jaccard).
+        """Pairs that share a band, block by block: (place in ``nodes``, variant from ``first_variant`` on, jaccard).
+
+        The pair is verified where jaccard >= threshold; 0 where the sizes alone prove it below.
 
         Parameters
         ----------
@@ -112,13 +121,15 @@ class Segment:
             block = keys[:, begin : begin + QUERIES_AT_ONCE]
             for queries, found in self._candidates(block):
                 n_pairs = _check_pairs(n_pairs + len(queries))
-                jaccard = self._jaccard(sets, nodes[begin + queries], found, threshold)
-                proved = jaccard >= threshold
-                yield begin + queries[proved], found[proved], jaccard[proved]
+                yield begin + queries, found, self.jaccard(sets, nodes[begin + queries], found, threshold)
 
-    def _jaccard(self, sets: Sets, nodes: np.ndarray, found: np.ndarray, threshold: float) -> np.ndarray:
+    def jaccard(self, sets: Sets, nodes: np.ndarray, found: np.ndarray, at_least: float = 0.0) -> np.ndarray:
+        """double[n]: similarity of set ``nodes[i]`` of ``sets`` and that of variant ``found[i]`` of the segment.
+
+        0 where the sizes alone prove it below ``at_least``.
+        """
         out = np.empty(len(nodes))
-        _kernels_index.jaccard_across(*sets, nodes, *self.sets, found, threshold, out)
+        _kernels_index.jaccard_across(*sets, nodes, *self.sets, found, at_least, out)
         return out
 
     def _candidates(self, keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -190,6 +201,14 @@ def write_edges(folder: Path, blocks: Sequence[np.ndarray], jaccards: Sequence[n
     order = np.lexsort((b, a))
     table = pa.table([a[order], b[order], jaccard[order]], schema=EDGES)
     pq.write_table(table, folder / "edges.parquet", compression="zstd", compression_level=1)
+
+
+def write_refused(folder: Path, blocks: Sequence[np.ndarray]) -> None:
+    """Write refused.parquet, ordered by a, then b; ``blocks int64[2, n]``."""
+    a, b = np.concatenate([np.empty((2, 0), np.int64), *blocks], axis=1)
+    order = np.lexsort((b, a))
+    table = pa.table([a[order], b[order]], schema=REFUSED)
+    pq.write_table(table, folder / REFUSED_FILE, compression="zstd", compression_level=1)
 
 
 def commit(aside: Path, final: Path) -> None:

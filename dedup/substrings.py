@@ -26,7 +26,7 @@ from dedup.kept_texts import KeptTexts, TextBatch, read_kept
 from dedup.removals import Intervals, accounts_of, totals, unite, write_spans
 from dedup.scratch import ScratchArray
 
-VERSION = "1"
+VERSION = "2"
 FILE = "spans.parquet"
 
 
@@ -67,7 +67,7 @@ def substring_spans(
         rows, removed = write_spans(folder / FILE, texts, search.stretches(runs), "substring")
     facts = {"min_tokens": min_tokens, "tokens": search.tokens, "windows": search.windows}
     facts |= totals(texts, {"bytes_removed": removed})
-    return Outcome(rows, accounts_of(texts, search.n_bytes, removed), facts)
+    return Outcome(rows, accounts_of(texts, search.n_bytes), facts)
 
 
 class _Search:

@@ -28,7 +28,7 @@ from filters.evidence import (
 )
 from filters.rules import Rule
 
-VERSION = "1"
+VERSION = "2"
 REVIEW = "review"  # the rule that stands in the ledger for a person
 
 

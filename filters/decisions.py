@@ -1,7 +1,10 @@
 """What people decided of single documents: an append-only file, one JSON object a line, of which the last one wins.
 
-A line is ``{"doc_id", "decision": "keep" | "drop", "rules", "reviewer", "note"}``; ``rules`` is the key of the rule
-set that the person saw. ``filters.decide`` honours them: a keep beats every rule, but no duplicate; a drop beats all.
+A line is ``{"doc_id", "decision": "keep" | "drop" | "withdraw", "rules", "reviewer", "note", "text_hash"}``; ``rules``
+is the key of the rule set that the person saw, ``text_hash`` names the text. ``filters.decide`` honours them: a keep
+beats every rule, but no duplicate; a drop beats all. After a withdraw nobody has decided. A decision on another text
+than the document has now is stale: it does not apply, and is counted. One without a text_hash, written by hand, fits
+any text.
 """
 
 import json
@@ -13,13 +16,14 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.errors import SourceError
 from corpus.files import canonical_json, content_key, fsync_path
 from filters.rules import Rule
 
 DECISIONS = pa.schema(
-    [pa.field(name, pa.string(), False) for name in ("doc_id", "decision", "rules", "reviewer", "note")]
+    [pa.field(name, pa.string(), False) for name in ("doc_id", "decision", "rules", "reviewer", "note", "text_hash")]
 )
 
 
@@ -28,10 +32,11 @@ class Decided:
     """One person's word on one document."""
 
     doc_id: str
-    decision: str  # keep | drop
+    decision: str  # keep | drop | withdraw
     rules: str = ""  # ``rules_key`` of what they saw
     reviewer: str = ""
     note: str = ""
+    text_hash: str = ""  # of the text that they read; "" fits any
 
 
 def append_decision(path: Path, decided: Decided) -> None:
@@ -56,7 +61,7 @@ def read_decisions(path: Path) -> pa.Table:
 
     Returns
     -------
-    DECISIONS: the last line of each document, by doc_id; empty when there is no file yet
+    DECISIONS: the last line of each document, by doc_id, unless it withdraws; empty when there is no file yet
 
     Raises
     ------
@@ -66,7 +71,28 @@ def read_decisions(path: Path) -> pa.Table:
     told = {
         one.doc_id: one for number, line in enumerate(lines, 1) if line.strip() for one in [_parse(path, number, line)]
     }
-    return pa.Table.from_pylist([asdict(told[doc_id]) for doc_id in sorted(told)], DECISIONS)
+    return pa.Table.from_pylist(
+        [asdict(told[doc_id]) for doc_id in sorted(told) if told[doc_id].decision != "withdraw"], DECISIONS
+    )
+
+
+def split_stale(decisions: pa.Table, texts: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The decisions that apply, and those made on another text than the document has now.
+
+    Parameters
+    ----------
+    decisions : from ``read_decisions``
+    texts : doc_id and text_hash; decisions on documents that are not there apply to nothing, and are no mistake
+
+    >>> said = pa.Table.from_pylist([asdict(Decided("d1", "keep", text_hash="a")), asdict(Decided("d2", "drop"))])
+    >>> found = split_stale(said, pa.table({"doc_id": ["d1", "d2"], "text_hash": ["b", "c"]}))
+    >>> [table["doc_id"].to_pylist() for table in found]
+    [['d2'], ['d1']]
+    """
+    now = pl.DataFrame(texts.select(["doc_id", "text_hash"])).rename({"text_hash": "now"})
+    joined = pl.DataFrame(decisions).join(now, on="doc_id", how="left", maintain_order="left")
+    stale = ((joined["text_hash"] != "") & (joined["text_hash"] != joined["now"])).fill_null(False).to_arrow()
+    return decisions.filter(pc.invert(stale)), decisions.filter(stale)
 
 
 def _parse(path: Path, number: int, line: str) -> Decided:
@@ -79,11 +105,12 @@ def _parse(path: Path, number: int, line: str) -> Decided:
         not isinstance(given, dict)
         or not {"doc_id", "decision"} <= given.keys() <= set(fields)
         or not all(isinstance(value, str) for value in given.values())
-        or given["decision"] not in ("keep", "drop")
+        or given["decision"] not in ("keep", "drop", "withdraw")
     ):
         raise SourceError(
             f"{path}:{number}: not a decision. Expected a JSON object with the texts doc_id, decision "
-            f'("keep" or "drop") and at most {", ".join(fields[2:])}. Mend or delete the line, or set decide.decisions'
+            f'("keep", "drop" or "withdraw") and at most {", ".join(fields[2:])}. Mend or delete the line, '
+            "or set decide.decisions"
         )
     return Decided(**given)
 

@@ -17,14 +17,15 @@ from filters.line_edits import LINE_SIGNALS
 from filters.pii import PII_SIGNALS
 from filters.signals import SIGNALS
 
-KNOWN_SIGNALS = {
-    **SIGNALS,
-    **LANGUAGE_SIGNALS,
-    **PII_SIGNALS,
-    **BLOCKLIST_SIGNALS,
-    **CONTAMINATION_SIGNALS,
-    **LINE_SIGNALS,
+STAGE_SIGNALS = {  # what each stage measures
+    "signals": SIGNALS,
+    "language": LANGUAGE_SIGNALS,
+    "pii": PII_SIGNALS,
+    "blocklist": BLOCKLIST_SIGNALS,
+    "contamination": CONTAMINATION_SIGNALS,
+    "line_edits": LINE_SIGNALS,
 }
+KNOWN_SIGNALS = {name: signal for signals in STAGE_SIGNALS.values() for name, signal in signals.items()}
 OWN = "recipe"  # the profile of rules that a recipe adds by itself
 
 Bound = tuple[float | None, float | None, bool]  # at_least, at_most (None: as the profile has it), off

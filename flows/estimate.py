@@ -4,7 +4,7 @@ Keys depend on keys, so the plan follows them through stages that do not exist y
 content of an output (the tokenizer reads which documents were kept).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,9 @@ class DryMill(Mill):
         manifest = Manifest(name, tuple(parts))
         self.run.write_manifest(manifest)
         return manifest
+
+    def upkeep(self, name: str, work: Callable[[], Any]) -> None:
+        """Leave it."""
 
     def file(self, stage: str, name: str, part: int = 0) -> Path:
         """A file of a part that exists; StoreError for one that is only planned."""

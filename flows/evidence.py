@@ -4,7 +4,7 @@ Only the signals that a question needs are read: a million documents have a giga
 rules judge are a fifth of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpus.errors import StoreError, UnknownNameError
 from flows.each_part import DOCUMENTS
 from flows.jobs import resolve
 from flows.measured import measured_files, signals_measured
 from flows.mill import Mill
 from flows.stages_judge import document_columns
+from flows.versions import stage_version
 
 if TYPE_CHECKING:
     from filters.evidence import Evidence
+    from filters.rules import Rule
+
+Rules = Mapping[str, "tuple[Rule, ...]"]
 
 
 def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
@@ -61,6 +66,35 @@ def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
 def known_signals(mill: Mill) -> list[str]:
     """Names of all signals that the run measured, in the order of its tables."""
     return [one for stage, name in measured_files(mill) for one in signals_measured(_paths(mill, stage, name))]
+
+
+def signals_read(mill: Mill, *several: Rules) -> set[str]:
+    """Signals that any of the rules reads.
+
+    Raises
+    ------
+    StoreError : one that its stage measures today, while the run was milled by an older version
+    UnknownNameError : one that no stage of the run measures
+    """
+    from filters.rules import signals_of
+
+    known = known_signals(mill)
+    read = {signal for rules in several for chosen in rules.values() for signal in signals_of(chosen)}
+    for signal in sorted(read.difference(known)):
+        _refuse_older(mill, signal)
+        raise UnknownNameError("signal of this run", signal, known)
+    return read
+
+
+def _refuse_older(mill: Mill, signal: str) -> None:
+    from filters.rules import STAGE_SIGNALS
+
+    for stage in (stage for stage, names in STAGE_SIGNALS.items() if signal in names and mill.run.has(stage)):
+        then = mill.run.lock["versions"]["stages"].get(stage)
+        raise StoreError(
+            f"run `gristmill run RECIPE` again: this run has no signal {signal!r} (measured by {stage} version "
+            f"{stage_version(stage)}; the run was milled with version {then})"
+        )
 
 
 def _paths(mill: Mill, stage: str, name: str) -> list[Path]:

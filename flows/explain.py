@@ -12,6 +12,7 @@ from corpus.files import canonical_json
 from corpus.identity import document_id
 from flows.each_part import DOCUMENTS, REJECTS
 from flows.mill import Mill, reopen_mill
+from flows.stages_judge import decisions_file
 
 HEAD_CHARS = 300
 
@@ -75,7 +76,8 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
     stages += _line_edits(mill, part, row, text)
     kept = _rows_where(mill, "edits" if mill.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
-        stages.append({"stage": "decide", "verdict": verdict, "rules": [v["rule"] for v in verdicts if v["rule"]]})
+        rules = [v["rule"] for v in verdicts if v["rule"]]
+        stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(mill, document)})
     return {
         "doc_id": doc_id,
         "source": document["source"],
@@ -86,6 +88,19 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
         "spans": kept[0]["spans"] if kept else [],
         "rows": _rows_of_document(mill, doc_id, document["domain"]) if kept else [],
     }
+
+
+def _person(mill: Mill, document: dict[str, Any]) -> dict[str, Any]:
+    """What a person decided of the document, and whether it was on this text; nothing where nobody has."""
+    from filters.decisions import read_decisions
+
+    path = decisions_file(mill)
+    said = [row for row in read_decisions(path).to_pylist() if row["doc_id"] == document["doc_id"]] if path else []
+    if not said:
+        return {}
+    told = {name: said[0][name] for name in ("decision", "reviewer", "note")}
+    stale = said[0]["text_hash"] not in ("", document["text_hash"])
+    return {"person": {**told, "stale": stale}}
 
 
 def _row_of(mill: Mill, stage: str, name: str, part: int, row: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from corpus.receipt import Manifest
 from corpus.recipe import Recipe
 from corpus.recipe_file import parse_recipe, read_recipe
 from corpus.remote import open_store
-from corpus.rundir import RunDir
+from corpus.rundir import TAKEDOWN, RunDir
 from corpus.store import Store
 from corpus.writer_lock import WriterLock
 from flows.engine import Engine, ThreadEngine, open_engine
@@ -37,9 +37,6 @@ class StageReport:
     bytes_out: int
 
 
-TAKEDOWN = "takedown.json"  # the record of documents removed from a run
-
-
 class Mill:
     """Stage functions take one of these and nothing else."""
 
@@ -52,7 +49,8 @@ class Mill:
         self.store = store
         self.engine = engine
         self.reports: dict[str, StageReport] = {}
-        self._reporter = reporter
+        self.kept_up: dict[str, str] = {}
+        self.reporter = reporter
 
     @property
     def inputs(self) -> Inputs:
@@ -68,12 +66,19 @@ class Mill:
         """
         begin = time.perf_counter()
         engine = ThreadEngine(1) if here else self.engine
-        with self._reporter.stage(name, len(jobs)) as progress:
+        with self.reporter.stage(name, len(jobs)) as progress:
             results = engine.run(self.store, jobs, lambda done: progress.advance(_note(done)))
         manifest = Manifest(name, tuple(done.receipt for done in results))
         self.run.write_manifest(manifest)
         self.record(name, manifest, sum(done.reused for done in results), time.perf_counter() - begin)
         return manifest
+
+    def upkeep(self, name: str, work: Callable[[], Any]) -> None:
+        """Do what leaves no store entry; what ``work`` returns, if anything, is told and stands in the report."""
+        with self.reporter.stage(name, 1) as progress:
+            done = work()
+            progress.advance(str(done or "in step"))
+        self.kept_up[name] = str(done or "in step")
 
     def record(self, name: str, manifest: Manifest, reused: int, seconds: float) -> None:
         """Keep a stage's report and write all of them to the run."""
@@ -87,7 +92,7 @@ class Mill:
             bytes_in=sum(a.bytes_in for a in total),
             bytes_out=sum(a.bytes_kept for a in total),
         )
-        write_json(self.run.path / "report.json", {"stages": self.report_json()})
+        write_json(self.run.path / "report.json", {"stages": self.report_json(), "upkeep": self.kept_up})
 
     def report_json(self) -> dict[str, Any]:
         """Stage reports as plain JSON."""
@@ -96,7 +101,7 @@ class Mill:
     @contextmanager
     def progress(self, name: str, total: int) -> Iterator[Any]:
         """Show progress of work that has no parts (training)."""
-        with self._reporter.stage(name, total) as progress:
+        with self.reporter.stage(name, total) as progress:
             yield progress
 
     def file(self, stage: str, name: str, part: int = 0) -> Path:
@@ -137,6 +142,12 @@ def reopen_mill(run_path: Path, *, reporter: Reporter | None = None) -> Iterator
         )
 
 
+def without_index(recipe: Recipe) -> Recipe:
+    """The same recipe, which keeps no band index; the corpus is the same."""
+    near = recipe.dedup.near.model_copy(update={"index": None})
+    return recipe.model_copy(update={"dedup": recipe.dedup.model_copy(update={"near": near})})
+
+
 def store_of_run(run: RunDir, recipe: Recipe) -> Store:
     """The store of a run: the recipe's, else the one in the home that the run stands in."""
     root = run.path.resolve().parents[2]
@@ -165,7 +176,12 @@ def open_mill(
 
 @contextmanager
 def open_mill_text(
-    text: str, name: str, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
+    text: str,
+    name: str,
+    *,
+    reporter: Reporter | None = None,
+    engine: Mapping[str, Any] | None = None,
+    index: bool = True,
 ) -> Iterator[Mill]:
     """Check a recipe and its inputs, lock its run directory, and give the mill to the caller.
 
@@ -173,8 +189,10 @@ def open_mill_text(
     ----------
     text, name : the recipe's TOML and what to call it in messages
     engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
+    index : False leaves the recipe's band index alone, which changes the time and not the result
     """
     recipe = parse_recipe(text, name)
+    recipe = recipe if index else without_index(recipe)
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
     inputs = list_inputs(recipe)

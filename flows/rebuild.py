@@ -21,7 +21,8 @@ def rebuild_from_card(
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
-    with open_mill_text(facts["recipe"], f"{card}: recipe", reporter=reporter, engine=engine) as mill:
+    name = f"{card}: recipe"
+    with open_mill_text(facts["recipe"], name, reporter=reporter, engine=engine, index=False) as mill:
         if check:
             check_inputs(facts["lock"]["inputs"]["files"], mill.inputs.to_json()["files"])
         run_stages(mill, "plan")

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.errors import StoreError
-from filters.decisions import Decided, append_decision, read_decisions, rules_key
+from filters.decisions import Decided, append_decision, rules_key
 from filters.review import distances, queue
-from filters.rules import KNOWN_SIGNALS, signals_of
+from filters.rules import KNOWN_SIGNALS
 from flows.each_part import DOCUMENTS
-from flows.evidence import gather_run
+from flows.evidence import gather_run, signals_read
+from flows.jobs import resolve
 from flows.measured import measured_files
 from flows.mill import Mill
-from flows.stages_judge import rules_by_domain
+from flows.stages_judge import rules_by_domain, standing_decisions
 
 if TYPE_CHECKING:
     from filters.rules import Rule
@@ -54,23 +56,46 @@ class Desk:
         self.run, self.path, self.margin = mill.run.path, decisions, margin
         self.rules = rules
         self.key = rules_key(rules)
-        wanted = [signal for chosen in rules.values() for signal in signals_of(chosen)]
-        table = queue(gather_run(mill, wanted), rules, margin=margin)
+        table = queue(gather_run(mill, signals_read(mill, rules)), rules, margin=margin)
         self.queue = pl.DataFrame(table).with_columns(pl.col("lang_id").fill_null(UNKNOWN_LANGUAGE)).with_row_index()
         self._mill = mill
         self._at = {doc_id: at for at, doc_id in enumerate(self.queue["doc_id"])}
         self._lock = threading.Lock()
-        self._decided = {row["doc_id"]: row for row in read_decisions(decisions).to_pylist()}
+        self._texts = self._text_hashes()
+        said, stale = standing_decisions(decisions, resolve(mill.store, mill.refs("documents", DOCUMENTS)))
+        self._decided = {row["doc_id"]: row for row in said.to_pylist()}
+        self._stale = {row["doc_id"]: row for row in stale.to_pylist()}
+        self.last: str | None = None  # decided since the desk was opened, and not withdrawn
 
     def __contains__(self, doc_id: str) -> bool:
         return doc_id in self._at
 
     def decide(self, doc_id: str, decision: str, reviewer: str = "", note: str = "") -> None:
         """Put ``keep`` or ``drop`` on the disk, then in memory."""
-        decided = Decided(doc_id, decision, self.key, reviewer, note)
+        decided = Decided(doc_id, decision, self.key, reviewer, note, self._texts[doc_id])
         with self._lock:
             append_decision(self.path, decided)
             self._decided[doc_id] = {"decision": decision, "reviewer": reviewer, "note": note}
+            self._stale.pop(doc_id, None)
+            self.last = doc_id
+
+    def withdraw(self, doc_id: str, reviewer: str = "", note: str = "") -> None:
+        """Take back what was decided of a document: a line more, after which nobody has decided."""
+        with self._lock:
+            if self._decided.pop(doc_id, None) or self._stale.pop(doc_id, None):
+                append_decision(self.path, Decided(doc_id, "withdraw", self.key, reviewer, note, self._texts[doc_id]))
+            self.last = None if self.last == doc_id else self.last
+
+    def stale(self, doc_id: str) -> dict[str, Any] | None:
+        """What a person said of another text of the document; it does not apply."""
+        return self._stale.get(doc_id)
+
+    def _text_hashes(self) -> dict[str, str]:
+        """text_hash of each document of the queue."""
+        wanted = pc.field("doc_id").isin(self.queue["doc_id"].to_arrow())
+        paths = resolve(self._mill.store, self._mill.refs("documents", DOCUMENTS))
+        tables = [pq.read_table(path, columns=["doc_id", "text_hash"], filters=wanted) for path in paths]
+        return {row["doc_id"]: row["text_hash"] for table in tables for row in table.to_pylist()}
 
     def decision(self, doc_id: str) -> dict[str, Any] | None:
         """What a person said of a document, last."""

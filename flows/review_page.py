@@ -193,19 +193,23 @@ class _Pages:
         document = self._desk.document(doc_id)
         piece = piece_of(document.pop("text"), document["signal"], _number(request.query_params.get("piece")))
         around = self._desk.neighbours(doc_id, choice)
-        said = self._desk.decision(doc_id)
-        return self._answer("review_document", choice, document=document, piece=piece, around=around, said=said)
+        said, stale = self._desk.decision(doc_id), self._desk.stale(doc_id)
+        known = {"said": said, "stale": stale, "undo": doc_id if said or stale else self._desk.last}
+        return self._answer("review_document", choice, document=document, piece=piece, around=around, **known)
 
     async def decide(self, request: Request) -> Response:
-        """Keep, drop or skip a document, then go to the next that is undecided."""
+        """Keep, drop or skip a document, then go to the next that is undecided; or withdraw, and stay."""
         form = await _form(request)
         if not hmac.compare_digest(form.get("form_token", "").encode(), self._form_token.encode()):
             raise HTTPException(403, "This form is not from this page; load the document again.")
         doc_id, choice, decision = self._known(request), _choice(form), form.get("decision", "")
+        if decision == "withdraw":
+            self._desk.withdraw(doc_id, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
+            return RedirectResponse(f"/documents/{doc_id}{_query(choice)}", 303)
         if decision in ("keep", "drop"):
             self._desk.decide(doc_id, decision, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
         elif decision != "skip":
-            raise HTTPException(400, "A decision is keep, drop or skip.")
+            raise HTTPException(400, "A decision is keep, drop, skip or withdraw.")
         following = self._desk.neighbours(doc_id, choice)["undecided"]
         place = f"/documents/{following}" if following else "/"
         return RedirectResponse(place + _query(choice), 303)

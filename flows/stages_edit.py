@@ -1,4 +1,8 @@
-"""Stages that cut kept text: repeated lines and substrings, masks; as spans, applied once when the text is encoded."""
+"""Stages that cut kept text: repeated lines and substrings, masks; as spans, applied once when the text is encoded.
+
+Spans of several stages overlap. A stage that finds them passes all bytes on in its account, and says what it found in
+its facts; ``edits`` makes one list of them, and its account and its facts by reason count every byte once.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +22,14 @@ from flows.kept import kept_by_part, kept_digest
 from flows.mill import Mill
 from flows.versions import stage_version
 
+VERSION = "2"  # of ``edits``
 SPANS = "spans.parquet"
+SPAN_STAGES = (
+    "line_edits",
+    "lines",
+    "substrings",
+    "pii",
+)  # where two cut the same byte, the earlier span gives the reason
 
 
 def cut_lines(mill: Mill) -> Manifest | None:
@@ -51,12 +62,12 @@ def _global_cut(mill: Mill, stage: str, function: Any, options: dict[str, Any]) 
 
 def edit(mill: Mill) -> Manifest | None:
     """All spans of a document merged into one list; only where some stage cuts or masks."""
-    stages = [stage for stage in ("line_edits", "lines", "substrings", "pii") if mill.run.has(stage)]
+    stages = [stage for stage in SPAN_STAGES if mill.run.has(stage)]
     if not stages:
         return None
     spans = [Ref(part, SPANS) for stage in stages for part in mill.run.manifest(stage).parts]
     inputs = [mill.run.manifest("decide").key, *(mill.run.manifest(stage).key for stage in stages)]
-    key = job_key("edits", "1", inputs)
+    key = job_key("edits", VERSION, inputs)
     arguments = {
         "kept": Ref(mill.run.manifest("decide").parts[0], "kept.parquet"),
         "spans": spans,
@@ -72,7 +83,8 @@ def edit_stage(kept: Path, spans: Sequence[Path], signals: Sequence[Path], folde
     pq.write_table(merged, folder / "kept.parquet", compression="zstd", compression_level=1)
     sizes = pa.concat_tables([pq.read_table(path, columns=["doc_id", "bytes"]) for path in signals])
     n_spans = pc.sum(pc.list_value_length(merged["spans"])).as_py() or 0
-    return Outcome(merged.num_rows, edit_accounts(merged, sizes), {"spans": n_spans})
+    facts = {"spans": n_spans, "by_reason": count_reasons(merged)}
+    return Outcome(merged.num_rows, edit_accounts(merged, sizes), facts)
 
 
 def edit_accounts(kept: pa.Table, sizes: pa.Table) -> dict[str, Account]:
@@ -86,6 +98,24 @@ def edit_accounts(kept: pa.Table, sizes: pa.Table) -> dict[str, Account]:
         row["source"]: Account(row["len"], row["len"], 0, 0, row["bytes"], row["bytes"] - row["cut"], row["cut"], 0)
         for row in totals.sort("source").to_dicts()
     }
+
+
+def count_reasons(kept: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
+    """By source and reason: spans, bytes, and documents that have one. Spans of a document are disjoint.
+
+    The bytes of all reasons that are no mask add up to the bytes that ``edit_accounts`` drops.
+    """
+    import polars as pl
+
+    frame = (
+        pl.DataFrame(kept.select(["doc_id", "source", "spans"])).explode("spans").unnest("spans").drop_nulls("start")
+    )
+    size = (pl.col("end") - pl.col("start")).cast(pl.Int64).sum()
+    counted = frame.group_by("source", "reason").agg(spans=pl.len(), bytes=size, documents=pl.col("doc_id").n_unique())
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for row in counted.sort("source", "reason").to_dicts():
+        found.setdefault(row.pop("source"), {})[row.pop("reason")] = row
+    return found
 
 
 def bytes_cut(spans: pa.ListArray) -> np.ndarray:

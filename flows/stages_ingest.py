@@ -6,6 +6,7 @@ from pathlib import Path
 
 from corpus.receipt import Manifest
 from corpus.recipe import SourceSpec
+from corpus.seeds import derive_seed
 from flows.each_part import each_part
 from flows.jobs import Job, job_key
 from flows.mill import Mill
@@ -71,13 +72,20 @@ def identify_language(mill: Mill) -> Manifest | None:
 
 def sign(mill: Mill) -> Manifest:
     """MinHash signatures."""
-    from corpus.seeds import derive_seed
     from dedup.minhash import signatures_part
 
     near = mill.recipe.dedup.near
-    seed = derive_seed(mill.recipe.seed, "minhash")
-    options = {"shingle_words": near.shingle_words, "hashes": near.hashes, "seed": seed}
+    options = {
+        "shingle_words": near.shingle_words,
+        "hashes": near.hashes,
+        "seed": signature_seed(mill.recipe.seed),
+    }
     return each_part(mill, "signatures", signatures_part, options, **options)
+
+
+def signature_seed(seed: int) -> int:
+    """The seed of the signatures, from the recipe's."""
+    return derive_seed(seed, "minhash")
 
 
 def link_mentions(mill: Mill) -> Manifest | None:

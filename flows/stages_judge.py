@@ -1,20 +1,22 @@
 """Stages that look at the whole corpus through its columns: clusters and decide. No text is read to decide."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.errors import StoreError
 from corpus.files import file_sha256
 from corpus.receipt import Manifest, Outcome
 from flows.each_part import DOCUMENTS
-from flows.jobs import Job, job_key
+from flows.jobs import Job, job_key, resolve
 from flows.measured import measured_files, measured_refs, signal_columns, signals_measured
 from flows.mill import Mill
+from flows.stages_ingest import signature_seed
 from flows.versions import stage_version
 
 if TYPE_CHECKING:
@@ -25,12 +27,21 @@ ALARMS = ("max_unverified_share", "max_largest_share")
 
 
 def cluster(mill: Mill) -> Manifest:
-    """Exact and verified near duplicates over all documents."""
+    """Exact and verified near duplicates over all documents; from the band index when the recipe keeps one."""
     from dedup.alarms import check_alarms
+
+    near = mill.recipe.dedup.near
+    job = _cluster_from_index(mill) if near.index else _cluster_from_scratch(mill)
+    manifest = mill.stage("clusters", [job], here=near.index is not None)
+    check_alarms(manifest.parts[0].facts, **near.model_dump(include=set(ALARMS)))
+    return manifest
+
+
+def _cluster_from_scratch(mill: Mill) -> Job:
     from dedup.clusters import cluster_documents
 
-    near = mill.recipe.dedup.near.model_dump(exclude={"off", *ALARMS})
-    options = {**near, "near": not mill.recipe.dedup.near.off}
+    near = mill.recipe.dedup.near
+    options = {**near.model_dump(exclude={"off", "index", *ALARMS}), "near": not near.off}
     signatures = mill.run.manifest("signatures")
     key = job_key("clusters", stage_version("clusters"), [part.key for part in signatures.parts], **options)
     arguments = {
@@ -38,9 +49,23 @@ def cluster(mill: Mill) -> Manifest:
         "documents": mill.refs("documents", DOCUMENTS),
         **options,
     }
-    manifest = mill.stage("clusters", [Job("clusters", key, cluster_documents, arguments)])
-    check_alarms(manifest.parts[0].facts, **mill.recipe.dedup.near.model_dump(include=set(ALARMS)))
-    return manifest
+    return Job("clusters", key, cluster_documents, arguments)
+
+
+def _cluster_from_index(mill: Mill) -> Job:
+    """The same entry under the same key, made from the index; which is brought in step even when the entry is there."""
+    from dedup.follow import cluster_documents, follow_parts
+
+    plain = _cluster_from_scratch(mill)
+    arguments = {name: value for name, value in plain.arguments.items() if name != "near"}
+    arguments |= {
+        "index": Path(str(mill.recipe.dedup.near.index)),
+        "owner": mill.recipe.name,
+        "step": plain.key,
+        "seed": signature_seed(mill.recipe.seed),
+    }
+    mill.upkeep("index", lambda: follow_parts(**resolve(mill.store, arguments)))
+    return replace(plain, function=cluster_documents, arguments=arguments)
 
 
 def decide(mill: Mill) -> Manifest:
@@ -121,18 +146,29 @@ def decide_stage(
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
     from filters.decide import decide as decide_columns
-    from filters.decisions import count_reviewed, read_decisions
+    from filters.decisions import count_reviewed
 
+    said, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     decision = decide_columns(
         document_columns(documents, signals[0], language),
         signal_columns(signals),
         pa.concat_tables([pq.read_table(path) for path in clusters]),
-        decisions=read_decisions(decisions) if decisions else None,
+        decisions=said,
         **options,
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
-    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": count_reviewed(decision.ledger)})
+    reviewed = {**count_reviewed(decision.ledger), "stale": stale.num_rows if stale else 0}
+    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": reviewed})
+
+
+def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:
+    """People's decisions that apply to these documents, and those made on another text; see ``filters.decisions``."""
+    from filters.decisions import read_decisions, split_stale
+
+    said = read_decisions(decisions)
+    columns = {"columns": ["doc_id", "text_hash"], "filters": pc.field("doc_id").isin(said["doc_id"].combine_chunks())}
+    return split_stale(said, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:

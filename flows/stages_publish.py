@@ -74,13 +74,18 @@ def _train_receipt(mill: Mill, key: str) -> Receipt:
 def publish_card(mill: Mill) -> Manifest:
     """The data card, from the run's manifests alone."""
     from data_cards.render import write_card
+    from data_cards.takedowns import takedowns
 
     stages = [stage for stage in STAGES if mill.run.has(stage)]
     inputs = {stage: mill.run.manifest(stage).key for stage in stages}
     text = (mill.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
-    key = job_key(
-        "card", stage_version("card"), inputs, lock=mill.run.lock, text=text, environment=environment_versions()
-    )
+    said = {
+        "lock": mill.run.lock,
+        "text": text,
+        "environment": environment_versions(),
+        "takedowns": takedowns(mill.run),
+    }
+    key = job_key("card", stage_version("card"), inputs, **said)
 
     def write(folder: Any) -> Outcome:
         files = write_card(mill.run, mill.store.folder, folder)

@@ -12,6 +12,7 @@ def summarise(mill: Mill) -> dict[str, Any]:
     result = {
         "run": str(mill.run.path),
         "stages": mill.report_json(),
+        "upkeep": mill.kept_up,
         "sources": sources(mill),
         "mixture": mixture(mill),
     }

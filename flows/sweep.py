@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from corpus.errors import RecipeError
 from corpus.files import write_text
-from flows.evidence import gather_run
+from flows.evidence import gather_run, signals_read
 from flows.mill import reopen_mill
 from flows.settings import setting_path
-from flows.whatif import rules_with, signals_read
+from flows.whatif import rules_with
 
 MAX_STEPS = 1000
 

@@ -21,15 +21,16 @@ import pyarrow.parquet as pq
 from corpus.errors import BudgetError, PlanError, StoreError
 from corpus.files import content_key, read_json, write_json
 from corpus.receipt import Manifest, Receipt
-from corpus.rundir import RunDir
+from corpus.rundir import TAKEDOWN, RunDir
 from flows import forget
 from flows.inputs import Inputs, list_inputs
 from flows.jobs import Job, Ref
-from flows.mill import TAKEDOWN, Mill, reopen_mill
+from flows.mill import Mill, reopen_mill, without_index
 from flows.progress import Reporter, SilentReporter
 from flows.search import Slices, Vocabulary, file_blocks
 from flows.stages import REFINE
 from flows.stages_publish import publish_card
+from flows.takedown_index import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
 
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
 Found = dict[str, Any]
@@ -58,6 +59,7 @@ def takedown(
     retrained : "tokenizer" when its vocabulary spelled a removed text, so that all was encoded again
     plan : why the schedule cannot be met any more, else null; the run has neither plan nor card then
     train : true when a training, stale now, was deleted
+    index_removed : documents that the recipe's band index held and holds no more
     left : files that still hold a 32-byte slice of what only the removed documents said, with the number of slices
 
     Raises
@@ -119,15 +121,25 @@ def _carry_out(mill: Mill, journal: RunDir, names: list[str], date: str) -> Foun
     result = read_json(done)
     for receipt in _superseded(mill.run, journal):
         mill.store.delete(receipt)
-    _append_record(mill.run.path / TAKEDOWN, result)
+    _append_record(mill.run, result)
+    _renew_card(mill)
     shutil.rmtree(journal.path)
     return result
 
 
-def _append_record(path: Path, result: Found) -> None:
-    records = read_json(path)["takedowns"] if path.exists() else []
-    if result not in records:
-        write_json(path, {"takedowns": [*records, result]})
+def _append_record(run: RunDir, result: Found) -> None:
+    if result not in run.takedowns:
+        write_json(run.path / TAKEDOWN, {"takedowns": [*run.takedowns, result]})
+
+
+def _renew_card(mill: Mill) -> None:
+    """A card that tells of the takedown, in place of the one that the search looked at; it adds dates and counts."""
+    if not mill.run.has("card"):
+        return
+    (before,) = mill.run.manifest("card").parts
+    (after,) = publish_card(mill).parts
+    if before.key != after.key and (before.stage, before.key) not in _named_by_others(mill.run):
+        mill.store.delete(before)
 
 
 # ------------------------------------------------------------------------------------------------ the run again
@@ -142,9 +154,11 @@ def _rewrite(mill: Mill, journal: RunDir, names: list[str]) -> Found:
         for part, places in zip(parts, named.rejects, strict=True)
     ]
     _drop_training(mill.run)
+    folder, follows = index_of(mill), index_follows(mill)
+    forgotten = forget_in_index(folder, named.all_doc_ids)
     mill.stage("documents", _document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
     retrained = _spells(mill, journal, said)
-    plan = _later_stages(mill, journal, retrained)
+    plan = _later_stages(mill if follows else _leaving_the_index(mill), journal, retrained)
     own = _superseded(mill.run, journal)
     return {
         "removed": named.all_doc_ids,
@@ -157,8 +171,15 @@ def _rewrite(mill: Mill, journal: RunDir, names: list[str]) -> Found:
         "retrained": "tokenizer" if retrained else None,
         "plan": plan,
         "train": journal.has("train"),
-        "left": _search(mill, said),
+        "index_removed": forgotten,
+        "left": _search(mill, said) + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
     }
+
+
+def _leaving_the_index(mill: Mill) -> Mill:
+    """Its clusters come from signatures: the index holds a later run's documents, and is not to be taken back."""
+    recipe = without_index(mill.recipe)
+    return Mill(recipe, mill.inputs, mill.run, mill.store, mill.engine, mill.reporter)
 
 
 def _drop_training(run: RunDir) -> None:
@@ -239,8 +260,12 @@ def _old_entries(run: RunDir, journal: RunDir) -> dict[tuple[str, str], Receipt]
 
 def _superseded(run: RunDir, journal: RunDir) -> list[Receipt]:
     """Old entries that no run names any more."""
-    others = {place for other in _other_runs(run) for place in _entries(other)}
+    others = _named_by_others(run)
     return [receipt for place, receipt in _old_entries(run, journal).items() if place not in others]
+
+
+def _named_by_others(run: RunDir) -> set[tuple[str, str]]:
+    return {place for other in _other_runs(run) for place in _entries(other)}
 
 
 def _entries_of_others(run: RunDir, journal: RunDir) -> dict[str, int]:
@@ -275,5 +300,6 @@ def _files(mill: Mill) -> Iterator[Path]:
     for path in sorted(mill.run.path.rglob("*")):
         if path.is_file() and path.relative_to(mill.run.path).parts[0] not in (JOURNAL, TAKEDOWN):
             yield path
-    for receipt in _entries(mill.run).values():
-        yield from (path for path in sorted(mill.store.folder(receipt).rglob("*")) if path.is_file())
+    folders = [mill.store.folder(receipt) for receipt in _entries(mill.run).values()]
+    for folder in [*folders, *filter(None, [index_of(mill)])]:
+        yield from (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -69,6 +69,27 @@ def check_chain(mill: Mill) -> Iterator[Check]:
             yield Check(f"hand-on {before} -> {after} {source}", account.documents_kept == received, detail)
 
 
+def check_edits(mill: Mill) -> Iterator[Check]:
+    """The spans of every kept document, counted again: each cut byte has one reason, and all add up to the account."""
+    from corpus.spans import MASK
+    from flows.stages_edit import count_reasons
+
+    if not mill.run.has("edits"):
+        return
+    manifest, decided = mill.run.manifest("edits"), mill.run.manifest("decide").accounts
+    found = count_reasons(pq.read_table(mill.file("edits", "kept.parquet")))
+    told = manifest.parts[0].facts["by_reason"]
+    yield Check("edits by reason", found == told, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
+    for source, account in manifest.accounts.items():
+        cut = sum(one["bytes"] for reason, one in found.get(source, {}).items() if not reason.startswith(MASK))
+        detail = f"{cut} bytes by reason, {account.bytes_dropped} dropped"
+        yield Check(f"edits {source}", cut == account.bytes_dropped, detail)
+        detail = f"{decided[source].bytes_kept} bytes given, {account.bytes_in} taken"
+        yield Check(
+            f"hand-on of bytes decide -> edits {source}", decided[source].bytes_kept == account.bytes_in, detail
+        )
+
+
 def check_receipts(mill: Mill) -> Iterator[Check]:
     """Every file of every part has the size and sha256 of its receipt."""
     for manifest in _stages(mill):
@@ -146,6 +167,7 @@ def check_card(mill: Mill) -> Iterator[Check]:
 CHECKS = (
     check_accounts,
     check_chain,
+    check_edits,
     check_receipts,
     check_alignment,
     check_shards,

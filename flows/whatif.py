@@ -1,6 +1,6 @@
 """``gristmill whatif``: the decision again with other bounds or profiles, from stored columns; nothing is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from corpus.account import Account, Accounts
 from corpus.errors import BudgetError, RecipeError
-from flows.evidence import gather_run, known_signals
+from flows.each_part import DOCUMENTS
+from flows.evidence import Rules, gather_run, signals_read
+from flows.jobs import resolve
 from flows.mill import Mill, reopen_mill
 from flows.settings import with_settings
-from flows.stages_judge import decisions_file, rules_by_domain
+from flows.stages_judge import decisions_file, rules_by_domain, standing_decisions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from filters.evidence import Evidence
     from filters.rules import Rule
 
-Rules = Mapping[str, "tuple[Rule, ...]"]
 MAX_LISTED = 100  # flipped documents that are named; all are counted
 
 
@@ -70,11 +71,13 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
 
 def people_on(mill: Mill, evidence: "Evidence") -> "np.ndarray | None":
     """What people decided on the review page, document by document, where the recipe honours it."""
-    from filters.decisions import read_decisions
     from filters.evidence import align_decisions
 
     path = decisions_file(mill)
-    return align_decisions(evidence.documents["doc_id"], read_decisions(path)) if path else None
+    if path is None:
+        return None
+    said, _ = standing_decisions(path, resolve(mill.store, mill.refs("documents", DOCUMENTS)))
+    return align_decisions(evidence.documents["doc_id"], said)
 
 
 def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:
@@ -82,18 +85,6 @@ def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:
     changed = copy(mill)
     changed.recipe = with_settings(mill.recipe, sets)
     return rules_by_domain(changed)
-
-
-def signals_read(mill: Mill, *several: Rules) -> set[str]:
-    """Signals that any of the rules reads; UnknownNameError for one that the run has not measured."""
-    from corpus.errors import UnknownNameError
-    from filters.rules import signals_of
-
-    known = known_signals(mill)
-    read = {signal for rules in several for chosen in rules.values() for signal in signals_of(chosen)}
-    for signal in sorted(read.difference(known)):
-        raise UnknownNameError("signal of this run", signal, known)
-    return read
 
 
 def _two_profiles(mill: Mill, first: str, second: str) -> tuple[Rules, Rules]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.schema import KEPT, LEDGER
-from data_cards.drops import cut_by_reason, dropped_by_rule, merged_by_kind, verdicts
+from corpus.schema import LEDGER
+from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
 
 RULES = {"words": ">= 50", "lines": "<= 2", "entropy": ">= 3.5"}
 documents = st.lists(
@@ -101,24 +101,3 @@ def test_order_of_the_ledger_changes_nothing(path, documents, random):
         answers.append((verdicts(path), dropped_by_rule(path), merged_by_kind(path)))
         random.shuffle(rows)
     assert answers[0] == answers[1]
-
-
-spans = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.sampled_from(["line", "c4:blank", "mask:EMAIL"])))
-
-
-@given(st.lists(spans, max_size=6))
-def test_bytes_by_reason_are_sums(tmp_path_factory, documents):
-    rows = [
-        {"doc_id": f"{n}", "source": "s", "domain": "d", "part": 0, "row": n, "weight": 1.0, "heldout": False}
-        | {"spans": [{"start": start, "end": start + size, "reason": reason} for start, size, reason in of_document]}
-        for n, of_document in enumerate(documents)
-    ]
-    path = tmp_path_factory.mktemp("kept") / "kept.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, KEPT), path)
-    found = {row["reason"]: (row["documents"], row["spans"], row["bytes"]) for row in cut_by_reason(path)}
-    flat = [(n, size, reason) for n, of_document in enumerate(documents) for _, size, reason in of_document]
-    expected = {}
-    for reason in {reason for _, _, reason in flat}:
-        mine = [(n, size) for n, size, other in flat if other == reason]
-        expected[reason] = (len({n for n, _ in mine}), len(mine), sum(size for _, size in mine))
-    assert found == expected

@@ -67,12 +67,6 @@ def test_what_did_not_run_has_no_section(card):
     assert anchors.isdisjoint({"training", "knowledge", "languages", "lengths"})
 
 
-def test_what_was_cut_out_of_documents_has_a_table(card):
-    assert "edits" not in {one.anchor for one in sections(card)}
-    card["edits"] = [{"reason": "c4:javascript", "documents": 3, "spans": 4, "bytes": 2048}]
-    assert section(card, "edits").tables[0].rows == [("c4:javascript", "3", "4", "2.05 kB")]
-
-
 def test_near_duplicates_that_were_off_are_not_claimed(card):
     card["dedup"]["scheme"]["off"] = True
     assert "were not looked for" in section(card, "duplicates").text[0]

@@ -119,10 +119,23 @@ def test_one_document_at_a_time_is_all_at_once(write_documents, sign, cluster, t
     assert index.snapshots() == list(rows)
 
 
+def test_an_empty_index_can_forget_and_compact(index):
+    assert index.forget(["nobody"]) == 0
+    index.compact()
+    assert index.clusters() == CLUSTERS.empty_table()
+
+
+def test_forget_takes_out_those_that_are_in(part, index):
+    index.append(*part({"a" * 32: text(), "b" * 32: text(3)}), "one")
+    assert index.forget(["a" * 32, "nobody"]) == 1
+    assert index.clusters()["doc_id"].to_pylist() == ["b" * 32]
+    assert len(index.variants()) == 1
+
+
 def test_copies_are_compared_once(part, index):
     """A thousand copies of one text are one variant: no pair of copies is ever verified."""
     index.append(*part({f"{i:032x}": text() for i in range(1000)}), "copies")
-    (segment,) = index._segments()
+    (segment,) = index.segments()
     assert segment.n_variants == 1
     assert segment.edges.num_rows == 0
     assert set(index.clusters()["size"].to_pylist()) == {1000}
@@ -163,7 +176,7 @@ def test_compact_takes_the_removed_from_the_disk(part, index):
     index.compact()
     data = contents(index.folder)
     assert not any(b"a" * 32 in content for content in data.values())
-    (segment,) = index._segments()
+    (segment,) = index.segments()
     assert segment.n_variants == 2
     assert not list(index.folder.glob("dead-*"))
     assert index.snapshots() == ["one", "two"]
@@ -230,7 +243,7 @@ def test_a_query_of_an_empty_index(part, index):
 def test_a_writer_that_dies_leaves_the_index_as_it_was(part, index, monkeypatch):
     index.append(*part({"a": text(), "b": text(3)}), "one")
     before, clusters = contents(index.folder), table_bytes(index.clusters())
-    monkeypatch.setattr("dedup.index.write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("dedup.index_folder.write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     for action in (lambda: index.append(*part({"c": text(4)}), "two"), lambda: index.remove(["a"]), index.compact):
         with pytest.raises(KeyboardInterrupt):
             action()

@@ -150,8 +150,13 @@ def test_counts_by_source(find):
             "web": {"units": 4, "duplicates": 1, "bytes_removed": 13},
         },
     }
-    assert outcome.accounts["books"].bytes_kept == 0
-    assert outcome.accounts["web"].bytes_dropped == 13
+    by_source = outcome.facts["by_source"]
+    assert (
+        outcome.accounts["books"].bytes_kept
+        == outcome.accounts["books"].bytes_in
+        == by_source["books"]["bytes_removed"]
+    )
+    assert by_source["web"]["bytes_removed"] == 13
 
 
 def test_characters_are_counted_not_bytes(find):

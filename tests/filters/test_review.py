@@ -1,6 +1,7 @@
 """The queue against a naive twin, the file of decisions, and how decide honours it."""
 
 import json
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from filters.decisions import (
     count_reviewed,
     read_decisions,
     rules_key,
+    split_stale,
 )
 from filters.evidence import DROP, KEEP, UNDECIDED, align_decisions, gather
 from filters.highlights import highlights
@@ -210,8 +212,35 @@ def test_a_line_needs_the_document_and_the_decision_alone(tmp_path):
     path = tmp_path / "decisions.jsonl"
     path.write_text(json.dumps({"doc_id": "a", "decision": "keep"}))
     assert read_decisions(path).to_pylist() == [
-        {"doc_id": "a", "decision": "keep", "rules": "", "reviewer": "", "note": ""}
+        {"doc_id": "a", "decision": "keep", "rules": "", "reviewer": "", "note": "", "text_hash": ""}
     ]
+
+
+def test_a_withdrawn_decision_is_none(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    for decision in ("keep", "drop", "withdraw"):
+        append_decision(path, Decided("a", decision))
+        append_decision(path, Decided("b", "keep"))
+    assert read_decisions(path)["doc_id"].to_pylist() == ["b"]
+    append_decision(path, Decided("a", "drop"))
+    assert read_decisions(path)["decision"].to_pylist() == ["drop", "keep"]
+    assert len(path.read_text().splitlines()) == 7  # nothing is ever taken out of the file
+
+
+def test_a_decision_on_another_text_is_stale():
+    lines = [
+        Decided("same", "keep", text_hash="1"),
+        Decided("changed", "drop", text_hash="2"),
+        Decided("any", "keep"),
+        Decided("elsewhere", "keep", text_hash="4"),
+    ]
+    told = pa.Table.from_pylist([asdict(line) for line in lines], DECISIONS)
+    texts = pa.table({"doc_id": ["changed", "any", "same"], "text_hash": ["x", "y", "1"]})
+    in_force, stale = split_stale(told, texts)
+    assert in_force["doc_id"].to_pylist() == ["same", "any", "elsewhere"]
+    assert stale["doc_id"].to_pylist() == ["changed"]
+    nothing = split_stale(DECISIONS.empty_table(), texts)
+    assert [table.num_rows for table in nothing] == [0, 0]
 
 
 def test_the_key_of_rules_changes_with_a_bound_and_not_with_the_order_of_domains():

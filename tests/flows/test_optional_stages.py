@@ -86,6 +86,56 @@ def test_addresses_are_masked_and_lines_are_cut(run):
     assert sum(any(span["reason"] == "line" for span in row["spans"]) for row in notes) == len(notes) - 1
 
 
+def union_of_spans(run: Path) -> dict[str, int]:
+    """By source: bytes of kept documents that any stage removes, byte by byte in Python."""
+    source_of = {row["doc_id"]: row["source"] for row in table(run, "decide", "kept.parquet")[0].to_pylist()}
+    cut: dict[str, set[int]] = {}
+    for stage in ("lines", "substrings", "pii"):
+        for part in table(run, stage, "spans.parquet"):
+            for row in part.to_pylist():
+                for span in row["spans"]:
+                    if row["doc_id"] in source_of and not span["reason"].startswith("mask:"):
+                        cut.setdefault(row["doc_id"], set()).update(range(span["start"], span["end"]))
+    found = dict.fromkeys(source_of.values(), 0)
+    for doc_id, places in cut.items():
+        found[source_of[doc_id]] += len(places)
+    return found
+
+
+def test_every_cut_byte_is_accounted_for_once(run):
+    """Spans of lines and substrings overlap: what they find apart is more than what is cut."""
+    with reopen_mill(run) as mill:
+        manifests = {stage: mill.run.manifest(stage) for stage in ("decide", "lines", "substrings", "edits")}
+    union = union_of_spans(run)
+    edits = manifests["edits"]
+    assert {source: account.bytes_dropped for source, account in edits.accounts.items()} == union
+    for source, account in edits.accounts.items():
+        reasons = edits.parts[0].facts["by_reason"].get(source, {})
+        assert sum(one["bytes"] for reason, one in reasons.items() if not reason.startswith("mask:")) == union[source]
+        assert account.bytes_in == manifests["decide"].accounts[source].bytes_kept
+        for stage in ("lines", "substrings"):
+            passed = manifests[stage].accounts[source]
+            assert passed.bytes_in == passed.bytes_kept == account.bytes_in
+    apart = sum(manifests[stage].parts[0].facts["bytes_removed"] for stage in ("lines", "substrings"))
+    assert apart > sum(union.values())
+    names = [check["name"] for check in verify_run(run)["checks"]]
+    assert "edits by reason" in names
+    assert "edits notes" in names
+
+
+def test_the_card_shows_the_union(run):
+    from data_cards.edits import by_reason, unbalanced
+    from data_cards.facts import gather
+
+    with reopen_mill(run) as mill:
+        card = gather(mill.run, mill.store.folder)
+    assert unbalanced(card) == []
+    shown = by_reason(card)
+    assert {row[0]: row[1] for row in shown.rows} == {"line": "cut", "substring": "cut", "mask:EMAIL": "masked"}
+    card["edits"]["notes"]["line"]["bytes"] += 1
+    assert unbalanced(card) == ["notes"]
+
+
 def test_no_address_reaches_the_tokens(run):
     from tokenizers import Tokenizer
 

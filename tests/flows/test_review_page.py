@@ -12,11 +12,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from corpus.errors import StoreError
+from filters.decisions import Decided, append_decision
 from flows.direct import refine_directly
+from flows.explain import explain_document
 from flows.mill import reopen_mill
 from flows.review_desk import Choice, Desk, read_row
 from flows.review_page import review_app, review_state, serve_review
 from flows.review_text import PIECE_CHARS, number_text, piece_of, segments
+from flows.whatif import whatif_run
 
 TOKEN = "t0ken-of-the-test"
 HOSTILE = {
@@ -179,6 +182,63 @@ def test_a_decision_is_on_the_disk_and_the_next_document_comes(client, ids, deci
     assert "<b>1</b> of 5 decided" in page
 
 
+def test_a_decision_names_the_text_that_was_read(run, client, ids, decisions):
+    post(client, ids["script"], "keep")
+    with reopen_mill(run) as mill:
+        rows = pq.read_table(mill.file("documents", "documents.parquet"), columns=["doc_id", "text_hash"]).to_pylist()
+    told = json.loads(decisions.read_text())
+    assert {"doc_id": ids["script"], "text_hash": told["text_hash"]} in rows
+
+
+def test_a_decision_on_another_text_does_not_count_and_can_be_withdrawn(run, ids, decisions):
+    append_decision(decisions, Decided(ids["script"], "keep", reviewer="bob", text_hash="0" * 32))
+    with reopen_mill(run) as mill:
+        desk = Desk(mill, decisions, 10.0)
+        page = TestClient(review_app(mill, TOKEN, decisions, 10.0), base_url="http://127.0.0.1")
+        page.get(f"/?token={TOKEN}")
+    assert review_state(desk) == {"queue": 5, "decided": 0}
+    assert desk.decision(ids["script"]) is None
+    assert desk.stale(ids["script"])["reviewer"] == "bob"
+    shown = page.get(f"/documents/{ids['script']}").text
+    assert "of another text of this document" in shown
+    assert "Withdraw what was said" in shown
+    desk.withdraw(ids["script"])
+    assert desk.stale(ids["script"]) is None
+    assert [json.loads(line)["decision"] for line in decisions.read_text().splitlines()] == ["keep", "withdraw"]
+
+
+def test_withdraw_takes_back_and_stays(client, ids, decisions):
+    assert 'data-key="u"' not in client.get(f"/documents/{ids['lines']}").text
+    post(client, ids["script"], "keep")
+    assert "Undo the last decision" in client.get(f"/documents/{ids['lines']}").text
+    answer = post(client, ids["script"], "withdraw")
+    assert answer.headers["location"] == f"/documents/{ids['script']}"
+    assert "<b>0</b> of 5 decided" in client.get(f"/documents/{ids['script']}").text
+    post(client, ids["script"], "withdraw")  # nothing is left to take back: no line
+    assert [json.loads(line)["decision"] for line in decisions.read_text().splitlines()] == ["keep", "withdraw"]
+    assert 'data-key="u"' not in client.get(f"/documents/{ids['lines']}").text
+
+
+def test_a_run_counts_stale_decisions_and_explain_tells_them(run, ids, tmp_path, monkeypatch):
+    said = tmp_path / "people.jsonl"
+    append_decision(said, Decided(ids["script"], "drop", text_hash="0" * 32))
+    append_decision(said, Decided(ids["lines"], "drop"))
+    recipe = tmp_path / "hostile.toml"
+    text = RECIPE.format(path=run.parents[2] / "hostile.jsonl")
+    recipe.write_text(text.replace("profiles = []", f'profiles = []\ndecisions = "{said}"'))
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
+    again = Path(refine_directly(recipe, "decide")["run"])
+    with reopen_mill(again) as mill:
+        assert mill.run.manifest("decide").parts[0].facts["reviewed"] == {"keep": 0, "drop": 1, "stale": 1}
+    told = {name: explain_document(again, ids[name])["stages"][-1] for name in ("script", "lines", "long")}
+    assert told["script"]["person"] == {"decision": "drop", "reviewer": "", "note": "", "stale": True}
+    assert told["lines"]["person"]["stale"] is False
+    assert told["lines"]["verdict"] == "dropped"
+    assert "person" not in told["long"]
+    flipped = whatif_run(again, ["words.at_least=0"])
+    assert flipped["after"]["documents_dropped"] >= 1  # the drop that applies stands whatever the rules say
+
+
 def test_skip_writes_nothing_and_goes_on(client, ids, decisions):
     answer = post(client, ids["script"], "skip", rule="words")
     assert re.fullmatch(r"/documents/\w{32}\?rule=words", answer.headers["location"])
@@ -316,6 +376,18 @@ def test_a_person_at_the_keyboard(browser, address, ids, decisions):
     page.wait_for_url("**state=decided**")
     assert page.locator("a.open").count() == 2
     assert not errors
+
+
+def test_undo_takes_back_the_last_decision(browser, address, ids, decisions):
+    page = browser.new_page()
+    page.goto(f"{address}/?token={TOKEN}")
+    page.goto(f"{address}/documents/{ids['script']}")
+    page.keyboard.press("d")
+    page.wait_for_url(lambda url: ids["script"] not in url)
+    page.keyboard.press("u")
+    page.wait_for_url(f"**/documents/{ids['script']}")
+    assert page.locator(".said").count() == 0
+    assert [json.loads(line)["decision"] for line in decisions.read_text().splitlines()] == ["drop", "withdraw"]
 
 
 def test_typing_a_note_decides_nothing(browser, address, ids, decisions):

@@ -81,6 +81,22 @@ def test_the_named_are_gone_and_the_run_is_whole(taken):
     assert [check for check in verify_run(run)["checks"] if not check["ok"]] == []
 
 
+def test_the_card_tells_what_was_taken_down_and_names_nobody(taken):
+    before, run, names, result = taken
+    assert read_json(before / "card" / "card.json")["takedowns"] == []
+    (told,) = read_json(run / "card" / "card.json")["takedowns"]
+    assert (told["date"], told["removed"], told["left"]) == (DAY, len(names), 0)
+    assert told["rows_rewritten"] == result["rows_rewritten"]
+    for page in ("README.md", "card.html"):
+        assert "Documents taken down" not in (before / "card" / page).read_text()
+        assert "Documents taken down" in (run / "card" / page).read_text()
+    croissant = (run / "card" / "croissant.json").read_text()
+    assert f"{len(names)} documents were taken down on {DAY}" in croissant
+    said = b"".join(path.read_bytes() for path in (run / "card").iterdir())
+    assert not any(name.encode() in said for name in names)
+    assert len(list((run.parents[2] / "store" / "card").iterdir())) == 1  # the card that was searched is gone
+
+
 def test_the_other_documents_stay_as_they_were(taken):
     before, run, names, _ = taken
     old, new = read(before, "documents", "documents.parquet"), read(run, "documents", "documents.parquet")

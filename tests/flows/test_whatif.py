@@ -3,11 +3,13 @@
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError, UnknownNameError
+from corpus.errors import RecipeError, StoreError, UnknownNameError
 from corpus.recipe_file import parse_recipe
+from flows import evidence
 from flows.direct import refine_directly
 from flows.mill import reopen_mill
 from flows.ranking import rank_run
+from flows.review_page import queue_state
 from flows.settings import setting_path, with_settings
 from flows.sweep import sweep_run
 from flows.whatif import MAX_LISTED, whatif_run
@@ -204,3 +206,26 @@ def test_what_cannot_be_ranked(small_run):
         rank_run(small_run, ["speeches"], ["legal"])
     with pytest.raises(RecipeError, match="a side has no documents"):
         rank_run(small_run, [], ["legal"])
+
+
+def ask_whatif(run):
+    whatif_run(run, ["words.at_least=40"])
+
+
+def ask_sweep(run):
+    sweep_run(run, "words.at_least", 0, 9, 2)
+
+
+def ask_review(run):
+    queue_state(run, 0.1)
+
+
+@pytest.mark.parametrize("ask", [ask_whatif, ask_sweep, ask_review])
+def test_a_run_of_older_code_is_to_be_run_again(small_run, monkeypatch, ask):
+    """A profile asks for a signal that the stage measures today and the stored run does not have."""
+    real = evidence.known_signals
+    monkeypatch.setattr(evidence, "known_signals", lambda mill: [one for one in real(mill) if one != "words"])
+    with pytest.raises(
+        StoreError, match=r"run `gristmill run RECIPE` again: this run has no signal 'words' \(measured"
+    ):
+        ask(small_run)
