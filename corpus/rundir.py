@@ -21,7 +21,7 @@ def run_id(lock: Mapping[str, Any]) -> str:
 
 # every stage that leaves a manifest, in the order of the mill; the optional ones are there when the recipe asks
 STAGES = ("documents", "signals", "language", "signatures", "mentions", "pii", "blocklist", "contamination")
-STAGES += ("classifiers", "clusters", "decide", "lines", "substrings", "edits")
+STAGES += ("classifiers", "references", "compression", "clusters", "decide", "lines", "substrings", "edits")
 STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
 
 

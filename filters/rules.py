@@ -11,12 +11,14 @@ import numpy as np
 
 from corpus.errors import UnknownNameError
 from filters.blocklist import BLOCKLIST_SIGNALS
+from filters.compression import COMPRESSION_SIGNALS
 from filters.decontaminate import CONTAMINATION_SIGNALS
 from filters.language import LANGUAGE_SIGNALS
 from filters.pii import PII_SIGNALS
 from filters.signals import SIGNALS
 
 KNOWN_SIGNALS = {**SIGNALS, **LANGUAGE_SIGNALS, **PII_SIGNALS, **BLOCKLIST_SIGNALS, **CONTAMINATION_SIGNALS}
+KNOWN_SIGNALS |= COMPRESSION_SIGNALS
 OWN = "recipe"  # the profile of rules that a recipe adds by itself
 
 Bound = tuple[float | None, float | None, bool]  # at_least, at_most (None: as the profile has it), off
