@@ -39,6 +39,7 @@ min_chars = 20
 [dedup.substrings]
 min_tokens = 20
 """
+BOUNDS = "score_speech.at_most = 2\ncross_entropy_speech.at_most = 9\nzstd_ratio.at_most = 90\n"
 TEXT = (
     "Write to jane.doe{n}@example.org about it. The mill turns slowly but it grinds exceedingly small, says number {n}."
 )
@@ -57,10 +58,7 @@ def run(tmp_path_factory, small_text):
     source = f'[[sources]]\nname = "notes"\npath = "{folder}/notes.jsonl"\ndomain = "forum"\n'
     text = small_text.replace("[[sources]]", source + "[[sources]]", 1)
     text = text.replace("[decide]\n", OPTIONAL.format(words=folder / "words.txt") + "[decide]\n")
-    text = text.replace(
-        "[decide.domains.web]",
-        "[decide.rules]\nscore_speech.at_most = 2\ncross_entropy_speech.at_most = 9\nzstd_ratio.at_most = 90\n[decide.domains.web]",
-    )
+    text = text.replace("[decide.domains.web]", f"[decide.rules]\n{BOUNDS}[decide.domains.web]")
     (folder / "recipe.toml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRISTMILL_HOME", str(folder / "home"))
@@ -121,7 +119,7 @@ def test_signals_of_every_stage_can_be_bounded(run):
 
 def test_references_and_compression_are_signals_like_any_other(run):
     talk = [n for part in table(run, "references", "scores.parquet") for n in part["cross_entropy_speech"].to_pylist()]
-    assert 1 < min(talk) < 4
+    assert 1 < sorted(talk)[len(talk) // 2] < 4
     ledger = table(run, "decide", "ledger.parquet")[0]
     failed = [row for row in ledger.to_pylist() if row["signal"] == "cross_entropy_speech"]
     assert {row["bound"] for row in failed} == {"<= 9"}
