@@ -54,6 +54,7 @@ def sections(card: Card) -> list[Section]:
         pages_refine.duplicates,
         pages_corpus.languages,
         pages_corpus.lengths,
+        pages_corpus.references,
         pages_corpus.knowledge,
         pages_handover.mixture,
         pages_handover.rows,

@@ -141,6 +141,7 @@ def _sum_block(n, entries, sums, known):
 
 @leaf
 def _bits(entry):
+    """Units that the n-gram of an entry costs."""
     return np.int64(entry >> _16 & _LOW16)
 
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from corpus.account import Account, add_up
 from corpus.columns import text_column
 from corpus.errors import SourceError
+from corpus.files import file_sha256
 from corpus.receipt import Outcome
 from corpus.schema import signals_schema
 from corpus.seeds import fraction
@@ -112,7 +113,7 @@ def score_part(documents: Path, reference: Path, folder: Path, *, name: str) -> 
             yield pa.record_batch([ids, *(pa.array(column) for column in columns)], schema=schema)
 
     rows = write_part(folder / SCORES, schema, scored())
-    return Outcome(rows, add_up(accounts), {"signals": list(schema.names[1:])})
+    return Outcome(rows, add_up(accounts), {"signals": list(schema.names[1:]), "reference": file_sha256(reference)})
 
 
 def score_texts(texts: pa.Array | pa.ChunkedArray, reference: Reference) -> np.ndarray:

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import SourceError
+from corpus.files import file_sha256
+from data_cards.outputs import references
 from flows.direct import refine_directly
 from flows.estimate import plan_run
 from flows.explain import explain_document
@@ -119,13 +121,22 @@ def test_signals_of_every_stage_can_be_bounded(run):
 
 def test_references_and_compression_are_signals_like_any_other(run):
     talk = [n for part in table(run, "references", "scores.parquet") for n in part["cross_entropy_speech"].to_pylist()]
-    assert 1 < sorted(talk)[len(talk) // 2] < 4
+    assert 1 < sorted(talk)[len(talk) // 2] < 6
     ledger = table(run, "decide", "ledger.parquet")[0]
     failed = [row for row in ledger.to_pylist() if row["signal"] == "cross_entropy_speech"]
     assert {row["bound"] for row in failed} == {"<= 9"}
-    assert sum(value > 9 for value in talk) == len(failed) > 0
+    assert all(row["value"] > 9 for row in failed)
+    assert 0 < len(failed) < sum(value > 9 for value in talk)  # the domain web has rules of its own
     by_rule = whatif_run(run, ["cross_entropy_speech.at_most=3", "zstd_ratio_residual.at_least=-9"])
     assert by_rule["after"]["documents_dropped"] > by_rule["before"]["documents_dropped"]
+
+
+def test_the_card_names_a_reference_by_its_digest(run):
+    with reopen_mill(run) as mill:
+        (said,) = references(mill.run)
+        assert said["sha256"] == file_sha256(mill.file("reference-model-speech", "reference.parquet"))
+    assert said["name"] == "speech"
+    assert said["cross_entropy"]["p5"] <= said["cross_entropy"]["p95"]
 
 
 def test_explain_tells_what_every_stage_measured(run):
