@@ -1,8 +1,9 @@
 """Hostile text through every kernel that reads text: nothing crashes, no span leaves its document, none is lost.
 
-    python bench/fuzz.py [--seconds 20] [--seed 0] [--bounds] [--round N] [--quick] [--json]
+    python bench/fuzz.py [--seconds 20] [--seed 0] [--bounds] [--guard] [--round N] [--quick] [--json]
 
---bounds compiles the kernels anew with bounds checks (a minute); 600 seconds of it are the real test. Each round is
+--bounds compiles the kernels anew with bounds checks (a minute), which the loads of whole blocks do not have; --guard
+ends every text at a page that nobody may read, so that any read beyond it faults. Each round is
 made from seed and round number alone: a failure names both, and --round N repeats it. Rounds run in a child process,
 so that a kernel that brings it down is seen and named as well.
 """
@@ -20,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, options, peak_rss_mb, say
+from bench.guard import guard_texts
 
 PIECES = [
     b"the ", b"of and ", b"To be, or not to be. ", b"word " * 12, b"one two three four five six. " * 3, b"\n", b"\n\n",
@@ -203,8 +206,60 @@ def check_reader(documents: list[bytes], clean: list[bytes]) -> None:
     assert outcome.rows == account.documents_kept
 
 
+def check_chain(documents: list[bytes], clean: list[bytes]) -> None:
+    """From a file to the ledger: every stage has a row a document, and every document one verdict."""
+    import json
+
+    lines = [one.replace(b"\n", b" ") for one in documents]
+    lines += [json.dumps({"text": one.decode()}).encode() for one in clean]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "in.jsonl").write_bytes(b"\n".join(lines))
+        (folder / "words.txt").write_text("lorem ipsum\n中文\n", encoding="utf-8")
+        (folder / "urls.txt").write_text("x.y\n")
+        n_read = run_stages(folder)
+        columns = [pq.read_table(path) for path in sorted(folder.glob("*.parquet")) if path.name not in NOT_SIGNALS]
+    assert len(columns) == 6
+    assert all(len(table) == n_read for table in columns)
+    by_name = {name: table[name] for table in columns for name in table.column_names}
+    assert all(np.isfinite(one.to_numpy()).all() for one in by_name.values() if pa.types.is_floating(one.type))
+    decide_all(pa.table(by_name))
+
+
+def run_stages(folder: Path) -> int:
+    """Every stage of the filters on folder/in.jsonl, each into a file of the folder; returns the documents read."""
+    from filters.blocklist import match_part
+    from filters.compression import compress_part
+    from filters.language import identify_part
+    from filters.pii import scan_part
+    from filters.reference import fit_reference, score_part
+    from filters.signals import measure_part
+    from sources.listing import list_files
+    from sources.read import read_part
+    from sources.spec import ReadSpec
+
+    files = list_files([str(folder / "in.jsonl")], "jsonl", source="fuzz")
+    account = read_part(files, ReadSpec(name="fuzz", domain="fuzz"), folder)
+    documents = folder / "documents.parquet"
+    pq.write_table(pa.table({"text": ["To be, or not to be."] * 2}), folder / "texts.parquet")
+    fit_reference(folder, texts=[folder / "texts.parquet"])
+    for outcome in (
+        measure_part(documents, folder),
+        identify_part(documents, HOUSE / "samples" / "models" / "lid.176.ftz", folder),
+        scan_part(documents, folder, kinds=dict.fromkeys(("email", "ipv4", "ipv6", "card", "iban", "phone"), "mask")),
+        match_part(documents, folder, words=[folder / "words.txt"], urls=[folder / "urls.txt"], hashes=[]),
+        compress_part(documents, folder, level=3),
+        score_part(documents, folder / "reference.parquet", folder, name="fuzz"),
+    ):
+        assert outcome.rows == account.rows
+        assert outcome.accounts.get("fuzz", account.accounts["fuzz"]).documents_kept == account.rows
+    return account.rows
+
+
+NOT_SIGNALS = ("spans.parquet", "documents.parquet", "rejects.parquet", "texts.parquet", "reference.parquet")
 CHECKS: tuple[Callable[[list[bytes], list[bytes]], None], ...] = (
     check_utf8, check_signals, check_minhash, check_mentions, check_pii, check_tokens, check_reader,
+    check_chain,
 )  # fmt: skip
 
 
@@ -221,6 +276,8 @@ def run_round(seed: int, number: int) -> int:
 
 def fuzz(arguments: argparse.Namespace) -> None:
     """The child: rounds until the time is over, each told on standard output before it begins."""
+    if arguments.guard:
+        guard_texts()
     if arguments.round is not None:
         run_round(arguments.seed, arguments.round)
         return
@@ -238,6 +295,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--round", type=int)
     parser.add_argument("--bounds", action="store_true", help="with numba's bounds checks")
+    parser.add_argument("--guard", action="store_true", help="texts end at a page that cannot be read")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.seconds = 5 if arguments.quick else arguments.seconds
@@ -251,6 +309,7 @@ def watch(arguments: argparse.Namespace) -> Comparison:
     """Run the child and read how far it came."""
     command = [sys.executable, "-X", "faulthandler", __file__, "--inside"]
     command += ["--seconds", str(arguments.seconds), "--seed", str(arguments.seed)]
+    command += ["--guard"] if arguments.guard else []
     with tempfile.TemporaryDirectory() as cache:
         checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache} if arguments.bounds else {}
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **checked})
@@ -263,7 +322,8 @@ def watch(arguments: argparse.Namespace) -> Comparison:
         sys.exit(f"{check} failed in round {number}: repeat with --seed {arguments.seed} --round {number}")
     rounds, size, rss_mb = last.split()[1:]
     return Comparison(
-        work=f"fuzz, {len(CHECKS)} checks{', bounds checked' if arguments.bounds else ''}",
+        work=f"fuzz, {len(CHECKS)} checks{', bounds checked' if arguments.bounds else ''}"
+        f"{', guard pages' if arguments.guard else ''}",
         peer="",
         peer_version="",
         unit="documents",

@@ -25,12 +25,18 @@ from filters.classifier import load_model, normalise, predict, train_classifier
 from filters.language import MAX_BYTES, identify
 from filters.metrics import auc, precision_recall_f1
 from filters.profiles import PROFILES
+from filters.reference import FILE as REFERENCE
+from filters.reference import fit_reference, load_reference, score_texts
 from filters.rules import Rule
 from filters.signals import measure
 
 MODEL = HOUSE / "samples" / "models" / "lid.176.ftz"
 LONG_BYTES, LONG_DOCUMENTS, QUICK_DOCUMENTS = 4096, 1500, 200
 SEED = 1
+REFERENCE_SAMPLES = (
+    "books/austen.jsonl.zst", "books/debian-handbook.jsonl.zst", "docs/gnome-help.parquet", "docs/man-pages.parquet",
+    "docs/python-docs.parquet", "legal/state-of-the-union.parquet", "reference/world-factbook.parquet",
+)  # fmt: skip
 WORD_LIST, BARE_BOUND = "LDNOOBW word list", "a bare bound on word entropy"
 
 
@@ -137,12 +143,63 @@ def damage(data: Path | None, quick: bool) -> Iterator[Comparison]:
     scores = {"profile entropy@residual": worst}
     scores |= {rule.signal: np.abs(signals[rule.signal].to_numpy()) for rule in rules if "residual" in rule.signal}
     for name, found in scores.items():
-        by_kind = {
-            kind: auc(found[~bad | (kinds == kind)], bad[~bad | (kinds == kind)]) for kind in sorted({*kinds[bad]})
-        }
-        note = ", ".join(f"{kind} {figure:.2f}" for kind, figure in by_kind.items())
+        note = by_damage(found, bad, kinds)
         target = ">= 0.9" if name.startswith("profile") else "reported"
         yield compare(f"damage by {name}", BARE_BOUND, "AUC", (auc(found, bad), bare), target, note=note)
+
+
+def by_damage(found: np.ndarray, bad: np.ndarray, kinds: np.ndarray) -> str:
+    """AUC of each kind of damage, as a note."""
+    sides = {kind: ~bad | (kinds == kind) for kind in sorted({*kinds[bad]})}
+    return ", ".join(f"{kind} {auc(found[side], bad[side]):.2f}" for kind, side in sides.items())
+
+
+def reference_texts(data: Path, gold_ids: set[str], gold_texts: list[str]) -> Iterator[str]:
+    """Prose of DIR/text without the gold documents and whatever shares a stretch of 60 characters with one.
+
+    Stretches are compared at every 20th character of the gold text and every character of the other.
+    """
+    near = {text[at : at + 60] for text in gold_texts for at in range(0, len(text) - 60, 20)}
+    for path in sorted((data / "text").glob("*.parquet")):
+        if path.stem in ("code", "instructions", "math", "chat"):
+            continue
+        for row in pq.read_table(path, columns=["id", "text"]).to_pylist():
+            text = row["text"][:20_000]
+            if row["id"] not in gold_ids and not any(text[at : at + 60] in near for at in range(len(text) - 60)):
+                yield text
+
+
+def reference_damage(data: Path | None, quick: bool) -> Iterator[Comparison]:
+    """The same damage by cross-entropy and word order under references that never saw a gold document.
+
+    One is fitted on DIR/text (the same collections, other documents), one on samples/ (fewer languages).
+    """
+    table = gold(data, "quality_labels", 4 if quick else 1)
+    assert data is not None  # gold has refused it
+    everything = gold(data, "quality_labels", 1)
+    clean = [row["text"] for row in everything.to_pylist() if row["good"]]
+    ids = {one.partition("#")[0] for one in everything["id"].to_pylist()}
+    bad, kinds = table["good"].to_numpy() == 0, np.array(table["kind"].to_pylist())
+    bare = auc(-measure(batch_of(table["text"].to_pylist()))["word_entropy_bits"].to_numpy(), bad)
+    own = [HOUSE / "samples" / name for name in REFERENCE_SAMPLES]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "texts.parquet"
+        texts = pa.array(list(reference_texts(data, ids, clean)), pa.large_string())
+        pq.write_table(pa.table({"text": texts}), path)
+        for where, paths, size in (("DIR/text", [path], 24 << 20), ("samples", own, 8 << 20)):
+            seconds, facts = cpu_seconds(
+                lambda paths=paths, size=size: (
+                    fit_reference(Path(name), texts=paths, sample_bytes=size >> 3 * quick, seed=SEED).facts
+                ),
+                1,
+            )
+            load_reference.cache_clear()
+            found = score_texts(table["text"], load_reference(Path(name) / REFERENCE)).T
+            fitted = f"{facts['fitted_on']} texts, {facts['ngrams']} n-grams, {seconds:.1f} CPU s to fit"
+            for signal, values in (("cross-entropy", found[0]), ("word order", -found[1])):
+                note = f"{fitted}; {by_damage(values, bad, kinds)}"
+                figures = (auc(values, bad), bare)
+                yield compare(f"damage by {signal}, {where}", BARE_BOUND, "AUC", figures, "reported", note=note)
 
 
 # ------------------------------------------------------------------------------------------------ toxicity
@@ -194,6 +251,7 @@ SECTIONS: list[Callable[[Path | None, bool], Iterator[Comparison]]] = [
     sentence_languages,
     document_languages,
     damage,
+    reference_damage,
     toxicity,
 ]
 

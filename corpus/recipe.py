@@ -211,6 +211,28 @@ class Classifier(Section):
     holdout: Share = 0.2
 
 
+class Reference(Section):
+    """A character n-gram model, given or fitted; its signals are cross_entropy_NAME and word_order_NAME."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+    model: str | None = None  # a reference.parquet; fitted on the texts when left out
+    texts: tuple[str, ...] = ()  # jsonl or parquet with a text column: text that one calls good
+    order: Annotated[int, Field(ge=1, le=8)] = 6  # characters of the longest n-gram
+    sample_bytes: Amount = 8 << 20  # fitted on a keyed sample of at most this much text
+
+    @model_validator(mode="after")
+    def _model_or_texts(self) -> Self:
+        if bool(self.model) == bool(self.texts):
+            raise ValueError("give either texts or a model")
+        return self
+
+
+class Compression(Section):
+    """How much zstd shortens a document: the signals zstd_ratio and zstd_ratio_residual."""
+
+    level: Annotated[int, Field(ge=1, le=19)] = 3  # the residual's table was fitted at 3
+
+
 class Knowledge(Section):
     """The graph that text is joined with."""
 
@@ -330,6 +352,8 @@ class Recipe(Section):
     blocklist: Blocklist | None = None
     decontaminate: Decontaminate | None = None
     classifiers: tuple[Classifier, ...] = ()
+    references: tuple[Reference, ...] = ()
+    compression: Compression | None = None
     decide: Decide = Decide()
     dedup: Dedup = Dedup()
     knowledge: Knowledge | None = None

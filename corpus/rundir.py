@@ -20,8 +20,9 @@ def run_id(lock: Mapping[str, Any]) -> str:
 
 
 # every stage that leaves a manifest, in the order of the mill; the optional ones are there when the recipe asks
-STAGES = ("documents", "signals", "language", "signatures", "mentions", "line_edits", "pii")
-STAGES += ("blocklist", "contamination", "classifiers", "clusters", "decide", "lines", "substrings", "edits")
+STAGES = ("documents", "signals", "language", "signatures", "mentions", "line_edits", "pii", "blocklist")
+STAGES += ("contamination", "classifiers", "references", "compression", "clusters", "decide", "lines", "substrings")
+STAGES += ("edits",)
 STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
 

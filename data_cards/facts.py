@@ -14,7 +14,7 @@ from corpus.rundir import STAGES, RunDir
 from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
 from data_cards.edits import edits
 from data_cards.limits import known_limits
-from data_cards.outputs import knowledge, mixture, packed, tokenizer, training
+from data_cards.outputs import knowledge, mixture, packed, references, tokenizer, training
 from data_cards.profile import FolderOf, profile
 from data_cards.redact import redact
 from data_cards.takedowns import takedowns
@@ -56,6 +56,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> dict[str, Any]:
         "edits": edits(run),
         "dedup": _dedup(run) | {"merged": merged_by_kind(ledger)},
         **profile(run, folder_of),
+        "references": references(run),
         "knowledge": knowledge(run),
         "tokenizer": tokenizer(run),
         "mixture": mixture(run),
@@ -94,7 +95,9 @@ def _stages(run: RunDir) -> list[dict[str, Any]]:
         {
             "stage": manifest.stage,
             "key": manifest.key,
-            "version": versions.get(manifest.stage),
+            "version": versions.get(
+                manifest.stage, versions.get(manifest.stage.removesuffix("s"))
+            ),  # classifiers: classifier
             "parts": len(manifest.parts),
             "rows": manifest.rows,
             "bytes": sum(file.bytes for part in manifest.parts for file in part.files),

@@ -26,6 +26,17 @@ def add_counts(many: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return total
 
 
+def references(run: RunDir) -> list[dict[str, Any]]:
+    """Of each reference that documents were scored against: name, sha256, and where it was fitted here, its facts."""
+    found = []
+    for spec in run.lock["recipe"].get("references", ()):
+        stage, model = (f"{kind}-{spec['name']}" for kind in ("reference", "reference-model"))
+        fitted = dict(run.manifest(model).parts[0].facts) if run.has(model) else {}
+        digest = run.manifest(stage).parts[0].facts["reference"]
+        found.append({"name": spec["name"], "sha256": digest, "texts": list(spec["texts"]), **fitted})
+    return found
+
+
 def knowledge(run: RunDir) -> dict[str, Any] | None:
     """Mention counts over all parts, most frequent entity types first; None when the recipe joins no graph."""
     if not run.has("mentions"):

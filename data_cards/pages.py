@@ -55,6 +55,7 @@ def sections(card: Card) -> list[Section]:
         takedowns.section,
         pages_corpus.languages,
         pages_corpus.lengths,
+        pages_corpus.references,
         pages_corpus.knowledge,
         pages_handover.mixture,
         pages_handover.rows,

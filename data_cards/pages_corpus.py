@@ -68,6 +68,33 @@ def _histogram(name: str, histogram: dict) -> Table:
     return Table((name.replace("_", " "), "documents", "share", "kept"), rows, f"Histogram of {name}", 1, True)
 
 
+def references(card: Card) -> Section | None:
+    """The references by name and digest, and where good text lies under each."""
+    rows = [
+        (
+            foreign(one["name"]),
+            one["sha256"][:16],
+            *(number(one[key]) if key in one else "given" for key in ("fitted_on", "heldout", "ngrams")),
+            *(_lies(one.get(signal)) for signal in ("cross_entropy", "word_order")),
+        )
+        for one in card.get("references", ())
+    ]
+    if not rows:
+        return None
+    text = [
+        "Every document was scored by these character n-gram models. Cross-entropy is in bits a character; word order "
+        "is what the words before a word save on it, in bits a word. The last columns give the 5th to 95th percentile "
+        "of held-out text. A language that a model was not fitted on is as surprising to it as noise."
+    ]
+    columns = ("reference", "sha256", "texts", "held out", "n-grams", "cross-entropy", "word order")
+    return Section("references", "References", text, tables=[Table(columns, rows, left=2)])
+
+
+def _lies(spread: dict[str, float | None] | None) -> str:
+    low, high = (spread or {}).get("p5"), (spread or {}).get("p95")
+    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
 def knowledge(card: Card) -> Section | None:
     """How much of the text the graph reaches."""
     facts = card["knowledge"]

@@ -31,6 +31,8 @@ PLACES = {
     "Blocklist": "[blocklist]",
     "Decontaminate": "[decontaminate]",
     "Classifier": "[[classifiers]]",
+    "Reference": "[[references]]",
+    "Compression": "[compression]",
     "Near": "[dedup.near]",
     "Lines": "[dedup.lines]",
     "Substrings": "[dedup.substrings]",

@@ -30,6 +30,24 @@ def read_examples(positive: Sequence[Path], negative: Sequence[Path], labelled: 
     return table.filter(pa.compute.greater(pa.compute.binary_length(table[TEXT]), 0))
 
 
+def read_texts(paths: Sequence[Path]) -> pa.ChunkedArray:
+    """Texts of all files, large_string, in the order of the files, none of them empty.
+
+    Raises
+    ------
+    SourceError : a file is missing, is neither Parquet nor JSON lines, lacks the column, or there is no text
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise SourceError(f"no texts at {missing[0]}; set references.texts")
+    columns = [_read(path, [TEXT])[TEXT].cast(pa.large_string()) for path in paths]
+    texts = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.large_string()).drop_null()
+    texts = texts.filter(pa.compute.greater(pa.compute.binary_length(texts), 0))
+    if not len(texts):
+        raise SourceError("there is no text to fit a reference on; set references.texts")
+    return texts
+
+
 def _labelled(path: Path, label: str | None) -> pa.Table:
     if not path.is_file():
         raise SourceError(f"no examples at {path}; set classifiers.positive, negative or labelled")

@@ -11,6 +11,7 @@ import numpy as np
 
 from corpus.errors import UnknownNameError
 from filters.blocklist import BLOCKLIST_SIGNALS
+from filters.compression import COMPRESSION_SIGNALS
 from filters.decontaminate import CONTAMINATION_SIGNALS
 from filters.language import LANGUAGE_SIGNALS
 from filters.line_edits import LINE_SIGNALS
@@ -24,6 +25,7 @@ STAGE_SIGNALS = {  # what each stage measures
     "blocklist": BLOCKLIST_SIGNALS,
     "contamination": CONTAMINATION_SIGNALS,
     "line_edits": LINE_SIGNALS,
+    "compression": COMPRESSION_SIGNALS,
 }
 KNOWN_SIGNALS = {name: signal for signals in STAGE_SIGNALS.values() for name, signal in signals.items()}
 OWN = "recipe"  # the profile of rules that a recipe adds by itself

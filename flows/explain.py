@@ -11,6 +11,7 @@ from corpus.errors import UnknownNameError
 from corpus.files import canonical_json
 from corpus.identity import document_id
 from flows.each_part import DOCUMENTS, REJECTS
+from flows.measured import measured_files
 from flows.mill import Mill, reopen_mill
 from flows.stages_judge import decisions_file
 
@@ -72,7 +73,7 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
     verdicts = _rows_where(mill, "decide", "ledger.parquet", doc_id)
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
-    stages += [entry for stage in ("signals", "language", "mentions") if (entry := _columns(mill, stage, part, row))]
+    stages += _measured(mill, part, row)
     stages += _line_edits(mill, part, row, text)
     kept = _rows_where(mill, "edits" if mill.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
@@ -107,20 +108,16 @@ def _row_of(mill: Mill, stage: str, name: str, part: int, row: int) -> dict[str,
     return pq.read_table(mill.file(stage, name, part)).slice(row, 1).to_pylist()[0]
 
 
-COLUMN_FILES = {
-    "signals": ("signals.parquet",),
-    "language": ("language.parquet",),
-    "mentions": ("knowledge.parquet", "mentions.parquet"),
-}
-
-
-def _columns(mill: Mill, stage: str, part: int, row: int) -> dict[str, Any] | None:
-    if not mill.run.has(stage):
-        return None
-    entry: dict[str, Any] = {"stage": stage, "verdict": "measured"}
-    for name in COLUMN_FILES[stage]:
+def _measured(mill: Mill, part: int, row: int) -> list[dict[str, Any]]:
+    """What each stage measured of the document, a stage after the other."""
+    entries: dict[str, dict[str, Any]] = {}
+    files = [*measured_files(mill), *([("mentions", "mentions.parquet")] if mill.run.has("mentions") else [])]
+    for stage, name in files:
+        if stage == "line_edits":
+            continue  # shown with the text it cut
+        entry = entries.setdefault(stage, {"stage": stage, "verdict": "measured"})
         entry |= _row_of(mill, stage, name, part, row)
-    return entry
+    return list(entries.values())
 
 
 def _line_edits(mill: Mill, part: int, row: int, text: str) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ SIGNAL_FILES = {
     "pii": "pii.parquet",
     "blocklist": "blocklist.parquet",
     "contamination": "contamination.parquet",
+    "compression": "compression.parquet",
 }
-CLASSIFIER_FILE = "classifier.parquet"
+CLASSIFIER_FILE, REFERENCE_FILE = "classifier.parquet", "scores.parquet"
 
 
 def measured_files(mill: Mill) -> Iterator[tuple[str, str]]:
@@ -27,6 +28,9 @@ def measured_files(mill: Mill) -> Iterator[tuple[str, str]]:
     for spec in mill.recipe.classifiers:
         if mill.run.has(f"classifier-{spec.name}"):
             yield f"classifier-{spec.name}", CLASSIFIER_FILE
+    for spec in mill.recipe.references:
+        if mill.run.has(f"reference-{spec.name}"):
+            yield f"reference-{spec.name}", REFERENCE_FILE
 
 
 def measured_refs(mill: Mill) -> list[list[Ref]]:

@@ -10,7 +10,7 @@ from flows.stages_edit import cut_lines, cut_substrings, edit
 from flows.stages_ingest import identify_language, ingest, link_mentions, measure_signals, sign
 from flows.stages_judge import cluster, decide
 from flows.stages_publish import publish_card, train_model
-from flows.stages_screen import classify, edit_lines, find_contamination, match_blocklist, scan_pii
+from flows.stages_screen import classify, compress, edit_lines, find_contamination, match_blocklist, refer, scan_pii
 
 StageFunction = Callable[[Mill], Any]
 
@@ -25,6 +25,8 @@ REFINE: dict[str, StageFunction] = {
     "blocklist": match_blocklist,
     "contamination": find_contamination,
     "classifiers": classify,
+    "references": refer,  # cross-entropy against fitted n-grams
+    "compression": compress,
     "clusters": cluster,  # exact and verified near duplicates
     "decide": decide,  # keep, drop, merge; the ledger
     "lines": cut_lines,  # repeated lines or paragraphs, as spans

@@ -1,4 +1,4 @@
-"""Optional stages that see text part by part: line rules, personal data, blocklists, contamination, classifiers.
+"""Optional stages that see text part by part: line rules, personal data, blocklists, contamination, models of text.
 
 Each writes signals that rules may bound, and is left out when the recipe has no section for it.
 """
@@ -6,10 +6,10 @@ Each writes signals that rules may bound, and is left out when the recipe has no
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import RecipeError
+from corpus.errors import RecipeError, SourceError
 from corpus.files import file_sha256
 from corpus.receipt import Manifest, Receipt
-from corpus.recipe import Classifier, Recipe
+from corpus.recipe import Classifier, Recipe, Reference
 from flows.each_part import each_part
 from flows.jobs import Job, Ref, job_key
 from flows.mill import Mill
@@ -115,3 +115,54 @@ def _train(mill: Mill, spec: Classifier) -> Receipt:
     key = job_key(stage, stage_version(stage), digests, seed=mill.recipe.seed, **options)
     arguments = {**examples, **options, "seed": mill.recipe.seed}
     return mill.stage(stage, [Job(stage, key, train_classifier, arguments)]).parts[0]
+
+
+def refer(mill: Mill) -> Manifest | None:
+    """Cross-entropy against every reference, fitted first where no model is given; their parts in one manifest."""
+    if not mill.recipe.references:
+        return None
+    scored = [_refer(mill, spec) for spec in mill.recipe.references]
+    manifest = Manifest("references", tuple(part for each in scored for part in each.parts))
+    mill.run.write_manifest(manifest)
+    return manifest
+
+
+def _refer(mill: Mill, spec: Reference) -> Manifest:
+    from filters.reference import FILE, score_part
+
+    if spec.model:
+        model: Path | Ref = Path(spec.model)
+        digest = _digest(model, "references.model")
+    else:
+        receipt = _fit(mill, spec)
+        model, digest = Ref(receipt, FILE), receipt.key  # same key, same bytes
+    arguments = {"reference": model, "name": spec.name}
+    return each_part(mill, f"reference-{spec.name}", score_part, arguments, model=digest, name=spec.name)
+
+
+def _fit(mill: Mill, spec: Reference) -> Receipt:
+    from filters.reference import fit_reference
+
+    options: dict[str, Any] = spec.model_dump(include={"order", "sample_bytes"})
+    texts = [Path(path) for path in spec.texts]
+    digests = [_digest(path, "references.texts") for path in texts]
+    stage = f"reference-model-{spec.name}"
+    key = job_key(stage, stage_version(stage), digests, seed=mill.recipe.seed, **options)
+    arguments = {"texts": texts, **options, "seed": mill.recipe.seed}
+    return mill.stage(stage, [Job(stage, key, fit_reference, arguments)]).parts[0]
+
+
+def _digest(path: Path, key: str) -> str:
+    if not path.is_file():
+        raise SourceError(f"no file at {path}; set {key}")
+    return file_sha256(path)
+
+
+def compress(mill: Mill) -> Manifest | None:
+    """How much shorter zstd makes a document."""
+    if mill.recipe.compression is None:
+        return None
+    from filters.compression import compress_part, library_version
+
+    options = mill.recipe.compression.model_dump()
+    return each_part(mill, "compression", compress_part, options, zstd=library_version(), **options)

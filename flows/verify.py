@@ -13,6 +13,7 @@ from corpus.errors import GristmillError
 from corpus.receipt import Manifest
 from corpus.rundir import STAGES
 from corpus.store import check_files
+from flows.measured import measured_files
 from flows.mill import Mill, reopen_mill
 
 
@@ -105,7 +106,7 @@ def check_receipts(mill: Mill) -> Iterator[Check]:
 def check_alignment(mill: Mill) -> Iterator[Check]:
     """Stages that add columns have exactly the documents' rows, part by part."""
     rows = [part.rows for part in mill.run.manifest("documents").parts]
-    for stage in ("signals", "language", "signatures", "mentions", "line_edits", "pii", "blocklist", "contamination"):
+    for stage in ("signatures", *(stage for stage, _ in measured_files(mill))):
         if mill.run.has(stage):
             found = [part.rows for part in mill.run.manifest(stage).parts]
             yield Check(f"alignment {stage}", found == rows, f"{sum(found)} rows in {len(found)} parts")

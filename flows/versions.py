@@ -16,6 +16,8 @@ STAGE_MODULES = {
     "blocklist": "filters.blocklist",
     "contamination": "filters.decontaminate",
     "classifier": "filters.classifier",
+    "reference": "filters.reference",
+    "compression": "filters.compression",
     "decide": "filters.decide",
     "lines": "dedup.lines",
     "substrings": "dedup.substrings",

@@ -107,3 +107,17 @@ def test_figures_stand_empty_and_crowded_corpora(card):
     for one in (crowded, empty):
         assert set(draw_figures(one)) == {f"{name}.svg" for name in FIGURES}
     assert "billion tokens" in draw_figures(crowded)["mixture.svg"]
+
+
+def test_references_are_named_with_where_good_text_lies(card):
+    assert "references" not in {one.anchor for one in sections(card)}
+    spread = {"median": 2.0, "mad": 0.1, "p5": 1.5, "p95": 3.25}
+    nothing = dict.fromkeys(spread)
+    fitted = {"fitted_on": 1200, "heldout": 100, "ngrams": 5000, "cross_entropy": spread, "word_order": nothing}
+    card["references"] = [
+        {"name": "prose", "sha256": "ab" * 32, "texts": ["a"], **fitted},
+        {"name": "given", "sha256": "cd" * 32, "texts": []},
+    ]
+    (table,) = section(card, "references").tables
+    assert table.rows[0] == ("prose", "ab" * 8, "1,200", "100", "5,000", "1.50 to 3.25", "")
+    assert table.rows[1] == ("given", "cd" * 8, "given", "given", "given", "", "")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError
+from corpus.errors import RecipeError, SourceError
+from corpus.files import file_sha256
+from data_cards.outputs import references
 from flows.direct import refine_directly
 from flows.estimate import plan_run
 from flows.explain import explain_document
@@ -32,11 +34,17 @@ negative = ["samples/forum/fortunes.en.jsonl"]
 dim = 4
 epochs = 2
 buckets = 1000
+[[references]]
+name = "speech"
+texts = ["samples/legal/state-of-the-union.parquet"]
+sample_bytes = "100K"
+[compression]
 [dedup.lines]
 min_chars = 20
 [dedup.substrings]
 min_tokens = 20
 """
+BOUNDS = "score_speech.at_most = 2\ncross_entropy_speech.at_most = 9\nzstd_ratio.at_most = 90\n"
 TEXT = (
     "SHARE THIS NOTE\nWrite to jane.doe{n}@example.org about it. "
     "The mill turns slowly but it grinds exceedingly small, says number {n}."
@@ -56,7 +64,7 @@ def run(tmp_path_factory, small_text):
     source = f'[[sources]]\nname = "notes"\npath = "{folder}/notes.jsonl"\ndomain = "forum"\n'
     text = small_text.replace("[[sources]]", source + "[[sources]]", 1)
     text = text.replace("[decide]\n", OPTIONAL.format(words=folder / "words.txt") + "[decide]\n")
-    text = text.replace("[decide.domains.web]", "[decide.rules.score_speech]\nat_most = 2\n[decide.domains.web]")
+    text = text.replace("[decide.domains.web]", f"[decide.rules]\n{BOUNDS}[decide.domains.web]")
     (folder / "recipe.toml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRISTMILL_HOME", str(folder / "home"))
@@ -73,7 +81,7 @@ def test_every_promise_holds(run):
     result = verify_run(run)
     assert [check for check in result["checks"] if not check["ok"]] == []
     names = " ".join(check["name"] for check in result["checks"])
-    for stage in ("line_edits", "pii", "blocklist", "contamination", "edits"):
+    for stage in ("line_edits", "pii", "blocklist", "contamination", "references", "compression", "edits"):
         assert f"conservation {stage} notes" in names
 
 
@@ -179,6 +187,58 @@ def test_signals_of_every_stage_can_be_bounded(run):
         for share in part["contamination"].to_pylist()
     ]
     assert max(found) == 1
+
+
+def test_references_and_compression_are_signals_like_any_other(run):
+    talk = [n for part in table(run, "references", "scores.parquet") for n in part["cross_entropy_speech"].to_pylist()]
+    assert 1 < sorted(talk)[len(talk) // 2] < 6
+    ledger = table(run, "decide", "ledger.parquet")[0]
+    failed = [row for row in ledger.to_pylist() if row["signal"] == "cross_entropy_speech"]
+    assert {row["bound"] for row in failed} == {"<= 9"}
+    assert all(row["value"] > 9 for row in failed)
+    assert 0 < len(failed) < sum(value > 9 for value in talk)  # the domain web has rules of its own
+    by_rule = whatif_run(run, ["cross_entropy_speech.at_most=3", "zstd_ratio_residual.at_least=-9"])
+    assert by_rule["after"]["documents_dropped"] > by_rule["before"]["documents_dropped"]
+
+
+def test_the_card_names_a_reference_by_its_digest(run):
+    with reopen_mill(run) as mill:
+        (said,) = references(mill.run)
+        assert said["sha256"] == file_sha256(mill.file("reference-model-speech", "reference.parquet"))
+    assert said["name"] == "speech"
+    assert said["cross_entropy"]["p5"] <= said["cross_entropy"]["p95"]
+
+
+def test_explain_tells_what_every_stage_measured(run):
+    doc_id = table(run, "documents", "documents.parquet")[0]["doc_id"][0].as_py()
+    told = {stage["stage"]: stage for stage in explain_document(run, doc_id)["stages"]}
+    assert told["reference-speech"]["cross_entropy_speech"] > 0
+    assert told["compression"]["zstd_ratio"] > 0
+    assert told["classifier-speech"].keys() >= {"score_speech"}
+    json.dumps(told)
+
+
+def test_a_missing_file_is_named_with_its_key(small_text, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path))
+    for key, value in (("texts", '["none.jsonl"]'), ("model", '"none.parquet"')):
+        section = f'[[references]]\nname = "x"\n{key} = {value}\n[decide]\n'
+        (tmp_path / "recipe.toml").write_text(small_text.replace("[decide]\n", section, 1))
+        with pytest.raises(SourceError, match=rf"none\..*references\.{key}"):
+            refine_directly(tmp_path / "recipe.toml", until="references")
+
+
+def test_a_given_reference_serves_as_well(run, small_text, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path))
+    with reopen_mill(run) as mill:
+        model = mill.file("reference-model-speech", "reference.parquet")
+    section = f'[[references]]\nname = "speech"\nmodel = "{model}"\n[decide]\n'
+    (tmp_path / "recipe.toml").write_text(small_text.replace("[decide]\n", section, 1))
+    other = Path(refine_directly(tmp_path / "recipe.toml", until="references")["run"])
+    speeches = [
+        [row for part in table(one, "references", "scores.parquet") for row in part.to_pylist()] for one in (run, other)
+    ]
+    mine = {row["doc_id"]: row for row in speeches[0]}
+    assert all(mine[row["doc_id"]] == row for row in speeches[1])
 
 
 def test_again_nothing_is_computed(run):
