@@ -106,4 +106,4 @@ def residual(ratio: np.ndarray, n_bytes: np.ndarray, n_chars: np.ndarray) -> np.
 
 
 def _sizes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(np.asarray(count(texts), np.float64) for count in (pc.binary_length, pc.utf8_length))
+    return np.asarray(pc.binary_length(texts), np.float64), np.asarray(pc.utf8_length(texts), np.float64)
