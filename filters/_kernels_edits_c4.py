@@ -7,8 +7,8 @@ import numpy as np
 from corpus._kernels import ONE, below, count_chars, ctz, equal_mask
 from filters._kernels_edits_found import CURLY, LINES, LOREM, SENTENCES, STAYS, cut_line, cut_piece
 from filters._kernels_jit import kernel
-from filters._kernels_lines import LONG_WORD_CHARS, MIN_LINE_WORDS, scan_line
-from filters._kernels_phrases import JAVASCRIPT, POLICY
+from filters._kernels_lines import LONG_WORD_CHARS, MIN_LINE_WORDS, count_sentences
+from filters._kernels_phrases import JAVASCRIPT, POLICY, phrase_kinds
 from filters._kernels_phrases import LOREM as LOREM_PHRASE
 from filters._kernels_pii_bytes import is_digit
 
@@ -105,14 +105,14 @@ def _judge(data, start, stop, words, totals):
         return NO_TERMINAL_PUNCT
     if words < MIN_LINE_WORDS:
         return FEW_WORDS
-    sentences, kinds = scan_line(data, start, stop)
+    kinds = phrase_kinds(data, start, stop)
     totals[LOREM] += kinds & LOREM_PHRASE != 0
     if kinds & JAVASCRIPT:
         return JAVASCRIPT_LINE
     totals[CURLY] += _has_curly(data, start, stop)
     if kinds & POLICY:
         return POLICY_LINE
-    totals[SENTENCES] += sentences
+    totals[SENTENCES] += count_sentences(data, start, stop)
     return STAYS
 
 

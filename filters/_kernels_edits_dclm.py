@@ -24,7 +24,7 @@ from corpus._kernels import (
 from filters._kernels_edits_c4 import N_REASONS
 from filters._kernels_edits_found import LINES, SENTENCES, STAYS, cut_line, cut_piece, space_at, space_before
 from filters._kernels_jit import kernel, leaf
-from filters._kernels_lines import scan_line
+from filters._kernels_lines import count_sentences
 from filters._kernels_pii_bytes import UNDERSCORE, is_digit, is_word, padded, stands
 
 UPPERCASE, NUMERIC, COUNTER, SHORT, ITEMS_IN_CART, READ_MORE, SIGN_IN = map(np.int64, range(N_REASONS, N_REASONS + 7))
@@ -242,7 +242,7 @@ def _cut_marked(data, document, line, line_stop, first, last, s, found, n, total
 @kernel
 def _sentences(data, start, stop):
     """Sentences of a stripped line."""
-    return scan_line(data, start, stop)[0]
+    return count_sentences(data, start, stop)
 
 
 @kernel

@@ -75,3 +75,15 @@ def find_phrases(data, start, stop, places, kinds):
             places[n], kinds[n] = pair, _phrase_at(data, pair, start, stop)
             n += kinds[n] != 0
     return n
+
+
+@kernel
+def phrase_kinds(data, start, stop):
+    """Kinds of all phrases in data[start:stop], or-ed together."""
+    found = 0
+    for at in range(start, stop, 62):
+        pairs = _phrase_bits(data, at) & below(min(stop - at, 62))
+        while pairs:
+            found |= _phrase_at(data, at + ctz(pairs), start, stop)
+            pairs &= pairs - ONE
+    return found
