@@ -65,18 +65,17 @@ def shingle_sets(
     Parameters
     ----------
     documents : part files with ``text``
-    node_of_row : int32, one a row of all files in order; the document's number, -1 for rows to skip
+    node_of_row : int32, one a row of all files in order; the document's number, below 0 for rows to skip
     n_nodes : count of numbers
     wanted : numbers to read, int64
     shingle_words : words in a shingle, as in the signatures
     scratch : folder for the scratch file, which is gone afterwards
     """
-    chosen = np.zeros(n_nodes + 1, np.bool_)  # the last place stands for -1
+    chosen = np.zeros(n_nodes, np.bool_)
     chosen[wanted] = True
     starts, sizes = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int32)
     values = ScratchArray(scratch, np.uint64)
-    for rows, texts in _texts(documents, chosen[node_of_row]):
-        nodes = node_of_row[rows]
+    for nodes, texts in _texts(documents, node_of_row, chosen):
         found, counts = _sets_of(texts, shingle_words)
         sizes[nodes] = counts
         starts[nodes] = len(values) + np.cumsum(counts) - counts
@@ -84,16 +83,20 @@ def shingle_sets(
     return ShingleSets(starts, sizes, values)
 
 
-def _texts(documents: Sequence[Path], chosen: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
-    """Row numbers and texts of the chosen rows, one row group at a time; other row groups are not read."""
+def _texts(
+    documents: Sequence[Path], node_of_row: np.ndarray, chosen: np.ndarray
+) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    """Nodes and texts of the chosen nodes, one row group at a time; other row groups are not read."""
     start = 0
     for path in documents:
         with pq.ParquetFile(path, memory_map=True) as file:
             for group in range(file.num_row_groups):
                 stop = start + file.metadata.row_group(group).num_rows
-                rows = np.flatnonzero(chosen[start:stop])
+                nodes = node_of_row[start:stop]
+                rows = np.flatnonzero(nodes >= 0)
+                rows = rows[chosen[nodes[rows]]]
                 if len(rows):
-                    yield rows + start, file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
+                    yield nodes[rows], file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
                 start = stop
 
 
