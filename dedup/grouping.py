@@ -23,7 +23,7 @@ from dedup.identities import Identities
 from dedup.scratch import ScratchStrings, ScratchTable
 
 RANGE_DOCUMENTS = 1 << 18  # sorted at once, about 200 bytes each: 50 MB
-SAMPLE = 64  # of so many doc_ids one is kept to cut ranges of equal length
+SAMPLE = 64  # of so many doc_ids one stays in memory: to cut ranges of equal length, and to find where without a map
 ROWS_AT_ONCE = 1 << 18
 
 ALONE = -1  # in place of a node: the row's text has neither a copy nor a candidate
@@ -111,8 +111,8 @@ def group_documents(parts: Iterable[Identities], scratch: Path) -> Grouping:
     return Grouping(n_texts, text_of_row, ids)
 
 
-def _write_runs(parts: Iterable[Identities], scratch: Path) -> tuple[ScratchTable, list[str]]:
-    """Each part's documents ordered by doc_id, and a sample of the doc_ids."""
+def _write_runs(parts: Iterable[Identities], scratch: Path) -> tuple[ScratchTable, list[list[str]]]:
+    """Each part's documents ordered by doc_id, and every SAMPLE-th doc_id of each."""
     runs, samples, first = ScratchTable(scratch, _NAMED), [], 0
     for part in parts:
         rows = np.arange(first, first + len(part.doc_ids)).astype(np.int32)
@@ -120,29 +120,32 @@ def _write_runs(parts: Iterable[Identities], scratch: Path) -> tuple[ScratchTabl
         hashes = np.ascontiguousarray(part.text_hashes.T)
         run = _by_id(pa.record_batch([ids, *hashes, rows], schema=_NAMED))
         runs.append(run)
-        samples += run["doc_id"][-first % SAMPLE :: SAMPLE].to_pylist()
+        samples.append(run["doc_id"][::SAMPLE].to_pylist())
         first += len(rows)
-    return runs, sorted(samples)
+    return runs, samples
 
 
-def _ranges(runs: ScratchTable, samples: Sequence[str], n_ranges: int) -> Iterator[pa.RecordBatch]:
+def _ranges(runs: ScratchTable, samples: Sequence[list[str]], n_ranges: int) -> Iterator[pa.RecordBatch]:
     """Ranges of about the same length, ascending, each ordered by doc_id."""
-    batches = runs.batches()
+    batches, ordered = runs.batches(), sorted(itertools.chain(*samples))
     starts = [0] * len(batches)
     for i in range(1, n_ranges + 1):
-        bound = samples[len(samples) * i // n_ranges] if i < n_ranges else None
-        stops = [_place(batch, bound) for batch in batches]
+        bound = ordered[len(ordered) * i // n_ranges] if i < n_ranges else None
+        stops = [_place(run, known, bound) for run, known in zip(batches, samples, strict=True)]
         slices = [batch[start:stop] for batch, start, stop in zip(batches, starts, stops, strict=True)]
         yield _by_id(pa.concat_batches([pa.RecordBatch.from_pylist([], _NAMED), *slices]))
         starts = stops
         runs.release()
 
 
-def _place(run: pa.RecordBatch, bound: str | None) -> int:
-    """Rows of a run before ``bound``."""
+def _place(run: pa.RecordBatch, known: list[str], bound: str | None) -> int:
+    """Rows of a run before ``bound``; ``known`` are every SAMPLE-th of its doc_ids."""
     if bound is None:
         return run.num_rows
-    return bisect.bisect_left(range(run.num_rows), bound, key=lambda row: run["doc_id"][row].as_py())
+    stop = bisect.bisect_left(known, bound) * SAMPLE
+    start = max(stop - SAMPLE, 0)
+    ids = run["doc_id"][start : min(stop, run.num_rows)].to_pylist()
+    return start + bisect.bisect_left(ids, bound)
 
 
 def _by_id(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -18,6 +18,7 @@ from dedup.candidates import Candidates
 from dedup.scratch import ScratchArray
 
 SHINGLES_AT_ONCE = 1 << 23  # 64 MiB of sets are looked at before their pages are let go of
+SHINGLES_A_FAULT = 1 << 13  # the system maps 64 KiB around a page that is read; a set has 2.4 KB
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -45,8 +46,11 @@ class ShingleSets:
         return out
 
     def _blocks(self, a: np.ndarray, b: np.ndarray) -> Iterator[slice]:
-        """Pairs whose sets have about SHINGLES_AT_ONCE members together."""
-        touched = np.cumsum(self.sizes[a], dtype=np.int64) + np.cumsum(self.sizes[b], dtype=np.int64)
+        """Pairs whose sets lie on pages of about SHINGLES_AT_ONCE members together; all when there are no more."""
+        whole = len(self.values) <= SHINGLES_AT_ONCE
+        pages = (np.maximum(self.sizes[of], 0 if whole else SHINGLES_A_FAULT) for of in (a, b))
+        another = np.diff(a, prepend=-1) != 0  # pairs are ordered by a, whose pages are then there
+        touched = np.cumsum(next(pages) * another, dtype=np.int64) + np.cumsum(next(pages), dtype=np.int64)
         cuts = np.flatnonzero(np.diff(touched // SHINGLES_AT_ONCE)) + 1
         bounds = [0, *cuts.tolist(), len(a)]
         return map(slice, bounds[:-1], bounds[1:])
