@@ -4,7 +4,7 @@
 
 Inputs are seeded edits of real documents with planted near copies (bench/planted.py), in parts of 64 MB of text. Each
 size is made in one process and measured in another: signatures part by part, then clusters over all, as a run does.
-Peak memory is of the whole process, kernels and libraries included.
+Peak memory is of the whole process (VmHWM), kernels, libraries and the resident pages of mapped files included.
 """
 
 import sys

@@ -14,19 +14,27 @@ def _same_key(records, i, j, n_keys):
 
 
 @njit(cache=True, nogil=True)
-def first_of_key(records, n_keys, table, slots, first):
+def first_of_key(records, n_keys, table, first):
     """first[i] = the record of i's key with the smallest place; the same whatever the order of the records.
 
     records uint64[n, columns]: column 0 the place, columns 1 to n_keys (1 or 2) the key, a hash.
-    table int32[2^m >= 2n] all -1; slots int64[n] scratch.
+    table int32[2^m >= 2n] all -1. A record first points to the best before it, or from the best to a better one
+    behind it; the way back makes at most three steps, and none for most, where another look into the table would miss.
     """
     mask = U64(table.size - 1)
     for i in range(first.size):
         slot = np.int64(records[i, 1] & mask)
         while table[slot] >= 0 and not _same_key(records, table[slot], i, n_keys):
             slot = (slot + 1) & (table.size - 1)
-        slots[i] = slot
-        if table[slot] < 0 or records[i, 0] < records[table[slot], 0]:
-            table[slot] = i
-    for i in range(first.size):
-        first[i] = table[slots[i]]
+        best = table[slot]
+        if best < 0 or records[i, 0] < records[best, 0]:
+            table[slot], first[i] = i, i
+            if best >= 0:
+                first[best] = i
+        else:
+            first[i] = best
+    for i in range(first.size - 1, -1, -1):
+        best = first[i]
+        while first[best] != best:
+            best = first[best]
+        first[i] = best

@@ -2,7 +2,7 @@
 
 Two engines give the same pairs: ``bands`` sorts tables of keys on disk (module ``bands``); ``datasketch`` asks
 datasketch's own MinHashLSH, one Python object a document, as a check and for users who keep such an index.
-Documents are called by number here, 0 to n - 1; ``clusters`` numbers them by doc_id.
+Documents are called by number here, 0 to n - 1, in the order of doc_id; see ``grouping``.
 """
 
 from collections.abc import Iterator
@@ -34,6 +34,10 @@ class Candidates(Protocol):
         """Arrays a < b, each pair once, ordered by a, then b; a block holds all pairs of an a."""
         ...
 
+    def renumbered(self, number: np.ndarray) -> "Candidates":
+        """The same with every document d called ``number[d]``, which ascends."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -51,6 +55,10 @@ class Listed:
         """All pairs as one block."""
         if len(self.a):
             yield self.a, self.b
+
+    def renumbered(self, number: np.ndarray) -> "Listed":
+        """The same with every document d called ``number[d]``."""
+        return Listed(number[self.a].astype(np.int64), number[self.b].astype(np.int64))
 
 
 NO_CANDIDATES = Listed(np.empty(0, np.int64), np.empty(0, np.int64))

@@ -17,16 +17,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from corpus.account import Account
+from corpus.account import Account, add_up
 from corpus.receipt import Outcome
 from corpus.schema import CLUSTERS
 from corpus.tables import write_part
 from dedup.candidates import NO_CANDIDATES, Engine
 from dedup.edges import NearGraph, write_edges
-from dedup.exact import Texts, group_texts
+from dedup.exact import Texts
 from dedup.findings import cluster_sizes, count_findings, largest_clusters
-from dedup.identities import read_identities
+from dedup.grouping import ALONE, Nodes, group_documents, node_of, number_nodes
+from dedup.identities import Identities, doc_ids_of, identities_by_part
 from dedup.near import choose_scheme, find_candidates, read_sets
 from dedup.verify import verified
 
@@ -69,56 +71,84 @@ def cluster_documents(
     SchemaError : files that do not belong together, or a doc_id that occurs twice
     BudgetError : more candidate pairs than can be verified
 
-    Memory: 180 bytes a document (measured at 80,000 to 1.2 million, 18 bands) beside buffers of bounded size.
-    Disk, in nameless files in ``folder``: 12 x bands bytes a document for the band tables, 12 bytes for each place in
-    a bucket, 8 bytes a distinct shingle of the candidates' texts.
+    Memory: 4 bytes a document, 5 more for a moment, and 36 a text that has a copy or a candidate, beside buffers of
+    bounded size and mapped pages of the scratch files, which the system can take back but which count as resident
+    (a process that also made the signatures: peak 664 MB at 0.3 million documents, 799 at 2.4, 345 of it mapped files).
+    Disk, in nameless files in ``folder``: 112 bytes a document to order and group them, 12 x bands for the band
+    tables, 12 for each place in a bucket, 8 a distinct shingle of the candidates' texts.
     """
     scheme = choose_scheme(threshold, hashes, shingle_words, bands, rows, engine)
-    identities = read_identities(documents, signatures if near or signatures else None)
-    texts, accounts = group_texts(identities.doc_ids, identities.text_hashes), identities.accounts
+    accounts: list[Mapping[str, Account]] = []
+    texts = group_documents(_counted(documents, signatures if near or signatures else None, accounts), folder)
     candidates = find_candidates(signatures, texts, scheme, folder) if near else NO_CANDIDATES
-    sets = read_sets(documents, texts, candidates, scheme, folder)
-    graph = NearGraph(texts.n_texts)
-    write_edges(folder / PAIRS_FILE, texts, verified(candidates, sets, threshold), graph)
+    nodes, number = number_nodes(texts, candidates.nodes, folder)
+    candidates = candidates.renumbered(number)
+    del texts, number
+    sets = read_sets(documents, nodes, candidates, scheme, folder)
+    graph = NearGraph(nodes.n_nodes)
+    write_edges(folder / PAIRS_FILE, nodes, verified(candidates, sets, threshold), graph)
     facts = {"near": near, **(scheme.facts() if near else {})}
-    return write_findings(folder, texts, graph, sets.jaccard, threshold, accounts, facts)
+    batches = _cluster_batches(documents, nodes, graph)
+    return write_findings(folder, batches, nodes, graph, sets.jaccard, threshold, add_up(accounts), facts)
 
 
 def write_findings(
     folder: Path,
-    texts: Texts,
+    rows: Iterator[pa.RecordBatch],
+    texts: Nodes | Texts,
     graph: NearGraph,
     jaccard: Callable[[np.ndarray, np.ndarray], np.ndarray],
     threshold: float,
     accounts: Mapping[str, Account],
     facts: Mapping[str, Any],
 ) -> Outcome:
-    """Write clusters.parquet from a settled graph; what was found goes with ``facts`` into the outcome.
+    """Write clusters.parquet from ``rows``; what was found in the settled graph goes with ``facts`` into the outcome.
 
     ``jaccard(a, b)`` is the exact similarity of pairs of texts ``int64[n]``, double[n].
     """
-    _write_clusters(folder / CLUSTERS_FILE, texts, graph)
+    write_part(folder / CLUSTERS_FILE, CLUSTERS, rows)
     found = count_findings(texts, graph) | largest_clusters(texts, graph, jaccard, threshold)
     return Outcome(texts.n_documents, accounts, {**facts, **found})
 
 
-def _write_clusters(path: Path, texts: Texts, graph: NearGraph) -> None:
-    cuts = range(0, texts.n_documents, ROWS_AT_ONCE)
-    write_part(path, CLUSTERS, cluster_rows(texts, graph, (texts.rank_of_row[at : at + ROWS_AT_ONCE] for at in cuts)))
+def _counted(
+    documents: Sequence[Path], signatures: Sequence[Path] | None, accounts: list[Mapping[str, Account]]
+) -> Iterator[Identities]:
+    for part in identities_by_part(documents, signatures):
+        accounts.append(part.accounts)
+        yield part
+
+
+def _cluster_batches(documents: Sequence[Path], nodes: Nodes, graph: NearGraph) -> Iterator[pa.RecordBatch]:
+    """CLUSTERS rows of all documents in the order of their files."""
+    said, start = _Rows(nodes.copies, nodes.names_of, graph), 0
+    for ids in doc_ids_of(documents, ROWS_AT_ONCE):
+        yield said.of(ids, node_of(nodes.row_nodes[start : start + len(ids)]))
+        start += len(ids)
 
 
 def cluster_rows(texts: Texts, graph: NearGraph, blocks: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
     """CLUSTERS rows of the documents of each block of ranks ``int[n]``; the graph is settled."""
-    sizes, copied = cluster_sizes(texts, graph), texts.copies > 1
-    for ranks in blocks:
-        text = texts.text_of_rank[ranks]
-        root = graph.root[text]
-        exact = copied[text] | (sizes[root] == 1)
-        columns = [
-            texts.ids_of(ranks),
-            texts.names_of(root),
-            pa.array(sizes[root]),
-            pa.array(np.where(exact, "exact", "near")),
-            pa.array(np.where(exact, np.float32(1), graph.nearest[text])),
-        ]
-        yield pa.record_batch(columns, schema=CLUSTERS)
+    said = _Rows(texts.copies, texts.names_of, graph)
+    return (said.of(texts.ids_of(ranks), texts.text_of_rank[ranks]) for ranks in blocks)
+
+
+class _Rows:
+    """What there is to say about documents, from the copies of every text and the settled graph between texts."""
+
+    def __init__(self, copies: np.ndarray, names_of: Callable[[np.ndarray], pa.Array], graph: NearGraph):
+        self._copied, self._names_of, self._graph = copies > 1, names_of, graph
+        self._sizes = cluster_sizes(copies, graph)
+
+    def of(self, ids: pa.Array, texts: np.ndarray) -> pa.RecordBatch:
+        """CLUSTERS rows of the documents ``ids`` with ``texts``, ALONE where nothing is the same."""
+        n, known = len(ids), np.flatnonzero(texts != ALONE)
+        sizes, exact, nearest = np.ones(n, np.int32), np.ones(n, np.bool_), np.ones(n, np.float32)
+        text = texts[known]
+        root = self._graph.root[text]
+        sizes[known] = self._sizes[root]
+        exact[known] = self._copied[text] | (sizes[known] == 1)
+        nearest[known] = np.where(exact[known], np.float32(1), self._graph.nearest[text])
+        names = pc.replace_with_mask(ids, pa.array(texts != ALONE), self._names_of(root))
+        kinds = pa.array(["near", "exact"]).take(pa.array(exact.view(np.int8)))
+        return pa.record_batch([ids, names, sizes, kinds, nearest], schema=CLUSTERS)

@@ -35,14 +35,14 @@ class Spill:
         self._columns = columns
         self._files = [ScratchArray(folder, np.uint64) for _ in range(n_ranges)]
 
-    def add(self, records: np.ndarray, ranges: np.ndarray) -> None:
-        """Append every record to the file of its range, ``ranges uint64[n]``."""
+    def add(self, records: np.ndarray, rows: np.ndarray, ranges: np.ndarray) -> None:
+        """Append the records ``rows int64[n]`` to the files of their ranges, ``ranges uint64[n]``."""
         ranges = ranges.astype(np.uint16)
         if self.n_ranges > 1:
-            records = records[np.argsort(ranges, kind="stable")]  # a radix sort for 16 bits
+            rows = rows[np.argsort(ranges, kind="stable")]  # a radix sort for 16 bits
         ends = np.cumsum(np.bincount(ranges, minlength=self.n_ranges))
-        for file, part in zip(self._files, np.split(records, ends[:-1]), strict=True):
-            file.append(part.ravel())
+        for file, part in zip(self._files, np.split(rows, ends[:-1]), strict=True):
+            file.append(records.take(part, axis=0).ravel())
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The records of each range in turn; its file is gone afterwards."""
@@ -65,8 +65,8 @@ class Copies:
 
     def add(self, records: np.ndarray) -> None:
         """Search a batch; its first of every key meets the other batches later."""
-        heads = records[self._search(records)]
-        self._heads.add(heads, (heads[:, 1] >> _HALF) * np.uint64(self._heads.n_ranges) >> _HALF)
+        heads = self._search(records)
+        self._heads.add(records, heads, (records[heads, 1] >> _HALF) * np.uint64(self._heads.n_ranges) >> _HALF)
 
     def later(self) -> Iterator[np.ndarray]:
         """The found rows of all batches by ascending place, range by range; called once, when all is added."""
@@ -75,14 +75,14 @@ class Copies:
         return (found[np.argsort(found[:, 0], kind="stable")] for found in self._later)
 
     def _search(self, records: np.ndarray) -> np.ndarray:
-        """Put the later copies aside; True for the others."""
+        """Put the later copies aside; the rows of the others, int64."""
         first = first_of_key(records, self._n_keys)
         is_first = first == np.arange(len(first))
         later = np.flatnonzero(~is_first)
         found = np.ascontiguousarray(self._found(records, later, first[later]))
         ranks = found[:, 0] >> PLACE_BITS
-        self._later.add(found, ranks * np.uint64(self._later.n_ranges) // self._n_texts)
-        return is_first
+        self._later.add(found, np.arange(len(found)), ranks * np.uint64(self._later.n_ranges) // self._n_texts)
+        return np.flatnonzero(is_first)
 
 
 def first_of_key(records: np.ndarray, n_keys: int) -> np.ndarray:
@@ -94,5 +94,5 @@ def first_of_key(records: np.ndarray, n_keys: int) -> np.ndarray:
     n = len(records)
     table = np.full(1 << max(2 * n - 1, 1).bit_length(), -1, np.int32)
     first = np.empty(n, np.int64)
-    _kernels_copies.first_of_key(records, n_keys, table, np.empty(n, np.int64), first)
+    _kernels_copies.first_of_key(records, n_keys, table, first)
     return first

@@ -23,6 +23,7 @@ NORMALISATIONS = {
 class Texts:
     """Documents ordered by doc_id and their distinct texts, numbered in the order of their smallest doc_id.
 
+    All in memory, as the band index holds them; ``grouping`` does the same for a corpus of any size.
     All later work calls a text by that number: the smaller number has the smaller doc_id, so no result
     depends on the order of files or rows.
     """
@@ -41,6 +42,11 @@ class Texts:
     def n_texts(self) -> int:
         """Number of distinct texts."""
         return len(self.first_rank)
+
+    @property
+    def n_alone(self) -> int:
+        """Texts without a number: none, here all have one."""
+        return 0
 
     @property
     def copies(self) -> np.ndarray:
@@ -93,11 +99,10 @@ def group_texts(doc_ids: pa.ChunkedArray, text_hashes: np.ndarray) -> Texts:
     SchemaError : a doc_id occurs twice
     BudgetError : more documents than numbers
     """
-    if len(doc_ids) > MOST_DOCUMENTS:
-        raise BudgetError(f"{len(doc_ids):,} documents in one search for duplicates; at most {MOST_DOCUMENTS:,} go in")
+    refuse_too_many(len(doc_ids))
     order = pc.sort_indices(doc_ids)
     ascending = doc_ids.cast(pa.large_string()).take(order).combine_chunks()
-    _refuse_twins(ascending)
+    refuse_twins(ascending)
     rank_of_row = np.empty(len(order), np.int32)
     rank_of_row[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
     first = _first_alike(text_hashes[order.to_numpy()])
@@ -116,7 +121,14 @@ def _first_alike(hashes: np.ndarray) -> np.ndarray:
     return first
 
 
-def _refuse_twins(doc_ids: pa.Array) -> None:
+def refuse_too_many(n_documents: int) -> None:
+    """Raise BudgetError when so many documents cannot be numbered."""
+    if n_documents > MOST_DOCUMENTS:
+        raise BudgetError(f"{n_documents:,} documents in one search for duplicates; at most {MOST_DOCUMENTS:,} go in")
+
+
+def refuse_twins(doc_ids: pa.Array) -> None:
+    """Raise SchemaError when two neighbours of ``doc_ids``, which ascend, are the same."""
     if len(doc_ids) < 2:
         return
     twins = pc.equal(doc_ids[1:], doc_ids[:-1])

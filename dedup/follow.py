@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from corpus.receipt import Outcome
 from dedup import index_folder
-from dedup.clusters import PAIRS_FILE, write_findings
+from dedup.clusters import PAIRS_FILE, cluster_rows, write_findings
+from dedup.clusters import ROWS_AT_ONCE as CLUSTER_ROWS
 from dedup.edges import NearGraph, write_edges
 from dedup.exact import Texts, group_texts
 from dedup.identities import Identities, read_identities
@@ -139,8 +140,10 @@ class FollowingIndex(BandIndex):
             return self._jaccard(variant_of_text[a], variant_of_text[b])
 
         of = self.scheme
-        facts = Scheme(of.threshold, of.hashes, of.shingle_words, of.bands, of.rows).facts()
-        return write_findings(folder, texts, graph, jaccard, of.threshold, identities.accounts, {"near": True, **facts})
+        facts = {"near": True, **Scheme(of.threshold, of.hashes, of.shingle_words, of.bands, of.rows).facts()}
+        cuts = range(0, texts.n_documents, CLUSTER_ROWS)
+        rows = cluster_rows(texts, graph, (texts.rank_of_row[at : at + CLUSTER_ROWS] for at in cuts))
+        return write_findings(folder, rows, texts, graph, jaccard, of.threshold, identities.accounts, facts)
 
     def _variant_of_text(self, texts: Texts) -> np.ndarray:
         """int64[n_texts]: the variant of the document that stands for each text; the index holds the same documents."""

@@ -1,6 +1,6 @@
 """What clustering reads of every document beside its signature: doc_id, hash of the text, source and size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """All documents in the order of their files."""
+    """Documents in the order of their files."""
 
     doc_ids: pa.ChunkedArray
     text_hashes: np.ndarray  # uint64[n_documents, 2]
@@ -29,9 +29,16 @@ class Identities:
 
 
 def read_identities(documents: Sequence[Path], signatures: Sequence[Path] | None) -> Identities:
-    """Identities of all documents; the hash as the signatures have it, when there are any.
+    """Identities of all documents, in 52 bytes of memory a document; see ``identities_by_part``."""
+    parts = [Identities(pa.chunked_array([], pa.string()), np.empty((0, 2), np.uint64), {})]
+    parts += identities_by_part(documents, signatures)
+    doc_ids = pa.chunked_array([chunk for part in parts for chunk in part.doc_ids.chunks], pa.string())
+    hashes = np.concatenate([part.text_hashes for part in parts])
+    return Identities(doc_ids, hashes, add_up(part.accounts for part in parts))
 
-    Memory: 52 bytes a document, and one part at a time.
+
+def identities_by_part(documents: Sequence[Path], signatures: Sequence[Path] | None) -> Iterator[Identities]:
+    """Identities of one part after the other; the hash as the signatures have it, when there are any.
 
     Raises
     ------
@@ -39,13 +46,21 @@ def read_identities(documents: Sequence[Path], signatures: Sequence[Path] | None
     """
     if signatures is not None and len(documents) != len(signatures):
         raise SchemaError(f"{len(documents)} parts of documents but {len(signatures)} of signatures")
-    doc_ids, hashes, accounts = [], [np.empty((0, 2), np.uint64)], []
     for i, path in enumerate(documents):
         part = _with_sizes(path) if signatures is None else _joined(path, signatures[i])
-        doc_ids += part["doc_id"].chunks
-        hashes.append(_hash_words(part, path))
-        accounts.append(passed_by_source(part["source"], part["bytes"]))
-    return Identities(pa.chunked_array(doc_ids, pa.string()), np.concatenate(hashes), add_up(accounts))
+        yield Identities(part["doc_id"], _hash_words(part, path), passed_by_source(part["source"], part["bytes"]))
+
+
+def doc_ids_of(documents: Sequence[Path], rows: int) -> Iterator[pa.Array]:
+    """doc_id of all documents in the order of their files, ``rows`` at a time whatever the cut into parts."""
+    held = pa.chunked_array([], pa.string())
+    for path in documents:
+        held = pa.chunked_array([*held.chunks, *_read(path, ["doc_id"])["doc_id"].chunks], pa.string())
+        while len(held) >= rows:
+            yield held[:rows].combine_chunks()
+            held = held[rows:]
+    if len(held):
+        yield held.combine_chunks()
 
 
 def _with_sizes(path: Path) -> pa.Table:

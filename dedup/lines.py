@@ -70,9 +70,9 @@ def line_spans(
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         copies = _line_copies(Path(scratch), texts)
         for batch in texts.batches():
-            records = _records(batch, texts, unit, min_chars, scope)
+            records, counts = _records(batch, texts, unit, min_chars, scope)
             np.add.at(n_bytes, texts.sources[batch.ranks], np.diff(batch.text.offsets))
-            units += _by_source(texts, records)
+            np.add.at(units, texts.sources[batch.ranks], counts)
             copies.add(records)
         rows, removed = write_spans(folder / FILE, texts, _stretches(copies, texts, duplicates), unit)
     counts = {"units": units, "duplicates": duplicates, "bytes_removed": removed}
@@ -101,14 +101,17 @@ def _line_copies(scratch: Path, texts: KeptTexts) -> Copies:
     )
 
 
-def _records(batch: TextBatch, texts: KeptTexts, unit: str, min_chars: int, scope: str) -> np.ndarray:
-    """uint64[n_units, 4]: place, hash, hash, bytes."""
+def _records(
+    batch: TextBatch, texts: KeptTexts, unit: str, min_chars: int, scope: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """uint64[n_units, 4]: place, hash, hash, bytes; and int64[n_docs], the units of each document."""
     text = batch.text
     apart = texts.sources[batch.ranks] if scope == "source" else np.zeros(text.n_docs)
     most = int(text.offsets[-1]) // (min_chars + 1) + text.n_docs  # a unit ends with a newline or its document
-    records = np.empty((most, 4), np.uint64)
-    n = _kernels_lines.unit_records(*text, batch.ranks, apart.astype(np.uint64), unit == UNITS[1], min_chars, records)
-    return records[:n]
+    records, counts = np.empty((most, 4), np.uint64), np.empty(text.n_docs, np.int64)
+    by_paragraph, seeds = unit == UNITS[1], apart.astype(np.uint64)
+    n = _kernels_lines.unit_records(*text, batch.ranks, seeds, by_paragraph, min_chars, records, counts)
+    return records[:n], counts
 
 
 def _by_source(texts: KeptTexts, records: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from corpus.errors import RecipeError, SchemaError
 from corpus.tables import read_batches
 from dedup.candidates import Candidates, Engine, new_index
 from dedup.curve import check_threshold, choose_bands, curve
-from dedup.exact import Texts
+from dedup.grouping import Grouping, Nodes
 from dedup.minhash import family_of, signature_matrix
 from dedup.verify import ShingleSets, shingle_sets
 
@@ -64,7 +64,7 @@ def choose_scheme(
     return Scheme(threshold, hashes, shingle_words, bands, rows, engine)
 
 
-def find_candidates(signatures: Sequence[Path], texts: Texts, scheme: Scheme, scratch: Path) -> Candidates:
+def find_candidates(signatures: Sequence[Path], texts: Grouping, scheme: Scheme, scratch: Path) -> Candidates:
     """Pairs of distinct texts that share a band; texts without a word never do. ``scratch``: folder for band tables.
 
     Raises
@@ -73,18 +73,17 @@ def find_candidates(signatures: Sequence[Path], texts: Texts, scheme: Scheme, sc
     """
     index = new_index(
         scheme.engine,
-        n_documents=texts.n_texts,
+        n_documents=texts.n_documents,
         bands=scheme.bands,
         rows=scheme.rows,
         hashes=scheme.hashes,
         scratch=scratch,
     )
     _check_families(signatures, scheme)
-    text_of_row = texts.text_of_row
     start = 0
     for path in signatures:
         for batch in read_batches(path, ["shingles", "signature"]):
-            text = text_of_row[start : start + batch.num_rows]
+            text = texts.text_of_row[start : start + batch.num_rows]
             chosen = np.flatnonzero((text >= 0) & (batch["shingles"].to_numpy() > 0))
             index.add(text[chosen], signature_matrix(batch)[chosen])
             start += batch.num_rows
@@ -92,10 +91,10 @@ def find_candidates(signatures: Sequence[Path], texts: Texts, scheme: Scheme, sc
 
 
 def read_sets(
-    documents: Sequence[Path], texts: Texts, candidates: Candidates, scheme: Scheme, scratch: Path
+    documents: Sequence[Path], nodes: Nodes, candidates: Candidates, scheme: Scheme, scratch: Path
 ) -> ShingleSets:
-    """The shingle sets of all texts in ``candidates``."""
-    return shingle_sets(documents, texts.text_of_row, texts.n_texts, candidates.nodes, scheme.shingle_words, scratch)
+    """The shingle sets of all nodes in ``candidates``."""
+    return shingle_sets(documents, nodes.row_nodes, nodes.n_nodes, candidates.nodes, scheme.shingle_words, scratch)
 
 
 def _check_families(signatures: Sequence[Path], scheme: Scheme) -> None:

@@ -18,6 +18,7 @@ from dedup.candidates import Candidates
 from dedup.scratch import ScratchArray
 
 SHINGLES_AT_ONCE = 1 << 23  # 64 MiB of sets are looked at before their pages are let go of
+SHINGLES_A_FAULT = 1 << 13  # the system maps 64 KiB around a page that is read; a set has 2.4 KB
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -45,8 +46,11 @@ class ShingleSets:
         return out
 
     def _blocks(self, a: np.ndarray, b: np.ndarray) -> Iterator[slice]:
-        """Pairs whose sets have about SHINGLES_AT_ONCE members together."""
-        touched = np.cumsum(self.sizes[a], dtype=np.int64) + np.cumsum(self.sizes[b], dtype=np.int64)
+        """Pairs whose sets lie on pages of about SHINGLES_AT_ONCE members together; all when there are no more."""
+        whole = len(self.values) <= SHINGLES_AT_ONCE
+        pages = (np.maximum(self.sizes[of], 0 if whole else SHINGLES_A_FAULT) for of in (a, b))
+        another = np.diff(a, prepend=-1) != 0  # pairs are ordered by a, whose pages are then there
+        touched = np.cumsum(next(pages) * another, dtype=np.int64) + np.cumsum(next(pages), dtype=np.int64)
         cuts = np.flatnonzero(np.diff(touched // SHINGLES_AT_ONCE)) + 1
         bounds = [0, *cuts.tolist(), len(a)]
         return map(slice, bounds[:-1], bounds[1:])
@@ -65,18 +69,17 @@ def shingle_sets(
     Parameters
     ----------
     documents : part files with ``text``
-    node_of_row : int32, one a row of all files in order; the document's number, -1 for rows to skip
+    node_of_row : int32, one a row of all files in order; the document's number, below 0 for rows to skip
     n_nodes : count of numbers
     wanted : numbers to read, int64
     shingle_words : words in a shingle, as in the signatures
     scratch : folder for the scratch file, which is gone afterwards
     """
-    chosen = np.zeros(n_nodes + 1, np.bool_)  # the last place stands for -1
+    chosen = np.zeros(n_nodes, np.bool_)
     chosen[wanted] = True
     starts, sizes = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int32)
     values = ScratchArray(scratch, np.uint64)
-    for rows, texts in _texts(documents, chosen[node_of_row]):
-        nodes = node_of_row[rows]
+    for nodes, texts in _texts(documents, node_of_row, chosen):
         found, counts = _sets_of(texts, shingle_words)
         sizes[nodes] = counts
         starts[nodes] = len(values) + np.cumsum(counts) - counts
@@ -84,16 +87,20 @@ def shingle_sets(
     return ShingleSets(starts, sizes, values)
 
 
-def _texts(documents: Sequence[Path], chosen: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
-    """Row numbers and texts of the chosen rows, one row group at a time; other row groups are not read."""
+def _texts(
+    documents: Sequence[Path], node_of_row: np.ndarray, chosen: np.ndarray
+) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    """Nodes and texts of the chosen nodes, one row group at a time; other row groups are not read."""
     start = 0
     for path in documents:
         with pq.ParquetFile(path, memory_map=True) as file:
             for group in range(file.num_row_groups):
                 stop = start + file.metadata.row_group(group).num_rows
-                rows = np.flatnonzero(chosen[start:stop])
+                nodes = node_of_row[start:stop]
+                rows = np.flatnonzero(nodes >= 0)
+                rows = rows[chosen[nodes[rows]]]
                 if len(rows):
-                    yield rows + start, file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
+                    yield nodes[rows], file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
                 start = stop
 
 

@@ -29,6 +29,7 @@ def covered(text: np.ndarray, min_tokens: int) -> list[list[int]]:
     first, last = marks[:-min_tokens], marks[min_tokens:]
     ends = np.cumsum(is_end)
     whole = ends[:-min_tokens] == np.concatenate([[0], ends])[min_tokens:-1]
+    whole &= ~is_end[:-min_tokens]  # else 49 tokens behind the end of a document would be a run of 50
     repeats = np.flatnonzero(whole & (longest[first] >= last - first + 1))
     change = np.zeros(len(marks) + 1, np.int64)
     np.add.at(change, repeats, 1)

@@ -80,3 +80,13 @@ def test_tables_lie_in_the_folder_without_a_name(tmp_path):
     found = buckets(np.ones((4, 6), np.uint64), scratch=tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert pairs_of(found) == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+
+
+def test_renumbered_buckets_hold_the_same_pairs():
+    signatures = np.random.default_rng(7).integers(0, 9, (60, 6)).astype(np.uint64)
+    found = buckets(signatures)
+    number = np.full(60, -1, np.int32)
+    number[found.nodes] = np.arange(len(found.nodes))
+    again = found.renumbered(number)
+    assert pairs_of(again) == [(number[a], number[b]) for a, b in pairs_of(found)]
+    assert again.nodes.tolist() == list(range(len(found.nodes)))

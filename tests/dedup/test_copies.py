@@ -50,13 +50,20 @@ def test_later_copies_of_all_batches_come_back_by_place(tmp_path_factory, batche
     assert found == sorted((place, key) for place, key in everything if place not in firsts)
 
 
+@pytest.mark.parametrize("places", [range(50), range(50, 0, -1), [9, 3, 40, 1, 1000, 0, 77, 2]])
+def test_first_of_key_whatever_way_places_run(places):
+    """Descending places put every record before the best so far; then both ways in turn."""
+    records = np.array([(place, 7) for place in places], np.uint64)
+    assert first_of_key(records, 1).tolist() == [int(records[:, 0].argmin())] * len(records)
+
+
 @given(st.lists(st.integers(0, 4), max_size=30))
 def test_a_spill_keeps_records_in_their_range_in_order(tmp_path_factory, ranges):
     spill = Spill(tmp_path_factory.mktemp("spill"), 2, 5)
     records = np.arange(2 * len(ranges), dtype=np.uint64).reshape(-1, 2)
     half = len(ranges) // 2
-    spill.add(records[:half], np.array(ranges[:half], np.uint64))
-    spill.add(records[half:], np.array(ranges[half:], np.uint64))
+    spill.add(records, np.arange(half), np.array(ranges[:half], np.uint64))
+    spill.add(records, np.arange(half, len(ranges)), np.array(ranges[half:], np.uint64))
     blocks = list(spill)
     assert len(blocks) == 5
     for number, block in enumerate(blocks):

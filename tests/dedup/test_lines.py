@@ -208,8 +208,33 @@ def test_hashes_tell_lines_apart_and_agree_on_equal_ones(lines, seed):
     text = text_column(pa.table({"text": pa.array(values, pa.large_string())}))
     records = np.zeros((len(values), 4), np.uint64)
     seeds = np.full(len(values), seed, np.uint64)
-    n = _kernels_lines.unit_records(*text, np.arange(len(values)), seeds, False, 1, records)
+    counts = np.zeros(len(values), np.int64)
+    n = _kernels_lines.unit_records(*text, np.arange(len(values)), seeds, False, 1, records, counts)
     assert n == len(values)
+    assert counts.tolist() == [1] * n
     for hashes in records[:, 1].tolist(), records[:, 2].tolist():
         for (one, value), (other, another) in combinations(zip(hashes, values, strict=True), 2):
             assert (one == other) == (value == another)
+
+
+@given(st.integers(1, 130), st.integers(0, 130), st.integers(0, 129))
+def test_a_line_is_as_long_as_its_characters(min_chars, n_chars, wide):
+    """Lines about as long as the bound, all ASCII but one place; bytes and ASCII decide most, counting the rest."""
+    line = "".join("é" if i == wide else "a" for i in range(n_chars))
+    text = text_column(pa.table({"text": pa.array([f" {line}\t\n"], pa.large_string())}))
+    records, counts = np.zeros((2, 4), np.uint64), np.zeros(1, np.int64)
+    seeds = np.zeros(1, np.uint64)
+    found = _kernels_lines.unit_records(*text, np.arange(1), seeds, False, min_chars, records, counts)
+    assert found == (n_chars >= min_chars)
+
+
+@given(st.binary(min_size=1, max_size=70), st.integers(0, 69), st.integers(0, 7))
+def test_every_bit_of_a_line_counts_in_both_hashes(data, place, bit):
+    place %= len(data)
+    other = data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+    hashes = []
+    for line in (data, other):
+        padded = np.frombuffer(line + b"junk" * 20, np.uint8).copy()
+        hashes.append(_kernels_lines._hash128(padded, 0, len(line), np.uint64(0)))
+    assert hashes[0][0] != hashes[1][0]
+    assert hashes[0][1] != hashes[1][1]

@@ -3,11 +3,12 @@
 import gc
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.scratch import ScratchArray
+from dedup.scratch import ScratchArray, ScratchStrings, ScratchTable
 
 PAIR = np.dtype([("key", "<u8"), ("node", "<i4")])
 
@@ -59,3 +60,34 @@ def test_nothing_is_an_empty_array(dtype):
     scratch.release()
     assert len(scratch.array()) == len(scratch) == 0
     assert scratch.array().dtype == dtype
+
+
+def test_another_of_the_same_kind_is_empty():
+    scratch = ScratchArray(None, PAIR)
+    scratch.append(np.array([(1, 2)], PAIR))
+    other = scratch.empty_like()
+    assert (len(other), other.array().dtype, len(scratch)) == (0, PAIR, 1)
+
+
+@given(st.lists(st.lists(st.text(max_size=5), max_size=5), max_size=5), st.lists(st.integers(0, 24), max_size=9))
+def test_strings_come_back_by_their_number(pieces, numbers):
+    scratch, expected = ScratchStrings(None), [string for piece in pieces for string in piece]
+    for piece in pieces:
+        scratch.append(pa.array(["left out", *piece], pa.string())[1:])
+    assert len(scratch) == len(expected)
+    chosen = [number % len(expected) for number in numbers] if expected else []
+    found = scratch.take(np.array(chosen, np.int64))
+    assert found.type == pa.string()
+    assert found.to_pylist() == [expected[number] for number in chosen]
+
+
+@given(st.lists(st.lists(st.tuples(st.text(max_size=5), st.integers(0, 9)), max_size=4), max_size=4))
+def test_batches_come_back_as_they_were_written(pieces):
+    schema = pa.schema([("name", pa.string()), ("number", pa.int32())])
+    batches = [pa.RecordBatch.from_pylist([{"name": a, "number": b} for a, b in piece], schema) for piece in pieces]
+    scratch = ScratchTable(None, schema)
+    for batch in batches:
+        scratch.append(batch)
+    assert scratch.batches() == batches
+    scratch.release()
+    assert scratch.batches() == batches
