@@ -330,7 +330,7 @@ def _refuse_unknown(doc_ids: Sequence[str], found: pa.ChunkedArray) -> None:
 def _numbered(pairs: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``pairs int64[2, n]`` whose ends both have a ``number``, as those, the smaller first; and which they are."""
     ends = number[pairs]
-    both = (ends >= 0).all(axis=0)
+    both = np.asarray((ends >= 0).all(axis=0))
     return np.sort(ends[:, both], axis=0), both
 
 
