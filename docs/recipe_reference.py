@@ -1,4 +1,4 @@
-"""Write docs/reference/recipe.md from the models in corpus/recipe.py and the comments beside their fields.
+"""Write docs/reference/recipe.md from the models in corpus/recipe*.py and the comments beside their fields.
 
 ``python docs/recipe_reference.py`` rewrites the page, ``--check`` fails when it is not true.
 """
@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCE = HOUSE / "corpus" / "recipe.py"
+SOURCES = [HOUSE / "corpus" / name for name in ("recipe.py", "recipe_screens.py")]
 PAGE = HOUSE / "docs" / "reference" / "recipe.md"
 HEAD = """# The recipe
 
 One TOML file says everything about a corpus. Unknown keys are mistakes; all mistakes are told at once. Amounts are
 numbers or texts such as `"4M"`. `recipes/sample.toml` shows every section in use.
 
-*(Written from `corpus/recipe.py` by `make fix`.)*
+*(Written from `corpus/recipe.py` and `corpus/recipe_screens.py` by `make fix`.)*
 """
 # where each model stands in a recipe
 PLACES = {
@@ -68,12 +68,15 @@ def section(model: ast.ClassDef, lines: list[str]) -> str:
 
 def page() -> str:
     """The whole page."""
-    text = SOURCE.read_text(encoding="utf-8")
-    models = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
-    unknown = [name for name in models if name not in PLACES and name not in ("Section", "Dedup", "Mixing")]
+    models: dict[str, tuple[ast.ClassDef, list[str]]] = {}
+    for source in SOURCES:
+        text = source.read_text(encoding="utf-8")
+        classes = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+        models |= {node.name: (node, text.splitlines()) for node in classes}
+    unknown = [name for name in models if name not in PLACES and name not in ("Dedup", "Mixing")]
     if unknown:
         sys.exit(f"docs/recipe_reference.py: say in PLACES where {unknown} stand in a recipe")
-    return "\n".join([HEAD, *(section(models[name], text.splitlines()) for name in PLACES)])
+    return "\n".join([HEAD, *(section(*models[name]) for name in PLACES)])
 
 
 def main() -> None:

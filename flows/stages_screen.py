@@ -9,7 +9,8 @@ from typing import Any
 from corpus.errors import RecipeError, SourceError
 from corpus.files import file_sha256
 from corpus.receipt import Manifest, Receipt
-from corpus.recipe import Classifier, Recipe, Reference
+from corpus.recipe import Recipe
+from corpus.recipe_screens import Classifier, Reference
 from flows.each_part import each_part
 from flows.jobs import Job, Ref, job_key
 from flows.mill import Mill

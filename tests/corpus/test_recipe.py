@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import RecipeError
-from corpus.recipe import parse_amount
 from corpus.recipe_file import find_line, load_recipe, parse_recipe
+from corpus.recipe_values import parse_amount
 
 GOOD = """
 name = "small"

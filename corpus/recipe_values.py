@@ -1,0 +1,34 @@
+"""What sections of the recipe are made of: amounts, shares, names, and the section itself."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0, le=1)]
+_SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+
+
+def parse_amount(value: Any) -> Any:
+    """An amount of tokens or bytes: a number, or a text with K, M, B (or G) or T.
+
+    >>> parse_amount("4M"), parse_amount("1.5K"), parse_amount(12)
+    (4000000, 1500, 12)
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip().replace("_", "").upper()
+    scale = _SUFFIXES.get(text[-1:], 1)
+    try:
+        return round(float(text[:-1] if scale > 1 else text) * scale)
+    except ValueError:
+        raise ValueError(f"{value!r} is no amount; write 4000000 or '4M'") from None
+
+
+Amount = Annotated[int, BeforeValidator(parse_amount), Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
