@@ -1,6 +1,7 @@
 """The recipe: one frozen object that says everything about a corpus. Unknown keys are mistakes.
 
-What screens documents stands in ``corpus.recipe_screens``, reading TOML and reporting mistakes in ``corpus.recipe_file``. Rooms never see a recipe, they take plain values.
+What screens documents stands in ``corpus.recipe_screens``; reading TOML and reporting mistakes in
+``corpus.recipe_file``. Rooms never see a recipe, they take plain values.
 """
 
 from collections.abc import Iterable
