@@ -29,7 +29,7 @@ from dedup.exact import text_keys
 if TYPE_CHECKING:
     from datasketch import LeanMinHash
 
-VERSION = "1"
+VERSION = "2"
 SIGNATURES = "signatures.parquet"
 FAMILY = b"minhash"  # key of the schema's metadata: how the signatures were made
 _COLUMNS = ["doc_id", "text", "source", "text_hash"]
@@ -114,7 +114,7 @@ def signatures_part(
                 schema=schema,
             )
 
-    rows = write_part(folder / SIGNATURES, schema, batches())
+    rows = write_part(folder / SIGNATURES, schema, batches(), noise=("doc_id", "text_hash", "signature"))
     return Outcome(rows, add_up(accounts))
 
 

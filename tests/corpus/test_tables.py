@@ -1,0 +1,46 @@
+"""Parts on disk: what is written comes back, and hashes are written as they are."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from corpus.tables import GROUP_BYTES, read_batches, read_part, write_part
+
+SCHEMA = pa.schema(
+    [
+        pa.field("doc_id", pa.string()),
+        pa.field("text", pa.large_string()),
+        pa.field("signature", pa.list_(pa.uint32(), 4)),
+    ]
+)
+
+
+def batch_of(n: int, text: str = "a") -> pa.RecordBatch:
+    numbers = np.random.default_rng(n).integers(0, 1 << 32, 4 * n, dtype=np.uint32)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(numbers), type=SCHEMA.field("signature").type)
+    return pa.record_batch([[f"{at:032x}" for at in range(n)], pa.array([text] * n, pa.large_string()), lists], SCHEMA)
+
+
+@pytest.mark.parametrize("noise", [(), ("doc_id",), ("signature",), ("doc_id", "signature")])
+def test_what_is_written_comes_back(tmp_path, noise):
+    batches = [batch_of(5), batch_of(0), batch_of(9)]
+    assert write_part(tmp_path / "part.parquet", SCHEMA, batches, noise) == 14
+    assert read_part(tmp_path / "part.parquet").equals(pa.Table.from_batches(batches, SCHEMA))
+
+
+def test_hashes_are_neither_packed_nor_looked_up(tmp_path):
+    write_part(tmp_path / "part.parquet", SCHEMA, [batch_of(50)], noise=["signature"])
+    group = pq.ParquetFile(tmp_path / "part.parquet").metadata.row_group(0)
+    found = {group.column(at).path_in_schema: group.column(at) for at in range(3)}
+    assert found["signature.list.element"].compression == "UNCOMPRESSED"
+    assert "RLE_DICTIONARY" not in found["signature.list.element"].encodings
+    assert found["text"].compression == "ZSTD"
+    assert "RLE_DICTIONARY" in found["text"].encodings
+
+
+def test_a_row_group_closes_when_it_is_full(tmp_path):
+    half = batch_of(2, "x" * (GROUP_BYTES // 4))
+    write_part(tmp_path / "part.parquet", SCHEMA, [half, half, half])
+    assert [batch.num_rows for batch in read_batches(tmp_path / "part.parquet", ["doc_id"])] == [4, 2]
+    assert [batch.schema.names for batch in read_batches(tmp_path / "part.parquet", ["doc_id"])] == [["doc_id"]] * 2
