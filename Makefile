@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RECIPE ?= recipes/sample.toml
-BENCHES ?= dedup filters line_edits fuzz quality quality_pii scale substrings whatif
+BENCHES ?= dedup filters fuzz index line_edits quality quality_pii scale substrings whatif
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: install run test check fix bench docs clean
