@@ -14,7 +14,7 @@ def console() -> Console:
 def table(title: str, first: str, *numbers: str) -> Table:
     """A plain table: one column of names, the others of numbers."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column(first)
+    made.add_column(first, overflow="fold")  # a stage is known by the end of its name too
     for name in numbers:
         made.add_column(name, justify="right")
     return made
