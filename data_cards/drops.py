@@ -1,4 +1,4 @@
-"""What ledger and kept rows say: which rule dropped how much, why bytes were cut. One streamed query a table."""
+"""What ledger and kept rows say: which rule dropped how much, and why. One streamed query a table."""
 
 from pathlib import Path
 from typing import Any

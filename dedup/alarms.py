@@ -24,7 +24,7 @@ def check_alarms(facts: Mapping[str, Any], *, max_unverified_share: float, max_l
             f"more than dedup.near.max_unverified_share = {max_unverified_share:.1%}: the bands are too loose here. "
             "Set more dedup.near.rows, or raise the budget."
         )
-    if facts["largest_share"] > max_largest_share:
+    if facts["largest_cluster"] > 1 and facts["largest_share"] > max_largest_share:  # alone is no cluster
         raise BudgetError(
             f"one cluster{_name(facts)} holds {facts['largest_cluster']:,} of {facts['documents']:,} documents "
             f"({facts['largest_share']:.1%}), more than dedup.near.max_largest_share = {max_largest_share:.1%}. "

@@ -13,7 +13,7 @@ PAGE = HOUSE / "docs" / "reference" / "recipe.md"
 HEAD = """# The recipe
 
 One TOML file says everything about a corpus. Unknown keys are mistakes; all mistakes are told at once. Amounts are
-numbers or texts such as `"4M"`. `recipes/sample.toml` shows every section in use.
+numbers or texts such as `"4M"`. `recipes/sample.toml` shows most sections in use.
 
 *(Written from `corpus/recipe.py` and `corpus/recipe_screens.py` by `make fix`.)*
 """

@@ -37,3 +37,14 @@ def test_alarms_on_the_facts_of_a_clustering(cluster):
     check_alarms(facts, max_unverified_share=0.0, max_largest_share=0.9)
     with pytest.raises(BudgetError, match="holds 9 of 10 documents"):
         check_alarms(facts, max_unverified_share=0.0, max_largest_share=0.5)
+
+
+def test_a_corpus_of_one_document_raises_no_alarm():
+    alone = {"candidates": 0, "unverified_share": 0.0, "documents": 1, "largest_cluster": 1, "largest_share": 1.0}
+    check_alarms(alone, max_unverified_share=0.0, max_largest_share=0.5)
+    with pytest.raises(BudgetError, match="one cluster holds 2 of 3"):
+        check_alarms(
+            {**alone, "documents": 3, "largest_cluster": 2, "largest_share": 2 / 3},
+            max_unverified_share=0.0,
+            max_largest_share=0.5,
+        )
