@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +29,11 @@ import pyarrow.parquet as pq
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
 from bench.planted import documents, real_texts, write_rows
-from corpus.schema import DOCUMENTS
-from corpus.tables import read_batches, read_part, write_part
-from dedup.clusters import cluster_documents
-from dedup.curve import choose_bands, collision_probability
-from dedup.minhash import measure, signatures_part
+from gristmill.corpus.schema import DOCUMENTS
+from gristmill.corpus.tables import read_batches, read_part, write_part
+from gristmill.dedup.clusters import cluster_documents
+from gristmill.dedup.curve import choose_bands, collision_probability
+from gristmill.dedup.minhash import measure, signatures_part
 
 THRESHOLD, HASHES, WIDTH, SEED = 0.8, 128, 5, 1
 CHOSEN = {"hashes": HASHES, "bands": None, "rows": None}

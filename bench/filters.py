@@ -18,18 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
-from corpus.schema import CLUSTERS
-from filters.evidence import KEPT, gather, judge
-from filters.profiles import PROFILES
-from filters.rules import Rule
-from filters.signals import SIGNALS, measure
+from gristmill.corpus.schema import CLUSTERS
+from gristmill.filters.evidence import KEPT, gather, judge
+from gristmill.filters.profiles import PROFILES
+from gristmill.filters.rules import Rule
+from gristmill.filters.signals import SIGNALS, measure
 
 BATCH_BYTES = 8 << 20
 TWIN = HOUSE / "tests" / "filters" / "test_signals.py"

@@ -12,13 +12,13 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
 
 from bench.fit_entropy import FILES, SAMPLES, spread, texts_of
-from filters.compression import KINDS, library_version, ratios
+from gristmill.filters.compression import KINDS, library_version, ratios
 
 VERSION, LEVEL = "1", 3
 KNOTS = (200, 400, 800, 1600, 3200, 6400, 12_800, 25_600)

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from corpus._kernels import tokenise, word_capacity
-from corpus.columns import text_column
-from filters.entropy import RESIDUALS, script_kind
-from filters.signals import measure_columns
+from gristmill.corpus._kernels import tokenise, word_capacity
+from gristmill.corpus.columns import text_column
+from gristmill.filters.entropy import RESIDUALS, script_kind
+from gristmill.filters.signals import measure_columns
 
 VERSION = "2"
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"

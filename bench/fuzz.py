@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
@@ -67,10 +67,10 @@ def raw_batch(documents: list[bytes]) -> pa.RecordBatch:
 
 def check_utf8(documents: list[bytes], _: list[bytes]) -> None:
     """The same verdict as Python's decoder; and bad text is refused, not measured."""
-    from corpus._kernels import first_invalid_utf8
-    from corpus.columns import text_column
-    from corpus.errors import SourceError
-    from filters.signals import measure
+    from gristmill.corpus._kernels import first_invalid_utf8
+    from gristmill.corpus.columns import text_column
+    from gristmill.corpus.errors import SourceError
+    from gristmill.filters.signals import measure
 
     bad = [number for number, one in enumerate(documents) if not is_utf8(one)]
     assert first_invalid_utf8(*text_column(raw_batch(documents))) == (bad[0] if bad else -1)
@@ -91,7 +91,7 @@ def is_utf8(document: bytes) -> bool:
 
 def check_signals(_: list[bytes], documents: list[bytes]) -> None:
     """A row a document, all numbers finite, the same from a slice; and decide conserves them."""
-    from filters.signals import measure
+    from gristmill.filters.signals import measure
 
     batch = raw_batch(documents)
     signals = measure(batch)
@@ -104,9 +104,9 @@ def check_signals(_: list[bytes], documents: list[bytes]) -> None:
 
 def decide_all(signals: pa.Table) -> None:
     """decide raises when a document or byte is lost."""
-    from corpus.schema import CLUSTERS
-    from filters.decide import decide
-    from filters.rules import resolve
+    from gristmill.corpus.schema import CLUSTERS
+    from gristmill.filters.decide import decide
+    from gristmill.filters.rules import resolve
 
     n = len(signals)
     columns = {"source": ["s"] * n, "domain": ["d"] * n, "lang_id": pa.nulls(n, pa.string())}
@@ -124,7 +124,7 @@ def decide_all(signals: pa.Table) -> None:
 
 def check_minhash(_: list[bytes], documents: list[bytes]) -> None:
     """Equal texts have equal signatures."""
-    from dedup.minhash import measure
+    from gristmill.dedup.minhash import measure
 
     counts, signatures = measure(raw_batch([*documents, *documents]), shingle_words=5, hashes=32, seed=1)
     assert (counts[: len(documents)] == counts[len(documents) :]).all()
@@ -133,9 +133,9 @@ def check_minhash(_: list[bytes], documents: list[bytes]) -> None:
 
 def check_mentions(_: list[bytes], documents: list[bytes]) -> None:
     """Spans lie in their documents and between characters."""
-    from corpus.columns import text_column
-    from knowledge.graph import load_graph
-    from knowledge.linking import find_mentions
+    from gristmill.corpus.columns import text_column
+    from gristmill.knowledge.graph import load_graph
+    from gristmill.knowledge.linking import find_mentions
 
     found = find_mentions(text_column(raw_batch(documents)), load_graph(HOUSE / "samples" / "knowledge"))
     check_spans(documents, zip(found.docs, found.starts, found.ends, strict=True))
@@ -143,7 +143,7 @@ def check_mentions(_: list[bytes], documents: list[bytes]) -> None:
 
 def check_pii(_: list[bytes], documents: list[bytes]) -> None:
     """The same of personal data."""
-    from filters.pii import find
+    from gristmill.filters.pii import find
 
     check_spans(documents, (found[:3] for found in find(raw_batch(documents))))
 
@@ -168,8 +168,8 @@ def encoders() -> tuple:
 
     from tokenizers import trainers
 
-    from tokenizer.encoder import KernelEncoder, ReferenceEncoder
-    from tokenizer.vocabulary import byte_symbols, empty_tokenizer
+    from gristmill.tokenizer.encoder import KernelEncoder, ReferenceEncoder
+    from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 
     if not _ENCODERS:
         made = empty_tokenizer()
@@ -189,9 +189,9 @@ def check_reader(documents: list[bytes], clean: list[bytes]) -> None:
     """Every line of a JSONL file is a document, a reject or skipped."""
     import json
 
-    from sources.listing import list_files
-    from sources.read import read_part
-    from sources.spec import ReadSpec
+    from gristmill.sources.listing import list_files
+    from gristmill.sources.read import read_part
+    from gristmill.sources.spec import ReadSpec
 
     lines = [one.replace(b"\n", b" ") for one in documents]
     lines += [json.dumps({"text": one.decode()}).encode() for one in clean]
@@ -228,15 +228,15 @@ def check_chain(documents: list[bytes], clean: list[bytes]) -> None:
 
 def run_stages(folder: Path) -> int:
     """Every stage of the filters on folder/in.jsonl, each into a file of the folder; returns the documents read."""
-    from filters.blocklist import match_part
-    from filters.compression import compress_part
-    from filters.language import identify_part
-    from filters.pii import scan_part
-    from filters.reference import fit_reference, score_part
-    from filters.signals import measure_part
-    from sources.listing import list_files
-    from sources.read import read_part
-    from sources.spec import ReadSpec
+    from gristmill.filters.blocklist import match_part
+    from gristmill.filters.compression import compress_part
+    from gristmill.filters.language import identify_part
+    from gristmill.filters.pii import scan_part
+    from gristmill.filters.reference import fit_reference, score_part
+    from gristmill.filters.signals import measure_part
+    from gristmill.sources.listing import list_files
+    from gristmill.sources.read import read_part
+    from gristmill.sources.spec import ReadSpec
 
     files = list_files([str(folder / "in.jsonl")], "jsonl", source="fuzz")
     account = read_part(files, ReadSpec(name="fuzz", domain="fuzz"), folder)

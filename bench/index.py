@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.planted import documents, real_texts, write_documents
-from corpus.receipt import Outcome
-from dedup import clusters, follow
-from dedup.minhash import signatures_part
+from gristmill.corpus.receipt import Outcome
+from gristmill.dedup import clusters, follow
+from gristmill.dedup.minhash import signatures_part
 
 SNAPSHOTS = 5
 SCHEME = {"threshold": 0.8, "hashes": 128, "shingle_words": 5, "bands": None, "rows": None}

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.filters import Input, ask_datatrove, cut, load, load_twin, passes
-from corpus.spans import merge_spans, spans_batch
-from filters.line_edits import READINGS, REASONS, find_edits, measure_edits
-from filters.profiles import PROFILES
-from filters.signals import measure
+from gristmill.corpus.spans import merge_spans, spans_batch
+from gristmill.filters.line_edits import READINGS, REASONS, find_edits, measure_edits
+from gristmill.filters.profiles import PROFILES
+from gristmill.filters.signals import measure
 
 KNOBS = {  # a known difference, and its reason
     "lines": "datatrove ends lines at 10 further characters, we at line feeds alone",

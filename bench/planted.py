@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from corpus.schema import DOCUMENTS
-from corpus.tables import write_part
+from gristmill.corpus.schema import DOCUMENTS
+from gristmill.corpus.tables import write_part
 
 REWRITTEN, COPY_SHARE, COPY_WORDS, MIN_WORDS = 0.4, 0.05, 200, 100
 PART_BYTES = 64 << 20

@@ -14,21 +14,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, say
-from filters.classifier import load_model, normalise, predict, train_classifier
-from filters.language import MAX_BYTES, identify
-from filters.metrics import auc, precision_recall_f1
-from filters.profiles import PROFILES
-from filters.reference import FILE as REFERENCE
-from filters.reference import fit_reference, load_reference, score_texts
-from filters.rules import Rule
-from filters.signals import measure
+from gristmill.filters.classifier import load_model, normalise, predict, train_classifier
+from gristmill.filters.language import MAX_BYTES, identify
+from gristmill.filters.metrics import auc, precision_recall_f1
+from gristmill.filters.profiles import PROFILES
+from gristmill.filters.reference import FILE as REFERENCE
+from gristmill.filters.reference import fit_reference, load_reference, score_texts
+from gristmill.filters.rules import Rule
+from gristmill.filters.signals import measure
 
 MODEL = HOUSE / "samples" / "models" / "lid.176.ftz"
 LONG_BYTES, LONG_DOCUMENTS, QUICK_DOCUMENTS = 4096, 1500, 200

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 from bench.compare import Comparison, options, say
 
@@ -30,8 +30,8 @@ def make(folder: Path, data: Path | None, n_bytes: int) -> tuple[list[Path], lis
 
 def work(documents: list[Path], folder: Path) -> dict:
     """Signatures of every part, then the clusters; the facts of the clustering."""
-    from dedup.clusters import cluster_documents
-    from dedup.minhash import signatures_part
+    from gristmill.dedup.clusters import cluster_documents
+    from gristmill.dedup.minhash import signatures_part
 
     signatures = []
     for path in documents:

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,11 +24,11 @@ import xxhash
 
 from bench.compare import Comparison, cpu_seconds, options, run_peer, say
 from bench.planted import SAMPLES, _batch
-from corpus._kernels import CJK, char_class
-from corpus.schema import DOCUMENTS
-from corpus.tables import write_part
-from dedup.lines import line_spans
-from dedup.substrings import substring_spans
+from gristmill.corpus._kernels import CJK, char_class
+from gristmill.corpus.schema import DOCUMENTS
+from gristmill.corpus.tables import write_part
+from gristmill.dedup.lines import line_spans
+from gristmill.dedup.substrings import substring_spans
 
 HOUSE = Path(__file__).resolve().parent.parent
 MIN_TOKENS, MIN_CHARS = 50, 30

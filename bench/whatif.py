@@ -13,23 +13,23 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before bench/, where files bear the names of rooms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, options, peak_rss_mb, say
-from corpus.files import content_key
-from corpus.receipt import Manifest, Outcome
-from corpus.recipe_file import read_recipe
-from corpus.rundir import RunDir
-from flows.direct import refine_directly
-from flows.evidence import gather_run
-from flows.mill import reopen_mill
-from flows.settings import with_settings
-from flows.stages_judge import plan_decide, rules_by_domain
-from flows.whatif import rules_with, signals_read, whatif_run
+from gristmill.corpus.files import content_key
+from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.recipe_file import read_recipe
+from gristmill.corpus.rundir import RunDir
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.evidence import gather_run
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.settings import with_settings
+from gristmill.flows.stages_judge import plan_decide, rules_by_domain
+from gristmill.flows.whatif import rules_with, signals_read, whatif_run
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {
@@ -128,7 +128,7 @@ def compare(run: Path, sets: list[str]) -> Comparison:
 
 def whatif_flips(run: Path, sets: list[str]) -> pl.DataFrame:
     """Every document that flips, not the first hundred."""
-    from filters.whatif import whatif
+    from gristmill.filters.whatif import whatif
 
     with reopen_mill(run) as mill:
         before, after = rules_by_domain(mill), rules_with(mill, sets)

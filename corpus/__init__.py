@@ -1,10 +1,10 @@
 """Floor 0: what every room shares and nothing else: schema, store, recipe, ledger, text kernels, errors.
 
-Importing any room imports this package first; it checks that every room comes from this project
+Importing any room imports this package first; it refuses a room under a second name
 (``_rooms``) and points numba at a cache that no stale kernel can survive in (``_jit``).
 """
 
-from corpus import _jit, _rooms
+from gristmill.corpus import _jit, _rooms
 
-_rooms.check()
+_rooms.check(__name__)
 _jit.use_versioned_cache()

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from corpus._rooms import HOUSE, ROOMS
+from gristmill.corpus._rooms import HOUSE, ROOMS
 
 
 def kernel_sources() -> list[Path]:

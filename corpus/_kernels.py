@@ -11,7 +11,7 @@ Words come in two readings, both with every Han and kana character a word of its
 import numpy as np
 from numba import njit
 
-from corpus._kernels_bits import (  # noqa: F401 - other rooms take the masks from here
+from gristmill.corpus._kernels_bits import (  # noqa: F401 - other rooms take the masks from here
     alpha_mask,
     clz,
     ctz,
@@ -30,8 +30,8 @@ from corpus._kernels_bits import (  # noqa: F401 - other rooms take the masks fr
     space_mask,
     word_mask,
 )
-from corpus._unicode import ALPHA, BLOCK_BITS, CJK, MARK, NUMBER, PUNCT, SPACE, SYMBOL, UPPER  # noqa: F401
-from corpus._unicode_table import BLOCKS, FLAGS
+from gristmill.corpus._unicode import ALPHA, BLOCK_BITS, CJK, MARK, NUMBER, PUNCT, SPACE, SYMBOL, UPPER  # noqa: F401
+from gristmill.corpus._unicode_table import BLOCKS, FLAGS
 
 U64 = np.uint64
 ZERO, ONE = U64(0), U64(1)

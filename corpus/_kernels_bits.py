@@ -1,7 +1,7 @@
 """Instructions that numba lacks: unaligned loads, the 128-bit product, bit counts and class masks of 64 bytes at once.
 
 Plain LLVM without machine-specific intrinsics; LLVM legalises it for any target. Nothing here is bounds-checked:
-``data`` must have 64 readable bytes behind its text (``corpus.columns.text_column``).
+``data`` must have 64 readable bytes behind its text (``gristmill.corpus.columns.text_column``).
 """
 
 # ruff: noqa: ARG001 - numba calls these with all arguments, needed or not

@@ -1,10 +1,5 @@
-"""Guard against foreign packages that bear a room's name (PyPI has ``trainer``, ``tokenizer``, ``filters``).
+"""Where the rooms stand, and that each has one name: beside ``gristmill/`` in a checkout, in it once installed."""
 
-From a folder outside the project such a package would win silently over ours.
-"""
-
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -24,17 +19,7 @@ ROOMS = (
 )
 
 
-def check(house: Path = HOUSE) -> None:
-    """Raise ImportError when a room would be imported from outside ``house``."""
-    for room in ROOMS:
-        if room in sys.modules:
-            continue
-        spec = find_spec(room)
-        if spec is None or spec.origin is None:
-            raise ImportError(f"room {room!r} is missing from {house}; reinstall gristmill")
-        if Path(spec.origin).resolve().parent != house / room:
-            raise ImportError(
-                f"{room!r} would be imported from {Path(spec.origin).parent}, which is not part of gristmill. "
-                f"Another package of that name is installed: run `pip uninstall {room}`, "
-                f"or start gristmill from {house}."
-            )
+def check(name: str) -> None:
+    """Raise ImportError for a room under a name of its own: it would be a second module with a state of its own."""
+    if not name.startswith("gristmill."):
+        raise ImportError(f"import gristmill.{name}, not {name}: a room has one name")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from corpus.errors import ConservationError
+from gristmill.corpus.errors import ConservationError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import SchemaError
+from gristmill.corpus.errors import SchemaError
 
 PAD_BYTES = 64  # kernels load blocks of 64 bytes; Arrow promises none behind a slice
 

@@ -33,7 +33,7 @@ class SourceError(GristmillError, ValueError):
 
 
 class SchemaError(GristmillError, TypeError):
-    """A column or table is not as agreed in ``corpus.schema``."""
+    """A column or table is not as agreed in ``gristmill.corpus.schema``."""
 
 
 class UnknownNameError(GristmillError, KeyError):

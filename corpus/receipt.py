@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus import account
-from corpus.account import Account
-from corpus.files import content_key
+from gristmill.corpus import account
+from gristmill.corpus.account import Account
+from gristmill.corpus.files import content_key
 
 
 @dataclass(frozen=True, slots=True)

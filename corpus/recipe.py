@@ -1,7 +1,7 @@
 """The recipe: one frozen object that says everything about a corpus. Unknown keys are mistakes.
 
-What screens documents stands in ``corpus.recipe_screens``; reading TOML and reporting mistakes in
-``corpus.recipe_file``. Rooms never see a recipe, they take plain values.
+What screens documents stands in ``gristmill.corpus.recipe_screens``; reading TOML and reporting mistakes in
+``gristmill.corpus.recipe_file``. Rooms never see a recipe, they take plain values.
 """
 
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from corpus.errors import nearest
-from corpus.recipe_screens import Blocklist, Classifier, Compression, Decontaminate, LineEdits, Pii, Reference
-from corpus.recipe_values import Amount, Section, Share, Slug
+from gristmill.corpus.errors import nearest
+from gristmill.corpus.recipe_screens import Blocklist, Classifier, Compression, Decontaminate, LineEdits, Pii, Reference
+from gristmill.corpus.recipe_values import Amount, Section, Share, Slug
 
 Format = Literal["jsonl", "parquet", "csv", "text", "html", "warc", "wet", "arrow", "graph"]
 

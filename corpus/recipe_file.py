@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from corpus.errors import RecipeError, nearest
-from corpus.recipe import Recipe
+from gristmill.corpus.errors import RecipeError, nearest
+from gristmill.corpus.recipe import Recipe
 
 _HEADER = re.compile(r"^\s*\[+([^\]]+)\]+")
 _KEY = re.compile(r"""^\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from corpus.recipe_values import Amount, Section, Share
+from gristmill.corpus.recipe_values import Amount, Section, Share
 
 Action = Literal["mask", "drop", "count"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import fsspec
 
-from corpus.receipt import Receipt
-from corpus.store import RECEIPT, LocalStore, Make, Store, check_files, fill, writer_tag
+from gristmill.corpus.receipt import Receipt
+from gristmill.corpus.store import RECEIPT, LocalStore, Make, Store, check_files, fill, writer_tag
 
 
 class RemoteStore:

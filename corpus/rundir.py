@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import StoreError
-from corpus.files import content_key, read_json, write_json, write_text
-from corpus.receipt import Manifest
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import content_key, read_json, write_json, write_text
+from gristmill.corpus.receipt import Manifest
 
 
 def run_id(lock: Mapping[str, Any]) -> str:

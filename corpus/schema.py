@@ -5,7 +5,7 @@
 
 import pyarrow as pa
 
-from corpus.errors import SchemaError
+from gristmill.corpus.errors import SchemaError
 
 DOCUMENTS = pa.schema(
     [

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from corpus.account import Account, passed_on
+from gristmill.corpus.account import Account, passed_on
 
 
 def passed_by_source(sources: pa.Array, n_bytes: pa.Array) -> dict[str, Account]:

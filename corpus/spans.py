@@ -11,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus import _kernels_spans
-from corpus.errors import SchemaError
-from corpus.schema import SPAN, SPANS, expect_columns
+from gristmill.corpus import _kernels_spans
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import SPAN, SPANS, expect_columns
 
 MASK = "mask:"
 _DOCUMENT_BITS = 32  # a span's ends are int32
 
 
 def spans_batch(doc_ids: pa.Array, found: np.ndarray, reasons: Sequence[str]) -> pa.RecordBatch:
-    """What a scanner has found, as ``corpus.schema.SPANS``: one row for each document that has any.
+    """What a scanner has found, as ``gristmill.corpus.schema.SPANS``: one row for each document that has any.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def merge_spans(tables: Sequence[pa.Table]) -> pa.Table:
 
     Parameters
     ----------
-    tables : of ``corpus.schema.SPANS``; within a table a document has one row, its spans in any order
+    tables : of ``gristmill.corpus.schema.SPANS``; within a table a document has one row, its spans in any order
 
     Returns
     -------
@@ -98,8 +98,8 @@ def put_spans(kept: pa.Table, spans: pa.Table) -> pa.Table:
 
     Parameters
     ----------
-    kept : rows of ``corpus.schema.KEPT``, any order
-    spans : table of ``corpus.schema.SPANS``, as ``merge_spans`` makes it
+    kept : rows of ``gristmill.corpus.schema.KEPT``, any order
+    spans : table of ``gristmill.corpus.schema.SPANS``, as ``merge_spans`` makes it
 
     Raises
     ------

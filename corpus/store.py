@@ -1,7 +1,7 @@
 """The content-addressed store: ``<store>/<stage>/<key>/`` holds the files of one part and its receipt.
 
 A part is filled in a folder aside, its files are flushed, the receipt is written last, and the folder is
-renamed into place: a reader sees a whole part or none. Here is the local store; ``corpus.remote`` has the
+renamed into place: a reader sees a whole part or none. Here is the local store; ``gristmill.corpus.remote`` has the
 one for object stores, which puts data first and the receipt last with a conditional write.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from corpus.account import check_conservation
-from corpus.errors import StoreError
-from corpus.files import file_sha256, fsync_path, read_json, write_json
-from corpus.receipt import FileDigest, Outcome, Receipt
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.corpus.receipt import FileDigest, Outcome, Receipt
 
 RECEIPT = "receipt.json"
 Make = Callable[[Path], Outcome]

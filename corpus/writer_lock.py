@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from corpus.errors import LockedError
-from corpus.store import process_lives
+from gristmill.corpus.errors import LockedError
+from gristmill.corpus.store import process_lives
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0  # twelve missed beats: the owner's host is gone

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpus import account
-from corpus.errors import PlanError, StoreError
-from corpus.files import read_json
-from corpus.rundir import RunDir
-from data_cards.edits import edits, unbalanced
-from data_cards.facts import finished
-from data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
-from data_cards.outputs import mixture, packed, training
-from data_cards.redact import redact
-from data_cards.render import CARD, FIGURE_FILES, render_html, render_pages
-from data_cards.takedowns import takedowns
+from gristmill.corpus import account
+from gristmill.corpus.errors import PlanError, StoreError
+from gristmill.corpus.files import read_json
+from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.edits import edits, unbalanced
+from gristmill.data_cards.facts import finished
+from gristmill.data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
+from gristmill.data_cards.outputs import mixture, packed, training
+from gristmill.data_cards.redact import redact
+from gristmill.data_cards.render import CARD, FIGURE_FILES, render_html, render_pages
+from gristmill.data_cards.takedowns import takedowns
 
 Card = dict[str, Any]
 FILES = (CARD, "README.md", "croissant.json", "card.html", *FIGURE_FILES)

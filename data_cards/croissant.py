@@ -5,8 +5,8 @@ Property names are those of the specification's tables. No library is needed to 
 
 from typing import Any
 
-from data_cards.croissant_context import CONTEXT
-from data_cards.responsible import provenance, responsible
+from gristmill.data_cards.croissant_context import CONTEXT
+from gristmill.data_cards.responsible import provenance, responsible
 
 Card = dict[str, Any]
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from corpus.rundir import RunDir
-from corpus.spans import MASK
-from data_cards.pages import Card, Table, foreign
-from data_cards.wording import number, size
+from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.spans import MASK
+from gristmill.data_cards.pages import Card, Table, foreign
+from gristmill.data_cards.wording import number, size
 
 
 def edits(run: RunDir) -> dict[str, dict[str, dict[str, int]]]:

@@ -7,17 +7,17 @@ in ``limits``; pages are made from this JSON alone, in ``render``.
 from importlib.metadata import version
 from typing import Any
 
-from corpus import account
-from corpus.account import Account
-from corpus.receipt import Manifest
-from corpus.rundir import STAGES, RunDir
-from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
-from data_cards.edits import edits
-from data_cards.limits import known_limits
-from data_cards.outputs import knowledge, mixture, packed, references, tokenizer, training
-from data_cards.profile import FolderOf, profile
-from data_cards.redact import redact
-from data_cards.takedowns import takedowns
+from gristmill.corpus import account
+from gristmill.corpus.account import Account
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import STAGES, RunDir
+from gristmill.data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
+from gristmill.data_cards.edits import edits
+from gristmill.data_cards.limits import known_limits
+from gristmill.data_cards.outputs import knowledge, mixture, packed, references, tokenizer, training
+from gristmill.data_cards.profile import FolderOf, profile
+from gristmill.data_cards.redact import redact
+from gristmill.data_cards.takedowns import takedowns
 
 FORMAT = 1
 NOT_STATED = "not stated"

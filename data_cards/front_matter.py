@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from data_cards.croissant import licences, stated_languages
-from data_cards.pages import Card, totals
+from gristmill.data_cards.croissant import licences, stated_languages
+from gristmill.data_cards.pages import Card, totals
 
 HUB_LICENCES = {  # SPDX identifiers that the Hub knows under the same name in lower case
     "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-2.0",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from data_cards.wording import percent
+from gristmill.data_cards.wording import percent
 
 Card = dict[str, Any]
 

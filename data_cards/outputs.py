@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from corpus.files import read_json
-from corpus.rundir import RunDir
-from handoff.plan import Plan
-from handoff.schedule import ONE, Segment
+from gristmill.corpus.files import read_json
+from gristmill.corpus.rundir import RunDir
+from gristmill.handoff.plan import Plan
+from gristmill.handoff.schedule import ONE, Segment
 
 LINKED = ("mentions", "triples", "documents_with_entity", "documents_with_linked_pair")
 SHARD_FACTS = ("name", "rows", "bytes", "sha256")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_cards.wording import number, one_line, size
+from gristmill.data_cards.wording import number, one_line, size
 
 Card = dict[str, Any]
 
@@ -45,7 +45,7 @@ class Section:
 
 def sections(card: Card) -> list[Section]:
     """All sections of a card, in reading order; those without content are left out."""
-    from data_cards import pages_corpus, pages_handover, pages_refine, takedowns
+    from gristmill.data_cards import pages_corpus, pages_handover, pages_refine, takedowns
 
     makers: tuple[Callable[[Card], Section | None], ...] = (
         pages_refine.sources,

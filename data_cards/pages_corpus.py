@@ -1,7 +1,7 @@
 """Sections on the kept text: languages, lengths and entropies, knowledge, uses, limits."""
 
-from data_cards.pages import Card, Section, Share, Table, foreign
-from data_cards.wording import number, size
+from gristmill.data_cards.pages import Card, Section, Share, Table, foreign
+from gristmill.data_cards.wording import number, size
 
 LINKED = {
     "mentions": "mentions of an entity",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from data_cards.pages import Card, Section, Share, Table, foreign
-from data_cards.wording import number, percent, size
+from gristmill.data_cards.pages import Card, Section, Share, Table, foreign
+from gristmill.data_cards.wording import number, percent, size
 
 UNSTATED_DATE = "1970-01-01"
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from data_cards.edits import by_reason
-from data_cards.pages import Card, Section, Share, Table, foreign
-from data_cards.wording import number, size
+from gristmill.data_cards.edits import by_reason
+from gristmill.data_cards.pages import Card, Section, Share, Table, foreign
+from gristmill.data_cards.wording import number, size
 
 
 def sources(card: Card) -> Section:

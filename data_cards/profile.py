@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from corpus.errors import CardError
-from corpus.receipt import Receipt
-from corpus.rundir import RunDir
+from gristmill.corpus.errors import CardError
+from gristmill.corpus.receipt import Receipt
+from gristmill.corpus.rundir import RunDir
 
 FolderOf = Callable[[Receipt], Path]
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/?#:]+)"

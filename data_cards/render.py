@@ -8,15 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from corpus.files import write_text
-from corpus.rundir import RunDir
-from data_cards.croissant import croissant
-from data_cards.facts import gather
-from data_cards.figures import FIGURES, draw_figures
-from data_cards.front_matter import front_matter
-from data_cards.pages import Share, glance, headline, sections
-from data_cards.profile import FolderOf
-from data_cards.wording import fenced, markdown, percent
+from gristmill.corpus.files import write_text
+from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.croissant import croissant
+from gristmill.data_cards.facts import gather
+from gristmill.data_cards.figures import FIGURES, draw_figures
+from gristmill.data_cards.front_matter import front_matter
+from gristmill.data_cards.pages import Share, glance, headline, sections
+from gristmill.data_cards.profile import FolderOf
+from gristmill.data_cards.wording import fenced, markdown, percent
 
 VERSION = "2"
 CARD = "card.json"

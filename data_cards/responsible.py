@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data_cards.takedowns import sentence
+from gristmill.data_cards.takedowns import sentence
 
 Card = dict[str, Any]
 

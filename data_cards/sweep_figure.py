@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from data_cards.figures import COLOURS, FATES, svg_text
+from gristmill.data_cards.figures import COLOURS, FATES, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def sweep_svg(result: dict[str, Any]) -> str:
-    """SVG text of what ``flows.sweep.sweep_run`` returns; the same result gives the same bytes."""
+    """SVG text of what ``gristmill.flows.sweep.sweep_run`` returns; the same result gives the same bytes."""
     return svg_text(draw_sweep, result, "sweep")
 
 

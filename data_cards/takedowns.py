@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from corpus.rundir import RunDir
-from data_cards.pages import Card, Section, Table
-from data_cards.wording import number
+from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.pages import Card, Section, Table
+from gristmill.data_cards.wording import number
 
 LISTS = ("removed", "reelected", "copies", "left")  # of the record; their length is told
 COUNTS = ("rejects", "rows_rewritten", "entries_deleted", "index_removed")

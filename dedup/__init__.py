@@ -8,4 +8,6 @@ Within kept documents, ``lines`` finds repeated lines and paragraphs and ``subst
 give spans of bytes, and text is rewritten once, when it is encoded.
 """
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)

@@ -7,8 +7,8 @@ is np.uint64 from the first constant on.
 import numpy as np
 from numba import njit
 
-from corpus._kernels import below, decode, hash_shingles, hash_tokens, high_mask, mulhi, word_capacity, words
-from dedup._unicode_fold import FOLDED, LIMIT
+from gristmill.corpus._kernels import below, decode, hash_shingles, hash_tokens, high_mask, mulhi, word_capacity, words
+from gristmill.dedup._unicode_fold import FOLDED, LIMIT
 
 U64 = np.uint64
 _S33 = U64(33)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from dedup._kernels import mix
+from gristmill.dedup._kernels import mix
 
 U64 = np.uint64
 _STEP = U64(0x9E3779B97F4A7C15)

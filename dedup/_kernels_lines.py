@@ -2,7 +2,20 @@
 
 from numba import njit
 
-from corpus._kernels import K0, K1, K2, U64, below, count_chars, ctz, equal_mask, high_mask, load64, load_upto8, mum
+from gristmill.corpus._kernels import (
+    K0,
+    K1,
+    K2,
+    U64,
+    below,
+    count_chars,
+    ctz,
+    equal_mask,
+    high_mask,
+    load64,
+    load_upto8,
+    mum,
+)
 
 _NEWLINE = 10
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from corpus._kernels import U64, hash_shingles, hash_tokens, tokenise, word_capacity
+from gristmill.corpus._kernels import U64, hash_shingles, hash_tokens, tokenise, word_capacity
 
 _S32 = U64(32)
 

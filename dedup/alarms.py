@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from corpus.errors import BudgetError
+from gristmill.corpus.errors import BudgetError
 
 
 def check_alarms(facts: Mapping[str, Any], *, max_unverified_share: float, max_largest_share: float) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.errors import BudgetError
-from dedup import _kernels
-from dedup.scratch import ScratchArray
+from gristmill.corpus.errors import BudgetError
+from gristmill.dedup import _kernels
+from gristmill.dedup.scratch import ScratchArray
 
 ENTRY = np.dtype([("key", "<u8"), ("node", "<i4")])
 ENTRY_BYTES = 64  # of memory while a range is sorted, for each of its entries: read, split, order, sorted keys, masks

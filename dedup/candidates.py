@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from corpus.errors import UnknownNameError
-from dedup.bands import BandTables, Pairs
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.dedup.bands import BandTables, Pairs
 
 if TYPE_CHECKING:
     from datasketch import LeanMinHash

@@ -19,18 +19,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up
-from corpus.receipt import Outcome
-from corpus.schema import CLUSTERS
-from corpus.tables import write_part
-from dedup.candidates import NO_CANDIDATES, Engine
-from dedup.edges import NearGraph, write_edges
-from dedup.exact import Texts
-from dedup.findings import cluster_sizes, count_findings, largest_clusters
-from dedup.grouping import ALONE, Nodes, group_documents, node_of, number_nodes
-from dedup.identities import Identities, doc_ids_of, identities_by_part
-from dedup.near import choose_scheme, find_candidates, read_sets
-from dedup.verify import verified
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import CLUSTERS
+from gristmill.corpus.tables import write_part
+from gristmill.dedup.candidates import NO_CANDIDATES, Engine
+from gristmill.dedup.edges import NearGraph, write_edges
+from gristmill.dedup.exact import Texts
+from gristmill.dedup.findings import cluster_sizes, count_findings, largest_clusters
+from gristmill.dedup.grouping import ALONE, Nodes, group_documents, node_of, number_nodes
+from gristmill.dedup.identities import Identities, doc_ids_of, identities_by_part
+from gristmill.dedup.near import choose_scheme, find_candidates, read_sets
+from gristmill.dedup.verify import verified
 
 VERSION = "3"
 CLUSTERS_FILE, PAIRS_FILE = "clusters.parquet", "pairs.parquet"

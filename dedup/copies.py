@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dedup import _kernels_copies
-from dedup.scratch import ScratchArray
+from gristmill.dedup import _kernels_copies
+from gristmill.dedup.scratch import ScratchArray
 
 RANGE_BYTES = 64 << 20  # of text a range: its records are at most about as large (32 bytes a line of 32)
 MOST_RANGES = 256  # open files; beyond 16 GiB of text the ranges grow

@@ -5,7 +5,7 @@ Here are the curve and the choice of bands and rows; ``candidates`` puts them to
 
 import numpy as np
 
-from corpus.errors import RecipeError
+from gristmill.corpus.errors import RecipeError
 
 CURVE_STEP = 0.05
 RECALL = 0.95  # of pairs right at the threshold; docs/decisions/0004 has the figures

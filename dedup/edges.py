@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus.tables import write_part
-from dedup import _kernels, _kernels_graph
-from dedup.exact import Texts
-from dedup.grouping import Nodes
-from dedup.verify import Edges
+from gristmill.corpus.tables import write_part
+from gristmill.dedup import _kernels, _kernels_graph
+from gristmill.dedup.exact import Texts
+from gristmill.dedup.grouping import Nodes
+from gristmill.dedup.verify import Edges
 
 PAIRS_A_BATCH = 1 << 17  # rows of the file that are written together
 EDGES_AT_ONCE = 1 << 19  # searched for bridges; a larger cluster is searched whole

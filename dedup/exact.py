@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from corpus.errors import BudgetError, SchemaError, UnknownNameError
+from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
 
 MOST_DOCUMENTS = 2**31 - 1  # documents are numbered in 32 bits
 NORMALISATIONS = {

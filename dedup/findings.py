@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from dedup.edges import NearGraph
-from dedup.exact import Texts
-from dedup.grouping import Nodes
+from gristmill.dedup.edges import NearGraph
+from gristmill.dedup.exact import Texts
+from gristmill.dedup.grouping import Nodes
 
 LARGEST = 10  # clusters that are named
 

@@ -15,17 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.receipt import Outcome
-from dedup import index_folder
-from dedup.clusters import PAIRS_FILE, cluster_rows, write_findings
-from dedup.clusters import ROWS_AT_ONCE as CLUSTER_ROWS
-from dedup.edges import NearGraph, write_edges
-from dedup.exact import Texts, group_texts
-from dedup.identities import Identities, read_identities
-from dedup.index import BandIndex
-from dedup.index_folder import INDEX, DamagedIndexError, IndexScheme
-from dedup.near import Scheme, choose_scheme
-from dedup.verify import Edges
+from gristmill.corpus.receipt import Outcome
+from gristmill.dedup import index_folder
+from gristmill.dedup.clusters import PAIRS_FILE, cluster_rows, write_findings
+from gristmill.dedup.clusters import ROWS_AT_ONCE as CLUSTER_ROWS
+from gristmill.dedup.edges import NearGraph, write_edges
+from gristmill.dedup.exact import Texts, group_texts
+from gristmill.dedup.identities import Identities, read_identities
+from gristmill.dedup.index import BandIndex
+from gristmill.dedup.index_folder import INDEX, DamagedIndexError, IndexScheme
+from gristmill.dedup.near import Scheme, choose_scheme
+from gristmill.dedup.verify import Edges
 
 ROWS_AT_ONCE = 1 << 20  # appended as one segment: 8 x bands bytes each
 DEAD_SHARE = 0.25  # of all rows; from there on a compaction pays in disk and probes

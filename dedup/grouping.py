@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dedup.copies import PLACE_BITS, Spill, first_of_key
-from dedup.exact import refuse_too_many, refuse_twins
-from dedup.identities import Identities
-from dedup.scratch import ScratchStrings, ScratchTable
+from gristmill.dedup.copies import PLACE_BITS, Spill, first_of_key
+from gristmill.dedup.exact import refuse_too_many, refuse_twins
+from gristmill.dedup.identities import Identities
+from gristmill.dedup.scratch import ScratchStrings, ScratchTable
 
 RANGE_DOCUMENTS = 1 << 18  # sorted at once, about 200 bytes each: 50 MB
 SAMPLE = 64  # of so many doc_ids one stays in memory: to cut ranges of equal length, and to find where without a map

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import SchemaError
-from corpus.source_accounts import passed_by_source
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.source_accounts import passed_by_source
 
 HASH_CHARS = 32
 _NIBBLE = np.full(256, 255, np.uint8)

@@ -19,17 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import SchemaError, UnknownNameError
-from corpus.schema import CLUSTERS
-from dedup import index_folder
-from dedup.clusters import cluster_rows
-from dedup.edges import NearGraph
-from dedup.exact import Texts, group_texts
-from dedup.index_folder import INDEX, IndexFolder, IndexScheme
-from dedup.measured import Measured, as_binary, find_rows, first_of, measure_rows
-from dedup.minhash import family_of
-from dedup.segments import DOCUMENTS, Segment, joined_sets, write_edges, write_refused, write_segment
-from dedup.verify import Edges
+from gristmill.corpus.errors import SchemaError, UnknownNameError
+from gristmill.corpus.schema import CLUSTERS
+from gristmill.dedup import index_folder
+from gristmill.dedup.clusters import cluster_rows
+from gristmill.dedup.edges import NearGraph
+from gristmill.dedup.exact import Texts, group_texts
+from gristmill.dedup.index_folder import INDEX, IndexFolder, IndexScheme
+from gristmill.dedup.measured import Measured, as_binary, find_rows, first_of, measure_rows
+from gristmill.dedup.minhash import family_of
+from gristmill.dedup.segments import DOCUMENTS, Segment, joined_sets, write_edges, write_refused, write_segment
+from gristmill.dedup.verify import Edges
 
 PAIRS = pa.schema(
     [

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.errors import RecipeError, StoreError
-from corpus.files import CHUNK_BYTES, fsync_path, read_json, write_json
-from corpus.writer_lock import WriterLock
-from dedup import minhash
-from dedup.segments import DOCUMENTS, Segment, commit
+from gristmill.corpus.errors import RecipeError, StoreError
+from gristmill.corpus.files import CHUNK_BYTES, fsync_path, read_json, write_json
+from gristmill.corpus.writer_lock import WriterLock
+from gristmill.dedup import minhash
+from gristmill.dedup.segments import DOCUMENTS, Segment, commit
 
 VERSION = "2"
 INDEX = "index.json"

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.columns import TextColumn, text_column
-from corpus.errors import SchemaError
-from corpus.schema import KEPT, expect_columns
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import KEPT, expect_columns
 
 _NUMBERED = pa.schema([KEPT.field(name) for name in ("doc_id", "source", "row")])
 
@@ -88,8 +88,8 @@ def read_kept(documents: Sequence[Path], kept: Sequence[pa.Table]) -> KeptTexts:
 
     Parameters
     ----------
-    documents : part files of ``corpus.schema.DOCUMENTS``
-    kept : for each of them the rows of ``corpus.schema.KEPT`` that belong to it, in any order
+    documents : part files of ``gristmill.corpus.schema.DOCUMENTS``
+    kept : for each of them the rows of ``gristmill.corpus.schema.KEPT`` that belong to it, in any order
 
     Raises
     ------

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import RecipeError, UnknownNameError
-from corpus.receipt import Outcome
-from dedup import _kernels_lines
-from dedup.copies import PLACE_BITS, Copies, range_count
-from dedup.kept_texts import KeptTexts, TextBatch, read_kept
-from dedup.removals import Intervals, accounts_of, totals, unite, write_spans
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.corpus.receipt import Outcome
+from gristmill.dedup import _kernels_lines
+from gristmill.dedup.copies import PLACE_BITS, Copies, range_count
+from gristmill.dedup.kept_texts import KeptTexts, TextBatch, read_kept
+from gristmill.dedup.removals import Intervals, accounts_of, totals, unite, write_spans
 
 VERSION = "2"
 Unit = Literal["line", "paragraph"]
@@ -43,8 +43,8 @@ def line_spans(
 
     Parameters
     ----------
-    documents : part files of ``corpus.schema.DOCUMENTS``
-    kept : for each part its rows of ``corpus.schema.KEPT``
+    documents : part files of ``gristmill.corpus.schema.DOCUMENTS``
+    kept : for each part its rows of ``gristmill.corpus.schema.KEPT``
     folder : empty, to fill
     unit : "line" or "paragraph", also the reason of the spans
     min_chars : shorter units stay, however often they occur; characters without white space at the ends, 1 or more

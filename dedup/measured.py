@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.tables import read_batches
-from dedup import _kernels, _kernels_index
-from dedup.identities import read_identities
-from dedup.minhash import signature_matrix
-from dedup.segments import Sets
-from dedup.verify import shingle_sets
+from gristmill.corpus.tables import read_batches
+from gristmill.dedup import _kernels, _kernels_index
+from gristmill.dedup.identities import read_identities
+from gristmill.dedup.minhash import signature_matrix
+from gristmill.dedup.segments import Sets
+from gristmill.dedup.verify import shingle_sets
 
 
 @dataclass(frozen=True, slots=True)

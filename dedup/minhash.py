@@ -15,16 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import RecipeError, SchemaError
-from corpus.files import canonical_json
-from corpus.receipt import Outcome
-from corpus.schema import expect_columns
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from dedup import _kernels
-from dedup.exact import text_keys
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.corpus.files import canonical_json
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import expect_columns
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.dedup import _kernels
+from gristmill.dedup.exact import text_keys
 
 if TYPE_CHECKING:
     from datasketch import LeanMinHash

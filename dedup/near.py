@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from corpus.errors import RecipeError, SchemaError
-from corpus.tables import read_batches
-from dedup.candidates import Candidates, Engine, new_index
-from dedup.curve import check_threshold, choose_bands, curve
-from dedup.grouping import Grouping, Nodes
-from dedup.minhash import family_of, signature_matrix
-from dedup.verify import ShingleSets, shingle_sets
+from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.corpus.tables import read_batches
+from gristmill.dedup.candidates import Candidates, Engine, new_index
+from gristmill.dedup.curve import check_threshold, choose_bands, curve
+from gristmill.dedup.grouping import Grouping, Nodes
+from gristmill.dedup.minhash import family_of, signature_matrix
+from gristmill.dedup.verify import ShingleSets, shingle_sets
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.account import Account, passed_on
-from corpus.schema import SPANS
-from corpus.tables import PartWriter
-from dedup.copies import PLACE_BITS
-from dedup.kept_texts import KeptTexts
+from gristmill.corpus.account import Account, passed_on
+from gristmill.corpus.schema import SPANS
+from gristmill.corpus.tables import PartWriter
+from gristmill.dedup.copies import PLACE_BITS
+from gristmill.dedup.kept_texts import KeptTexts
 
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -38,7 +38,7 @@ def unite(places: np.ndarray, n_bytes: np.ndarray) -> Intervals:
 
 
 def write_spans(path: Path, texts: KeptTexts, stretches: Iterable[Intervals], reason: str) -> tuple[int, np.ndarray]:
-    """Write ``corpus.schema.SPANS`` in the order of doc_id.
+    """Write ``gristmill.corpus.schema.SPANS`` in the order of doc_id.
 
     Parameters
     ----------

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.errors import BudgetError
-from corpus.files import fsync_path
-from corpus.tables import read_batches, read_part
-from dedup import _kernels_index
+from gristmill.corpus.errors import BudgetError
+from gristmill.corpus.files import fsync_path
+from gristmill.corpus.tables import read_batches, read_part
+from gristmill.dedup import _kernels_index
 
 DOCUMENTS = pa.schema(
     [

@@ -8,7 +8,7 @@ earlier in the corpus; the spans are the covered tokens. Two readings of the tex
    a fingerprint that occurs twice can repeat: about 2 in width + 1 tokens are remembered, not all.
 2. Of documents with such fingerprints, all runs around them: equal by a 64-bit hash, then proved token by token.
 
-Tokens are the white-space words of ``corpus._kernels.tokenise``, every Han and kana character one of its own.
+Tokens are the white-space words of ``gristmill.corpus._kernels.tokenise``, every Han and kana character one of its own.
 """
 
 import tempfile
@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import RecipeError
-from corpus.receipt import Outcome
-from dedup import _kernels_substrings
-from dedup.copies import PLACE_BITS, Copies, Found, range_count
-from dedup.kept_texts import KeptTexts, TextBatch, read_kept
-from dedup.removals import Intervals, accounts_of, totals, unite, write_spans
-from dedup.scratch import ScratchArray
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.receipt import Outcome
+from gristmill.dedup import _kernels_substrings
+from gristmill.dedup.copies import PLACE_BITS, Copies, Found, range_count
+from gristmill.dedup.kept_texts import KeptTexts, TextBatch, read_kept
+from gristmill.dedup.removals import Intervals, accounts_of, totals, unite, write_spans
+from gristmill.dedup.scratch import ScratchArray
 
 VERSION = "2"
 FILE = "spans.parquet"
@@ -39,8 +39,8 @@ def substring_spans(
 
     Parameters
     ----------
-    documents : part files of ``corpus.schema.DOCUMENTS``
-    kept : for each part its rows of ``corpus.schema.KEPT``
+    documents : part files of ``gristmill.corpus.schema.DOCUMENTS``
+    kept : for each part its rows of ``gristmill.corpus.schema.KEPT``
     folder : empty, to fill
     min_tokens : length of the shortest repeat that is removed, 2 or more
 

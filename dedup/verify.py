@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.columns import text_column
-from dedup import _kernels
-from dedup.candidates import Candidates
-from dedup.scratch import ScratchArray
+from gristmill.corpus.columns import text_column
+from gristmill.dedup import _kernels
+from gristmill.dedup.candidates import Candidates
+from gristmill.dedup.scratch import ScratchArray
 
 SHINGLES_AT_ONCE = 1 << 23  # 64 MiB of sets are looked at before their pages are let go of
 SHINGLES_A_FAULT = 1 << 13  # the system maps 64 KiB around a page that is read; a set has 2.4 KB

@@ -6,14 +6,14 @@ or ratio whose denominator is 0 is 0.
 
 import numpy as np
 
-import filters._kernels_lines as lines
-from corpus._kernels import popc, tokenise
-from filters._kernels_chars import measure_chars
-from filters._kernels_entropy import entropy, step_of
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_lines import count_ellipses, measure_lines, measure_paragraphs
-from filters._kernels_repetition import climb, count_duplicates
-from filters._kernels_words import count_symbol_words, measure_words, median_length
+import gristmill.filters._kernels_lines as lines
+from gristmill.corpus._kernels import popc, tokenise
+from gristmill.filters._kernels_chars import measure_chars
+from gristmill.filters._kernels_entropy import entropy, step_of
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_lines import count_ellipses, measure_lines, measure_paragraphs
+from gristmill.filters._kernels_repetition import climb, count_duplicates
+from gristmill.filters._kernels_words import count_symbol_words, measure_words, median_length
 
 LANGUAGES = ("en", "zh", "ja", "ru", "de", "fr", "es")  # of stop words, bit tables in this order
 GROUPS = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from corpus._kernels import (
+from gristmill.corpus._kernels import (
     ALPHA,
     CJK,
     MARK,
@@ -20,10 +20,10 @@ from corpus._kernels import (
     high_mask,
     load64,
 )
-from corpus._unicode import BLOCK_BITS
-from corpus._unicode_table import BLOCKS, FLAGS
-from filters._kernels_entropy import SMALL, SUMS, entropy, step_of, sum_of
-from filters._kernels_jit import kernel, leaf
+from gristmill.corpus._unicode import BLOCK_BITS
+from gristmill.corpus._unicode_table import BLOCKS, FLAGS
+from gristmill.filters._kernels_entropy import SMALL, SUMS, entropy, step_of, sum_of
+from gristmill.filters._kernels_jit import kernel, leaf
 
 ELLIPSIS = 0x2026
 N_POINTS = 0x110000  # the table of counts: touched where text is, so mostly never mapped

@@ -4,12 +4,12 @@ from collections import namedtuple
 
 import numpy as np
 
-from corpus._kernels import count_chars, tokenise
-from filters._kernels_edits_c4 import c4_line
-from filters._kernels_edits_dclm import dclm_line
-from filters._kernels_edits_found import CHARS, WORDS, count_words
-from filters._kernels_jit import kernel
-from filters._kernels_lines import find_newline
+from gristmill.corpus._kernels import count_chars, tokenise
+from gristmill.filters._kernels_edits_c4 import c4_line
+from gristmill.filters._kernels_edits_dclm import dclm_line
+from gristmill.filters._kernels_edits_found import CHARS, WORDS, count_words
+from gristmill.filters._kernels_jit import kernel
+from gristmill.filters._kernels_lines import find_newline
 
 C4, DCLM = 0, 1
 Scratch = namedtuple("Scratch", "starts ends text places marks")  # of one document, used again by the next

@@ -4,13 +4,13 @@
 
 import numpy as np
 
-from corpus._kernels import ONE, below, count_chars, ctz, equal_mask
-from filters._kernels_edits_found import CURLY, LINES, LOREM, SENTENCES, STAYS, cut_line, cut_piece
-from filters._kernels_jit import kernel
-from filters._kernels_lines import LONG_WORD_CHARS, MIN_LINE_WORDS, count_sentences
-from filters._kernels_phrases import JAVASCRIPT, POLICY, phrase_kinds
-from filters._kernels_phrases import LOREM as LOREM_PHRASE
-from filters._kernels_pii_bytes import is_digit
+from gristmill.corpus._kernels import ONE, below, count_chars, ctz, equal_mask
+from gristmill.filters._kernels_edits_found import CURLY, LINES, LOREM, SENTENCES, STAYS, cut_line, cut_piece
+from gristmill.filters._kernels_jit import kernel
+from gristmill.filters._kernels_lines import LONG_WORD_CHARS, MIN_LINE_WORDS, count_sentences
+from gristmill.filters._kernels_phrases import JAVASCRIPT, POLICY, phrase_kinds
+from gristmill.filters._kernels_phrases import LOREM as LOREM_PHRASE
+from gristmill.filters._kernels_pii_bytes import is_digit
 
 # int64 and not literals, for which numba would compile every callee once more
 BLANK, LONG_WORD, NO_TERMINAL_PUNCT, FEW_WORDS, JAVASCRIPT_LINE, POLICY_LINE, CITATION, SPACES = map(np.int64, range(8))

@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from corpus._kernels import (
+from gristmill.corpus._kernels import (
     ALPHA,
     NUMBER,
     ONE,
@@ -21,11 +21,11 @@ from corpus._kernels import (
     lower8,
     popc,
 )
-from filters._kernels_edits_c4 import N_REASONS
-from filters._kernels_edits_found import LINES, SENTENCES, STAYS, cut_line, cut_piece, space_at, space_before
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_lines import count_sentences
-from filters._kernels_pii_bytes import UNDERSCORE, is_digit, is_word, padded, stands
+from gristmill.filters._kernels_edits_c4 import N_REASONS
+from gristmill.filters._kernels_edits_found import LINES, SENTENCES, STAYS, cut_line, cut_piece, space_at, space_before
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_lines import count_sentences
+from gristmill.filters._kernels_pii_bytes import UNDERSCORE, is_digit, is_word, padded, stands
 
 UPPERCASE, NUMERIC, COUNTER, SHORT, ITEMS_IN_CART, READ_MORE, SIGN_IN = map(np.int64, range(N_REASONS, N_REASONS + 7))
 MIN_WORDS = 2

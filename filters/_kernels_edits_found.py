@@ -6,10 +6,10 @@ not stored: call again with room. ``totals int64[N_TOTALS]`` belongs to one docu
 
 import numpy as np
 
-from corpus._kernels import ALPHA, NUMBER, SPACE, char_class, count_chars, decode
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_lines import is_ascii_space
-from filters._kernels_pii_bytes import is_digit, is_letter
+from gristmill.corpus._kernels import ALPHA, NUMBER, SPACE, char_class, count_chars, decode
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_lines import is_ascii_space
+from gristmill.filters._kernels_pii_bytes import is_digit, is_letter
 
 LINES, LINES_CUT, WORDS, WORDS_CUT, CHARS, CHARS_CUT, SENTENCES, LOREM, CURLY = range(9)
 N_TOTALS = 9

@@ -7,8 +7,8 @@ fixes on every machine (a library's log2 may differ in its last bit). Counts go 
 
 import numpy as np
 
-from corpus._kernels import U64, clz
-from filters._kernels_jit import kernel, leaf
+from gristmill.corpus._kernels import U64, clz
+from gristmill.filters._kernels_jit import kernel, leaf
 
 UNIT = float(1 << 32)
 SMALL = 1 << 13  # counts in the table: 64 KB

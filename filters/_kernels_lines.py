@@ -6,7 +6,7 @@ A text line has more than white space. "Stripped" is without white space at both
 
 # ruff: noqa: SIM109 - numba compares faster than it searches a tuple
 
-from corpus._kernels import (
+from gristmill.corpus._kernels import (
     K0,
     K1,
     K2,
@@ -22,8 +22,8 @@ from corpus._kernels import (
     load_upto8,
     mum,
 )
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, find_phrases
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_phrases import JAVASCRIPT, LOREM, POLICY, find_phrases
 
 # places in ``found``
 LINES, TEXT_LINES, TEXT_CHARS, SPACE_LINES, SENTENCES, SHORT = range(6)

@@ -11,9 +11,9 @@ longest down needs half as many, and was no faster (17 MB a CPU second either wa
 
 import numpy as np
 
-from corpus._kernels import decode
-from filters._kernels_entropy import log2
-from filters._kernels_jit import kernel, leaf
+from gristmill.corpus._kernels import decode
+from gristmill.filters._kernels_entropy import log2
+from gristmill.filters._kernels_jit import kernel, leaf
 
 UNITS = 1024  # a bit
 SPACE, DIGIT = 32, 48

@@ -5,9 +5,9 @@ Texts come lower-cased; words are ``corpus._kernels.words``: punctuation is gone
 
 import numpy as np
 
-from corpus._kernels import K2, ONE, SHINGLE_BASE, U64, ZERO, hash_shingles, hash_tokens, mum, words
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_words import find_key
+from gristmill.corpus._kernels import K2, ONE, SHINGLE_BASE, U64, ZERO, hash_shingles, hash_tokens, mum, words
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_words import find_key
 
 GATE_WORDS = 1 << 15  # 2^21 bits, 256 KiB: stays in the second-level cache and refuses nearly every gram
 MAX_PHRASE_WORDS = 32  # bits of a length set

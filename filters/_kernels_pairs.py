@@ -6,9 +6,9 @@ control characters as one, others by the low 7 bits of their code point, which t
 
 import numpy as np
 
-from corpus._kernels import U64, ZERO, decode, load64
-from filters._kernels_entropy import UNIT, sum_of
-from filters._kernels_jit import kernel, leaf
+from gristmill.corpus._kernels import U64, ZERO, decode, load64
+from gristmill.filters._kernels_entropy import UNIT, sum_of
+from gristmill.filters._kernels_jit import kernel, leaf
 
 SYMBOLS = 256
 PAIRS = SYMBOLS * SYMBOLS

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from corpus._kernels import ONE, below, ctz, letter_mask
-from filters._kernels_jit import kernel, leaf
+from gristmill.corpus._kernels import ONE, below, ctz, letter_mask
+from gristmill.filters._kernels_jit import kernel, leaf
 
 JAVASCRIPT, POLICY, LOREM = 1, 2, 4
 # (phrase, what it is, offset of the pair of letters that finds it); the pairs are seldom in text of any kind

@@ -4,14 +4,14 @@ characters; a parser looks at each of them. Finds are rows of ``found int64[capa
 
 import numpy as np
 
-from corpus._kernels import ONE, U64, ZERO, below, ctz, equal_mask
-from corpus._kernels_bits import digit_mask, token_mask
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_pii_addresses import ipv4_address, ipv6_address, mail_address
-from filters._kernels_pii_bytes import AT, COLON, DASH, SPACE, is_digit, is_hex, is_letter
-from filters._kernels_pii_keys import TOKEN_RUN, private_key, secret_token
-from filters._kernels_pii_numbers import bank_account, card_number
-from filters._kernels_pii_phones import phone_number
+from gristmill.corpus._kernels import ONE, U64, ZERO, below, ctz, equal_mask
+from gristmill.corpus._kernels_bits import digit_mask, token_mask
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_pii_addresses import ipv4_address, ipv6_address, mail_address
+from gristmill.filters._kernels_pii_bytes import AT, COLON, DASH, SPACE, is_digit, is_hex, is_letter
+from gristmill.filters._kernels_pii_keys import TOKEN_RUN, private_key, secret_token
+from gristmill.filters._kernels_pii_numbers import bank_account, card_number
+from gristmill.filters._kernels_pii_phones import phone_number
 
 EMAIL, IPV4, IPV6, CARD, IBAN, PHONE, KEY = range(7)
 

@@ -5,8 +5,8 @@ Every parser returns (start, end) in bytes, (0, 0) when there is nothing, and lo
 
 import numpy as np
 
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_pii_bytes import (
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_pii_bytes import (
     COLON,
     DASH,
     DOT,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_jit import kernel, leaf
 
 DASH, DOT, SLASH, COLON, AT, UNDERSCORE = 45, 46, 47, 58, 64, 95
 SPACE, OPEN, CLOSE, PLUS = 32, 40, 41, 43

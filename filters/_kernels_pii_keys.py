@@ -6,8 +6,18 @@ form is long, so hostile text costs linear time. See ``pii`` for the rules.
 
 import numpy as np
 
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_pii_bytes import COLON, PLUS, SLASH, SPACE, is_digit, is_letter, is_token, padded, stands
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_pii_bytes import (
+    COLON,
+    PLUS,
+    SLASH,
+    SPACE,
+    is_digit,
+    is_letter,
+    is_token,
+    padded,
+    stands,
+)
 
 _DOUBLE, _SINGLE, _EQUALS, _MORE = 34, 39, 61, 62  # " ' = >
 TOKEN_RUN = 16  # a key has at least so many letters, digits, - and _ in a row

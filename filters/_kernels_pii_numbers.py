@@ -5,8 +5,18 @@ Called with the first digit of a run of digits; returns (start, end) in bytes, (
 
 import numpy as np
 
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_pii_bytes import DASH, DOT, SPACE, begins, digits_end, ends, is_digit, is_letter, is_word
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_pii_bytes import (
+    DASH,
+    DOT,
+    SPACE,
+    begins,
+    digits_end,
+    ends,
+    is_digit,
+    is_letter,
+    is_word,
+)
 
 # Card numbers: first six digits from, to, and the lengths that the scheme issues.
 _SCHEMES = np.array(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_pii_bytes import (
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_pii_bytes import (
     CLOSE,
     COLON,
     DASH,

@@ -8,10 +8,10 @@ chance of about 2^-39 a comparison.
 
 import numpy as np
 
-from corpus._kernels import K0, K1, ONE, U64, ZERO, mum
-from filters._kernels_entropy import step_of
-from filters._kernels_jit import kernel, leaf
-from filters._kernels_words import GRAM_BASE
+from gristmill.corpus._kernels import K0, K1, ONE, U64, ZERO, mum
+from gristmill.filters._kernels_entropy import step_of
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_words import GRAM_BASE
 
 MAX_GRAM = 10
 MARK = U64(1 << 24)

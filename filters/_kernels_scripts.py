@@ -1,8 +1,20 @@
 """Scripts of a document's letters, and where its paragraphs stand."""
 
-from corpus._kernels import ALPHA, ONE, U64, alpha_mask, below, char_class, ctz, decode, equal_mask, high_mask, popc
-from filters._kernels_jit import kernel, leaf
-from filters._unicode_scripts import BASIC_PLANE, HAN, HAN_PLANES, LATIN, OTHER, TABLE
+from gristmill.corpus._kernels import (
+    ALPHA,
+    ONE,
+    U64,
+    alpha_mask,
+    below,
+    char_class,
+    ctz,
+    decode,
+    equal_mask,
+    high_mask,
+    popc,
+)
+from gristmill.filters._kernels_jit import kernel, leaf
+from gristmill.filters._unicode_scripts import BASIC_PLANE, HAN, HAN_PLANES, LATIN, OTHER, TABLE
 
 _FIRST_HAN, _LAST_HAN = HAN_PLANES
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from corpus._kernels import (
+from gristmill.corpus._kernels import (
     ALPHA,
     K0,
     K1,
@@ -22,7 +22,7 @@ from corpus._kernels import (
     load_upto8,
     mum,
 )
-from filters._kernels_jit import kernel, leaf
+from gristmill.filters._kernels_jit import kernel, leaf
 
 GRAM_BASE = U64(0x5851F42D4C957F2D)
 LENGTHS = 64  # word lengths of 63 characters and more share one place

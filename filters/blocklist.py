@@ -15,18 +15,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus._kernels import word_capacity, words
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import SourceError
-from corpus.files import content_key, file_sha256
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters import _kernels_overlap
-from filters._kernels_words import fill_keys
-from filters.signals import Signal
+from gristmill.corpus._kernels import word_capacity, words
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.files import content_key, file_sha256
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters import _kernels_overlap
+from gristmill.filters._kernels_words import fill_keys
+from gristmill.filters.signals import Signal
 
 VERSION = "1"
 BLOCKLIST_SIGNALS = {

@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up
-from corpus.errors import SourceError, UnknownNameError
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.seeds import fraction
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters.examples import LABEL, TEXT, read_examples
-from filters.language import load_model
-from filters.metrics import auc, precision_recall_f1
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.seeds import fraction
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters.examples import LABEL, TEXT, read_examples
+from gristmill.filters.language import load_model
+from gristmill.filters.metrics import auc, precision_recall_f1
 
 VERSION = "1"
 MODEL = "model.bin"

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
-from corpus.account import Account, add_up
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters.signals import Signal
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters.signals import Signal
 
 VERSION = "1"
 TABLE = Path(__file__).with_name("compression_table.json")

@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from corpus._kernels import hash_documents
-from corpus.account import Account, Accounts, check_conservation
-from corpus.columns import text_column
-from corpus.errors import BudgetError
-from corpus.schema import KEPT as KEPT_SCHEMA
-from corpus.schema import LEDGER, SPAN
-from corpus.seeds import derive_seed
-from filters.evidence import (
+from gristmill.corpus._kernels import hash_documents
+from gristmill.corpus.account import Account, Accounts, check_conservation
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import BudgetError
+from gristmill.corpus.schema import KEPT as KEPT_SCHEMA
+from gristmill.corpus.schema import LEDGER, SPAN
+from gristmill.corpus.seeds import derive_seed
+from gristmill.filters.evidence import (
     DROP,
     KEEP,
     KEPT,
@@ -26,7 +26,7 @@ from filters.evidence import (
     gather,
     judge,
 )
-from filters.rules import Rule
+from gristmill.filters.rules import Rule
 
 VERSION = "2"
 REVIEW = "review"  # the rule that stands in the ledger for a person
@@ -56,12 +56,12 @@ def decide(
 
     Parameters
     ----------
-    documents, signals, clusters, priorities : see ``filters.evidence.gather``
-    rules : by domain, see ``filters.rules.resolve``
+    documents, signals, clusters, priorities : see ``gristmill.filters.evidence.gather``
+    rules : by domain, see ``gristmill.filters.rules.resolve``
     heldout : share of kept documents that is kept away from training, 0 to 1. Keyed by doc_id and seed; since one
         document of a cluster is kept, no copy of a held-out document is trained on
     seed : the recipe's seed
-    decisions : what people said of single documents, see ``filters.review.read_decisions``
+    decisions : what people said of single documents, see ``gristmill.filters.review.read_decisions``
 
     Returns
     -------

@@ -18,9 +18,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import SourceError
-from corpus.files import canonical_json, content_key, fsync_path
-from filters.rules import Rule
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.files import canonical_json, content_key, fsync_path
+from gristmill.filters.rules import Rule
 
 DECISIONS = pa.schema(
     [pa.field(name, pa.string(), False) for name in ("doc_id", "decision", "rules", "reviewer", "note", "text_hash")]

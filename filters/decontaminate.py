@@ -18,18 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus._kernels import word_capacity
-from corpus.account import Account, add_up
-from corpus.columns import TextColumn, text_column
-from corpus.errors import RecipeError, SchemaError, SourceError
-from corpus.files import content_key, file_sha256
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.tables import PartWriter, read_batches, read_part
-from filters import _kernels_overlap
-from filters._kernels_words import fill_keys
-from filters.signals import Signal
+from gristmill.corpus._kernels import word_capacity
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
+from gristmill.corpus.files import content_key, file_sha256
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import PartWriter, read_batches, read_part
+from gristmill.filters import _kernels_overlap
+from gristmill.filters._kernels_words import fill_keys
+from gristmill.filters.signals import Signal
 
 VERSION = "1"
 _SOURCE = "n-gram overlap, weighted by rarity in the benchmark"

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from corpus.errors import SchemaError, UnknownNameError
-from corpus.schema import expect_columns
-from filters.rules import Rule, signals_of
+from gristmill.corpus.errors import SchemaError, UnknownNameError
+from gristmill.corpus.schema import expect_columns
+from gristmill.filters.rules import Rule, signals_of
 
 KEPT, DROPPED, MERGED = 0, 1, 2
 VERDICTS = ("kept", "dropped", "merged")
@@ -66,7 +66,7 @@ def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, prioritie
     Parameters
     ----------
     documents : doc_id, source, domain, lang_id (null = unknown), bytes, part, row; lang_score if a rule reads it
-    signals : ``filters.signals.SCHEMA``, row-aligned with documents
+    signals : ``gristmill.filters.signals.SCHEMA``, row-aligned with documents
     clusters : ``corpus.schema.CLUSTERS``, any order, at most one row a document; documents without one stand alone
     priorities : by source; the representative of a cluster has the highest, then the most bytes, then the
         smallest doc_id. Sources left out have 0

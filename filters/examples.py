@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from corpus.errors import SourceError
+from gristmill.corpus.errors import SourceError
 
 TEXT, LABEL = "text", "label"
 _JSON = (".jsonl", ".json", ".ndjson")

@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up
-from corpus.columns import TextColumn, text_column
-from corpus.errors import SourceError
-from corpus.receipt import Outcome
-from corpus.schema import LANGUAGE, signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters._kernels_scripts import list_paragraphs
-from filters.scripts import SCRIPT_SHARES, script_columns
-from filters.signals import Signal
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import LANGUAGE, signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters._kernels_scripts import list_paragraphs
+from gristmill.filters.scripts import SCRIPT_SHARES, script_columns
+from gristmill.filters.signals import Signal
 
 VERSION = "2"
 UNKNOWN = "und"
@@ -92,7 +92,7 @@ def identify(
     -------
     RecordBatch of ``SCHEMA``: lang_id, an ISO code as the model has it, and lang_score, 0 to 1 (``und`` and 0 where no
     text is); lang_paragraph_share, bytes in paragraphs of the document's own language over bytes in all paragraphs
-    that were identified, 1 where fewer than two were; scripts as ``filters.scripts`` counts them
+    that were identified, 1 where fewer than two were; scripts as ``gristmill.filters.scripts`` counts them
     """
     text = text_column(batch)
     ends = np.minimum(text.offsets[1:], text.offsets[:-1] + max_bytes)

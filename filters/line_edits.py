@@ -25,18 +25,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus._kernels import word_capacity
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import UnknownNameError
-from corpus.receipt import Outcome
-from corpus.schema import SPANS, signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.spans import spans_batch
-from corpus.tables import PartWriter, read_batches
-from filters import _kernels_edits as kernels
-from filters import _kernels_edits_found as counts
-from filters.signals import Signal
+from gristmill.corpus._kernels import word_capacity
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import SPANS, signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.spans import spans_batch
+from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.filters import _kernels_edits as kernels
+from gristmill.filters import _kernels_edits_found as counts
+from gristmill.filters.signals import Signal
 
 VERSION = "1"
 READINGS = {"c4": kernels.C4, "refinedweb@dclm": kernels.DCLM}

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import text_column
-from filters._kernels_ngrams import charges, lengthen, list_symbols
+from gristmill.corpus.columns import text_column
+from gristmill.filters._kernels_ngrams import charges, lengthen, list_symbols
 
 CODE_POINTS = 0x110000
 

@@ -21,16 +21,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import RecipeError, UnknownNameError
-from corpus.receipt import Outcome
-from corpus.schema import SPANS, signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.spans import spans_batch
-from corpus.tables import PartWriter, read_batches
-from filters import _kernels_pii
-from filters.signals import Signal
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import SPANS, signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.spans import spans_batch
+from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.filters import _kernels_pii
+from gristmill.filters.signals import Signal
 
 VERSION = "2"
 KINDS = ("email", "ipv4", "ipv6", "card", "iban", "phone", "key")  # in the order of _kernels_pii
@@ -82,7 +82,7 @@ def find(batch: pa.RecordBatch, kinds: tuple[str, ...] = KINDS) -> np.ndarray:
 
 
 def scan(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Signals of ``SCHEMA`` and spans of ``corpus.schema.SPANS`` of a batch with doc_id and text.
+    """Signals of ``SCHEMA`` and spans of ``gristmill.corpus.schema.SPANS`` of a batch with doc_id and text.
 
     ``pii_drop`` counts the finds of kinds whose action is drop; spans are those of kinds whose action is mask.
 

@@ -9,7 +9,7 @@ Rules that count letters of English words, ASCII sentence ends or characters a l
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from filters.rules import Profile, Rule
+from gristmill.filters.rules import Profile, Rule
 
 ENGLISH = ("en",)
 _WORDS = Rule("words", "content_words", 50, 100_000, "Gopher A1.1")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import SchemaError
+from gristmill.corpus.errors import SchemaError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,18 +21,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.account import Account, add_up
-from corpus.columns import text_column
-from corpus.errors import SourceError
-from corpus.files import file_sha256
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.seeds import fraction
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters._kernels_ngrams import BLOCK, MAX_ORDER, fill_table, score
-from filters.examples import read_texts
-from filters.ngrams import Model, fit_model
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.files import file_sha256
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.seeds import fraction
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters._kernels_ngrams import BLOCK, MAX_ORDER, fill_table, score
+from gristmill.filters.examples import read_texts
+from gristmill.filters.ngrams import Model, fit_model
 
 VERSION = "1"
 FILE, SCORES = "reference.parquet", "scores.parquet"

@@ -1,7 +1,7 @@
 """The review queue: documents that the rules decide only just, for a person to look at.
 
 Here are the queue, which is a query over stored columns, and how near a value stands to its bound. What people
-answer is in ``filters.decisions``; the page that asks them is ``flows.review_page``.
+answer is in ``gristmill.filters.decisions``; the page that asks them is ``gristmill.flows.review_page``.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from filters.evidence import MERGED, Evidence, judge, judgements
-from filters.rules import Rule
+from gristmill.filters.evidence import MERGED, Evidence, judge, judgements
+from gristmill.filters.rules import Rule
 
 QUEUE = pa.schema(
     [
@@ -43,7 +43,7 @@ def queue(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], *, margin: 
 
     Parameters
     ----------
-    evidence : from ``filters.evidence.gather``
+    evidence : from ``gristmill.filters.evidence.gather``
     rules : by domain
     margin : greatest distance, 0 or more, see ``distances``
 
@@ -53,7 +53,7 @@ def queue(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], *, margin: 
 
     Raises
     ------
-    UnknownNameError : see ``filters.evidence.judge``
+    UnknownNameError : see ``gristmill.filters.evidence.judge``
     """
     chosen, number, values, distance, failing = _deciding_rules(evidence, rules)
     near = (number >= 0) & (distance <= margin) & (judge(evidence, rules).codes != MERGED)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from corpus.errors import UnknownNameError
-from filters.blocklist import BLOCKLIST_SIGNALS
-from filters.compression import COMPRESSION_SIGNALS
-from filters.decontaminate import CONTAMINATION_SIGNALS
-from filters.language import LANGUAGE_SIGNALS
-from filters.line_edits import LINE_SIGNALS
-from filters.pii import PII_SIGNALS
-from filters.signals import SIGNALS
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.filters.blocklist import BLOCKLIST_SIGNALS
+from gristmill.filters.compression import COMPRESSION_SIGNALS
+from gristmill.filters.decontaminate import CONTAMINATION_SIGNALS
+from gristmill.filters.language import LANGUAGE_SIGNALS
+from gristmill.filters.line_edits import LINE_SIGNALS
+from gristmill.filters.pii import PII_SIGNALS
+from gristmill.filters.signals import SIGNALS
 
 STAGE_SIGNALS = {  # what each stage measures
     "signals": SIGNALS,
@@ -91,7 +91,7 @@ def resolve(
 
     Parameters
     ----------
-    profiles : names in ``filters.profiles.PROFILES``
+    profiles : names in ``gristmill.filters.profiles.PROFILES``
     bounds : by name of a rule or signal: (at_least, at_most, off). A bound changes every rule of that name or
         signal, and adds a rule for a signal that no profile judges. ``off`` takes such rules out.
     known : profiles to choose from, the shipped ones when left out
@@ -116,7 +116,7 @@ def resolve(
 
 
 def _shipped() -> Mapping[str, Profile]:
-    from filters.profiles import PROFILES
+    from gristmill.filters.profiles import PROFILES
 
     return PROFILES
 

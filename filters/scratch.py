@@ -4,10 +4,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from filters._kernels_chars import CLASSES, N_POINTS
-from filters._kernels_lines import N_FOUND
-from filters._kernels_repetition import table_size
-from filters._kernels_words import LENGTHS
+from gristmill.filters._kernels_chars import CLASSES, N_POINTS
+from gristmill.filters._kernels_lines import N_FOUND
+from gristmill.filters._kernels_repetition import table_size
+from gristmill.filters._kernels_words import LENGTHS
 
 Scratch = namedtuple(  # arrays one document needs, used again by the next
     "Scratch",

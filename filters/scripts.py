@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import TextColumn
-from filters._kernels_scripts import count_scripts
-from filters._unicode_scripts import SCRIPTS
+from gristmill.corpus.columns import TextColumn
+from gristmill.filters._kernels_scripts import count_scripts
+from gristmill.filters._unicode_scripts import SCRIPTS
 
 NO_SCRIPT = "none"
 SCRIPT_SHARES = tuple(f"script_{script}_share" for script in SCRIPTS)
@@ -20,7 +20,7 @@ def script_columns(text: TextColumn) -> dict[str, pa.Array]:
     script_<name>_share double, letters of that script as a share of all letters, 0 to 1. Digits, marks and punctuation
     belong to no script here
 
-    >>> from corpus.columns import text_column
+    >>> from gristmill.corpus.columns import text_column
     >>> found = script_columns(text_column(pa.record_batch({"text": ["Mill 7, мельница", "..."]})))
     >>> found["script_main"].to_pylist(), found["script_cyrillic_share"].to_pylist()
     (['cyrillic', 'none'], [0.6666666666666666, 0.0])

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus._kernels import first_invalid_utf8, word_capacity
-from corpus.account import Account, add_up
-from corpus.columns import TextColumn, text_column
-from corpus.errors import SourceError
-from corpus.receipt import Outcome
-from corpus.schema import signals_schema
-from corpus.source_accounts import passed_by_source
-from corpus.tables import read_batches, write_part
-from filters import _kernels, _kernels_pairs
-from filters.entropy import RESIDUALS, residual
-from filters.scratch import make_scratch
-from filters.stop_words import stop_table
+from gristmill.corpus._kernels import first_invalid_utf8, word_capacity
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import read_batches, write_part
+from gristmill.filters import _kernels, _kernels_pairs
+from gristmill.filters.entropy import RESIDUALS, residual
+from gristmill.filters.scratch import make_scratch
+from gristmill.filters.stop_words import stop_table
 
 VERSION = "2"
 MAX_DOCUMENT_BYTES = 1 << 25  # counts and fixed-point sums of the kernels hold to here

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import text_column
-from filters._kernels import LANGUAGES
-from filters._kernels_words import STOP_SLOTS, hash_words
+from gristmill.corpus.columns import text_column
+from gristmill.filters._kernels import LANGUAGES
+from gristmill.filters._kernels_words import STOP_SLOTS, hash_words
 
 _LISTS = {
     "en": "the be to of and that have with",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from filters.evidence import DROP, DROPPED, KEPT, Evidence, judge
-from filters.rules import Rule
+from gristmill.filters.evidence import DROP, DROPPED, KEPT, Evidence, judge
+from gristmill.filters.rules import Rule
 
 Rules = Mapping[str, tuple[Rule, ...]]
 SWEEP = pa.schema(
@@ -25,9 +25,9 @@ def sweep(evidence: Evidence, variants: Mapping[float, Rules], decisions: np.nda
 
     Parameters
     ----------
-    evidence : from ``filters.evidence.gather``
+    evidence : from ``gristmill.filters.evidence.gather``
     variants : by bound, the rules by domain; rules that all variants share are judged once
-    decisions : what people said, see ``filters.evidence.judge``
+    decisions : what people said, see ``gristmill.filters.evidence.judge``
 
     Returns
     -------
@@ -35,7 +35,7 @@ def sweep(evidence: Evidence, variants: Mapping[float, Rules], decisions: np.nda
 
     Raises
     ------
-    UnknownNameError : see ``filters.evidence.judge``
+    UnknownNameError : see ``gristmill.filters.evidence.judge``
     """
     shared = _shared(list(variants.values()))
     said = np.zeros(len(evidence.documents), np.int8) if decisions is None else decisions

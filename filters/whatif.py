@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from corpus.account import Account
-from filters.decide import account_by_source
-from filters.evidence import VERDICTS, Evidence, judge
-from filters.rules import Rule
+from gristmill.corpus.account import Account
+from gristmill.filters.decide import account_by_source
+from gristmill.filters.evidence import VERDICTS, Evidence, judge
+from gristmill.filters.rules import Rule
 
 FLIPPED = pa.schema([pa.field(name, pa.string(), False) for name in ("doc_id", "source", "before", "after")])
 
@@ -33,9 +33,9 @@ def whatif(
 
     Parameters
     ----------
-    evidence : from ``filters.evidence.gather``
+    evidence : from ``gristmill.filters.evidence.gather``
     before, after : rules by domain
-    decisions : what people said, see ``filters.evidence.judge``
+    decisions : what people said, see ``gristmill.filters.evidence.judge``
 
     Returns
     -------
@@ -44,7 +44,7 @@ def whatif(
 
     Raises
     ------
-    UnknownNameError : see ``filters.evidence.judge``
+    UnknownNameError : see ``gristmill.filters.evidence.judge``
     """
     codes = [judge(evidence, rules, decisions).codes for rules in (before, after)]
     flips = np.flatnonzero(codes[0] != codes[1])

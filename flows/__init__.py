@@ -3,4 +3,6 @@
 ``stages_*`` are plain functions of a ``Mill``; ``refine`` and ``train`` wrap them in Prefect flows.
 """
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from corpus._kernels_bits import load64, mum
+from gristmill.corpus._kernels_bits import load64, mum
 
 U64 = np.uint64
 WINDOW = 32  # bytes

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import CardError
-from flows.mill import reopen_mill
-from flows.stages_publish import publish_card
+from gristmill.corpus.errors import CardError
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.stages_publish import publish_card
 
 
 def write_run_card(run: Path) -> dict[str, Any]:
     """Write the card from the run's manifests, and check it."""
-    from data_cards.check import check_card
+    from gristmill.data_cards.check import check_card
 
     with reopen_mill(run) as mill:
         publish_card(mill)
@@ -20,7 +20,7 @@ def write_run_card(run: Path) -> dict[str, Any]:
 
 def check_run_card(run: Path) -> dict[str, Any]:
     """Check the card against the standards and against the run's own numbers."""
-    from data_cards.check import check_card
+    from gristmill.data_cards.check import check_card
 
     with reopen_mill(run) as mill:
         folder = mill.run.path / "card"

@@ -4,9 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from corpus.errors import RecipeError
-from corpus.recipe import Schedule
-from corpus.recipe_file import load_recipe
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe import Schedule
+from gristmill.corpus.recipe_file import load_recipe
 
 
 def cron_line(recipe_path: Path) -> Schedule:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from flows.mill import Mill, open_mill, reopen_mill
-from flows.progress import Reporter
-from flows.stages import STAGES, run_stages
-from flows.summary import summarise
+from gristmill.flows.mill import Mill, open_mill, reopen_mill
+from gristmill.flows.progress import Reporter
+from gristmill.flows.stages import STAGES, run_stages
+from gristmill.flows.summary import summarise
 
 
 def refine_directly(
@@ -27,7 +27,7 @@ def train_directly(run: Path, reporter: Reporter | None = None) -> dict[str, Any
 
 def train_and_card(mill: Mill, stages: dict[str, Any]) -> dict[str, Any]:
     """The stages ``train`` and ``card`` of ``stages`` (plain functions or Prefect tasks)."""
-    from corpus.errors import RecipeError
+    from gristmill.corpus.errors import RecipeError
 
     if mill.recipe.trainer is None:
         raise RecipeError(f"the recipe of {mill.run.path} has no [trainer]; add one and run the recipe again")

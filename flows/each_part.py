@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from corpus.receipt import Manifest, Outcome, Receipt
-from flows.jobs import Job, Ref, job_key
-from flows.mill import Mill
-from flows.versions import stage_version
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.flows.jobs import Job, Ref, job_key
+from gristmill.flows.mill import Mill
+from gristmill.flows.versions import stage_version
 
 DOCUMENTS, REJECTS = "documents.parquet", "rejects.parquet"
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from corpus.errors import RecipeError
-from corpus.recipe import Engine as EngineSpec
-from corpus.store import Store
-from flows.jobs import Done, Job, run_job
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe import Engine as EngineSpec
+from gristmill.corpus.store import Store
+from gristmill.flows.jobs import Done, Job, run_job
 
 OnDone = Callable[[Done], None]
 

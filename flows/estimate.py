@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import StoreError
-from corpus.files import read_json, write_json
-from corpus.receipt import Manifest, Receipt
-from corpus.recipe_file import parse_recipe, read_recipe
-from corpus.rundir import RunDir, run_id
-from corpus.tables import GROUP_BYTES
-from flows.engine import ThreadEngine
-from flows.inputs import Inputs, list_inputs
-from flows.jobs import Job
-from flows.lock import build_lock
-from flows.mill import Mill, home, store_of
-from flows.progress import SilentReporter
-from flows.stages import REFINE
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.receipt import Manifest, Receipt
+from gristmill.corpus.recipe_file import parse_recipe, read_recipe
+from gristmill.corpus.rundir import RunDir, run_id
+from gristmill.corpus.tables import GROUP_BYTES
+from gristmill.flows.engine import ThreadEngine
+from gristmill.flows.inputs import Inputs, list_inputs
+from gristmill.flows.jobs import Job
+from gristmill.flows.lock import build_lock
+from gristmill.flows.mill import Mill, home, store_of
+from gristmill.flows.progress import SilentReporter
+from gristmill.flows.stages import REFINE
 
 # seconds per MB of input on one core, from the sample corpus; replaced by the last run's own in <home>/rates.json
 DEFAULT_RATES = {"documents": 0.25, "signals": 0.02, "language": 0.25, "signatures": 0.02, "mentions": 0.02}

@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import StoreError, UnknownNameError
-from flows.each_part import DOCUMENTS
-from flows.jobs import resolve
-from flows.measured import measured_files, signals_measured
-from flows.mill import Mill
-from flows.stages_judge import document_columns
-from flows.versions import stage_version
+from gristmill.corpus.errors import StoreError, UnknownNameError
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.jobs import resolve
+from gristmill.flows.measured import measured_files, signals_measured
+from gristmill.flows.mill import Mill
+from gristmill.flows.stages_judge import document_columns
+from gristmill.flows.versions import stage_version
 
 if TYPE_CHECKING:
-    from filters.evidence import Evidence
-    from filters.rules import Rule
+    from gristmill.filters.evidence import Evidence
+    from gristmill.filters.rules import Rule
 
 Rules = Mapping[str, "tuple[Rule, ...]"]
 
@@ -34,7 +34,7 @@ def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
     ------
     StoreError : the run has no clusters yet
     """
-    from filters.evidence import gather
+    from gristmill.filters.evidence import gather
 
     documents = document_columns(
         _paths(mill, "documents", DOCUMENTS),
@@ -76,7 +76,7 @@ def signals_read(mill: Mill, *several: Rules) -> set[str]:
     StoreError : one that its stage measures today, while the run was milled by an older version
     UnknownNameError : one that no stage of the run measures
     """
-    from filters.rules import signals_of
+    from gristmill.filters.rules import signals_of
 
     known = known_signals(mill)
     read = {signal for rules in several for chosen in rules.values() for signal in signals_of(chosen)}
@@ -87,7 +87,7 @@ def signals_read(mill: Mill, *several: Rules) -> set[str]:
 
 
 def _refuse_older(mill: Mill, signal: str) -> None:
-    from filters.rules import STAGE_SIGNALS
+    from gristmill.filters.rules import STAGE_SIGNALS
 
     for stage in (stage for stage, names in STAGE_SIGNALS.items() if signal in names and mill.run.has(stage)):
         then = mill.run.lock["versions"]["stages"].get(stage)

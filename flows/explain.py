@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import UnknownNameError
-from corpus.files import canonical_json
-from corpus.identity import document_id
-from flows.each_part import DOCUMENTS, REJECTS
-from flows.measured import measured_files
-from flows.mill import Mill, reopen_mill
-from flows.stages_judge import decisions_file
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.files import canonical_json
+from gristmill.corpus.identity import document_id
+from gristmill.flows.each_part import DOCUMENTS, REJECTS
+from gristmill.flows.measured import measured_files
+from gristmill.flows.mill import Mill, reopen_mill
+from gristmill.flows.stages_judge import decisions_file
 
 HEAD_CHARS = 300
 
@@ -93,7 +93,7 @@ def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
 
 def _person(mill: Mill, document: dict[str, Any]) -> dict[str, Any]:
     """What a person decided of the document, and whether it was on this text; nothing where nobody has."""
-    from filters.decisions import read_decisions
+    from gristmill.filters.decisions import read_decisions
 
     path = decisions_file(mill)
     said = [row for row in read_decisions(path).to_pylist() if row["doc_id"] == document["doc_id"]] if path else []

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.account import Account
-from corpus.errors import SourceError, UnknownNameError
-from corpus.identity import document_id
-from corpus.receipt import Outcome
-from corpus.tables import read_batches, read_part, write_part
-from flows.each_part import DOCUMENTS, REJECTS
-from flows.search import Slices, column_blocks
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.identity import document_id
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.tables import read_batches, read_part, write_part
+from gristmill.flows.each_part import DOCUMENTS, REJECTS
+from gristmill.flows.search import Slices, column_blocks
 
 VERSION = "1"
 SAID = ("text", "text_hash", "url", "meta")  # columns that a document alone brings; locators name whole files

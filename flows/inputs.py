@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import SourceError
-from corpus.files import file_sha256
-from corpus.recipe import Recipe, SourceSpec
-from sources.listing import InputFile, list_files
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.files import file_sha256
+from gristmill.corpus.recipe import Recipe, SourceSpec
+from gristmill.sources.listing import InputFile, list_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _files_of(source: SourceSpec, recipe: Recipe) -> list[InputFile]:
 def _graph_digest(recipe: Recipe) -> str | None:
     if recipe.knowledge is None:
         return None
-    from knowledge.graph import graph_digest
+    from gristmill.knowledge.graph import graph_digest
 
     return graph_digest(Path(recipe.knowledge.graph))
 

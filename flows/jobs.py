@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.files import content_key
-from corpus.receipt import Outcome, Receipt
-from corpus.store import Store
+from gristmill.corpus.files import content_key
+from gristmill.corpus.receipt import Outcome, Receipt
+from gristmill.corpus.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from flows.mill import Mill
+from gristmill.flows.mill import Mill
 
 
 def kept_by_part(mill: Mill, stage: str | None = None) -> list[pa.Table]:

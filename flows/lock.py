@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from corpus.recipe import Recipe
-from flows.inputs import Inputs
-from flows.versions import library_versions, stage_versions
+from gristmill.corpus.recipe import Recipe
+from gristmill.flows.inputs import Inputs
+from gristmill.flows.versions import library_versions, stage_versions
 
 
 def build_lock(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:

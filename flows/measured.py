@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.jobs import Ref
-from flows.mill import Mill
+from gristmill.flows.jobs import Ref
+from gristmill.flows.mill import Mill
 
 SIGNAL_FILES = {
     "signals": "signals.parquet",

@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import StoreError
-from corpus.files import write_json
-from corpus.receipt import Manifest
-from corpus.recipe import Recipe
-from corpus.recipe_file import parse_recipe, read_recipe
-from corpus.remote import open_store
-from corpus.rundir import TAKEDOWN, RunDir
-from corpus.store import Store
-from corpus.writer_lock import WriterLock
-from flows.engine import Engine, ThreadEngine, open_engine
-from flows.inputs import Inputs, list_inputs
-from flows.jobs import Done, Job, Ref
-from flows.lock import build_lock
-from flows.progress import Reporter, SilentReporter
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import write_json
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.recipe import Recipe
+from gristmill.corpus.recipe_file import parse_recipe, read_recipe
+from gristmill.corpus.remote import open_store
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.store import Store
+from gristmill.corpus.writer_lock import WriterLock
+from gristmill.flows.engine import Engine, ThreadEngine, open_engine
+from gristmill.flows.inputs import Inputs, list_inputs
+from gristmill.flows.jobs import Done, Job, Ref
+from gristmill.flows.lock import build_lock
+from gristmill.flows.progress import Reporter, SilentReporter
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from corpus.errors import GristmillError
+from gristmill.corpus.errors import GristmillError
 
 SETTINGS = {
     "DO_NOT_TRACK": "1",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import RecipeError, UnknownNameError
-from flows.evidence import gather_run, known_signals, read_signals
-from flows.mill import Mill, reopen_mill
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.flows.evidence import gather_run, known_signals, read_signals
+from gristmill.flows.mill import Mill, reopen_mill
 
 _SIGNALS_AT_ONCE = 16  # columns in memory: 128 bytes a document
 
@@ -24,14 +24,14 @@ def rank_run(run: Path, better: Sequence[str], worse: Sequence[str]) -> dict[str
 
     Returns
     -------
-    documents (better, worse), ranking (rows of ``filters.ranking.RANKING``, the most telling first)
+    documents (better, worse), ranking (rows of ``gristmill.filters.ranking.RANKING``, the most telling first)
 
     Raises
     ------
     RecipeError : a side is empty, or both hold the same documents
     UnknownNameError : neither a source nor a domain of this run
     """
-    from filters.ranking import in_order, rank_signals
+    from gristmill.filters.ranking import in_order, rank_signals
 
     with reopen_mill(run) as mill:
         documents = gather_run(mill, []).documents

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import CardError
-from corpus.files import read_json
-from flows.mill import Mill, open_mill_text
-from flows.progress import Reporter
-from flows.stages import run_stages
+from gristmill.corpus.errors import CardError
+from gristmill.corpus.files import read_json
+from gristmill.flows.mill import Mill, open_mill_text
+from gristmill.flows.progress import Reporter
+from gristmill.flows.stages import run_stages
 
 
 def rebuild_from_card(

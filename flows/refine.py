@@ -9,9 +9,9 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.mill import open_mill
-from flows.stages import STAGES, stages_until
-from flows.summary import summarise
+from gristmill.flows.mill import open_mill
+from gristmill.flows.stages import STAGES, stages_until
+from gristmill.flows.summary import summarise
 
 
 def _as_task(name: str, stage: Any) -> Any:

@@ -11,19 +11,19 @@ import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import StoreError
-from filters.decisions import Decided, append_decision, rules_key
-from filters.review import distances, queue
-from filters.rules import KNOWN_SIGNALS
-from flows.each_part import DOCUMENTS
-from flows.evidence import gather_run, signals_read
-from flows.jobs import resolve
-from flows.measured import measured_files
-from flows.mill import Mill
-from flows.stages_judge import rules_by_domain, standing_decisions
+from gristmill.corpus.errors import StoreError
+from gristmill.filters.decisions import Decided, append_decision, rules_key
+from gristmill.filters.review import distances, queue
+from gristmill.filters.rules import KNOWN_SIGNALS
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.evidence import gather_run, signals_read
+from gristmill.flows.jobs import resolve
+from gristmill.flows.measured import measured_files
+from gristmill.flows.mill import Mill
+from gristmill.flows.stages_judge import rules_by_domain, standing_decisions
 
 if TYPE_CHECKING:
-    from filters.rules import Rule
+    from gristmill.filters.rules import Rule
 
 UNKNOWN_LANGUAGE = "unknown"
 

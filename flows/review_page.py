@@ -25,13 +25,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.review_desk import CHOICES, Choice, Desk
-from flows.review_text import number_text, piece_of
+from gristmill.flows.review_desk import CHOICES, Choice, Desk
+from gristmill.flows.review_text import number_text, piece_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from flows.mill import Mill
+    from gristmill.flows.mill import Mill
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
 ROWS = 50  # of the queue, on one page
@@ -56,7 +56,7 @@ def serve_review(
     Parameters
     ----------
     port : of 127.0.0.1; 0 takes a free one
-    margin : greatest distance of a document in the queue, see ``filters.review.distances``
+    margin : greatest distance of a document in the queue, see ``gristmill.filters.review.distances``
     decisions : the file that answers are added to, ``decisions.jsonl`` in the run when left out
     open_browser : show the page in the browser of this desktop
 
@@ -71,7 +71,7 @@ def serve_review(
     """
     import uvicorn
 
-    from flows.mill import reopen_mill
+    from gristmill.flows.mill import reopen_mill
 
     token = secrets.token_urlsafe(24)
     with reopen_mill(run) as mill:  # the lock is held while the queue is made, not while a person reads
@@ -97,7 +97,7 @@ def review_state(desk: Desk) -> dict[str, int]:
 
 def queue_state(run: Path, margin: float) -> dict[str, int]:
     """The state of a run's queue without serving it."""
-    from flows.mill import reopen_mill
+    from gristmill.flows.mill import reopen_mill
 
     with reopen_mill(run) as mill:
         return review_state(Desk(mill, decisions_of(mill), margin))

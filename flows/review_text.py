@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from filters.highlights import highlights
+from gristmill.filters.highlights import highlights
 
 PIECE_CHARS = 50_000  # a browser lays this out at once; 99 of 100 documents are shorter
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -21,7 +21,7 @@ def piece_of(text: str, signal: str, number: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    signal : what it counts is marked, see ``filters.highlights``
+    signal : what it counts is marked, see ``gristmill.filters.highlights``
     number : from 0; one beyond the end is the last
 
     Returns

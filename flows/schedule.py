@@ -5,9 +5,9 @@ from typing import Any
 
 from prefect.schedules import Cron
 
-from corpus.recipe_file import load_recipe
-from flows.cron import cron_line
-from flows.refine import refine
+from gristmill.corpus.recipe_file import load_recipe
+from gristmill.flows.cron import cron_line
+from gristmill.flows.refine import refine
 
 
 def deployment_options(recipe_path: Path) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.columns import text_column
-from flows import _kernels_search as kernels
+from gristmill.corpus.columns import text_column
+from gristmill.flows import _kernels_search as kernels
 
 FILTER_BITS_A_SLICE = 16  # one window in 16 of foreign text reaches the binary search
 
@@ -62,7 +62,7 @@ class Vocabulary:
     """The bytes that each token of a tokenizer.json stands for."""
 
     def __init__(self, path: Path):
-        from tokenizer.vocabulary import byte_symbols
+        from gristmill.tokenizer.vocabulary import byte_symbols
 
         byte_of = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
         found = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from corpus.errors import GristmillError
+from gristmill.corpus.errors import GristmillError
 
 START_SECONDS = 180.0  # 36 s were measured on a cold database and a busy machine
 STOP_SECONDS = 10.0

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from corpus.errors import RecipeError, nearest
-from corpus.recipe import Decide, Recipe, RuleBound
+from gristmill.corpus.errors import RecipeError, nearest
+from gristmill.corpus.recipe import Decide, Recipe, RuleBound
 
 FIELDS = tuple(RuleBound.model_fields)
 

@@ -3,14 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from corpus.errors import UnknownNameError
-from flows.mill import Mill
-from flows.stages_assemble import encode, learn_tokenizer, pack, plan_mixture
-from flows.stages_edit import cut_lines, cut_substrings, edit
-from flows.stages_ingest import identify_language, ingest, link_mentions, measure_signals, sign
-from flows.stages_judge import cluster, decide
-from flows.stages_publish import publish_card, train_model
-from flows.stages_screen import classify, compress, edit_lines, find_contamination, match_blocklist, refer, scan_pii
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.flows.mill import Mill
+from gristmill.flows.stages_assemble import encode, learn_tokenizer, pack, plan_mixture
+from gristmill.flows.stages_edit import cut_lines, cut_substrings, edit
+from gristmill.flows.stages_ingest import identify_language, ingest, link_mentions, measure_signals, sign
+from gristmill.flows.stages_judge import cluster, decide
+from gristmill.flows.stages_publish import publish_card, train_model
+from gristmill.flows.stages_screen import (
+    classify,
+    compress,
+    edit_lines,
+    find_contamination,
+    match_blocklist,
+    refer,
+    scan_pii,
+)
 
 StageFunction = Callable[[Mill], Any]
 

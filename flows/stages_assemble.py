@@ -5,20 +5,20 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from corpus.errors import PlanError
-from corpus.receipt import Manifest
-from corpus.seeds import derive_seed
-from flows.each_part import DOCUMENTS
-from flows.jobs import Job, Ref, job_key
-from flows.kept import kept_by_part, kept_digest
-from flows.mill import Mill
-from flows.versions import stage_version
+from gristmill.corpus.errors import PlanError
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.seeds import derive_seed
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.jobs import Job, Ref, job_key
+from gristmill.flows.kept import kept_by_part, kept_digest
+from gristmill.flows.mill import Mill
+from gristmill.flows.versions import stage_version
 
 
 def learn_tokenizer(mill: Mill) -> Manifest:
     """Byte-level BPE on a keyed sample of the kept text."""
-    from tokenizer.train import train_tokenizer
-    from tokenizer.vocabulary import library_versions
+    from gristmill.tokenizer.train import train_tokenizer
+    from gristmill.tokenizer.vocabulary import library_versions
 
     kept = kept_by_part(mill)
     options = {**mill.recipe.tokenizer.model_dump(), "seed": derive_seed(mill.recipe.seed, "tokenizer")}
@@ -32,7 +32,7 @@ def learn_tokenizer(mill: Mill) -> Manifest:
 
 def encode(mill: Mill) -> Manifest:
     """Kept text to tokens, part by part."""
-    from tokenizer.encode import encode_part
+    from gristmill.tokenizer.encode import encode_part
 
     model = mill.run.manifest("tokenizer").parts[0]
     jobs = []
@@ -49,7 +49,7 @@ def pack(mill: Mill) -> tuple[Manifest, Manifest]:
 
 
 def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
-    from tokenizer.pack import pack_domain
+    from gristmill.tokenizer.pack import pack_domain
 
     spec = mill.recipe.shards.model_dump(exclude={"heldout"})
     options = {**spec, "vocab_size": vocab_size(mill), "heldout": heldout}
@@ -67,8 +67,8 @@ def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
 
 def plan_mixture(mill: Mill) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
-    from mixing.compile import plan_stage
-    from mixing.schedule import Phase
+    from gristmill.mixing.compile import plan_stage
+    from gristmill.mixing.schedule import Phase
 
     packed = mill.run.manifest("shards")
     if not packed.rows:

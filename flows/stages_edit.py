@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.account import Account
-from corpus.receipt import Manifest, Outcome
-from corpus.spans import merge_spans, put_spans
-from flows.each_part import DOCUMENTS
-from flows.jobs import Job, Ref, job_key
-from flows.kept import kept_by_part, kept_digest
-from flows.mill import Mill
-from flows.versions import stage_version
+from gristmill.corpus.account import Account
+from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.spans import merge_spans, put_spans
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.jobs import Job, Ref, job_key
+from gristmill.flows.kept import kept_by_part, kept_digest
+from gristmill.flows.mill import Mill
+from gristmill.flows.versions import stage_version
 
 VERSION = "2"  # of ``edits``
 SPANS = "spans.parquet"
@@ -36,7 +36,7 @@ def cut_lines(mill: Mill) -> Manifest | None:
     """Lines or paragraphs that an earlier kept document has; only with [dedup.lines]."""
     if mill.recipe.dedup.lines is None:
         return None
-    from dedup.lines import line_spans
+    from gristmill.dedup.lines import line_spans
 
     return _global_cut(mill, "lines", line_spans, mill.recipe.dedup.lines.model_dump())
 
@@ -45,7 +45,7 @@ def cut_substrings(mill: Mill) -> Manifest | None:
     """Runs of tokens that an earlier kept document has; only with [dedup.substrings]."""
     if mill.recipe.dedup.substrings is None:
         return None
-    from dedup.substrings import substring_spans
+    from gristmill.dedup.substrings import substring_spans
 
     return _global_cut(mill, "substrings", substring_spans, mill.recipe.dedup.substrings.model_dump())
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from corpus.receipt import Manifest
-from corpus.recipe import SourceSpec
-from corpus.seeds import derive_seed
-from flows.each_part import each_part
-from flows.jobs import Job, job_key
-from flows.mill import Mill
-from flows.versions import library_versions, stage_version
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.recipe import SourceSpec
+from gristmill.corpus.seeds import derive_seed
+from gristmill.flows.each_part import each_part
+from gristmill.flows.jobs import Job, job_key
+from gristmill.flows.mill import Mill
+from gristmill.flows.versions import library_versions, stage_version
 
 
 def ingest(mill: Mill) -> Manifest:
@@ -25,8 +25,8 @@ def plan_ingest(mill: Mill) -> Iterator[Job]:
 
 
 def _read_jobs(mill: Mill, source: SourceSpec) -> Iterator[Job]:
-    from sources.listing import group_parts
-    from sources.read import ReadSpec, read_part
+    from gristmill.sources.listing import group_parts
+    from gristmill.sources.read import ReadSpec, read_part
 
     limits = mill.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
@@ -39,7 +39,7 @@ def _read_jobs(mill: Mill, source: SourceSpec) -> Iterator[Job]:
 
 
 def _verbalise_job(mill: Mill, source: SourceSpec) -> Job:
-    from knowledge.verbalise import VERSION, verbalise_part
+    from gristmill.knowledge.verbalise import VERSION, verbalise_part
 
     assert mill.recipe.knowledge is not None  # list_inputs has refused the recipe otherwise
     options = {
@@ -54,7 +54,7 @@ def _verbalise_job(mill: Mill, source: SourceSpec) -> Job:
 
 def measure_signals(mill: Mill) -> Manifest:
     """Every quality signal of every document."""
-    from filters.signals import measure_part
+    from gristmill.filters.signals import measure_part
 
     return each_part(mill, "signals", measure_part, {})
 
@@ -63,7 +63,7 @@ def identify_language(mill: Mill) -> Manifest | None:
     """Language and its score; only when the recipe has [language]."""
     if mill.recipe.language is None:
         return None
-    from filters.language import identify_part
+    from gristmill.filters.language import identify_part
 
     return each_part(
         mill, "language", identify_part, {"model": Path(mill.recipe.language.model)}, model=mill.inputs.language_model
@@ -72,7 +72,7 @@ def identify_language(mill: Mill) -> Manifest | None:
 
 def sign(mill: Mill) -> Manifest:
     """MinHash signatures."""
-    from dedup.minhash import signatures_part
+    from gristmill.dedup.minhash import signatures_part
 
     near = mill.recipe.dedup.near
     options = {
@@ -92,7 +92,7 @@ def link_mentions(mill: Mill) -> Manifest | None:
     """Entities of the graph in the text, and the triples that join them; only when the recipe has [knowledge]."""
     if mill.recipe.knowledge is None:
         return None
-    from knowledge.mentions import link_part
+    from gristmill.knowledge.mentions import link_part
 
     spec = mill.recipe.knowledge
     options = {"languages": spec.languages, "min_label_chars": spec.min_label_chars}

@@ -9,18 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import StoreError
-from corpus.files import file_sha256
-from corpus.receipt import Manifest, Outcome
-from flows.each_part import DOCUMENTS
-from flows.jobs import Job, job_key, resolve
-from flows.measured import measured_files, measured_refs, signal_columns, signals_measured
-from flows.mill import Mill
-from flows.stages_ingest import signature_seed
-from flows.versions import stage_version
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import file_sha256
+from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.jobs import Job, job_key, resolve
+from gristmill.flows.measured import measured_files, measured_refs, signal_columns, signals_measured
+from gristmill.flows.mill import Mill
+from gristmill.flows.stages_ingest import signature_seed
+from gristmill.flows.versions import stage_version
 
 if TYPE_CHECKING:
-    from filters.rules import Rule
+    from gristmill.filters.rules import Rule
 
 
 ALARMS = ("max_unverified_share", "max_largest_share")
@@ -28,7 +28,7 @@ ALARMS = ("max_unverified_share", "max_largest_share")
 
 def cluster(mill: Mill) -> Manifest:
     """Exact and verified near duplicates over all documents; from the band index when the recipe keeps one."""
-    from dedup.alarms import check_alarms
+    from gristmill.dedup.alarms import check_alarms
 
     near = mill.recipe.dedup.near
     job = _cluster_from_index(mill) if near.index else _cluster_from_scratch(mill)
@@ -38,7 +38,7 @@ def cluster(mill: Mill) -> Manifest:
 
 
 def _cluster_from_scratch(mill: Mill) -> Job:
-    from dedup.clusters import cluster_documents
+    from gristmill.dedup.clusters import cluster_documents
 
     near = mill.recipe.dedup.near
     options = {**near.model_dump(exclude={"off", "index", *ALARMS}), "near": not near.off}
@@ -54,7 +54,7 @@ def _cluster_from_scratch(mill: Mill) -> Job:
 
 def _cluster_from_index(mill: Mill) -> Job:
     """The same entry under the same key, made from the index; which is brought in step even when the entry is there."""
-    from dedup.follow import cluster_documents, follow_parts
+    from gristmill.dedup.follow import cluster_documents, follow_parts
 
     plain = _cluster_from_scratch(mill)
     arguments = {name: value for name, value in plain.arguments.items() if name != "near"}
@@ -70,7 +70,7 @@ def _cluster_from_index(mill: Mill) -> Job:
 
 def decide(mill: Mill) -> Manifest:
     """Keep, drop or merge every document; then hold every source against its retention budget."""
-    from filters.decide import check_budgets
+    from gristmill.filters.decide import check_budgets
 
     job = plan_decide(mill)
     manifest = mill.stage("decide", [job])
@@ -124,7 +124,7 @@ def _columns_of(mill: Mill, stage: str, file: str) -> list[str]:
 
 def rules_by_domain(mill: Mill) -> "dict[str, tuple[Rule, ...]]":
     """Each domain's rules: its own profiles and bounds when the recipe gives any, else the common ones."""
-    from filters.rules import resolve
+    from gristmill.filters.rules import resolve
 
     chosen = {}
     further = [name for stage, file in measured_files(mill) for name in _columns_of(mill, stage, file)]
@@ -145,8 +145,8 @@ def decide_stage(
     **options: Any,
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
-    from filters.decide import decide as decide_columns
-    from filters.decisions import count_reviewed
+    from gristmill.filters.decide import decide as decide_columns
+    from gristmill.filters.decisions import count_reviewed
 
     said, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     decision = decide_columns(
@@ -164,7 +164,7 @@ def decide_stage(
 
 def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:
     """People's decisions that apply to these documents, and those made on another text; see ``filters.decisions``."""
-    from filters.decisions import read_decisions, split_stale
+    from gristmill.filters.decisions import read_decisions, split_stale
 
     said = read_decisions(decisions)
     columns = {"columns": ["doc_id", "text_hash"], "filters": pc.field("doc_id").isin(said["doc_id"].combine_chunks())}

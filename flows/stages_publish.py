@@ -3,14 +3,14 @@
 import time
 from typing import Any
 
-from corpus.files import content_key, read_json, write_json
-from corpus.receipt import Manifest, Outcome, Receipt
-from corpus.rundir import STAGES
-from corpus.seeds import derive_seed
-from flows.jobs import Job, job_key
-from flows.mill import Mill
-from flows.stages_assemble import vocab_size
-from flows.versions import environment_versions, stage_version
+from gristmill.corpus.files import content_key, read_json, write_json
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.rundir import STAGES
+from gristmill.corpus.seeds import derive_seed
+from gristmill.flows.jobs import Job, job_key
+from gristmill.flows.mill import Mill
+from gristmill.flows.stages_assemble import vocab_size
+from gristmill.flows.versions import environment_versions, stage_version
 
 
 def train_model(mill: Mill) -> Manifest | None:
@@ -40,15 +40,15 @@ def train_key(mill: Mill) -> str:
 
 def train_version() -> str:
     """The trainer's VERSION; its loop imports torch only when it trains."""
-    from trainer.config import VERSION
+    from gristmill.trainer.config import VERSION
 
     return VERSION
 
 
 def _train(mill: Mill) -> None:
-    from handoff.plan import Plan
-    from trainer.config import TrainConfig
-    from trainer.loop import train
+    from gristmill.handoff.plan import Plan
+    from gristmill.trainer.config import TrainConfig
+    from gristmill.trainer.loop import train
 
     assert mill.recipe.trainer is not None
     config = TrainConfig(
@@ -73,8 +73,8 @@ def _train_receipt(mill: Mill, key: str) -> Receipt:
 
 def publish_card(mill: Mill) -> Manifest:
     """The data card, from the run's manifests alone."""
-    from data_cards.render import write_card
-    from data_cards.takedowns import takedowns
+    from gristmill.data_cards.render import write_card
+    from gristmill.data_cards.takedowns import takedowns
 
     stages = [stage for stage in STAGES if mill.run.has(stage)]
     inputs = {stage: mill.run.manifest(stage).key for stage in stages}

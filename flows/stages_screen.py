@@ -6,15 +6,15 @@ Each writes signals that rules may bound, and is left out when the recipe has no
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import RecipeError, SourceError
-from corpus.files import file_sha256
-from corpus.receipt import Manifest, Receipt
-from corpus.recipe import Recipe
-from corpus.recipe_screens import Classifier, Reference
-from flows.each_part import each_part
-from flows.jobs import Job, Ref, job_key
-from flows.mill import Mill
-from flows.versions import stage_version
+from gristmill.corpus.errors import RecipeError, SourceError
+from gristmill.corpus.files import file_sha256
+from gristmill.corpus.receipt import Manifest, Receipt
+from gristmill.corpus.recipe import Recipe
+from gristmill.corpus.recipe_screens import Classifier, Reference
+from gristmill.flows.each_part import each_part
+from gristmill.flows.jobs import Job, Ref, job_key
+from gristmill.flows.mill import Mill
+from gristmill.flows.versions import stage_version
 
 
 def edit_lines(mill: Mill) -> Manifest | None:
@@ -27,7 +27,7 @@ def edit_lines(mill: Mill) -> Manifest | None:
     _expect_readings(mill.recipe)
     if mill.recipe.line_edits is None:
         return None
-    from filters.line_edits import edit_part
+    from gristmill.filters.line_edits import edit_part
 
     options = mill.recipe.line_edits.model_dump()
     return each_part(mill, "line_edits", edit_part, options, **options)
@@ -38,14 +38,14 @@ def scan_pii(mill: Mill) -> Manifest | None:
     kinds = {kind: action for kind, action in mill.recipe.pii.model_dump().items() if action}
     if not kinds:
         return None
-    from filters.pii import scan_part
+    from gristmill.filters.pii import scan_part
 
     return each_part(mill, "pii", scan_part, {"kinds": kinds}, kinds=kinds)
 
 
 def _expect_readings(recipe: Recipe) -> None:
-    from filters.line_edits import SIGNALS_OF
-    from filters.profiles import PROFILES
+    from gristmill.filters.line_edits import SIGNALS_OF
+    from gristmill.filters.profiles import PROFILES
 
     readings = recipe.line_edits.rules if recipe.line_edits else ()
     for spec in (recipe.decide, *recipe.decide.domains.values()):
@@ -63,7 +63,7 @@ def match_blocklist(mill: Mill) -> Manifest | None:
     """Blocked words, addresses and hashes."""
     if mill.recipe.blocklist is None:
         return None
-    from filters.blocklist import blocklist_digest, match_part
+    from gristmill.filters.blocklist import blocklist_digest, match_part
 
     lists = {name: [Path(path) for path in paths] for name, paths in mill.recipe.blocklist.model_dump().items()}
     return each_part(mill, "blocklist", match_part, lists, digest=blocklist_digest(**lists))
@@ -73,7 +73,7 @@ def find_contamination(mill: Mill) -> Manifest | None:
     """How much of an evaluation passage a document holds."""
     if mill.recipe.decontaminate is None:
         return None
-    from filters.decontaminate import contamination_digest, contamination_part
+    from gristmill.filters.decontaminate import contamination_digest, contamination_part
 
     options = mill.recipe.decontaminate.model_dump()
     options["sets"] = {name: [Path(path) for path in paths] for name, paths in options["sets"].items()}
@@ -92,7 +92,7 @@ def classify(mill: Mill) -> Manifest | None:
 
 
 def _classify(mill: Mill, spec: Classifier) -> Manifest:
-    from filters.classifier import classify_part
+    from gristmill.filters.classifier import classify_part
 
     if spec.model:
         model: Path | Ref = Path(spec.model)
@@ -107,7 +107,7 @@ def _classify(mill: Mill, spec: Classifier) -> Manifest:
 
 
 def _train(mill: Mill, spec: Classifier) -> Receipt:
-    from filters.classifier import train_classifier
+    from gristmill.filters.classifier import train_classifier
 
     options: dict[str, Any] = spec.model_dump(exclude={"name", "model", "label", "positive", "negative", "labelled"})
     examples = {kind: [Path(path) for path in getattr(spec, kind)] for kind in ("positive", "negative", "labelled")}
@@ -129,7 +129,7 @@ def refer(mill: Mill) -> Manifest | None:
 
 
 def _refer(mill: Mill, spec: Reference) -> Manifest:
-    from filters.reference import FILE, score_part
+    from gristmill.filters.reference import FILE, score_part
 
     if spec.model:
         model: Path | Ref = Path(spec.model)
@@ -142,7 +142,7 @@ def _refer(mill: Mill, spec: Reference) -> Manifest:
 
 
 def _fit(mill: Mill, spec: Reference) -> Receipt:
-    from filters.reference import fit_reference
+    from gristmill.filters.reference import fit_reference
 
     options: dict[str, Any] = spec.model_dump(include={"order", "sample_bytes"})
     texts = [Path(path) for path in spec.texts]
@@ -163,7 +163,7 @@ def compress(mill: Mill) -> Manifest | None:
     """How much shorter zstd makes a document."""
     if mill.recipe.compression is None:
         return None
-    from filters.compression import compress_part, library_version
+    from gristmill.filters.compression import compress_part, library_version
 
     options = mill.recipe.compression.model_dump()
     return each_part(mill, "compression", compress_part, options, zstd=library_version(), **options)

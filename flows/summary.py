@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flows.estimate import learn_rates
-from flows.mill import Mill
+from gristmill.flows.estimate import learn_rates
+from gristmill.flows.mill import Mill
 
 
 def summarise(mill: Mill) -> dict[str, Any]:

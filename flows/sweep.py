@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import RecipeError
-from corpus.files import write_text
-from flows.evidence import gather_run, signals_read
-from flows.mill import reopen_mill
-from flows.settings import setting_path
-from flows.whatif import rules_with
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.files import write_text
+from gristmill.flows.evidence import gather_run, signals_read
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.settings import setting_path
+from gristmill.flows.whatif import rules_with
 
 MAX_STEPS = 1000
 
@@ -37,7 +37,7 @@ def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: 
     RecipeError : no such key, or one that is no bound, or steps out of range
     UnknownNameError : a rule or signal that nobody knows or the run has not measured
     """
-    from filters.sweep import sweep
+    from gristmill.filters.sweep import sweep
 
     if not 2 <= steps <= MAX_STEPS:
         raise RecipeError(f"steps is {steps}; a sweep takes 2 to {MAX_STEPS}")
@@ -50,7 +50,7 @@ def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: 
         table = sweep(gather_run(mill, signals_read(mill, *variants.values())), variants)
     result = _curves(key, bounds, table) | {"plot": str(plot) if plot else None}
     if plot:
-        from data_cards.sweep_figure import sweep_svg
+        from gristmill.data_cards.sweep_figure import sweep_svg
 
         write_text(plot, sweep_svg(result))
     return result

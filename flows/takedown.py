@@ -18,19 +18,19 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from corpus.errors import BudgetError, PlanError, StoreError
-from corpus.files import content_key, read_json, write_json
-from corpus.receipt import Manifest, Receipt
-from corpus.rundir import TAKEDOWN, RunDir
-from flows import forget
-from flows.inputs import Inputs, list_inputs
-from flows.jobs import Job, Ref
-from flows.mill import Mill, reopen_mill, without_index
-from flows.progress import Reporter, SilentReporter
-from flows.search import Slices, Vocabulary, file_blocks
-from flows.stages import REFINE
-from flows.stages_publish import publish_card
-from flows.takedown_index import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
+from gristmill.corpus.errors import BudgetError, PlanError, StoreError
+from gristmill.corpus.files import content_key, read_json, write_json
+from gristmill.corpus.receipt import Manifest, Receipt
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.flows import forget
+from gristmill.flows.inputs import Inputs, list_inputs
+from gristmill.flows.jobs import Job, Ref
+from gristmill.flows.mill import Mill, reopen_mill, without_index
+from gristmill.flows.progress import Reporter, SilentReporter
+from gristmill.flows.search import Slices, Vocabulary, file_blocks
+from gristmill.flows.stages import REFINE
+from gristmill.flows.stages_publish import publish_card
+from gristmill.flows.takedown_index import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
 
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
 Found = dict[str, Any]

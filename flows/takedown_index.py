@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.files import read_json
-from corpus.tables import read_part
-from flows.each_part import DOCUMENTS
-from flows.forget import Named
-from flows.mill import Mill
+from gristmill.corpus.files import read_json
+from gristmill.corpus.tables import read_part
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.forget import Named
+from gristmill.flows.mill import Mill
 
 
 def index_of(mill: Mill) -> Path | None:
     """The folder of the recipe's index, when there is one on the disk."""
-    from dedup.index_folder import INDEX
+    from gristmill.dedup.index_folder import INDEX
 
     named = mill.recipe.dedup.near.index
     return Path(named) if named and (Path(named) / INDEX).exists() else None
@@ -29,7 +29,7 @@ def index_of(mill: Mill) -> Path | None:
 
 def index_follows(mill: Mill) -> bool:
     """True when the index holds the documents of this very run; a later run of the recipe takes it along."""
-    from dedup.index_folder import INDEX
+    from gristmill.dedup.index_folder import INDEX
 
     folder = index_of(mill)
     if folder is None or not mill.run.has("clusters"):
@@ -49,8 +49,8 @@ def forget_in_index(folder: Path | None, doc_ids: Sequence[str]) -> int:
     ------
     LockedError : another writer is at work
     """
-    from dedup import index_folder
-    from dedup.index import BandIndex
+    from gristmill.dedup import index_folder
+    from gristmill.dedup.index import BandIndex
 
     if folder is None:
         return 0
@@ -77,7 +77,7 @@ def lone_hashes(parts: Sequence[Path], named: Named) -> list[str]:
 
 def hashes_left(folder: Path, hashes: Sequence[str]) -> list[dict[str, Any]]:
     """Files of the index that hold one of the hashes (32 hex characters), and how many, as a search reports them."""
-    from dedup.measured import find_rows
+    from gristmill.dedup.measured import find_rows
 
     wanted = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint64).reshape(-1, 2)
     left = []

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import PlanError
-from corpus.recipe_file import load_recipe
-from corpus.rundir import RunDir
+from gristmill.corpus.errors import PlanError
+from gristmill.corpus.recipe_file import load_recipe
+from gristmill.corpus.rundir import RunDir
 
 
 def trace_step(run_path: Path, step: int) -> dict[str, Any]:
@@ -15,8 +15,8 @@ def trace_step(run_path: Path, step: int) -> dict[str, Any]:
     ------
     PlanError : the plan has no such step
     """
-    from handoff.plan import Plan
-    from handoff.trace import trace
+    from gristmill.handoff.plan import Plan
+    from gristmill.handoff.trace import trace
 
     run = RunDir.open(run_path)
     trainer = load_recipe(run.path / "recipe.toml").trainer

@@ -5,9 +5,9 @@ from typing import Any
 
 from prefect import flow
 
-from flows.direct import train_and_card
-from flows.mill import reopen_mill
-from flows.refine import TASKS
+from gristmill.flows.direct import train_and_card
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.refine import TASKS
 
 
 @flow(name="train", flow_run_name="train-{run_path}", validate_parameters=False, persist_result=False)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from corpus.account import check_conservation
-from corpus.errors import GristmillError
-from corpus.receipt import Manifest
-from corpus.rundir import STAGES
-from corpus.store import check_files
-from flows.measured import measured_files
-from flows.mill import Mill, reopen_mill
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import GristmillError
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import STAGES
+from gristmill.corpus.store import check_files
+from gristmill.flows.measured import measured_files
+from gristmill.flows.mill import Mill, reopen_mill
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def check_chain(mill: Mill) -> Iterator[Check]:
 
 def check_edits(mill: Mill) -> Iterator[Check]:
     """The spans of every kept document, counted again: each cut byte has one reason, and all add up to the account."""
-    from corpus.spans import MASK
-    from flows.stages_edit import count_reasons
+    from gristmill.corpus.spans import MASK
+    from gristmill.flows.stages_edit import count_reasons
 
     if not mill.run.has("edits"):
         return
@@ -114,7 +114,7 @@ def check_alignment(mill: Mill) -> Iterator[Check]:
 
 def check_shards(mill: Mill) -> Iterator[Check]:
     """Every shard of the run has the digests of its index, whole and batch by batch."""
-    from handoff.reader import ShardReader
+    from gristmill.handoff.reader import ShardReader
 
     for stage in ("shards", "heldout"):
         if mill.run.has(stage):
@@ -125,8 +125,8 @@ def check_shards(mill: Mill) -> Iterator[Check]:
 
 def check_plan(mill: Mill) -> Iterator[Check]:
     """The plan loads, names these shards, and covers its samples."""
-    from corpus.files import file_sha256
-    from handoff.plan import Plan
+    from gristmill.corpus.files import file_sha256
+    from gristmill.handoff.plan import Plan
 
     if not mill.run.has("plan"):
         return
@@ -142,8 +142,8 @@ def check_consumption(mill: Mill) -> Iterator[Check]:
     """What the trainer logged is the plan, row by row, and so tokens by domain exactly."""
     if not mill.run.has("train"):
         return
-    from handoff.audit import consumed, differences
-    from handoff.plan import Plan
+    from gristmill.handoff.audit import consumed, differences
+    from gristmill.handoff.plan import Plan
 
     log = pq.read_table(mill.run.path / "train" / "consumption.parquet")
     samples = Plan.load(mill.run.path / "plan").samples
@@ -158,7 +158,7 @@ def check_consumption(mill: Mill) -> Iterator[Check]:
 
 def check_card(mill: Mill) -> Iterator[Check]:
     """The card is complete and its numbers are the run's."""
-    from data_cards.check import check_card as problems_of
+    from gristmill.data_cards.check import check_card as problems_of
 
     if mill.run.has("card"):
         problems = problems_of(mill.run.path / "card", mill.run)

@@ -5,28 +5,28 @@ from importlib.metadata import version
 
 # the module whose VERSION names the behaviour of a stage; bumped when its output changes
 STAGE_MODULES = {
-    "documents": "sources.read",
-    "signals": "filters.signals",
-    "language": "filters.language",
-    "signatures": "dedup.minhash",
-    "clusters": "dedup.clusters",
-    "mentions": "knowledge.mentions",
-    "line_edits": "filters.line_edits",
-    "pii": "filters.pii",
-    "blocklist": "filters.blocklist",
-    "contamination": "filters.decontaminate",
-    "classifier": "filters.classifier",
-    "reference": "filters.reference",
-    "compression": "filters.compression",
-    "decide": "filters.decide",
-    "lines": "dedup.lines",
-    "substrings": "dedup.substrings",
-    "tokenizer": "tokenizer.train",
-    "tokens": "tokenizer.encode",
-    "shards": "tokenizer.pack",
-    "heldout": "tokenizer.pack",
-    "plan": "mixing.compile",
-    "card": "data_cards.render",
+    "documents": "gristmill.sources.read",
+    "signals": "gristmill.filters.signals",
+    "language": "gristmill.filters.language",
+    "signatures": "gristmill.dedup.minhash",
+    "clusters": "gristmill.dedup.clusters",
+    "mentions": "gristmill.knowledge.mentions",
+    "line_edits": "gristmill.filters.line_edits",
+    "pii": "gristmill.filters.pii",
+    "blocklist": "gristmill.filters.blocklist",
+    "contamination": "gristmill.filters.decontaminate",
+    "classifier": "gristmill.filters.classifier",
+    "reference": "gristmill.filters.reference",
+    "compression": "gristmill.filters.compression",
+    "decide": "gristmill.filters.decide",
+    "lines": "gristmill.dedup.lines",
+    "substrings": "gristmill.dedup.substrings",
+    "tokenizer": "gristmill.tokenizer.train",
+    "tokens": "gristmill.tokenizer.encode",
+    "shards": "gristmill.tokenizer.pack",
+    "heldout": "gristmill.tokenizer.pack",
+    "plan": "gristmill.mixing.compile",
+    "card": "gristmill.data_cards.render",
 }
 
 
@@ -42,7 +42,7 @@ def stage_versions() -> dict[str, str]:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that decide the text of a document."""
-    from sources.read import library_versions as reading
+    from gristmill.sources.read import library_versions as reading
 
     return reading()
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from corpus.account import Account, Accounts
-from corpus.errors import BudgetError, RecipeError
-from flows.each_part import DOCUMENTS
-from flows.evidence import Rules, gather_run, signals_read
-from flows.jobs import resolve
-from flows.mill import Mill, reopen_mill
-from flows.settings import with_settings
-from flows.stages_judge import decisions_file, rules_by_domain, standing_decisions
+from gristmill.corpus.account import Account, Accounts
+from gristmill.corpus.errors import BudgetError, RecipeError
+from gristmill.flows.each_part import DOCUMENTS
+from gristmill.flows.evidence import Rules, gather_run, signals_read
+from gristmill.flows.jobs import resolve
+from gristmill.flows.mill import Mill, reopen_mill
+from gristmill.flows.settings import with_settings
+from gristmill.flows.stages_judge import decisions_file, rules_by_domain, standing_decisions
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from filters.evidence import Evidence
-    from filters.rules import Rule
+    from gristmill.filters.evidence import Evidence
+    from gristmill.filters.rules import Rule
 
 MAX_LISTED = 100  # flipped documents that are named; all are counted
 
@@ -33,7 +33,7 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
     Parameters
     ----------
     run : a run directory that has come as far as clusters
-    sets : ``KEY=VALUE``, see ``flows.settings``; before is the run's recipe, after is the recipe with these
+    sets : ``KEY=VALUE``, see ``gristmill.flows.settings``; before is the run's recipe, after is the recipe with these
     diff : two profiles in place of ``sets``; each judges every document, whatever the recipe says
 
     Returns
@@ -47,7 +47,7 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
     RecipeError : a key or value that decide does not have, or neither or both of ``sets`` and ``diff``
     UnknownNameError : a profile, rule or signal that nobody knows, or that this run has not measured
     """
-    from filters.whatif import whatif
+    from gristmill.filters.whatif import whatif
 
     if bool(sets) == bool(diff):
         raise RecipeError("give --set KEY=VALUE, any number of times, or --diff PROFILE_A PROFILE_B")
@@ -71,7 +71,7 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
 
 def people_on(mill: Mill, evidence: "Evidence") -> "np.ndarray | None":
     """What people decided on the review page, document by document, where the recipe honours it."""
-    from filters.evidence import align_decisions
+    from gristmill.filters.evidence import align_decisions
 
     path = decisions_file(mill)
     if path is None:
@@ -88,7 +88,7 @@ def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:
 
 
 def _two_profiles(mill: Mill, first: str, second: str) -> tuple[Rules, Rules]:
-    from filters.rules import resolve
+    from gristmill.filters.rules import resolve
 
     sides = [resolve([name], {}) for name in (first, second)]
     return dict.fromkeys(mill.recipe.domains, sides[0]), dict.fromkeys(mill.recipe.domains, sides[1])
@@ -122,7 +122,7 @@ def _flipped(table: pa.Table) -> dict[str, Any]:
 
 
 def _broken_budget(mill: Mill, accounts: Accounts) -> str | None:
-    from filters.decide import check_budgets
+    from gristmill.filters.decide import check_budgets
 
     try:
         check_budgets(accounts, {source.name: source.retention_budget for source in mill.recipe.sources})

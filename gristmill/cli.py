@@ -33,24 +33,24 @@ def run(
 
 
 def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from corpus.recipe_file import load_recipe
-    from flows import prefect_settings
-    from flows.mill import home
-    from flows.progress import ConsoleReporter
-    from flows.stages import stages_until
+    from gristmill.corpus.recipe_file import load_recipe
+    from gristmill.flows import prefect_settings
+    from gristmill.flows.mill import home
+    from gristmill.flows.progress import ConsoleReporter
+    from gristmill.flows.stages import stages_until
 
     load_recipe(recipe)  # mistakes are told before Prefect's start-up
     stages_until(until)
     prefect_settings.apply(home())
-    from flows.refine import refine
+    from gristmill.flows.refine import refine
 
     with prefect_settings.told_plainly():
         return refine(str(recipe), until, workers, ConsoleReporter())
 
 
 def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from flows.direct import refine_directly
-    from flows.progress import ConsoleReporter
+    from gristmill.flows.direct import refine_directly
+    from gristmill.flows.progress import ConsoleReporter
 
     return refine_directly(recipe, until, workers, ConsoleReporter())
 
@@ -58,7 +58,7 @@ def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[st
 @app.command
 def plan(recipe: Path, *, json: Json = False) -> None:
     """Say what a run would compute and what it would reuse; run nothing."""
-    from flows.estimate import plan_run
+    from gristmill.flows.estimate import plan_run
     from gristmill.show import show_plan
 
     answer(plan_run(recipe), json, show_plan)
@@ -67,9 +67,9 @@ def plan(recipe: Path, *, json: Json = False) -> None:
 @app.command
 def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
-    from corpus.rundir import RunDir
-    from flows.direct import train_directly
-    from flows.progress import ConsoleReporter
+    from gristmill.corpus.rundir import RunDir
+    from gristmill.flows.direct import train_directly
+    from gristmill.flows.progress import ConsoleReporter
     from gristmill.show import show_training
 
     RunDir.open(run)  # a mistake is told before Prefect's start-up
@@ -78,12 +78,12 @@ def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
 
 
 def _train_through_prefect(run: Path) -> dict[str, Any]:
-    from flows import prefect_settings
-    from flows.mill import home
-    from flows.progress import ConsoleReporter
+    from gristmill.flows import prefect_settings
+    from gristmill.flows.mill import home
+    from gristmill.flows.progress import ConsoleReporter
 
     prefect_settings.apply(home())
-    from flows.train import train as train_flow
+    from gristmill.flows.train import train as train_flow
 
     with prefect_settings.told_plainly():
         return train_flow(str(run), ConsoleReporter())
@@ -97,7 +97,7 @@ def card(run: Path, *, check: Annotated[bool, Parameter(negative="")] = False, j
     ----------
     check : validate the card instead of writing it
     """
-    from flows.card import check_run_card, write_run_card
+    from gristmill.flows.card import check_run_card, write_run_card
     from gristmill.show import show_card
 
     result = check_run_card(run) if check else write_run_card(run)
@@ -121,8 +121,8 @@ def rebuild(
     check : compare inputs and shards with the card and name the first difference
     workers : workers in place of engine.workers
     """
-    from flows.progress import ConsoleReporter
-    from flows.rebuild import rebuild_from_card
+    from gristmill.flows.progress import ConsoleReporter
+    from gristmill.flows.rebuild import rebuild_from_card
     from gristmill.show import show_rebuild
 
     result = rebuild_from_card(card, check=check, workers=workers, reporter=ConsoleReporter())
@@ -133,24 +133,24 @@ def rebuild(
 @app.command
 def schedule(recipe: Path) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
-    from flows import prefect_settings
-    from flows.cron import cron_line
-    from flows.mill import home
+    from gristmill.flows import prefect_settings
+    from gristmill.flows.cron import cron_line
+    from gristmill.flows.mill import home
 
     prefect_settings.apply(home(), quiet=False)
-    from flows.server import prefect_server
+    from gristmill.flows.server import prefect_server
 
     cron_line(recipe)  # mistakes are told before the server's start-up
     with prefect_server():  # sets the address that Prefect reads when it is imported
-        from flows.schedule import serve_recipe
+        from gristmill.flows.schedule import serve_recipe
 
         serve_recipe(recipe)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
-    import corpus  # noqa: F401  checks that every room comes from this project
-    from corpus.errors import GristmillError
+    import gristmill.corpus  # noqa: F401  points numba at its cache
+    from gristmill.corpus.errors import GristmillError
 
     try:
         status = app(arguments)

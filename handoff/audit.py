@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from handoff.plan import Plan
+from gristmill.handoff.plan import Plan
 
 STEP = 1 << 20  # samples compared at a time
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corpus.errors import PlanError
-from corpus.files import file_sha256
-from handoff.plan import Plan
-from handoff.reader import ShardReader, Slices, groups
-from handoff.shards import INDEX
+from gristmill.corpus.errors import PlanError
+from gristmill.corpus.files import file_sha256
+from gristmill.handoff.plan import Plan
+from gristmill.handoff.reader import ShardReader, Slices, groups
+from gristmill.handoff.shards import INDEX
 
 AHEAD_TOKENS = 1 << 22  # 8 or 16 MiB read ahead: calls are paid once for many batches, 4 times faster than 2^18
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import StoreError
-from corpus.schema import rows_schema
-from handoff.rows import digests
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.schema import rows_schema
+from gristmill.handoff.rows import digests
 
 
 class MappedShard:

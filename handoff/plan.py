@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corpus.errors import PlanError
-from corpus.files import canonical_json, read_json, write_json
-from corpus.seeds import derive_seed
-from handoff import _kernels
-from handoff.schedule import ONE, Pieces, Segment, pieces
+from gristmill.corpus.errors import PlanError
+from gristmill.corpus.files import canonical_json, read_json, write_json
+from gristmill.corpus.seeds import derive_seed
+from gristmill.handoff import _kernels
+from gristmill.handoff.schedule import ONE, Pieces, Segment, pieces
 
 FORMAT = "gristmill-plan-1"
 PLAN, CHECKPOINTS = "plan.json", "checkpoints.npy"

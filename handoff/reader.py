@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from corpus.errors import StoreError
-from corpus.files import file_sha256, read_json
-from handoff import _kernels
-from handoff.mapped import MappedShard
-from handoff.shards import FORMAT, INDEX
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import file_sha256, read_json
+from gristmill.handoff import _kernels
+from gristmill.handoff.mapped import MappedShard
+from gristmill.handoff.shards import FORMAT, INDEX
 
 
 class Slices(NamedTuple):
@@ -31,7 +31,7 @@ class _Touch(NamedTuple):
 
 
 class ShardReader:
-    """Rows of a folder that ``handoff.shards.ShardWriter`` wrote; files are mapped when first needed.
+    """Rows of a folder that ``gristmill.handoff.shards.ShardWriter`` wrote; files are mapped when first needed.
 
     Raises
     ------

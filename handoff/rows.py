@@ -1,6 +1,6 @@
 """Rows: one record batch of packed tokens and their document slices, checked and digested.
 
-``corpus.schema.rows_schema`` names the columns. Files of rows stand in ``handoff.shards``.
+``gristmill.corpus.schema.rows_schema`` names the columns. Files of rows stand in ``gristmill.handoff.shards``.
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.errors import SchemaError
-from corpus.schema import ROW_DOCUMENT, rows_schema, token_type
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import ROW_DOCUMENT, rows_schema, token_type
 
 DOCUMENTS = pa.list_(ROW_DOCUMENT)
 INTEGERS = ("start", "length", "offset")

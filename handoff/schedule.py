@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handoff._kernels import ONE
+from gristmill.handoff._kernels import ONE
 
 MAX_STEPS = 1024
 

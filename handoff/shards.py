@@ -1,6 +1,6 @@
 """Shards: packed rows as Arrow IPC stream files, with a digest for every record batch.
 
-The folder opens with ``handoff.reader``, with any Arrow library, and with ``datasets.load_from_disk``.
+The folder opens with ``gristmill.handoff.reader``, with any Arrow library, and with ``datasets.load_from_disk``.
 Which documents share a row is decided by the packer, not here.
 """
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus.errors import SchemaError
-from corpus.files import content_key, file_sha256, write_json
-from corpus.schema import rows_schema, token_type
-from handoff.rows import count_documents, digests, row_batch
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.files import content_key, file_sha256, write_json
+from gristmill.corpus.schema import rows_schema, token_type
+from gristmill.handoff.rows import count_documents, digests, row_batch
 
 INDEX = "index.json"
 FORMAT = "gristmill-rows-1"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from corpus.errors import PlanError
-from handoff.loader import open_readers
-from handoff.plan import Plan
+from gristmill.corpus.errors import PlanError
+from gristmill.handoff.loader import open_readers
+from gristmill.handoff.plan import Plan
 
 
 def trace(folder: Path, step: int, batch_rows: int) -> list[dict[str, Any]]:

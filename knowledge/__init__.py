@@ -5,4 +5,6 @@ them in documents and joins the graph's triples to each document, ``verbalise`` 
 documents, ``coverage`` counts what was found for the card.
 """
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)

@@ -1,6 +1,6 @@
 """Finding names in text: whole words, leftmost, longest first. Arrays in, arrays out; nothing raised.
 
-A name is looked up by the hash of its words (``corpus._kernels.words``, ASCII folded), then compared byte by
+A name is looked up by the hash of its words (``gristmill.corpus._kernels.words``, ASCII folded), then compared byte by
 byte, so a hash collision can cost time and never an answer. Most words are refused by ``gate`` alone: a table
 over their first three bytes, 64 KiB, which no word in small letters passes unless some name begins so.
 
@@ -13,7 +13,19 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from corpus._kernels import K0, K1, SHINGLE_BASE, U64, ZERO, hash_bytes, load_upto8, lower8, mum, word_capacity, words
+from gristmill.corpus._kernels import (
+    K0,
+    K1,
+    SHINGLE_BASE,
+    U64,
+    ZERO,
+    hash_bytes,
+    load_upto8,
+    lower8,
+    mum,
+    word_capacity,
+    words,
+)
 
 MAX_WORDS = 32  # bits of a length set
 SMALL_GATE_BITS = 12  # one-word names of one document: few, so the table may stay in the first-level cache

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from corpus.tables import read_batches
-from knowledge.graph import Graph, load_graph
+from gristmill.corpus.tables import read_batches
+from gristmill.knowledge.graph import Graph, load_graph
 
 AT_LEAST = (1, 3, 10)
 

@@ -16,9 +16,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.errors import SchemaError, SourceError
-from corpus.files import file_sha256
-from knowledge.names import linkable_names
+from gristmill.corpus.errors import SchemaError, SourceError
+from gristmill.corpus.files import file_sha256
+from gristmill.knowledge.names import linkable_names
 
 ENTITIES, TRIPLES = "entities.parquet", "triples.parquet"
 TEXT, TEXTS = pl.String(), pl.List(pl.String())

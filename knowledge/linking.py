@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import TextColumn, text_column
-from knowledge import _kernels, _kernels_graph
-from knowledge.graph import Graph
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.knowledge import _kernels, _kernels_graph
+from gristmill.knowledge.graph import Graph
 
 BYTES_A_MENTION = 64  # first guess of the room; the densest sample (a country's article) needs it at 80
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from corpus.account import Account, add_up, passed_on
-from corpus.columns import TextColumn, text_column
-from corpus.receipt import Outcome
-from corpus.schema import MENTION, MENTIONS, TRIPLES, signals_schema
-from corpus.tables import PartWriter, read_batches
-from knowledge.graph import Graph, load_graph
-from knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
+from gristmill.corpus.account import Account, add_up, passed_on
+from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES, signals_schema
+from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.knowledge.graph import Graph, load_graph
+from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
 
 VERSION = "1"
 TOP_TYPES = 20
@@ -41,7 +41,7 @@ def link_part(
 
     Parameters
     ----------
-    documents : a documents.parquet (``corpus.schema.DOCUMENTS``)
+    documents : a documents.parquet (``gristmill.corpus.schema.DOCUMENTS``)
     graph : folder with entities.parquet and triples.parquet
     folder : filled with mentions.parquet and knowledge.parquet, one row a document, and triples.parquet
     languages : look for labels of these languages only; all when empty

@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from corpus.account import passed_on
-from corpus.files import canonical_json
-from corpus.identity import document_id
-from corpus.receipt import Outcome
-from corpus.schema import DOCUMENTS, REJECTS
-from corpus.tables import write_part
-from knowledge.graph import read_tables
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.files import canonical_json
+from gristmill.corpus.identity import document_id
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import DOCUMENTS, REJECTS
+from gristmill.corpus.tables import write_part
+from gristmill.knowledge.graph import read_tables
 
 VERSION = "1"
 ARTICLED = ("instance_of", "subclass_of")  # their tails are common nouns

@@ -2,4 +2,6 @@
 for those without one, and the compiler that turns them into a plan for ``handoff``.
 """
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)

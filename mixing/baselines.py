@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from corpus.errors import PlanError
+from gristmill.corpus.errors import PlanError
 
 
 def proportional(rows: Mapping[str, int]) -> dict[str, float]:

@@ -1,16 +1,16 @@
-"""Compiling a curriculum into a plan. Whoever trains reads the plan with ``handoff.plan``, never this."""
+"""Compiling a curriculum into a plan. Whoever trains reads the plan with ``gristmill.handoff.plan``, never this."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpus.files import file_sha256, read_json
-from corpus.receipt import Outcome
-from handoff.plan import Domain, Plan
-from handoff.shards import INDEX
-from mixing.baselines import unimax
-from mixing.feasibility import check, demand
-from mixing.schedule import Phase, drawn_domains, segments
+from gristmill.corpus.files import file_sha256, read_json
+from gristmill.corpus.receipt import Outcome
+from gristmill.handoff.plan import Domain, Plan
+from gristmill.handoff.shards import INDEX
+from gristmill.mixing.baselines import unimax
+from gristmill.mixing.feasibility import check, demand
+from gristmill.mixing.schedule import Phase, drawn_domains, segments
 
 VERSION = "1"
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from corpus.errors import PlanError
-from handoff.schedule import ONE, Segment
-from mixing.schedule import Phase, drawn_domains, segments
+from gristmill.corpus.errors import PlanError
+from gristmill.handoff.schedule import ONE, Segment
+from gristmill.mixing.schedule import Phase, drawn_domains, segments
 
 SLACK_ROWS = 0.5  # shares are integers in 2^-32: 10^9 rows shift a domain's total by up to 0.23
 ROUNDS = 400  # of fitting; each keeps a phase's sum and lowers what is above its cap

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from corpus.errors import PlanError, nearest
-from handoff.schedule import Segment, quantise
+from gristmill.corpus.errors import PlanError, nearest
+from gristmill.handoff.schedule import Segment, quantise
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,4 +4,6 @@
 for a bad record: it is counted and kept as a reject. A file that is not what its format says is a SourceError.
 """
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)

@@ -5,11 +5,11 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from sources.columnar import UNREADABLE, Table
-from sources.listing import InputFile
-from sources.opening import not_that_format, open_raw
-from sources.part import BATCH_BYTES, Part
-from sources.spec import ReadSpec
+from gristmill.sources.columnar import UNREADABLE, Table
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import not_that_format, open_raw
+from gristmill.sources.part import BATCH_BYTES, Part
+from gristmill.sources.spec import ReadSpec
 
 _FILE_MAGIC = b"ARROW1"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import SourceError
-from sources.fields import KNOWN, check_columns, meta_json, rename_id
-from sources.listing import InputFile
-from sources.part import RECORDS, Part, nfc
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.fields import KNOWN, check_columns, meta_json, rename_id
+from gristmill.sources.listing import InputFile
+from gristmill.sources.part import RECORDS, Part, nfc
+from gristmill.sources.spec import ReadSpec
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last for column names that are not UTF-8
 

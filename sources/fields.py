@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from corpus.errors import SourceError, nearest
-from sources.part import RejectError
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError, nearest
+from gristmill.sources.part import RejectError
+from gristmill.sources.spec import ReadSpec
 
 # The first of a group that holds text fills the column; every other field goes to meta.
 KNOWN = (("url",), ("lang", "language"), ("license",), ("created", "date", "timestamp"))

@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from corpus.errors import SourceError
-from sources.fields import FieldMap
-from sources.listing import InputFile
-from sources.opening import Stream, not_that_format, open_stream
-from sources.part import Part, RejectError
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.fields import FieldMap
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import Stream, not_that_format, open_stream
+from gristmill.sources.part import Part, RejectError
+from gristmill.sources.spec import ReadSpec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_FEED = 10

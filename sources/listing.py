@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import xxhash
 
-from corpus.errors import SourceError
-from corpus.files import CHUNK_BYTES
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.files import CHUNK_BYTES
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _CODE = (
@@ -56,7 +56,7 @@ def list_files(paths: Sequence[str], format: str | None, *, source: str) -> list
     Parameters
     ----------
     paths : files, folders (with all below, hidden ones skipped) and globs; local or s3://, https://, memory:// ...
-    format : one of ``corpus.recipe.Format`` for every file, or None to infer it from each name
+    format : one of ``gristmill.corpus.recipe.Format`` for every file, or None to infer it from each name
     source : name of the source, for messages
 
     Raises

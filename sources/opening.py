@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-from corpus.errors import SourceError
-from sources.listing import COMPRESSIONS, InputFile, open_binary
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.listing import COMPRESSIONS, InputFile, open_binary
+from gristmill.sources.spec import ReadSpec
 
 BUFFER_BYTES = 1 << 20
 EXPANDED_FLOOR_BYTES = 64 << 20  # a small file of zeros is no bomb

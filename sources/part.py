@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
-from corpus.account import Account
-from corpus.identity import document_id
-from corpus.schema import DOCUMENTS, REJECTS
-from corpus.tables import PartWriter
-from sources.opening import Stream
-from sources.spec import ReadSpec
+from gristmill.corpus.account import Account
+from gristmill.corpus.identity import document_id
+from gristmill.corpus.schema import DOCUMENTS, REJECTS
+from gristmill.corpus.tables import PartWriter
+from gristmill.sources.opening import Stream
+from gristmill.sources.spec import ReadSpec
 
 HEAD_BYTES = 512
 BATCH_BYTES = 8 << 20  # of text and raw records in one batch

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from corpus.errors import SourceError, nearest
-from corpus.receipt import Outcome
-from sources import arrow, csv_rows, html, jsonl, parquet, text, warc
-from sources.listing import InputFile
-from sources.opening import not_that_format
-from sources.part import SKIPPED, Part, RejectError
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError, nearest
+from gristmill.corpus.receipt import Outcome
+from gristmill.sources import arrow, csv_rows, html, jsonl, parquet, text, warc
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import not_that_format
+from gristmill.sources.part import SKIPPED, Part, RejectError
+from gristmill.sources.spec import ReadSpec
 
 VERSION = "1"
 READERS: dict[str, Callable[[InputFile, ReadSpec, Part], None]] = {

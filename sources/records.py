@@ -2,14 +2,14 @@
 
 Not fastwarc's iterator: where an archive is cut inside a header it ends without a word, and it panics where a
 stream fails. Here a cut is known, and after a stretch that is no record reading goes on at the next one.
-HTTP and pages stand in ``sources.warc``.
+HTTP and pages stand in ``gristmill.sources.warc``.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sources.opening import Stream
+from gristmill.sources.opening import Stream
 
 MAX_HEADER_BYTES = 64 << 10
 _SKIP_BYTES = 1 << 20

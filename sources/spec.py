@@ -1,11 +1,11 @@
-"""What a reader needs to know about a source, as plain values. Reading itself stands in ``sources.read``."""
+"""What a reader needs to know about a source, as plain values. Reading itself stands in ``gristmill.sources.read``."""
 
 import codecs
 from dataclasses import dataclass
 from string import Formatter
 
-from corpus.errors import SourceError
-from corpus.recipe import Limits
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.recipe import Limits
 
 _LIMITS = Limits()
 _NOT_TEXT = frozenset({"utf-7", "unicode_escape", "raw_unicode_escape", "undefined"})  # they decode to lone surrogates

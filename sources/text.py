@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from sources.fields import Fields
-from sources.listing import InputFile
-from sources.opening import open_stream
-from sources.part import Part, RejectError
-from sources.spec import ReadSpec
+from gristmill.sources.fields import Fields
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import open_stream
+from gristmill.sources.part import Part, RejectError
+from gristmill.sources.spec import ReadSpec
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from fastwarc.warc import WarcRecord, WarcRecordType
 
-from sources.fields import Fields, meta_json
-from sources.html import decode, extract
-from sources.listing import InputFile
-from sources.opening import not_that_format, open_stream
-from sources.part import Part, RejectError
-from sources.records import Block, blocks
-from sources.spec import ReadSpec
+from gristmill.sources.fields import Fields, meta_json
+from gristmill.sources.html import decode, extract
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import not_that_format, open_stream
+from gristmill.sources.part import Part, RejectError
+from gristmill.sources.records import Block, blocks
+from gristmill.sources.spec import ReadSpec
 
 _DOCUMENTS = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.revisit, WarcRecordType.conversion)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})

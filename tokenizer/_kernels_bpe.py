@@ -7,7 +7,7 @@ library id by id. A word has at most MAX_RUN characters and a prefix, so hostile
 import numpy as np
 from numba import njit
 
-from corpus._kernels import K0, K1, below, decode, load64, mum
+from gristmill.corpus._kernels import K0, K1, below, decode, load64, mum
 
 U64 = np.uint64
 OTHER, LETTER, NUMBER, SPACE, NEWLINE, NOTHING = 0, 1, 2, 3, 4, 5  # character classes; NOTHING = end of the document
@@ -151,7 +151,7 @@ def _merge(data, start, stop, byte_ids, pairs, merged, symbols, ranks):
 def encode(offsets, data, vocabulary, words, end_id, out, out_offsets):
     """out[out_offsets[d]:out_offsets[d + 1]] = tokens of document d, then ``end_id``; out holds n_bytes + n_docs.
 
-    ``vocabulary`` is the tuple of arrays of ``tokenizer.encoder.Vocabulary``.
+    ``vocabulary`` is the tuple of arrays of ``gristmill.tokenizer.encoder.Vocabulary``.
 
     ``words uint64[power of 2, 8]`` is a cache: a word's hash gives its line (its key, the number of its tokens, the
     tokens), where the latest word stays. It saves 9 merges in 10 and never changes an answer.

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.errors import SchemaError
-from corpus.schema import expect_columns, token_type
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import expect_columns, token_type
 
 LIGHT = ["doc_id", "source", "domain", "heldout"]
 

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.account import passed_on
-from corpus.receipt import Outcome
-from corpus.schema import token_type
-from corpus.tables import PartWriter
-from tokenizer.encoder import CheckedEncoder, Tokens
-from tokenizer.kept_text import kept_batches
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import token_type
+from gristmill.corpus.tables import PartWriter
+from gristmill.tokenizer.encoder import CheckedEncoder, Tokens
+from gristmill.tokenizer.kept_text import kept_batches
 
 VERSION = "1"
 TOKENS = "tokens.parquet"
@@ -39,7 +39,7 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
 
     Parameters
     ----------
-    documents, kept : see ``tokenizer.kept_text.kept_batches``
+    documents, kept : see ``gristmill.tokenizer.kept_text.kept_batches``
     tokenizer : tokenizer.json
 
     Returns

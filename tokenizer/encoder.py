@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from corpus.columns import text_column
-from corpus.schema import token_type
-from tokenizer import _kernels_bpe
-from tokenizer._kernels_bpe import FREE
-from tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours, load_reference
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.schema import token_type
+from gristmill.tokenizer import _kernels_bpe
+from gristmill.tokenizer._kernels_bpe import FREE
+from gristmill.tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours, load_reference
 
 _LOG = logging.getLogger(__name__)
 CACHE_WORDS = 1 << 17  # 8 MB

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import SchemaError
-from corpus.schema import KEPT, expect_columns
-from corpus.tables import read_batches
-from tokenizer.spans import cut_spans
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import KEPT, expect_columns
+from gristmill.corpus.tables import read_batches
+from gristmill.tokenizer.spans import cut_spans
 
 KEPT_TEXT = pa.schema(
     [
@@ -29,8 +29,8 @@ def kept_batches(documents: Path, kept: pa.Table) -> Iterator[pa.RecordBatch]:
 
     Parameters
     ----------
-    documents : Parquet file of ``corpus.schema.DOCUMENTS``
-    kept : rows of ``corpus.schema.KEPT`` that belong to this part, in any order
+    documents : Parquet file of ``gristmill.corpus.schema.DOCUMENTS``
+    kept : rows of ``gristmill.corpus.schema.KEPT`` that belong to this part, in any order
 
     Yields
     ------

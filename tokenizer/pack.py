@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from corpus.account import passed_on
-from corpus.errors import RecipeError
-from corpus.receipt import Outcome
-from corpus.schema import ROW_DOCUMENT
-from handoff.shards import ShardWriter
-from tokenizer import _kernels
-from tokenizer.domain_tokens import DomainTokens, gather_domain
-from tokenizer.encode import sum_by
-from tokenizer.vocabulary import PAD_ID
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import ROW_DOCUMENT
+from gristmill.handoff.shards import ShardWriter
+from gristmill.tokenizer import _kernels
+from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
+from gristmill.tokenizer.encode import sum_by
+from gristmill.tokenizer.vocabulary import PAD_ID
 
 VERSION = "1"
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from corpus.columns import text_column
-from corpus.errors import SchemaError
-from tokenizer import _kernels_spans
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SchemaError
+from gristmill.tokenizer import _kernels_spans
 
 MASK = "mask:"
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import trainers
 
-from corpus.errors import RecipeError, SchemaError
-from corpus.files import write_text
-from corpus.receipt import Outcome
-from corpus.seeds import derive_seed
-from tokenizer.encoder import CheckedEncoder
-from tokenizer.kept_text import kept_batches
-from tokenizer.vocabulary import END, MIN_VOCAB_SIZE, PAD, byte_symbols, empty_tokenizer
+from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.corpus.files import write_text
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.seeds import derive_seed
+from gristmill.tokenizer.encoder import CheckedEncoder
+from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.vocabulary import END, MIN_VOCAB_SIZE, PAD, byte_symbols, empty_tokenizer
 
 VERSION = "1"
 TOKENIZER = "tokenizer.json"
@@ -38,7 +38,7 @@ def train_tokenizer(
 
     Parameters
     ----------
-    parts : documents file and rows of ``corpus.schema.KEPT`` of each part
+    parts : documents file and rows of ``gristmill.corpus.schema.KEPT`` of each part
     vocab_size : tokens, with 256 bytes and 2 special ones (<|endoftext|> is 0, <|pad|> is 1); at least 258
     min_frequency : a pair is merged only when it occurs as often
     sample_bytes : UTF-8 bytes

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from corpus.errors import SourceError
-from tokenizer._kernels_bpe import LETTER, MAX_RUN, NEWLINE, NUMBER, OTHER, SPACE
+from gristmill.corpus.errors import SourceError
+from gristmill.tokenizer._kernels_bpe import LETTER, MAX_RUN, NEWLINE, NUMBER, OTHER, SPACE
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 END_ID, PAD_ID = 0, 1

@@ -6,7 +6,9 @@ and can be compared with the plan.
 
 import os
 
-import corpus  # noqa: F401  checks the house and the kernel cache
+from gristmill.corpus import _rooms
+
+_rooms.check(__name__)
 
 # oneDNN keeps a compiled kernel for every new shape, and packed documents have ever new lengths: at its default of
 # 1,024 the sample's training reached 2.9 GB; it reads this once, before the first matrix product

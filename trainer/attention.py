@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.data import Packed
+from gristmill.trainer.data import Packed
 
 ROPE_BASE = 10_000.0
 

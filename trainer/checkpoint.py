@@ -13,8 +13,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from corpus.errors import TrainError
-from corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
 
 KEEP = 2  # the one before the last is the way back when the last is damaged
 MODEL, TRAINING, STATE = "model.safetensors", "training.safetensors", "state.json"

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from corpus.errors import TrainError
+from gristmill.corpus.errors import TrainError
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
 GRID = 8  # grouped_mm wants rows of a multiple of 16 bytes, on the CPU as well: 8 bfloat16, and so 4 float32
@@ -21,7 +21,7 @@ class TrainConfig:
     2
     >>> TrainConfig(vocab_size=512, row_tokens=128, top_k=9)
     Traceback (most recent call last):
-    corpus.errors.TrainError: trainer.top_k is 9, expected 1 to 8 (trainer.experts)
+    gristmill.corpus.errors.TrainError: trainer.top_k is 9, expected 1 to 8 (trainer.experts)
     """
 
     vocab_size: int

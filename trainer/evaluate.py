@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handoff.reader import ShardReader
-from trainer.config import TrainConfig
-from trainer.data import Packed, pack
-from trainer.loss import cross_entropy
-from trainer.metrics import load_figures
-from trainer.model import Model
-from trainer.precision import matmuls
+from gristmill.handoff.reader import ShardReader
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.loss import cross_entropy
+from gristmill.trainer.metrics import load_figures
+from gristmill.trainer.model import Model
+from gristmill.trainer.precision import matmuls
 
 
 @torch.no_grad()

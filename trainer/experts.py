@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.router import Routing
+from gristmill.trainer.router import Routing
 
 
 class Experts(nn.Module):

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.files import fsync_path
-from corpus.tables import read_part, write_part
+from gristmill.corpus.files import fsync_path
+from gristmill.corpus.tables import read_part, write_part
 
 
 class Log:

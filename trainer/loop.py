@@ -14,22 +14,22 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from corpus.errors import TrainError
-from corpus.files import write_json
-from handoff.loader import Batch, Loader
-from handoff.plan import Plan
-from handoff.reader import ShardReader
-from trainer import checkpoint
-from trainer.config import TrainConfig
-from trainer.data import pack
-from trainer.evaluate import evaluate, read_heldout
-from trainer.log import Log
-from trainer.metrics import domain_figures, metrics_schema, speed_figures, step_figures
-from trainer.optim import learning_rate_at, set_learning_rate
-from trainer.precision import resolve_precision
-from trainer.session import Session, begin, capture, restore
-from trainer.step import train_step
-from trainer.summary import summarise, timing
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.files import write_json
+from gristmill.handoff.loader import Batch, Loader
+from gristmill.handoff.plan import Plan
+from gristmill.handoff.reader import ShardReader
+from gristmill.trainer import checkpoint
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.data import pack
+from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.log import Log
+from gristmill.trainer.metrics import domain_figures, metrics_schema, speed_figures, step_figures
+from gristmill.trainer.optim import learning_rate_at, set_learning_rate
+from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.session import Session, begin, capture, restore
+from gristmill.trainer.step import train_step
+from gristmill.trainer.summary import summarise, timing
 
 CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says

@@ -11,9 +11,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from trainer.data import Packed
-from trainer.loss import by_domain
-from trainer.step import StepResult
+from gristmill.trainer.data import Packed
+from gristmill.trainer.loss import by_domain
+from gristmill.trainer.step import StepResult
 
 DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
 LOAD_FIGURES = ("max_over_mean", "min_over_mean", "std", "entropy", "dead")

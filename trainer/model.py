@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.attention import Attention, rotary
-from trainer.config import TrainConfig
-from trainer.data import Packed
-from trainer.experts import Experts, swiglu
-from trainer.router import Router, Routing
+from gristmill.trainer.attention import Attention, rotary
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.data import Packed
+from gristmill.trainer.experts import Experts, swiglu
+from gristmill.trainer.router import Router, Routing
 
 
 class Forward(NamedTuple):

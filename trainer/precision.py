@@ -2,7 +2,7 @@
 
 import torch
 
-from trainer.config import TrainConfig
+from gristmill.trainer.config import TrainConfig
 
 
 def resolve_precision(wanted: str, device: str) -> str:

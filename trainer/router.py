@@ -24,7 +24,7 @@ class Router(nn.Module):
     """Top-k gate with softmax or sigmoid scores, in float32.
 
     ``bias`` moves only the choice; the weights are the unbiased scores of the chosen, renormalised.
-    It is a buffer: saved, never seen by the optimizer, moved by ``trainer.balance.update_bias``.
+    It is a buffer: saved, never seen by the optimizer, moved by ``gristmill.trainer.balance.update_bias``.
 
     Source: DeepSeek-V3 (arXiv 2412.19437) section 2.1.2 for sigmoid and bias; Switch (arXiv 2101.03961) for softmax.
     """

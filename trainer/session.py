@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corpus.errors import TrainError
-from corpus.seeds import derive_seed
-from trainer.checkpoint import Checkpoint
-from trainer.config import TrainConfig
-from trainer.model import Model
-from trainer.optim import make_optimizer
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.seeds import derive_seed
+from gristmill.trainer.checkpoint import Checkpoint
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.model import Model
+from gristmill.trainer.optim import make_optimizer
 
 
 @dataclass

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainer import balance
-from trainer.config import TrainConfig
-from trainer.data import Packed
-from trainer.loss import cross_entropy
-from trainer.model import Forward, Model
-from trainer.optim import MAX_GRAD_NORM
-from trainer.precision import matmuls
+from gristmill.trainer import balance
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.data import Packed
+from gristmill.trainer.loss import cross_entropy
+from gristmill.trainer.model import Forward, Model
+from gristmill.trainer.optim import MAX_GRAD_NORM
+from gristmill.trainer.precision import matmuls
 
 
 class StepResult(NamedTuple):

@@ -5,9 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainer.metrics import LOAD_FIGURES, last_steps
-from trainer.model import count_parameters
-from trainer.session import Session
+from gristmill.trainer.metrics import LOAD_FIGURES, last_steps
+from gristmill.trainer.model import count_parameters
+from gristmill.trainer.session import Session
 
 
 def summarise(session: Session, metrics: pa.Table, domains: tuple[str, ...], after: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import RecipeError
-from corpus.recipe_file import find_line, load_recipe, parse_recipe
-from corpus.recipe_values import parse_amount
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe_file import find_line, load_recipe, parse_recipe
+from gristmill.corpus.recipe_values import parse_amount
 
 GOOD = """
 name = "small"

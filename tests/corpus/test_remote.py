@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from corpus.errors import StoreError
-from corpus.receipt import Outcome
-from corpus.remote import RemoteStore, open_store
-from corpus.store import LocalStore
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.remote import RemoteStore, open_store
+from gristmill.corpus.store import LocalStore
 
 
 @pytest.fixture(scope="module")

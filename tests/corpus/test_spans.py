@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus import _kernels_spans
-from corpus.errors import SchemaError
-from corpus.schema import KEPT, SPAN, SPANS
-from corpus.spans import MASK, merge_spans, put_spans
+from gristmill.corpus import _kernels_spans
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import KEPT, SPAN, SPANS
+from gristmill.corpus.spans import MASK, merge_spans, put_spans
 
 REASONS = ["line", "paragraph", "substring", "mask:EMAIL", "mask:PHONE"]
 LENGTH = 24

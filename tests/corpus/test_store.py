@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus.account import Account
-from corpus.errors import ConservationError, StoreError
-from corpus.receipt import Manifest, Outcome, Receipt
-from corpus.store import LocalStore, check_files, process_lives, writer_tag
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import ConservationError, StoreError
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.store import LocalStore, check_files, process_lives, writer_tag
 
 
 def fill(text: str = "hello"):
@@ -83,7 +83,7 @@ def test_two_writers_of_one_key_agree(tmp_path):
         return fill()(folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpus.store.writer_tag", iter(["slow~1", "fast~2"]).__next__)
+        patch.setattr("gristmill.corpus.store.writer_tag", iter(["slow~1", "fast~2"]).__next__)
         receipt, reused = store.produce("signals", "k1", slow)
     assert not reused
     assert [path.name for path in (tmp_path / "signals").iterdir()] == ["k1"]
@@ -93,20 +93,20 @@ def test_two_writers_of_one_key_agree(tmp_path):
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from corpus.receipt import Outcome
-from corpus.store import LocalStore
-import corpus.store
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.store import LocalStore
+import gristmill.corpus.store
 def make(folder):
     (folder / "data").write_bytes(b"x" * 100000)
     return Outcome(1)
 point, name = sys.argv[2], None
 def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)
 if point == "make": make = lambda folder: ((folder / "data").write_bytes(b"x"), die())
-if point == "digest": corpus.store.file_sha256 = die
-if point == "receipt": corpus.store.write_json = die
+if point == "digest": gristmill.corpus.store.file_sha256 = die
+if point == "receipt": gristmill.corpus.store.write_json = die
 if point == "rename": Path.rename = die
-flush = corpus.store.fsync_path
-if point == "after": corpus.store.fsync_path = lambda path: die() if path.name == "stage" else flush(path)
+flush = gristmill.corpus.store.fsync_path
+if point == "after": gristmill.corpus.store.fsync_path = lambda path: die() if path.name == "stage" else flush(path)
 LocalStore(Path(sys.argv[1])).produce("stage", "key", make)
 """
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.tables import GROUP_BYTES, read_batches, read_part, write_part
+from gristmill.corpus.tables import GROUP_BYTES, read_batches, read_part, write_part
 
 SCHEMA = pa.schema(
     [

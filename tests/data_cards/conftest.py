@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.account import Account, passed_on
-from corpus.files import file_sha256, write_json
-from corpus.receipt import Manifest, Outcome, Receipt
-from corpus.recipe_file import parse_recipe
-from corpus.rundir import RunDir
-from corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
-from corpus.store import LocalStore
-from handoff.plan import Domain, Plan
-from handoff.schedule import ONE, Segment
-from handoff.shards import ShardWriter
+from gristmill.corpus.account import Account, passed_on
+from gristmill.corpus.files import file_sha256, write_json
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.recipe_file import parse_recipe
+from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
+from gristmill.corpus.store import LocalStore
+from gristmill.handoff.plan import Domain, Plan
+from gristmill.handoff.schedule import ONE, Segment
+from gristmill.handoff.shards import ShardWriter
 
 HOSTILE = "<script>alert(1)</script> | **bold** [x](javascript:1)\n---\nlicense: mit #"
 RECIPE = """\

@@ -6,12 +6,12 @@ import shutil
 import mlcroissant
 import pytest
 
-from corpus.files import read_json, write_json
-from corpus.receipt import Manifest
-from corpus.rundir import RunDir
-from data_cards.check import FILES, check_card
-from data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
-from data_cards.render import card_json, render, write_card
+from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.check import FILES, check_card
+from gristmill.data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
+from gristmill.data_cards.render import card_json, render, write_card
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.schema import LEDGER
-from data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
+from gristmill.corpus.schema import LEDGER
+from gristmill.data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
 
 RULES = {"words": ">= 50", "lines": "<= 2", "entropy": ">= 3.5"}
 documents = st.lists(

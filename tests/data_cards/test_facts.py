@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import CardError, StoreError
-from corpus.receipt import Manifest
-from corpus.rundir import RunDir
-from data_cards.facts import gather
-from data_cards.outputs import add_counts
-from data_cards.profile import EDGES
+from gristmill.corpus.errors import CardError, StoreError
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.facts import gather
+from gristmill.data_cards.outputs import add_counts
+from gristmill.data_cards.profile import EDGES
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_cards.facts import gather
-from data_cards.front_matter import SIZES, front_matter, size_category
-from data_cards.render import render_readme
+from gristmill.data_cards.facts import gather
+from gristmill.data_cards.front_matter import SIZES, front_matter, size_category
+from gristmill.data_cards.render import render_readme
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_size_category_holds_the_number(rows):
 
 
 def test_features_are_those_of_the_shards(card):
-    from corpus.schema import rows_schema, token_type
+    from gristmill.corpus.schema import rows_schema, token_type
 
     info = parsed(card)["dataset_info"][0]
     stored = Features.from_arrow_schema(rows_schema(16, token_type(300)))

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
-from data_cards.facts import gather
-from data_cards.figures import FIGURES, draw_figures
-from data_cards.limits import known_limits
-from data_cards.pages import Share, glance, headline, sections, totals
+from gristmill.data_cards.facts import gather
+from gristmill.data_cards.figures import FIGURES, draw_figures
+from gristmill.data_cards.limits import known_limits
+from gristmill.data_cards.pages import Share, glance, headline, sections, totals
 
 
 @pytest.fixture

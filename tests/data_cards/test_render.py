@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
-from data_cards.facts import gather
-from data_cards.figures import FIGURES, schedule_knots
-from data_cards.pages import sections
-from data_cards.render import card_json, render, write_card
+from gristmill.data_cards.facts import gather
+from gristmill.data_cards.figures import FIGURES, schedule_knots
+from gristmill.data_cards.pages import sections
+from gristmill.data_cards.render import card_json, render, write_card
 
 VOID = {"meta", "br"}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from corpus.files import write_json
-from corpus.rundir import TAKEDOWN, RunDir
-from data_cards.takedowns import section, sentence, takedowns
+from gristmill.corpus.files import write_json
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.data_cards.takedowns import section, sentence, takedowns
 
 RECORD = {
     "date": "2026-01-31",

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from data_cards.redact import redact, redact_text
-from data_cards.wording import MAX_CHARS, fenced, markdown, number, one_line, percent, ratio, size
+from gristmill.data_cards.redact import redact, redact_text
+from gristmill.data_cards.wording import MAX_CHARS, fenced, markdown, number, one_line, percent, ratio, size
 
 SPICY = st.text(st.sampled_from("ab1 <>&|*_`[]()#!~$+-.=\\\n\"'é字\u2028"), max_size=30)
 

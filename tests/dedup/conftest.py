@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
-from corpus.schema import DOCUMENTS, KEPT
-from corpus.tables import write_part
-from dedup.clusters import cluster_documents
-from dedup.minhash import signatures_part
+from gristmill.corpus.schema import DOCUMENTS, KEPT
+from gristmill.corpus.tables import write_part
+from gristmill.dedup.clusters import cluster_documents
+from gristmill.dedup.minhash import signatures_part
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

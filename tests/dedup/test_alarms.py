@@ -2,8 +2,8 @@
 
 import pytest
 
-from corpus.errors import BudgetError
-from dedup.alarms import check_alarms
+from gristmill.corpus.errors import BudgetError
+from gristmill.dedup.alarms import check_alarms
 
 FACTS = {
     "candidates": 1000,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BudgetError
-from dedup import bands
-from dedup.bands import ENTRY_BYTES, BandTables
+from gristmill.corpus.errors import BudgetError
+from gristmill.dedup import bands
+from gristmill.dedup.bands import ENTRY_BYTES, BandTables
 
 signatures_of_some = st.lists(st.lists(st.integers(0, 2), min_size=6, max_size=6), min_size=1, max_size=30)
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BudgetError, UnknownNameError
-from dedup import bands as lsh
-from dedup.bands import BandTables, Buckets
-from dedup.candidates import DatasketchIndex, Listed, new_index
-from dedup.minhash import measure
+from gristmill.corpus.errors import BudgetError, UnknownNameError
+from gristmill.dedup import bands as lsh
+from gristmill.dedup.bands import BandTables, Buckets
+from gristmill.dedup.candidates import DatasketchIndex, Listed, new_index
+from gristmill.dedup.minhash import measure
 
 
 def pairs_of(found):

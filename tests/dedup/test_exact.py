@@ -8,11 +8,11 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import passed_on
-from corpus.errors import BudgetError, SchemaError
-from dedup import exact
-from dedup.exact import group_texts, text_keys
-from dedup.identities import read_identities
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.errors import BudgetError, SchemaError
+from gristmill.dedup import exact
+from gristmill.dedup.exact import group_texts, text_keys
+from gristmill.dedup.identities import read_identities
 
 
 def group(rows):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import LockedError, RecipeError, SchemaError
-from corpus.files import read_json, write_json
-from corpus.writer_lock import WriterLock
-from dedup import clusters, follow
-from dedup.edges import _recut
-from dedup.follow import Followed, follow_parts
-from dedup.index_folder import DamagedIndexError, IndexFolder, check
+from gristmill.corpus.errors import LockedError, RecipeError, SchemaError
+from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.writer_lock import WriterLock
+from gristmill.dedup import clusters, follow
+from gristmill.dedup.edges import _recut
+from gristmill.dedup.follow import Followed, follow_parts
+from gristmill.dedup.index_folder import DamagedIndexError, IndexFolder, check
 from tests.dedup.test_index import corpus, text
 
 OPTIONS = {"threshold": 0.6, "hashes": 64, "shingle_words": 5, "bands": 16, "rows": 4}
@@ -148,7 +148,7 @@ def test_one_message_for_another_scheme_recipe_or_folder(parts, kept_in, tmp_pat
 def test_another_writer_is_one_message(parts, kept_in, monkeypatch):
     found = parts([corpus(6, 5)])
     follow_parts(*found, step="a", **kept_in)
-    monkeypatch.setattr("corpus.writer_lock.process_lives", lambda _: True)
+    monkeypatch.setattr("gristmill.corpus.writer_lock.process_lives", lambda _: True)
     with WriterLock(kept_in["index"]), pytest.raises(LockedError):
         follow_parts(*found, step="b", **kept_in)
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import check_conservation
-from corpus.columns import text_column
-from corpus.errors import RecipeError, SchemaError, UnknownNameError
-from corpus.schema import SPANS
-from dedup import _kernels_lines, copies
-from dedup.lines import line_spans
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
+from gristmill.corpus.schema import SPANS
+from gristmill.dedup import _kernels_lines, copies
+from gristmill.dedup.lines import line_spans
 
 WORDS = ["Menu", "übergroß", "中文字", "a", " ", "\t", "\r\n", "\n", "\n\n", "\n \n", "x" * 70, "😀é"]
 texts = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)

@@ -8,9 +8,9 @@ from datasketch import LeanMinHash, MinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import Account
-from corpus.errors import RecipeError, SchemaError, UnknownNameError
-from dedup.minhash import (
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
+from gristmill.dedup.minhash import (
     SIGNATURES,
     family_of,
     measure,
@@ -20,7 +20,7 @@ from dedup.minhash import (
     signatures_schema,
     to_datasketch,
 )
-from dedup.verify import _sets_of
+from gristmill.dedup.verify import _sets_of
 
 
 def column(texts):

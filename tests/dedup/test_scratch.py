@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.scratch import ScratchArray, ScratchStrings, ScratchTable
+from gristmill.dedup.scratch import ScratchArray, ScratchStrings, ScratchTable
 
 PAIR = np.dtype([("key", "<u8"), ("node", "<i4")])
 

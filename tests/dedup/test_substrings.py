@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import check_conservation
-from corpus.errors import RecipeError
-from corpus.schema import SPANS
-from dedup import _kernels_substrings, copies
-from dedup.substrings import substring_spans
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.schema import SPANS
+from gristmill.dedup import _kernels_substrings, copies
+from gristmill.dedup.substrings import substring_spans
 
 TOKENS = ["a", "b", "été", "中", "文", "かな", "😀x", "longer-token"]
 texts = st.lists(st.tuples(st.sampled_from(TOKENS), st.sampled_from([" ", "\n", " \t ", "\u3000"])), max_size=40).map(

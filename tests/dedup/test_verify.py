@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.schema import DOCUMENTS
-from dedup import verify
-from dedup.candidates import Listed
-from dedup.verify import shingle_sets, verified
+from gristmill.corpus.schema import DOCUMENTS
+from gristmill.dedup import verify
+from gristmill.dedup.candidates import Listed
+from gristmill.dedup.verify import shingle_sets, verified
 
 BASE = [f"word{i}" for i in range(100)]
 

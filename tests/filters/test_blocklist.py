@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from corpus.account import check_conservation
-from corpus.errors import SourceError
-from corpus.tables import read_part, write_part
-from filters import blocklist
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters import blocklist
 
 
 def is_cjk(character: str) -> bool:

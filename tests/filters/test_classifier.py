@@ -13,11 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError, UnknownNameError
-from corpus.tables import read_part, write_part
-from filters.classifier import MAX_CHARS, classify_part, evaluate, load_model, normalise, predict, train_classifier
-from filters.examples import read_examples
-from filters.metrics import auc, precision_recall_f1
+from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters.classifier import (
+    MAX_CHARS,
+    classify_part,
+    evaluate,
+    load_model,
+    normalise,
+    predict,
+    train_classifier,
+)
+from gristmill.filters.examples import read_examples
+from gristmill.filters.metrics import auc, precision_recall_f1
 
 CALM = "the river runs by mill and miller grinds corn of village every day".split()  # noqa: SIM905
 ANGRY = "what a stupid awful rotten heap idiots who ruin wreck this broken hateful place".split()  # noqa: SIM905

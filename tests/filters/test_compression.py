@@ -8,8 +8,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.tables import write_part
-from filters.compression import COMPRESSION_SIGNALS, KINDS, compress_part, library_version, ratios, residual, table
+from gristmill.corpus.tables import write_part
+from gristmill.filters.compression import (
+    COMPRESSION_SIGNALS,
+    KINDS,
+    compress_part,
+    library_version,
+    ratios,
+    residual,
+    table,
+)
 
 
 @given(st.lists(st.text(max_size=200), max_size=6), st.integers(1, 5), st.integers(0, 3))

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import Account
-from corpus.errors import BudgetError, SchemaError, UnknownNameError
-from corpus.schema import CLUSTERS, KEPT, LEDGER
-from filters.decide import check_budgets, decide, heldout_flags
-from filters.evidence import gather
-from filters.rules import Rule
-from filters.signals import SCHEMA
-from filters.whatif import whatif
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
+from gristmill.corpus.schema import CLUSTERS, KEPT, LEDGER
+from gristmill.filters.decide import check_budgets, decide, heldout_flags
+from gristmill.filters.evidence import gather
+from gristmill.filters.rules import Rule
+from gristmill.filters.signals import SCHEMA
+from gristmill.filters.whatif import whatif
 
 WORDS = Rule("words", "words", at_least=50, profile="length v1")
 PUNCT = Rule("punct", "punct_share", at_most=0.2)

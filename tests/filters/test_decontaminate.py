@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.account import check_conservation
-from corpus.errors import RecipeError, SchemaError, SourceError
-from corpus.tables import read_part, write_part
-from filters import decontaminate
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
+from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters import decontaminate
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from corpus._unicode_table import UNICODE_VERSION
-from corpus.columns import text_column
-from corpus.errors import SourceError
-from corpus.tables import read_part, write_part
-from filters._unicode_scripts import SCRIPTS
-from filters.language import (
+from gristmill.corpus._unicode_table import UNICODE_VERSION
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters._unicode_scripts import SCRIPTS
+from gristmill.filters.language import (
     LANGUAGE_SIGNALS,
     MIN_PARAGRAPH_BYTES,
     SCHEMA,
@@ -25,8 +25,8 @@ from filters.language import (
     identify_part,
     load_model,
 )
-from filters.rules import KNOWN_SIGNALS
-from filters.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
+from gristmill.filters.rules import KNOWN_SIGNALS
+from gristmill.filters.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
 
 MODEL = Path(__file__).parents[2] / "samples" / "models" / "lid.176.ftz"
 TEXTS = {

@@ -1,4 +1,4 @@
-"""Personal data against ``re`` and checksums written from the rules in the docstring of ``filters.pii``."""
+"""Personal data against ``re`` and checksums written from the rules in the docstring of ``gristmill.filters.pii``."""
 
 import ipaddress
 import re
@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from corpus.account import check_conservation
-from corpus.errors import RecipeError, UnknownNameError
-from corpus.schema import SPANS
-from corpus.tables import read_part, write_part
-from filters import pii
-from filters._kernels_pii_numbers import _IBAN_LENGTHS
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.corpus.schema import SPANS
+from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters import pii
+from gristmill.filters._kernels_pii_numbers import _IBAN_LENGTHS
 
 # ------------------------------------------------------------------------------------------------ the twin
 

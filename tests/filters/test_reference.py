@@ -12,12 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from corpus.tables import write_part
-from filters._kernels_ngrams import BLOCK
-from filters.examples import read_texts
-from filters.ngrams import CODE_POINTS, fit_model, symbols_of
-from filters.reference import FILE, SCORES, as_reference, fit_reference, load_reference, score_part, score_texts
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.tables import write_part
+from gristmill.filters._kernels_ngrams import BLOCK
+from gristmill.filters.examples import read_texts
+from gristmill.filters.ngrams import CODE_POINTS, fit_model, symbols_of
+from gristmill.filters.reference import (
+    FILE,
+    SCORES,
+    as_reference,
+    fit_reference,
+    load_reference,
+    score_part,
+    score_texts,
+)
 
 ORDER = 4
 PROSE = "To be, or not to be: that is the question. Whether it is nobler in the mind to suffer. " * 3

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from corpus.schema import CLUSTERS, LEDGER
-from filters.decide import check_budgets, decide
-from filters.decisions import (
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.schema import CLUSTERS, LEDGER
+from gristmill.filters.decide import check_budgets, decide
+from gristmill.filters.decisions import (
     DECISIONS,
     Decided,
     append_decision,
@@ -22,10 +22,10 @@ from filters.decisions import (
     rules_key,
     split_stale,
 )
-from filters.evidence import DROP, KEEP, UNDECIDED, align_decisions, gather
-from filters.highlights import highlights
-from filters.review import QUEUE, distances, queue, reason_of
-from filters.rules import Rule
+from gristmill.filters.evidence import DROP, KEEP, UNDECIDED, align_decisions, gather
+from gristmill.filters.highlights import highlights
+from gristmill.filters.review import QUEUE, distances, queue, reason_of
+from gristmill.filters.rules import Rule
 
 WORDS = Rule("words", "words", at_least=50, at_most=200)
 PUNCT = Rule("punct", "punct_share", at_most=0.2)

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.errors import UnknownNameError
-from filters.line_edits import READINGS, measure_edits
-from filters.profiles import PROFILES
-from filters.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
-from filters.signals import measure
-from filters.stop_words import STOP_WORDS
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.filters.line_edits import READINGS, measure_edits
+from gristmill.filters.profiles import PROFILES
+from gristmill.filters.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
+from gristmill.filters.signals import measure
+from gristmill.filters.stop_words import STOP_WORDS
 
 PROSE = (
     "The committee met on Tuesday to consider what should be done with the old mill by the river. "

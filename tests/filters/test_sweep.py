@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import UnknownNameError
-from corpus.schema import CLUSTERS
-from filters.evidence import DROP, KEEP, KEPT, Evidence, gather, judge
-from filters.rules import Rule
-from filters.sweep import SWEEP, sweep
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.schema import CLUSTERS
+from gristmill.filters.evidence import DROP, KEEP, KEPT, Evidence, gather, judge
+from gristmill.filters.rules import Rule
+from gristmill.filters.sweep import SWEEP, sweep
 
 PUNCT = Rule("punct", "punct_share", at_most=0.2)
 

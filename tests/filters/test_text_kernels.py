@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from corpus.columns import PAD_BYTES
-from filters import _kernels_lines, _kernels_pairs, _kernels_phrases, _kernels_repetition, _kernels_words
-from filters._kernels import LANGUAGES
-from filters.stop_words import STOP_WORDS, stop_table
+from gristmill.corpus.columns import PAD_BYTES
+from gristmill.filters import _kernels_lines, _kernels_pairs, _kernels_phrases, _kernels_repetition, _kernels_words
+from gristmill.filters._kernels import LANGUAGES
+from gristmill.filters.stop_words import STOP_WORDS, stop_table
 
 PHRASES = {
     "javascript": 1, "terms of use": 2, "privacy policy": 2, "cookie policy": 2, "uses cookies": 2,

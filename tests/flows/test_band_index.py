@@ -8,15 +8,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError
-from corpus.files import read_json
-from corpus.recipe_file import parse_recipe
-from flows.direct import refine_directly
-from flows.estimate import plan_run
-from flows.mill import reopen_mill
-from flows.rebuild import rebuild_from_card
-from flows.takedown import takedown
-from flows.verify import verify_run
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.files import read_json
+from gristmill.corpus.recipe_file import parse_recipe
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.estimate import plan_run
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.rebuild import rebuild_from_card
+from gristmill.flows.takedown import takedown
+from gristmill.flows.verify import verify_run
 
 HOUSE = Path(__file__).resolve().parents[2]
 NIGHTLY = """

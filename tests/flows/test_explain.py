@@ -3,10 +3,10 @@
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import UnknownNameError
-from corpus.identity import document_id
-from flows.explain import explain_document
-from flows.mill import reopen_mill
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.identity import document_id
+from gristmill.flows.explain import explain_document
+from gristmill.flows.mill import reopen_mill
 
 
 @pytest.fixture(scope="module")

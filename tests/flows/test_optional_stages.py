@@ -6,15 +6,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError, SourceError
-from corpus.files import file_sha256
-from data_cards.outputs import references
-from flows.direct import refine_directly
-from flows.estimate import plan_run
-from flows.explain import explain_document
-from flows.mill import reopen_mill
-from flows.verify import verify_run
-from flows.whatif import whatif_run
+from gristmill.corpus.errors import RecipeError, SourceError
+from gristmill.corpus.files import file_sha256
+from gristmill.data_cards.outputs import references
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.estimate import plan_run
+from gristmill.flows.explain import explain_document
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.verify import verify_run
+from gristmill.flows.whatif import whatif_run
 
 OPTIONAL = """
 [line_edits]
@@ -133,8 +133,8 @@ def test_every_cut_byte_is_accounted_for_once(run):
 
 
 def test_the_card_shows_the_union(run):
-    from data_cards.edits import by_reason, unbalanced
-    from data_cards.facts import gather
+    from gristmill.data_cards.edits import by_reason, unbalanced
+    from gristmill.data_cards.facts import gather
 
     with reopen_mill(run) as mill:
         card = gather(mill.run, mill.store.folder)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import RecipeError
-from flows.cron import cron_line
+from gristmill.corpus.errors import RecipeError
+from gristmill.flows.cron import cron_line
 
 PROGRAM = str(Path(sys.executable).with_name("gristmill"))
 SCHEDULED = """

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from corpus.errors import StoreError
-from filters.decisions import Decided, append_decision
-from flows.direct import refine_directly
-from flows.explain import explain_document
-from flows.mill import reopen_mill
-from flows.review_desk import Choice, Desk, read_row
-from flows.review_page import review_app, review_state, serve_review
-from flows.review_text import PIECE_CHARS, number_text, piece_of, segments
-from flows.whatif import whatif_run
+from gristmill.corpus.errors import StoreError
+from gristmill.filters.decisions import Decided, append_decision
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.explain import explain_document
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.review_desk import Choice, Desk, read_row
+from gristmill.flows.review_page import review_app, review_state, serve_review
+from gristmill.flows.review_text import PIECE_CHARS, number_text, piece_of, segments
+from gristmill.flows.whatif import whatif_run
 
 TOKEN = "t0ken-of-the-test"
 HOSTILE = {

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from corpus.account import Account
-from corpus.errors import SourceError, StoreError, UnknownNameError
-from corpus.files import read_json
-from corpus.receipt import Outcome
-from corpus.remote import open_store
-from corpus.schema import DOCUMENTS, REJECTS
-from corpus.store import LocalStore
-from corpus.tables import write_part
-from flows import forget
-from flows import takedown as takedown_module
-from flows.mill import reopen_mill
-from flows.search import Slices, Vocabulary, column_blocks, file_blocks
-from flows.takedown import takedown
-from flows.verify import verify_run
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import SourceError, StoreError, UnknownNameError
+from gristmill.corpus.files import read_json
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.remote import open_store
+from gristmill.corpus.schema import DOCUMENTS, REJECTS
+from gristmill.corpus.store import LocalStore
+from gristmill.corpus.tables import write_part
+from gristmill.flows import forget
+from gristmill.flows import takedown as takedown_module
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.search import Slices, Vocabulary, column_blocks, file_blocks
+from gristmill.flows.takedown import takedown
+from gristmill.flows.verify import verify_run
 
 HOUSE = Path(__file__).resolve().parents[2]
 DAY = "2026-01-31"

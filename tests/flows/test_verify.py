@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.files import read_json, write_json
-from flows.direct import refine_directly
-from flows.verify import verify_run
+from gristmill.corpus.files import read_json, write_json
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.verify import verify_run
 
 
 @pytest.fixture

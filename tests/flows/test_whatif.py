@@ -3,16 +3,16 @@
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError, StoreError, UnknownNameError
-from corpus.recipe_file import parse_recipe
-from flows import evidence
-from flows.direct import refine_directly
-from flows.mill import reopen_mill
-from flows.ranking import rank_run
-from flows.review_page import queue_state
-from flows.settings import setting_path, with_settings
-from flows.sweep import sweep_run
-from flows.whatif import MAX_LISTED, whatif_run
+from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
+from gristmill.corpus.recipe_file import parse_recipe
+from gristmill.flows import evidence
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.mill import reopen_mill
+from gristmill.flows.ranking import rank_run
+from gristmill.flows.review_page import queue_state
+from gristmill.flows.settings import setting_path, with_settings
+from gristmill.flows.sweep import sweep_run
+from gristmill.flows.whatif import MAX_LISTED, whatif_run
 
 
 def ledger_of(run) -> dict[str, str]:

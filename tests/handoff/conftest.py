@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus.files import file_sha256
-from handoff.plan import Domain, Plan
-from handoff.schedule import Segment, quantise
-from handoff.shards import ShardWriter
+from gristmill.corpus.files import file_sha256
+from gristmill.handoff.plan import Domain, Plan
+from gristmill.handoff.schedule import Segment, quantise
+from gristmill.handoff.shards import ShardWriter
 
 ROW_TOKENS = 16
 ROWS = {"books": 23, "code": 37, "web": 61}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handoff import _kernels
-from handoff.plan import STRIDE, Domain, Plan
-from handoff.schedule import ONE, Segment, pieces, quantise
+from gristmill.handoff import _kernels
+from gristmill.handoff.plan import STRIDE, Domain, Plan
+from gristmill.handoff.schedule import ONE, Segment, pieces, quantise
 
 MASK = (1 << 64) - 1
 

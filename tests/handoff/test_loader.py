@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus.errors import PlanError, StoreError
-from handoff import loader as loader_module
-from handoff.audit import consumed, differences
-from handoff.loader import Loader
-from handoff.plan import Plan
-from handoff.trace import trace
+from gristmill.corpus.errors import PlanError, StoreError
+from gristmill.handoff import loader as loader_module
+from gristmill.handoff.audit import consumed, differences
+from gristmill.handoff.loader import Loader
+from gristmill.handoff.plan import Plan
+from gristmill.handoff.trace import trace
 
 SAMPLES = 203
 

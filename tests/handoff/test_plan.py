@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import PlanError
-from handoff.plan import CHECKPOINTS, PLAN, STRIDE, Domain, Plan
-from handoff.schedule import ONE, Segment, quantise
+from gristmill.corpus.errors import PlanError
+from gristmill.handoff.plan import CHECKPOINTS, PLAN, STRIDE, Domain, Plan
+from gristmill.handoff.schedule import ONE, Segment, quantise
 
 DOMAINS = (Domain("a", 100, "11"), Domain("b", 50, "22"), Domain("c", 7, "33"))
 SHARES = quantise([0.6, 0.3, 0.1])

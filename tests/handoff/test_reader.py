@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import StoreError
-from handoff.mapped import MappedShard
-from handoff.reader import ShardReader
+from gristmill.corpus.errors import StoreError
+from gristmill.handoff.mapped import MappedShard
+from gristmill.handoff.reader import ShardReader
 
 ROWS = {"books": 23, "code": 37, "web": 61}
 
@@ -154,7 +154,7 @@ def test_batches_are_digested_once(written, monkeypatch):
 
 
 def test_empty_shards_are_read(tmp_path):
-    from handoff.shards import ShardWriter
+    from gristmill.handoff.shards import ShardWriter
 
     with ShardWriter(tmp_path, row_tokens=4, vocab_size=9, shard_rows=3, batch_rows=2):
         pass

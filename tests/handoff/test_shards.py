@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import SchemaError
-from corpus.schema import ROW_DOCUMENT, rows_schema
-from handoff.rows import digests, row_batch
-from handoff.shards import ShardWriter
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import ROW_DOCUMENT, rows_schema
+from gristmill.handoff.rows import digests, row_batch
+from gristmill.handoff.shards import ShardWriter
 
 L = 6
 

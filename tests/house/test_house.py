@@ -5,11 +5,12 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from corpus._rooms import HOUSE, ROOMS
+from gristmill.corpus._rooms import HOUSE, ROOMS
 
 FORBIDDEN_FILES = {"utils", "helpers", "common", "manager", "base", "misc"}
 FILES = sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py"))
@@ -67,9 +68,20 @@ def test_no_file_is_named_after_nothing():
     assert not [path for path in FILES if path.stem in FORBIDDEN_FILES]
 
 
-def test_no_file_bears_a_rooms_name():
-    """`python flows/x.py` puts flows/ first on the path: a flows/trainer.py would hide the room."""
-    assert not [path for path in FILES if path.stem in ROOMS and path.name != "__init__.py"]
+def test_every_tool_sees_the_same_rooms():
+    """Links for tools that only read, packages for what is built, pyright's list, import-linter's: one list of rooms."""
+    pyproject = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+    rooms = {room for room in ROOMS if room != "gristmill"}
+    links = {path.name: path.readlink().as_posix() for path in (HOUSE / "gristmill").iterdir() if path.is_symlink()}
+    assert links == {room: f"../{room}" for room in rooms}
+    built = pyproject["tool"]["setuptools"]
+    assert built["package-dir"] == {f"gristmill.{room}": room for room in rooms}
+    assert {name for name in built["packages"] if name.count(".") < 2} == {
+        "gristmill",
+        *(f"gristmill.{r}" for r in rooms),
+    }
+    assert set(pyproject["tool"]["pyright"]["include"]) == {"gristmill", *(f"gristmill/{room}" for room in rooms)}
+    assert set(pyproject["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]) == rooms
 
 
 def test_public_functions_are_annotated_and_documented():
@@ -169,7 +181,7 @@ def test_doctests_run():
     failures = []
     for path in WRITTEN:
         if ">>>" in path.read_text():
-            name = ".".join(path.relative_to(HOUSE).with_suffix("").parts)
+            name = f"gristmill.{path.parent.name}.{path.stem}".replace("gristmill.gristmill.", "gristmill.")
             result = doctest.testmod(importlib.import_module(name))
             failures += [name] if result.failed else []
     assert not failures

@@ -6,9 +6,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from corpus.schema import DOCUMENTS
-from corpus.tables import write_part
-from knowledge.graph import load_graph
+from gristmill.corpus.schema import DOCUMENTS
+from gristmill.corpus.tables import write_part
+from gristmill.knowledge.graph import load_graph
 
 ENTITIES = {
     "id": pl.String,

@@ -4,8 +4,8 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from knowledge.coverage import coverage
-from knowledge.mentions import link_part
+from gristmill.knowledge.coverage import coverage
+from gristmill.knowledge.mentions import link_part
 
 ENTITIES = [
     ("fr", "France", {"type": "country", "aliases": ["French Republic"]}),

@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from corpus.errors import SchemaError, SourceError
-from knowledge.graph import graph_digest, load_graph
+from gristmill.corpus.errors import SchemaError, SourceError
+from gristmill.knowledge.graph import graph_digest, load_graph
 
 PLACES = [("fr", "France"), ("pa", "Paris"), ("de", "Germany"), ("x", "Nowhere")]
 FACTS = [("fr", "capital", "pa"), ("fr", "borders", "de"), ("de", "borders", "fr"), ("fr", "capital", "pa")]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus._unicode import ALPHA, CJK, MARK, NUMBER, flags_of
-from corpus.columns import text_column
-from knowledge import _kernels_graph
-from knowledge.graph import load_graph
-from knowledge.linking import _find, distinct_entities, find_mentions, join_documents
+from gristmill.corpus._unicode import ALPHA, CJK, MARK, NUMBER, flags_of
+from gristmill.corpus.columns import text_column
+from gristmill.knowledge import _kernels_graph
+from gristmill.knowledge.graph import load_graph
+from gristmill.knowledge.linking import _find, distinct_entities, find_mentions, join_documents
 
 SPACE = " \t\n\x0b\x0c\r"
 

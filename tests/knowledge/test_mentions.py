@@ -4,10 +4,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.account import passed_on
-from corpus.errors import SchemaError
-from corpus.schema import MENTIONS, TRIPLES
-from knowledge.mentions import SIGNALS, link_part
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import MENTIONS, TRIPLES
+from gristmill.knowledge.mentions import SIGNALS, link_part
 
 TEXTS = [
     "Paris is the capital of France. France borders Germany; Victoria does not.",

@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from knowledge.graph import load_graph
-from knowledge.names import common_words
+from gristmill.knowledge.graph import load_graph
+from gristmill.knowledge.names import common_words
 
 
 def names_of(folder, **options):

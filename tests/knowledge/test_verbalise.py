@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
-from corpus.account import passed_on
-from corpus.errors import SourceError
-from corpus.schema import DOCUMENTS, REJECTS
-from knowledge.verbalise import TEMPLATES, template, verbalise_part
+from gristmill.corpus.account import passed_on
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.schema import DOCUMENTS, REJECTS
+from gristmill.knowledge.verbalise import TEMPLATES, template, verbalise_part
 
 ANDORRA = (
     "Andorra: a small republic in the eastern Pyrenees between Spain and France.\n"

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from corpus.errors import PlanError
-from corpus.files import file_sha256
-from handoff.loader import Loader
-from handoff.plan import Plan
-from handoff.shards import ShardWriter
-from mixing.compile import VERSION, compile_plan, one_epoch, plan_stage
-from mixing.schedule import Phase
+from gristmill.corpus.errors import PlanError
+from gristmill.corpus.files import file_sha256
+from gristmill.handoff.loader import Loader
+from gristmill.handoff.plan import Plan
+from gristmill.handoff.shards import ShardWriter
+from gristmill.mixing.compile import VERSION, compile_plan, one_epoch, plan_stage
+from gristmill.mixing.schedule import Phase
 
 L = 8
 ROWS = {"web": 61, "math": 9, "code": 30, "unused": 5}

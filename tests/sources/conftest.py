@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 import xxhash
 
-from corpus.account import check_conservation
-from corpus.schema import DOCUMENTS, REJECTS
-from corpus.tables import read_part as read_table
-from sources.listing import list_files
-from sources.read import ReadSpec, read_part
+from gristmill.corpus.account import check_conservation
+from gristmill.corpus.schema import DOCUMENTS, REJECTS
+from gristmill.corpus.tables import read_part as read_table
+from gristmill.sources.listing import list_files
+from gristmill.sources.read import ReadSpec, read_part
 
 
 @dataclass

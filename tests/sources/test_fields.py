@@ -10,10 +10,10 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources.fields import KNOWN, FieldMap, check_columns, meta_json
-from sources.part import RECORDS, Part, RejectError, large_strings, text_hashes
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.fields import KNOWN, FieldMap, check_columns, meta_json
+from gristmill.sources.part import RECORDS, Part, RejectError, large_strings, text_hashes
+from gristmill.sources.spec import ReadSpec
 
 NAMES = ["id", "text", "title", *(name for names in KNOWN for name in names)]
 VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=4) | st.lists(st.integers(0, 9))

@@ -15,10 +15,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources.jsonl import _depth
-from sources.listing import list_files
-from sources.read import ReadSpec, read_part
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.jsonl import _depth
+from gristmill.sources.listing import list_files
+from gristmill.sources.read import ReadSpec, read_part
 
 DIRTY = Path("samples/dirty")
 PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -209,7 +209,7 @@ def test_long_documents_are_refused(tmp_path, read):
 
 @pytest.mark.parametrize("end", [".gz", ".zst", ".bz2", ".xz"])
 def test_a_bomb_is_stopped(tmp_path, read, end, monkeypatch):
-    monkeypatch.setattr("sources.opening.EXPANDED_FLOOR_BYTES", 1 << 20)
+    monkeypatch.setattr("gristmill.sources.opening.EXPANDED_FLOOR_BYTES", 1 << 20)
     (tmp_path / f"a.jsonl{end}").write_bytes(PACK[end](lines({"text": "first"}) + b" " * (40 << 20)))
     result = read(tmp_path / f"a.jsonl{end}", expanded_ratio=10, record_bytes=1 << 16)
     assert result.texts == ["first"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources.listing import InputFile, group_parts, infer_format, list_files
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.listing import InputFile, group_parts, infer_format, list_files
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources import opening
-from sources.listing import InputFile
-from sources.opening import open_stream
-from sources.spec import ReadSpec
+from gristmill.corpus.errors import SourceError
+from gristmill.sources import opening
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import open_stream
+from gristmill.sources.spec import ReadSpec
 
 SPEC = ReadSpec("s", "web")
 PACK = {".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}

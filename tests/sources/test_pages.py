@@ -14,9 +14,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources.html import MAX_DEPTH, _is_deep, decode, extract
-from sources.part import RejectError
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.html import MAX_DEPTH, _is_deep, decode, extract
+from gristmill.sources.part import RejectError
 
 WEB = Path("samples/web")
 EXAMPLE = (WEB / "example.com.warc").read_bytes()
@@ -289,8 +289,8 @@ def test_wrong_lengths_end_in_rejects(warc, length):
 
 @given(st.lists(st.tuples(st.integers(0, len(EXAMPLE) - 1), st.binary(max_size=4)), min_size=1, max_size=12))
 def test_no_damage_brings_the_archive_reader_down(tmp_path_factory, edits):
-    from sources.listing import InputFile
-    from sources.read import ReadSpec, read_part
+    from gristmill.sources.listing import InputFile
+    from gristmill.sources.read import ReadSpec, read_part
 
     folder = tmp_path_factory.mktemp("warc")
     data = bytearray(EXAMPLE)

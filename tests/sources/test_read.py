@@ -8,11 +8,11 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import SourceError
-from corpus.recipe import Format
-from sources.listing import InputFile, list_files
-from sources.part import BATCH_BYTES
-from sources.read import READERS, VERSION, ReadSpec, library_versions, read_part
+from gristmill.corpus.errors import SourceError
+from gristmill.corpus.recipe import Format
+from gristmill.sources.listing import InputFile, list_files
+from gristmill.sources.part import BATCH_BYTES
+from gristmill.sources.read import READERS, VERSION, ReadSpec, library_versions, read_part
 
 MIXED = [
     "samples/web/debian-docs.warc.gz", "samples/web/html", "samples/dirty/broken.jsonl", "samples/dirty/truncated.*",

@@ -10,10 +10,10 @@ from fastwarc.warc import ArchiveIterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.listing import InputFile
-from sources.opening import open_stream
-from sources.records import MAX_HEADER_BYTES, blocks
-from sources.spec import ReadSpec
+from gristmill.sources.listing import InputFile
+from gristmill.sources.opening import open_stream
+from gristmill.sources.records import MAX_HEADER_BYTES, blocks
+from gristmill.sources.spec import ReadSpec
 
 ARCHIVES = sorted(Path("samples/web").glob("*.warc*"))
 EXAMPLE = Path("samples/web/example.com.warc").read_bytes()

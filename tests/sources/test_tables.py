@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SourceError
-from sources.columnar import normalised, plain_column
-from sources.part import large_strings, nfc
+from gristmill.corpus.errors import SourceError
+from gristmill.sources.columnar import normalised, plain_column
+from gristmill.sources.part import large_strings, nfc
 
 RECORDS = [
     {"id": f"doc/{i}", "text": f"text {i} e\u0301 \u212b", "lang": "en" if i % 2 else "", "note": None, "n": i}
@@ -191,8 +191,8 @@ def test_the_sample_tables(read):
     )
 )
 def test_any_csv_comes_back(tmp_path_factory, rows):
-    from sources.listing import InputFile
-    from sources.read import ReadSpec, read_part
+    from gristmill.sources.listing import InputFile
+    from gristmill.sources.read import ReadSpec, read_part
 
     folder = tmp_path_factory.mktemp("csv")
     out = io.StringIO()

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
-from corpus.schema import DOCUMENTS, KEPT
-from tokenizer.train import train_tokenizer
+from gristmill.corpus.schema import DOCUMENTS, KEPT
+from gristmill.tokenizer.train import train_tokenizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.columns import PAD_BYTES
-from tokenizer import _kernels_bpe
-from tokenizer._kernels_bpe import FREE, MAX_WORD_BYTES, NO_RANK
+from gristmill.corpus.columns import PAD_BYTES
+from gristmill.tokenizer import _kernels_bpe
+from gristmill.tokenizer._kernels_bpe import FREE, MAX_WORD_BYTES, NO_RANK
 
 ALPHABET = b"abc"
 

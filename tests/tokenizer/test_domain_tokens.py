@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import SchemaError
-from tokenizer.domain_tokens import gather_domain
-from tokenizer.encode import tokens_schema
+from gristmill.corpus.errors import SchemaError
+from gristmill.tokenizer.domain_tokens import gather_domain
+from gristmill.tokenizer.encode import tokens_schema
 
 
 def write(path, rows):

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tokenizer.encode import TOKENS, encode_part, sum_by, tokens_schema
-from tokenizer.vocabulary import END, load_reference
+from gristmill.tokenizer.encode import TOKENS, encode_part, sum_by, tokens_schema
+from gristmill.tokenizer.vocabulary import END, load_reference
 
 
 @pytest.fixture

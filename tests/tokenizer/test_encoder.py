@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
 
-from corpus.columns import text_column
-from corpus.errors import SourceError
-from tokenizer import _kernels_bpe, vocabulary
-from tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
-from tokenizer.vocabulary import END, END_ID, PAD, PATTERN, character_classes, load_reference
+from gristmill.corpus.columns import text_column
+from gristmill.corpus.errors import SourceError
+from gristmill.tokenizer import _kernels_bpe, vocabulary
+from gristmill.tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
+from gristmill.tokenizer.vocabulary import END, END_ID, PAD, PATTERN, character_classes, load_reference
 
 # characters where two readings of "letter", "number" or "space" could part, and all that PATTERN names
 HARD = [*" \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000\u200b\ufeff'’.,!<|>_-~$a1Zéß²½Ⅷ٣\u0301नि한漢字カ𝒳🙂"]

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from corpus.errors import SchemaError
-from tokenizer.kept_text import KEPT_TEXT, kept_batches
+from gristmill.corpus.errors import SchemaError
+from gristmill.tokenizer.kept_text import KEPT_TEXT, kept_batches
 
 TEXTS = [f"text {number}" for number in range(10)]
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import RecipeError, SchemaError
-from tokenizer import pack
-from tokenizer.encode import TOKENS, encode_part, tokens_schema
-from tokenizer.pack import pack_domain
-from tokenizer.vocabulary import PAD_ID
+from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.tokenizer import pack
+from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
+from gristmill.tokenizer.pack import pack_domain
+from gristmill.tokenizer.vocabulary import PAD_ID
 
 SHAPE = {"row_tokens": 64, "vocab_size": 1000, "shard_rows": 100, "batch_rows": 16}
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenizer import _kernels
-from tokenizer.pack import pack_lengths
+from gristmill.tokenizer import _kernels
+from gristmill.tokenizer.pack import pack_lengths
 
 SHAPES = st.one_of(st.integers(1, 12), st.integers(60, 70), st.integers(4090, 4100), st.integers(8000, 9000))
 

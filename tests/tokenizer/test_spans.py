@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import SchemaError
-from corpus.schema import SPAN
-from tokenizer.spans import cut_spans, marker
+from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.schema import SPAN
+from gristmill.tokenizer.spans import cut_spans, marker
 
 REASONS = ["line", "mask:email", "mask:ip address", "paragraph"]
 

@@ -5,9 +5,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from corpus.errors import RecipeError, SchemaError
-from tokenizer.train import TOKENIZER, _keyed_sample, _keys, train_tokenizer
-from tokenizer.vocabulary import END, PAD, library_versions
+from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.tokenizer.train import TOKENIZER, _keyed_sample, _keys, train_tokenizer
+from gristmill.tokenizer.vocabulary import END, PAD, library_versions
 
 
 def trained(parts, folder, **changes):

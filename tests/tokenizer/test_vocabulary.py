@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tokenizer._kernels_bpe import LETTER, NEWLINE, NUMBER, OTHER, SPACE
-from tokenizer.vocabulary import character_classes, empty_tokenizer, is_ours
+from gristmill.tokenizer._kernels_bpe import LETTER, NEWLINE, NUMBER, OTHER, SPACE
+from gristmill.tokenizer.vocabulary import character_classes, empty_tokenizer, is_ours
 
 
 @pytest.fixture

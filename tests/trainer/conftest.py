@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus.files import file_sha256
-from handoff.plan import Domain, Plan
-from handoff.schedule import Segment, quantise
-from handoff.shards import ShardWriter
-from trainer.config import TrainConfig
+from gristmill.corpus.files import file_sha256
+from gristmill.handoff.plan import Domain, Plan
+from gristmill.handoff.schedule import Segment, quantise
+from gristmill.handoff.shards import ShardWriter
+from gristmill.trainer.config import TrainConfig
 
 VOCAB, ROW = 64, 32
 ROWS = {"books": 40, "code": 24, "web": 50}

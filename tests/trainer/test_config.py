@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import TrainError
-from corpus.recipe import Trainer
-from trainer.config import TrainConfig
-from trainer.precision import resolve_precision
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.recipe import Trainer
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.precision import resolve_precision
 
 
 def make(**changes):
@@ -74,5 +74,5 @@ def test_precision_is_resolved_once():
 
 
 def test_reading_a_config_needs_no_torch():
-    code = "import sys, trainer.config; sys.exit('torch' in sys.modules)"
+    code = "import sys, gristmill.trainer.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from handoff.reader import ShardReader
-from trainer.data import pack
-from trainer.evaluate import evaluate, read_heldout
-from trainer.optim import FLOOR, learning_rate_at, make_optimizer
-from trainer.session import begin
-from trainer.step import train_step
+from gristmill.handoff.reader import ShardReader
+from gristmill.trainer.data import pack
+from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.optim import FLOOR, learning_rate_at, make_optimizer
+from gristmill.trainer.session import begin
+from gristmill.trainer.step import train_step
 
 NAMES = ("books", "code", "web")
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from trainer.experts import Experts
-from trainer.router import Router
+from gristmill.trainer.experts import Experts
+from gristmill.trainer.router import Router
 
 
 def naive_experts(experts, x, routing):

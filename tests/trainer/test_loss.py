@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from trainer import loss as loss_module
-from trainer.data import pack
-from trainer.evaluate import unigram_surprise
-from trainer.loss import by_domain, cross_entropy
+from gristmill.trainer import loss as loss_module
+from gristmill.trainer.data import pack
+from gristmill.trainer.evaluate import unigram_surprise
+from gristmill.trainer.loss import by_domain, cross_entropy
 
 
 @given(st.integers(1, 300), st.integers(0, 100))

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from trainer.attention import Attention, rotary, rotate
-from trainer.config import TrainConfig
-from trainer.data import pack
-from trainer.model import Model, count_parameters
+from gristmill.trainer.attention import Attention, rotary, rotate
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.data import pack
+from gristmill.trainer.model import Model, count_parameters
 
 ROW = 24
 

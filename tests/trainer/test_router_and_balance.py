@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.balance import switch_loss, update_bias, z_loss
-from trainer.metrics import last_steps, load_figures
-from trainer.router import Router
+from gristmill.trainer.balance import switch_loss, update_bias, z_loss
+from gristmill.trainer.metrics import last_steps, load_figures
+from gristmill.trainer.router import Router
 
 SHAPES = {"width": 8, "experts": 4, "top_k": 2}
 

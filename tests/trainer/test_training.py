@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from corpus.errors import GristmillError, TrainError
-from handoff.audit import consumed, differences
-from handoff.plan import Plan
-from trainer import checkpoint, loop
-from trainer.loop import train
-from trainer.optim import learning_rate_at
-from trainer.session import begin
+from gristmill.corpus.errors import GristmillError, TrainError
+from gristmill.handoff.audit import consumed, differences
+from gristmill.handoff.plan import Plan
+from gristmill.trainer import checkpoint, loop
+from gristmill.trainer.loop import train
+from gristmill.trainer.optim import learning_rate_at
+from gristmill.trainer.session import begin
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
@@ -58,7 +58,7 @@ def test_consumption_equals_the_plan(run, done):
 
 
 def test_tokens_by_domain_equal_the_slices_of_the_plan(run, done):
-    from handoff.loader import Loader
+    from gristmill.handoff.loader import Loader
 
     expected = dict.fromkeys(Plan.load(run / "plan").names, 0)
     for batch in Loader(run, batch_rows=4):
