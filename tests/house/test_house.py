@@ -69,7 +69,7 @@ def test_no_file_is_named_after_nothing():
 
 
 def test_every_tool_sees_the_same_rooms():
-    """Links for tools that only read, packages for what is built, pyright's list, import-linter's: one list of rooms."""
+    """Links for tools that only read, packages for what is built, the lists of pyright and ruff: one list of rooms."""
     pyproject = tomllib.loads((HOUSE / "pyproject.toml").read_text())
     rooms = {room for room in ROOMS if room != "gristmill"}
     links = {path.name: path.readlink().as_posix() for path in (HOUSE / "gristmill").iterdir() if path.is_symlink()}

@@ -61,7 +61,7 @@ def test_batches_do_not_change_the_documents(tmp_path, read, name, monkeypatch):
     path = write(tmp_path / name, pa.Table.from_pylist(RECORDS))
     whole = read(path)
     for module in ("parquet", "arrow"):
-        monkeypatch.setattr(f"sources.{module}.BATCH_BYTES", 100)
+        monkeypatch.setattr(f"gristmill.sources.{module}.BATCH_BYTES", 100)
     assert read(path).documents.equals(whole.documents)
 
 
