@@ -31,9 +31,9 @@ from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, run_pee
 from bench.planted import documents, real_texts, write_rows
 from gristmill.corpus.schema import DOCUMENTS
 from gristmill.corpus.tables import read_batches, read_part, write_part
-from gristmill.dedup.clusters import cluster_documents
-from gristmill.dedup.curve import choose_bands, collision_probability
-from gristmill.dedup.minhash import measure, signatures_part
+from gristmill.dedup.clusters.cluster import cluster_documents
+from gristmill.dedup.clusters.curve import choose_bands, collision_probability
+from gristmill.dedup.clusters.minhash import measure, signatures_part
 
 THRESHOLD, HASHES, WIDTH, SEED = 0.8, 128, 5, 1
 CHOSEN = {"hashes": HASHES, "bands": None, "rows": None}

@@ -26,10 +26,10 @@ import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
 from gristmill.corpus.schema import CLUSTERS
-from gristmill.filters.evidence import KEPT, gather, judge
-from gristmill.filters.profiles import PROFILES
-from gristmill.filters.rules import Rule
-from gristmill.filters.signals import SIGNALS, measure
+from gristmill.filters.decide.evidence import KEPT, gather, judge
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.decide.rules import Rule
+from gristmill.filters.signals.measure import SIGNALS, measure
 
 BATCH_BYTES = 8 << 20
 TWIN = HOUSE / "tests" / "filters" / "test_signals.py"

@@ -1,6 +1,6 @@
-"""Fit filters/compression_table.json: median and MAD of zstd_ratio by bytes and kind, on the good text of samples/.
+"""Fit filters/models/compression_table.json: median and MAD of zstd_ratio by bytes and kind, on good text of samples/.
 
-    python bench/fit_compression.py [--out filters/compression_table.json]
+    python bench/fit_compression.py [--out filters/models/compression_table.json]
 
 Windows of so many bytes are cut between characters from each document, at most WINDOWS a file and length. The kinds are
 bytes a character: ASCII, two-byte scripts, three-byte scripts. A knot with few windows is left out.
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.fit_entropy import FILES, SAMPLES, spread, texts_of
-from gristmill.filters.compression import KINDS, library_version, ratios
+from gristmill.filters.models.compression import KINDS, library_version, ratios
 
 VERSION, LEVEL = "1", 3
 KNOTS = (200, 400, 800, 1600, 3200, 6400, 12_800, 25_600)

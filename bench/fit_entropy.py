@@ -1,6 +1,6 @@
-"""Fit filters/entropy_table.json: median and MAD of each entropy by length, on the good text of samples/.
+"""Fit filters/signals/entropy_table.json: median and MAD of each entropy by length, on the good text of samples/.
 
-    python bench/fit_entropy.py [--out filters/entropy_table.json]
+    python bench/fit_entropy.py [--out filters/signals/entropy_table.json]
 
 Windows of n words are cut from each document, at most WINDOWS a file and length, so that no long book dominates; an
 entropy that is conditioned on characters has its knots at the median length of those windows in characters.
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from gristmill.corpus._kernels import tokenise, word_capacity
-from gristmill.corpus.columns import text_column
-from gristmill.filters.entropy import RESIDUALS, script_kind
-from gristmill.filters.signals import measure_columns
+from gristmill.corpus.text._kernels import tokenise, word_capacity
+from gristmill.corpus.text.columns import text_column
+from gristmill.filters.signals.entropy import RESIDUALS, script_kind
+from gristmill.filters.signals.measure import measure_columns
 
 VERSION = "2"
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"

@@ -67,10 +67,10 @@ def raw_batch(documents: list[bytes]) -> pa.RecordBatch:
 
 def check_utf8(documents: list[bytes], _: list[bytes]) -> None:
     """The same verdict as Python's decoder; and bad text is refused, not measured."""
-    from gristmill.corpus._kernels import first_invalid_utf8
-    from gristmill.corpus.columns import text_column
     from gristmill.corpus.errors import SourceError
-    from gristmill.filters.signals import measure
+    from gristmill.corpus.text._kernels import first_invalid_utf8
+    from gristmill.corpus.text.columns import text_column
+    from gristmill.filters.signals.measure import measure
 
     bad = [number for number, one in enumerate(documents) if not is_utf8(one)]
     assert first_invalid_utf8(*text_column(raw_batch(documents))) == (bad[0] if bad else -1)
@@ -91,7 +91,7 @@ def is_utf8(document: bytes) -> bool:
 
 def check_signals(_: list[bytes], documents: list[bytes]) -> None:
     """A row a document, all numbers finite, the same from a slice; and decide conserves them."""
-    from gristmill.filters.signals import measure
+    from gristmill.filters.signals.measure import measure
 
     batch = raw_batch(documents)
     signals = measure(batch)
@@ -105,8 +105,8 @@ def check_signals(_: list[bytes], documents: list[bytes]) -> None:
 def decide_all(signals: pa.Table) -> None:
     """decide raises when a document or byte is lost."""
     from gristmill.corpus.schema import CLUSTERS
-    from gristmill.filters.decide import decide
-    from gristmill.filters.rules import resolve
+    from gristmill.filters.decide.rules import resolve
+    from gristmill.filters.decide.verdicts import decide
 
     n = len(signals)
     columns = {"source": ["s"] * n, "domain": ["d"] * n, "lang_id": pa.nulls(n, pa.string())}
@@ -124,7 +124,7 @@ def decide_all(signals: pa.Table) -> None:
 
 def check_minhash(_: list[bytes], documents: list[bytes]) -> None:
     """Equal texts have equal signatures."""
-    from gristmill.dedup.minhash import measure
+    from gristmill.dedup.clusters.minhash import measure
 
     counts, signatures = measure(raw_batch([*documents, *documents]), shingle_words=5, hashes=32, seed=1)
     assert (counts[: len(documents)] == counts[len(documents) :]).all()
@@ -133,7 +133,7 @@ def check_minhash(_: list[bytes], documents: list[bytes]) -> None:
 
 def check_mentions(_: list[bytes], documents: list[bytes]) -> None:
     """Spans lie in their documents and between characters."""
-    from gristmill.corpus.columns import text_column
+    from gristmill.corpus.text.columns import text_column
     from gristmill.knowledge.graph import load_graph
     from gristmill.knowledge.linking import find_mentions
 
@@ -143,7 +143,7 @@ def check_mentions(_: list[bytes], documents: list[bytes]) -> None:
 
 def check_pii(_: list[bytes], documents: list[bytes]) -> None:
     """The same of personal data."""
-    from gristmill.filters.pii import find
+    from gristmill.filters.pii.scan import find
 
     check_spans(documents, (found[:3] for found in find(raw_batch(documents))))
 
@@ -228,12 +228,12 @@ def check_chain(documents: list[bytes], clean: list[bytes]) -> None:
 
 def run_stages(folder: Path) -> int:
     """Every stage of the filters on folder/in.jsonl, each into a file of the folder; returns the documents read."""
-    from gristmill.filters.blocklist import match_part
-    from gristmill.filters.compression import compress_part
-    from gristmill.filters.language import identify_part
-    from gristmill.filters.pii import scan_part
-    from gristmill.filters.reference import fit_reference, score_part
-    from gristmill.filters.signals import measure_part
+    from gristmill.filters.lists.blocklist import match_part
+    from gristmill.filters.models.compression import compress_part
+    from gristmill.filters.models.language import identify_part
+    from gristmill.filters.models.reference import fit_reference, score_part
+    from gristmill.filters.pii.scan import scan_part
+    from gristmill.filters.signals.measure import measure_part
     from gristmill.sources.listing import list_files
     from gristmill.sources.read import read_part
     from gristmill.sources.spec import ReadSpec

@@ -6,8 +6,8 @@ import mmap
 import numpy as np
 import pyarrow as pa
 
-import gristmill.corpus.columns
-from gristmill.corpus.columns import TextColumn
+import gristmill.corpus.text.columns
+from gristmill.corpus.text.columns import TextColumn
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -26,7 +26,7 @@ def guarded_bytes(n_bytes: int) -> np.ndarray:
 
 def guard_texts() -> None:
     """From now on every text column of this process is such memory."""
-    copy = gristmill.corpus.columns._copy_buffers
+    copy = gristmill.corpus.text.columns._copy_buffers
 
     def copy_guarded(column: pa.LargeStringArray) -> TextColumn:
         text = copy(column)
@@ -34,4 +34,4 @@ def guard_texts() -> None:
         data[:] = text.data
         return TextColumn(text.offsets, data)
 
-    gristmill.corpus.columns._copy_buffers = copy_guarded
+    gristmill.corpus.text.columns._copy_buffers = copy_guarded

@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.com
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.planted import documents, real_texts, write_documents
 from gristmill.corpus.receipt import Outcome
-from gristmill.dedup import clusters, follow
-from gristmill.dedup.minhash import signatures_part
+from gristmill.dedup.band_index import follow
+from gristmill.dedup.clusters.cluster import cluster as clusters
+from gristmill.dedup.clusters.minhash import signatures_part
 
 SNAPSHOTS = 5
 SCHEME = {"threshold": 0.8, "hashes": 128, "shingle_words": 5, "bands": None, "rows": None}

@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.filters import Input, ask_datatrove, cut, load, load_twin, passes
-from gristmill.corpus.spans import merge_spans, spans_batch
-from gristmill.filters.line_edits import READINGS, REASONS, find_edits, measure_edits
-from gristmill.filters.profiles import PROFILES
-from gristmill.filters.signals import measure
+from gristmill.corpus.span_tables import merge_spans, spans_batch
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.line_edits.find_edits import READINGS, REASONS, find_edits, measure_edits
+from gristmill.filters.signals.measure import measure
 
 KNOBS = {  # a known difference, and its reason
     "lines": "datatrove ends lines at 10 further characters, we at line feeds alone",

@@ -21,14 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, say
-from gristmill.filters.classifier import load_model, normalise, predict, train_classifier
-from gristmill.filters.language import MAX_BYTES, identify
-from gristmill.filters.metrics import auc, precision_recall_f1
-from gristmill.filters.profiles import PROFILES
-from gristmill.filters.reference import FILE as REFERENCE
-from gristmill.filters.reference import fit_reference, load_reference, score_texts
-from gristmill.filters.rules import Rule
-from gristmill.filters.signals import measure
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.decide.rules import Rule
+from gristmill.filters.models.classifier import load_model, normalise, predict, train_classifier
+from gristmill.filters.models.classifier_metrics import auc, precision_recall_f1
+from gristmill.filters.models.language import MAX_BYTES, identify
+from gristmill.filters.models.reference import FILE as REFERENCE
+from gristmill.filters.models.reference import fit_reference, load_reference, score_texts
+from gristmill.filters.signals.measure import measure
 
 MODEL = HOUSE / "samples" / "models" / "lid.176.ftz"
 LONG_BYTES, LONG_DOCUMENTS, QUICK_DOCUMENTS = 4096, 1500, 200

@@ -31,8 +31,8 @@ import pyarrow.parquet as pq
 import zstandard
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, say
-from gristmill.filters.decontaminate import load_passages, score
-from gristmill.filters.pii import KINDS, find
+from gristmill.filters.lists.decontaminate import load_passages, score
+from gristmill.filters.pii.scan import KINDS, find
 
 TWIN = HOUSE / "tests" / "filters" / "test_pii.py"
 SAMPLES = HOUSE / "samples"
@@ -189,7 +189,7 @@ def grams(text: str, widths: tuple[int, ...]) -> set[tuple[str, ...]]:
 
 
 def plain_overlap(texts: list[str], passages: list[str]) -> set[int]:
-    """Passages that some text holds from 0.8 up, with the weights of ``gristmill.filters.decontaminate``."""
+    """Passages that some text holds from 0.8 up, with the weights of ``gristmill.filters.lists.decontaminate``."""
     mine = [grams(passage, (13,)) or grams(passage, (8,)) for passage in passages]
     held_by = Counter(gram for of_passage in mine for gram in of_passage)
     weights = {gram: math.log1p(len(passages) / n) for gram, n in held_by.items()}

@@ -30,8 +30,8 @@ def make(folder: Path, data: Path | None, n_bytes: int) -> tuple[list[Path], lis
 
 def work(documents: list[Path], folder: Path) -> dict:
     """Signatures of every part, then the clusters; the facts of the clustering."""
-    from gristmill.dedup.clusters import cluster_documents
-    from gristmill.dedup.minhash import signatures_part
+    from gristmill.dedup.clusters.cluster import cluster_documents
+    from gristmill.dedup.clusters.minhash import signatures_part
 
     signatures = []
     for path in documents:

@@ -24,11 +24,11 @@ import xxhash
 
 from bench.compare import Comparison, cpu_seconds, options, run_peer, say
 from bench.planted import SAMPLES, _batch
-from gristmill.corpus._kernels import CJK, char_class
 from gristmill.corpus.schema import DOCUMENTS
 from gristmill.corpus.tables import write_part
-from gristmill.dedup.lines import line_spans
-from gristmill.dedup.substrings import substring_spans
+from gristmill.corpus.text._kernels import CJK, char_class
+from gristmill.dedup.repeats.lines import line_spans
+from gristmill.dedup.repeats.substrings import substring_spans
 
 HOUSE = Path(__file__).resolve().parent.parent
 MIN_TOKENS, MIN_CHARS = 50, 30

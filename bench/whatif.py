@@ -24,12 +24,12 @@ from gristmill.corpus.files import content_key
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.rundir import RunDir
-from gristmill.flows.direct import refine_directly
-from gristmill.flows.evidence import gather_run
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.settings import with_settings
-from gristmill.flows.stages_judge import plan_decide, rules_by_domain
-from gristmill.flows.whatif import rules_with, signals_read, whatif_run
+from gristmill.flows.inspect.run_evidence import gather_run
+from gristmill.flows.inspect.settings import with_settings
+from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {
@@ -128,7 +128,7 @@ def compare(run: Path, sets: list[str]) -> Comparison:
 
 def whatif_flips(run: Path, sets: list[str]) -> pl.DataFrame:
     """Every document that flips, not the first hundred."""
-    from gristmill.filters.whatif import whatif
+    from gristmill.filters.decide.changes import whatif
 
     with reopen_mill(run) as mill:
         before, after = rules_by_domain(mill), rules_with(mill, sets)

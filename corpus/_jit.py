@@ -15,7 +15,7 @@ from gristmill.corpus._rooms import HOUSE, ROOMS
 
 def kernel_sources() -> list[Path]:
     """Every ``_kernels*.py`` and ``_unicode*.py`` of the house, sorted by path."""
-    found = [path for room in ROOMS for path in (HOUSE / room).glob("_*.py")]
+    found = [path for room in ROOMS for path in (HOUSE / room).rglob("_*.py")]
     return sorted(path for path in found if path.name.startswith(("_kernels", "_unicode")))
 
 
@@ -23,7 +23,7 @@ def kernels_digest() -> str:
     """16 hex characters over names and bytes of all kernel sources."""
     digest = hashlib.blake2b(digest_size=8)
     for path in kernel_sources():
-        digest.update(f"{path.parent.name}/{path.name}".encode() + path.read_bytes())
+        digest.update(path.relative_to(HOUSE).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

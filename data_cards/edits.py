@@ -3,7 +3,7 @@
 from typing import Any
 
 from gristmill.corpus.rundir import RunDir
-from gristmill.corpus.spans import MASK
+from gristmill.corpus.span_tables import MASK
 from gristmill.data_cards.pages import Card, Table, foreign
 from gristmill.data_cards.wording import number, size
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def sweep_svg(result: dict[str, Any]) -> str:
-    """SVG text of what ``gristmill.flows.sweep.sweep_run`` returns; the same result gives the same bytes."""
+    """SVG text of what ``gristmill.flows.inspect.sweep.sweep_run`` returns; the same result gives the same bytes."""
     return svg_text(draw_sweep, result, "sweep")
 
 

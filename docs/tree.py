@@ -43,6 +43,9 @@ def room_lines(room: str) -> list[str]:
     for path in sorted(folder.glob("*.py")):
         if path.name != "__init__.py":
             rows.append(f"  {path.name:<26}{first_line(path)}")
+    for inner in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        if not inner.is_symlink():
+            rows += [f"  {row}" for row in room_lines(inner.relative_to(HOUSE).as_posix())]
     return [row if len(row) <= WIDTH else row[: WIDTH - 3].rstrip() + "..." for row in rows]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill.flows.mill import open_mill
-from gristmill.flows.stages import STAGES, stages_until
-from gristmill.flows.summary import summarise
+from gristmill.flows.pipeline.context import open_mill
+from gristmill.flows.pipeline.report import summarise
+from gristmill.flows.pipeline.stages import STAGES, stages_until
 
 
 def _as_task(name: str, stage: Any) -> Any:

@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.flows.direct import train_and_card
-from gristmill.flows.mill import reopen_mill
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import train_and_card
 from gristmill.flows.refine import TASKS
 
 

@@ -35,9 +35,9 @@ def run(
 def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
     from gristmill.corpus.recipe_file import load_recipe
     from gristmill.flows import prefect_settings
-    from gristmill.flows.mill import home
-    from gristmill.flows.progress import ConsoleReporter
-    from gristmill.flows.stages import stages_until
+    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.pipeline.stages import stages_until
 
     load_recipe(recipe)  # mistakes are told before Prefect's start-up
     stages_until(until)
@@ -49,8 +49,8 @@ def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -
 
 
 def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from gristmill.flows.direct import refine_directly
-    from gristmill.flows.progress import ConsoleReporter
+    from gristmill.flows.pipeline.direct import refine_directly
+    from gristmill.flows.pipeline.progress import ConsoleReporter
 
     return refine_directly(recipe, until, workers, ConsoleReporter())
 
@@ -58,7 +58,7 @@ def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[st
 @app.command
 def plan(recipe: Path, *, json: Json = False) -> None:
     """Say what a run would compute and what it would reuse; run nothing."""
-    from gristmill.flows.estimate import plan_run
+    from gristmill.flows.pipeline.dry_run import plan_run
     from gristmill.show import show_plan
 
     answer(plan_run(recipe), json, show_plan)
@@ -68,8 +68,8 @@ def plan(recipe: Path, *, json: Json = False) -> None:
 def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
     from gristmill.corpus.rundir import RunDir
-    from gristmill.flows.direct import train_directly
-    from gristmill.flows.progress import ConsoleReporter
+    from gristmill.flows.pipeline.direct import train_directly
+    from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.show import show_training
 
     RunDir.open(run)  # a mistake is told before Prefect's start-up
@@ -79,8 +79,8 @@ def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
 
 def _train_through_prefect(run: Path) -> dict[str, Any]:
     from gristmill.flows import prefect_settings
-    from gristmill.flows.mill import home
-    from gristmill.flows.progress import ConsoleReporter
+    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
     from gristmill.flows.train import train as train_flow
@@ -97,7 +97,7 @@ def card(run: Path, *, check: Annotated[bool, Parameter(negative="")] = False, j
     ----------
     check : validate the card instead of writing it
     """
-    from gristmill.flows.card import check_run_card, write_run_card
+    from gristmill.flows.inspect.data_card import check_run_card, write_run_card
     from gristmill.show import show_card
 
     result = check_run_card(run) if check else write_run_card(run)
@@ -121,8 +121,8 @@ def rebuild(
     check : compare inputs and shards with the card and name the first difference
     workers : workers in place of engine.workers
     """
-    from gristmill.flows.progress import ConsoleReporter
-    from gristmill.flows.rebuild import rebuild_from_card
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.pipeline.rebuild import rebuild_from_card
     from gristmill.show import show_rebuild
 
     result = rebuild_from_card(card, check=check, workers=workers, reporter=ConsoleReporter())
@@ -135,7 +135,7 @@ def schedule(recipe: Path) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
     from gristmill.flows import prefect_settings
     from gristmill.flows.cron import cron_line
-    from gristmill.flows.mill import home
+    from gristmill.flows.pipeline.context import home
 
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server

@@ -11,7 +11,7 @@ from gristmill.app import Json, answer, app
 @app.command
 def verify(run: Path, *, json: Json = False) -> int:
     """Check conservation, receipts, shard digests, and the plan against what the trainer consumed."""
-    from gristmill.flows.verify import verify_run
+    from gristmill.flows.inspect.verify import verify_run
     from gristmill.show import show_checks
 
     result = verify_run(run)
@@ -22,7 +22,7 @@ def verify(run: Path, *, json: Json = False) -> int:
 @app.command
 def explain(run: Path, doc_id: str, *, json: Json = False) -> None:
     """Tell the life of one document: a doc_id, a locator, or the id that the input gave it."""
-    from gristmill.flows.explain import explain_document
+    from gristmill.flows.inspect.explain import explain_document
     from gristmill.show import show_life
 
     answer(explain_document(run, doc_id), json, show_life)
@@ -31,7 +31,7 @@ def explain(run: Path, doc_id: str, *, json: Json = False) -> None:
 @app.command
 def trace(run: Path, *, step: int, json: Json = False) -> None:
     """List the documents of training batch STEP, from the plan alone."""
-    from gristmill.flows.trace import trace_step
+    from gristmill.flows.inspect.trace import trace_step
     from gristmill.show import show_trace
 
     answer(trace_step(run, step), json, show_trace)
@@ -52,7 +52,7 @@ def whatif(
     set : KEY=VALUE, such as words.at_least=80 or decide.domains.code.profiles=length,c4; any number of times
     diff : two profiles to compare on all documents, in place of --set
     """
-    from gristmill.flows.whatif import whatif_run
+    from gristmill.flows.inspect.whatif import whatif_run
     from gristmill.show_questions import show_whatif
 
     answer(whatif_run(run, set, diff), json, show_whatif)
@@ -76,7 +76,7 @@ def sweep(
     key : the bound, such as words.at_least
     plot : an SVG file to write
     """
-    from gristmill.flows.sweep import sweep_run
+    from gristmill.flows.inspect.sweep import sweep_run
     from gristmill.show_questions import show_sweep
 
     answer(sweep_run(run, key, start, stop, steps, plot), json, show_sweep)
@@ -91,7 +91,7 @@ def rank(
     json: Json = False,
 ) -> None:
     """Rank signals by how far they tell better sources or domains from worse ones (Wasserstein distance)."""
-    from gristmill.flows.ranking import rank_run
+    from gristmill.flows.inspect.rank import rank_run
     from gristmill.show_questions import show_ranking
 
     answer(rank_run(run, better, worse), json, show_ranking)
@@ -112,7 +112,7 @@ def review(
     ----------
     margin : how near to a bound a document must be to stand in the queue, relative to the bound
     """
-    from gristmill.flows.review_page import queue_state, serve_review
+    from gristmill.flows.review.page_server import queue_state, serve_review
 
     if json:
         answer(queue_state(run, margin), json, lambda _: None)
@@ -128,9 +128,9 @@ def takedown(run: Path, *, ids: Path, json: Json = False) -> int:
     ----------
     ids : a file with one doc_id, locator or input id a line
     """
-    from gristmill.flows.forget import read_ids
-    from gristmill.flows.progress import ConsoleReporter
-    from gristmill.flows.takedown import takedown as take_down
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.takedown.forget import read_ids
+    from gristmill.flows.takedown.removal import takedown as take_down
     from gristmill.show_questions import show_takedown
 
     result = take_down(run, read_ids(ids), ConsoleReporter())

@@ -1,6 +1,6 @@
 """Finding names in text: whole words, leftmost, longest first. Arrays in, arrays out; nothing raised.
 
-A name is looked up by the hash of its words (``gristmill.corpus._kernels.words``, ASCII folded), then compared byte by
+A name is looked up by the hash of its words (``gristmill.corpus.text._kernels.words``, ASCII folded), then compared byte by
 byte, so a hash collision can cost time and never an answer. Most words are refused by ``gate`` alone: a table
 over their first three bytes, 64 KiB, which no word in small letters passes unless some name begins so.
 
@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from gristmill.corpus._kernels import (
+from gristmill.corpus.text._kernels import (
     K0,
     K1,
     SHINGLE_BASE,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.columns import TextColumn, text_column
+from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge import _kernels, _kernels_graph
 from gristmill.knowledge.graph import Graph
 

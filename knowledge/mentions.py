@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.account import Account, add_up, passed_on
-from gristmill.corpus.columns import TextColumn, text_column
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES, signals_schema
 from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge.graph import Graph, load_graph
 from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
 

@@ -9,8 +9,8 @@ from gristmill.corpus.receipt import Outcome
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.shards import INDEX
 from gristmill.mixing.baselines import unimax
+from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 from gristmill.mixing.feasibility import check, demand
-from gristmill.mixing.schedule import Phase, drawn_domains, segments
 
 VERSION = "1"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gristmill.corpus.errors import PlanError
 from gristmill.handoff.schedule import ONE, Segment
-from gristmill.mixing.schedule import Phase, drawn_domains, segments
+from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 
 SLACK_ROWS = 0.5  # shares are integers in 2^-32: 10^9 rows shift a domain's total by up to 0.23
 ROUNDS = 400  # of fitting; each keeps a phase's sum and lowers what is above its cap

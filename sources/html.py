@@ -15,8 +15,8 @@ from resiliparse.parse.html import HTMLTree
 from gristmill.sources.fields import Fields, meta_json
 from gristmill.sources.listing import InputFile
 from gristmill.sources.part import Part, RejectError
+from gristmill.sources.plain_text import read_whole
 from gristmill.sources.spec import ReadSpec
-from gristmill.sources.text import read_whole
 
 MAX_DEPTH = 2048  # main-content extraction is quadratic in the depth: 0.03 s here, 4.5 s at 20,000
 MAX_REPLACED = 0.01  # a page with more undecodable characters than this is no text

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gristmill.corpus.errors import SourceError, nearest
 from gristmill.corpus.receipt import Outcome
-from gristmill.sources import arrow, csv_rows, html, jsonl, parquet, text, warc
+from gristmill.sources import arrow, csv_rows, html, jsonl, parquet, warc
+from gristmill.sources import plain_text as text
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
 from gristmill.sources.part import SKIPPED, Part, RejectError

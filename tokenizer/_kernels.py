@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from gristmill.corpus._kernels import ctz
+from gristmill.corpus.text._kernels import ctz
 
 U64 = np.uint64
 ONE, ALL = U64(1), U64(0xFFFFFFFFFFFFFFFF)

@@ -7,7 +7,7 @@ library id by id. A word has at most MAX_RUN characters and a prefix, so hostile
 import numpy as np
 from numba import njit
 
-from gristmill.corpus._kernels import K0, K1, below, decode, load64, mum
+from gristmill.corpus.text._kernels import K0, K1, below, decode, load64, mum
 
 U64 = np.uint64
 OTHER, LETTER, NUMBER, SPACE, NEWLINE, NOTHING = 0, 1, 2, 3, 4, 5  # character classes; NOTHING = end of the document

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from gristmill.corpus.columns import text_column
 from gristmill.corpus.schema import token_type
+from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe
 from gristmill.tokenizer._kernels_bpe import FREE
 from gristmill.tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours, load_reference

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import KEPT, expect_columns
 from gristmill.corpus.tables import read_batches
-from gristmill.tokenizer.spans import cut_spans
+from gristmill.tokenizer.cutting import cut_spans
 
 KEPT_TEXT = pa.schema(
     [

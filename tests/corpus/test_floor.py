@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from gristmill.corpus import schema
 from gristmill.corpus._rooms import HOUSE, ROOMS
 from gristmill.corpus.account import Account, add_up, from_json, passed_on, to_json
-from gristmill.corpus.columns import PAD_BYTES, text_column
 from gristmill.corpus.errors import LockedError, SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import canonical_json, content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir, run_id
 from gristmill.corpus.seeds import derive_seed, fraction
 from gristmill.corpus.tables import PartWriter, read_batches, read_part, write_part
+from gristmill.corpus.text.columns import PAD_BYTES, text_column
 from gristmill.corpus.writer_lock import WriterLock
 
 texts = st.lists(st.text(), max_size=12)

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import njit
 
-from gristmill.corpus import _kernels as k
-from gristmill.corpus import _unicode, _unicode_table
-from gristmill.corpus.columns import PAD_BYTES, text_column
+from gristmill.corpus.text import _kernels as k
+from gristmill.corpus.text import _unicode, _unicode_table
+from gristmill.corpus.text.columns import PAD_BYTES, text_column
 
 # every class, characters of 1 to 4 bytes, and the neighbours of each test in the kernels
 ALPHABET = "aZz09 \t\n\v\f\r\x1c\x1f\x00\x7f_-'.,#{$+éßΩжЖ́ёا١あア々〇中文。，ｱ한글ไทย\u00a0\u2028\u3000\u200b•…😀𠀀𝒜🏽﷽"

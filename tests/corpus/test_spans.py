@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gristmill.corpus import _kernels_spans
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import KEPT, SPAN, SPANS
-from gristmill.corpus.spans import MASK, merge_spans, put_spans
+from gristmill.corpus.span_tables import MASK, merge_spans, put_spans
 
 REASONS = ["line", "paragraph", "substring", "mask:EMAIL", "mask:PHONE"]
 LENGTH = 24

@@ -11,8 +11,8 @@ import xxhash
 
 from gristmill.corpus.schema import DOCUMENTS, KEPT
 from gristmill.corpus.tables import write_part
-from gristmill.dedup.clusters import cluster_documents
-from gristmill.dedup.minhash import signatures_part
+from gristmill.dedup.clusters.cluster import cluster_documents
+from gristmill.dedup.clusters.minhash import signatures_part
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gristmill.corpus.errors import BudgetError
-from gristmill.dedup.alarms import check_alarms
+from gristmill.dedup.clusters.alarms import check_alarms
 
 FACTS = {
     "candidates": 1000,

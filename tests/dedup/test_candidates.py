@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import BudgetError, UnknownNameError
-from gristmill.dedup import bands as lsh
-from gristmill.dedup.bands import BandTables, Buckets
-from gristmill.dedup.candidates import DatasketchIndex, Listed, new_index
-from gristmill.dedup.minhash import measure
+from gristmill.dedup.clusters.bands import BandTables, Buckets
+from gristmill.dedup.clusters.candidates import DatasketchIndex, Listed, new_index
+from gristmill.dedup.clusters.cluster import bands as lsh
+from gristmill.dedup.clusters.minhash import measure
 
 
 def pairs_of(found):

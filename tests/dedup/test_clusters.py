@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import RecipeError, SchemaError
 from gristmill.corpus.schema import CLUSTERS
-from gristmill.dedup.clusters import cluster_documents
-from gristmill.dedup.edges import PAIRS
+from gristmill.dedup.clusters.cluster import cluster_documents
+from gristmill.dedup.clusters.edges import PAIRS
 
 WORDS = [f"w{i}" for i in range(60)]
 LOOSE = {"threshold": 0.5, "hashes": 64, "bands": 32, "rows": 2}  # finds every pair at 0.5 with 1 - 10^-4

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SchemaError
 from gristmill.dedup.copies import Copies, Spill, first_of_key, range_count
-from gristmill.dedup.kept_texts import read_kept
-from gristmill.dedup.removals import unite
+from gristmill.dedup.repeats.kept_texts import read_kept
+from gristmill.dedup.repeats.removals import unite
 
 keys = st.integers(0, 6).map(lambda key: key << 61 | key)  # many equal, in all ranges
 

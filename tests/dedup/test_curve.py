@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import RecipeError
-from gristmill.dedup.curve import RECALL, balanced_bands, choose_bands, collision_probability, curve
+from gristmill.dedup.clusters.curve import RECALL, balanced_bands, choose_bands, collision_probability, curve
 
 PUBLISHED = [  # bands, rows, jaccard, probability
     (14, 8, 0.7, 0.565),  # FineWeb

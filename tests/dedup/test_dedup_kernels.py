@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.corpus.columns import text_column
-from gristmill.dedup import _kernels, _kernels_graph
-from gristmill.dedup._unicode_fold import FOLDED, LIMIT
-from gristmill.dedup.minhash import measure, permutations
-from gristmill.dedup.verify import _sets_of
+from gristmill.corpus.text.columns import text_column
+from gristmill.dedup.clusters._unicode_fold import FOLDED, LIMIT
+from gristmill.dedup.clusters.cluster import _kernels, _kernels_graph
+from gristmill.dedup.clusters.minhash import measure, permutations
+from gristmill.dedup.clusters.verification import _sets_of
 
 MASK = 2**64 - 1
 uint64s = st.integers(0, MASK)
@@ -224,7 +224,7 @@ def test_union_find_gives_the_smallest_node_of_each_component(graph):
 
 @given(graphs)
 def test_bridges_equal_those_found_by_removing_each_edge(graph):
-    from gristmill.dedup.edges import NearGraph
+    from gristmill.dedup.clusters.edges import NearGraph
 
     n, edges = graph
     edges = {(min(e), max(e)) for e in edges if e[0] != e[1]}
@@ -240,7 +240,7 @@ def test_bridges_equal_those_found_by_removing_each_edge(graph):
 @pytest.mark.parametrize("length", [3, 50, 20_000])
 def test_a_long_chain_has_a_bridge_at_every_inner_edge(length):
     """Depth-first search without recursion: a chain is the deepest graph there is."""
-    from gristmill.dedup.edges import NearGraph
+    from gristmill.dedup.clusters.edges import NearGraph
 
     near = NearGraph(length)
     near.add(length, (np.arange(length - 1), np.arange(1, length), np.ones(length - 1)))
@@ -252,7 +252,7 @@ def test_a_long_chain_has_a_bridge_at_every_inner_edge(length):
 @pytest.mark.parametrize("at_once", [1, 5, 40, 10_000])
 def test_bridges_are_counted_cluster_by_cluster(monkeypatch, at_once):
     """Whole clusters at a time, whatever the number of edges that are looked at together."""
-    from gristmill.dedup import edges as graph
+    from gristmill.dedup.clusters.cluster import edges as graph
 
     draw = np.random.default_rng(8)
     ends = np.sort(draw.integers(0, 20, (60, 2)) + 20 * draw.integers(0, 12, (60, 1)), axis=1)

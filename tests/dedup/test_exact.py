@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.account import passed_on
 from gristmill.corpus.errors import BudgetError, SchemaError
-from gristmill.dedup import exact
-from gristmill.dedup.exact import group_texts, text_keys
-from gristmill.dedup.identities import read_identities
+from gristmill.dedup.clusters.cluster import exact
+from gristmill.dedup.clusters.exact import group_texts, text_keys
+from gristmill.dedup.clusters.identities import read_identities
 
 
 def group(rows):

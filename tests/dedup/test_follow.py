@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from gristmill.corpus.errors import LockedError, RecipeError, SchemaError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.writer_lock import WriterLock
-from gristmill.dedup import clusters, follow
-from gristmill.dedup.edges import _recut
-from gristmill.dedup.follow import Followed, follow_parts
-from gristmill.dedup.index_folder import DamagedIndexError, IndexFolder, check
+from gristmill.dedup.band_index import follow
+from gristmill.dedup.band_index.follow import Followed, follow_parts
+from gristmill.dedup.band_index.index_folder import DamagedIndexError, IndexFolder, check
+from gristmill.dedup.clusters.cluster import cluster as clusters
+from gristmill.dedup.clusters.edges import _recut
 from tests.dedup.test_index import corpus, text
 
 OPTIONS = {"threshold": 0.6, "hashes": 64, "shingle_words": 5, "bands": 16, "rows": 4}

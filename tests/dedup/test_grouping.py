@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import BudgetError, SchemaError
-from gristmill.dedup import exact, grouping
-from gristmill.dedup.candidates import Listed
-from gristmill.dedup.exact import group_texts
-from gristmill.dedup.grouping import ALONE, COPY, group_documents, node_of, number_nodes
-from gristmill.dedup.identities import Identities, doc_ids_of
+from gristmill.dedup.clusters.candidates import Listed
+from gristmill.dedup.clusters.cluster import exact, grouping
+from gristmill.dedup.clusters.exact import group_texts
+from gristmill.dedup.clusters.grouping import ALONE, COPY, group_documents, node_of, number_nodes
+from gristmill.dedup.clusters.identities import Identities, doc_ids_of
 
 hashes = st.tuples(st.integers(0, 2), st.sampled_from([0, 1, 2**63, 2**64 - 1]))
 tables = st.dictionaries(st.text("abcdef\0\xff", max_size=4), hashes, max_size=20)

@@ -14,9 +14,9 @@ from gristmill.corpus.errors import BudgetError, LockedError, RecipeError, Schem
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.schema import CLUSTERS
 from gristmill.corpus.writer_lock import WriterLock
-from gristmill.dedup import _kernels_index, segments
-from gristmill.dedup.index import AFFECTED, PAIRS, BandIndex
-from gristmill.dedup.segments import Sets
+from gristmill.dedup.band_index import _kernels_index, segments
+from gristmill.dedup.band_index.index import AFFECTED, PAIRS, BandIndex
+from gristmill.dedup.band_index.segments import Sets
 
 SCHEME = {"bands": 16, "rows": 4, "shingle_words": 5, "hashes": 64, "seed": 1, "threshold": 0.6}
 WORDS = [f"w{i}" for i in range(60)]
@@ -243,7 +243,9 @@ def test_a_query_of_an_empty_index(part, index):
 def test_a_writer_that_dies_leaves_the_index_as_it_was(part, index, monkeypatch):
     index.append(*part({"a": text(), "b": text(3)}), "one")
     before, clusters = contents(index.folder), table_bytes(index.clusters())
-    monkeypatch.setattr("gristmill.dedup.index_folder.write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "gristmill.dedup.band_index.index_folder.write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     for action in (lambda: index.append(*part({"c": text(4)}), "two"), lambda: index.remove(["a"]), index.compact):
         with pytest.raises(KeyboardInterrupt):
             action()

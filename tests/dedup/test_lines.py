@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.account import check_conservation
-from gristmill.corpus.columns import text_column
 from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
 from gristmill.corpus.schema import SPANS
-from gristmill.dedup import _kernels_lines, copies
-from gristmill.dedup.lines import line_spans
+from gristmill.corpus.text.columns import text_column
+from gristmill.dedup import copies
+from gristmill.dedup.repeats import _kernels_lines
+from gristmill.dedup.repeats.lines import line_spans
 
 WORDS = ["Menu", "übergroß", "中文字", "a", " ", "\t", "\r\n", "\n", "\n\n", "\n \n", "x" * 70, "😀é"]
 texts = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
-from gristmill.dedup.minhash import (
+from gristmill.dedup.clusters.minhash import (
     SIGNATURES,
     family_of,
     measure,
@@ -20,7 +20,7 @@ from gristmill.dedup.minhash import (
     signatures_schema,
     to_datasketch,
 )
-from gristmill.dedup.verify import _sets_of
+from gristmill.dedup.clusters.verification import _sets_of
 
 
 def column(texts):

@@ -6,7 +6,7 @@ A defect that merges everything has perfect recall; one that merges nothing has 
 import numpy as np
 import pytest
 
-from gristmill.dedup.curve import collision_probability
+from gristmill.dedup.clusters.curve import collision_probability
 
 
 def words_edited(text, rate, draw):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.schema import SPANS
-from gristmill.dedup import _kernels_substrings, copies
-from gristmill.dedup.substrings import substring_spans
+from gristmill.dedup import copies
+from gristmill.dedup.repeats import _kernels_substrings
+from gristmill.dedup.repeats.substrings import substring_spans
 
 TOKENS = ["a", "b", "été", "中", "文", "かな", "😀x", "longer-token"]
 texts = st.lists(st.tuples(st.sampled_from(TOKENS), st.sampled_from([" ", "\n", " \t ", "\u3000"])), max_size=40).map(

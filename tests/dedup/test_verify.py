@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.schema import DOCUMENTS
-from gristmill.dedup import verify
-from gristmill.dedup.candidates import Listed
-from gristmill.dedup.verify import shingle_sets, verified
+from gristmill.dedup.clusters.candidates import Listed
+from gristmill.dedup.clusters.cluster import verification as verify
+from gristmill.dedup.clusters.verification import shingle_sets, verified
 
 BASE = [f"word{i}" for i in range(100)]
 

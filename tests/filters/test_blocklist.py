@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters import blocklist
+from gristmill.filters.lists import blocklist
 
 
 def is_cjk(character: str) -> bool:

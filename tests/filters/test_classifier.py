@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError, UnknownNameError
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters.classifier import (
+from gristmill.filters.models.classifier import (
     MAX_CHARS,
     classify_part,
     evaluate,
@@ -24,8 +24,8 @@ from gristmill.filters.classifier import (
     predict,
     train_classifier,
 )
-from gristmill.filters.examples import read_examples
-from gristmill.filters.metrics import auc, precision_recall_f1
+from gristmill.filters.models.classifier_metrics import auc, precision_recall_f1
+from gristmill.filters.models.examples import read_examples
 
 CALM = "the river runs by mill and miller grinds corn of village every day".split()  # noqa: SIM905
 ANGRY = "what a stupid awful rotten heap idiots who ruin wreck this broken hateful place".split()  # noqa: SIM905

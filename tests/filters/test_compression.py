@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.tables import write_part
-from gristmill.filters.compression import (
+from gristmill.filters.models.compression import (
     COMPRESSION_SIGNALS,
     KINDS,
     compress_part,

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS, KEPT, LEDGER
-from gristmill.filters.decide import check_budgets, decide, heldout_flags
-from gristmill.filters.evidence import gather
-from gristmill.filters.rules import Rule
-from gristmill.filters.signals import SCHEMA
-from gristmill.filters.whatif import whatif
+from gristmill.filters.decide.changes import whatif
+from gristmill.filters.decide.evidence import gather
+from gristmill.filters.decide.rules import Rule
+from gristmill.filters.decide.verdicts import check_budgets, decide, heldout_flags
+from gristmill.filters.signals.measure import SCHEMA
 
 WORDS = Rule("words", "words", at_least=50, profile="length v1")
 PUNCT = Rule("punct", "punct_share", at_most=0.2)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters import decontaminate
+from gristmill.filters.lists import decontaminate
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gristmill.corpus._unicode_table import UNICODE_VERSION
-from gristmill.corpus.columns import text_column
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters._unicode_scripts import SCRIPTS
-from gristmill.filters.language import (
+from gristmill.corpus.text._unicode_table import UNICODE_VERSION
+from gristmill.corpus.text.columns import text_column
+from gristmill.filters.decide.rules import KNOWN_SIGNALS
+from gristmill.filters.models._unicode_scripts import SCRIPTS
+from gristmill.filters.models.language import (
     LANGUAGE_SIGNALS,
     MIN_PARAGRAPH_BYTES,
     SCHEMA,
@@ -25,8 +26,7 @@ from gristmill.filters.language import (
     identify_part,
     load_model,
 )
-from gristmill.filters.rules import KNOWN_SIGNALS
-from gristmill.filters.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
+from gristmill.filters.models.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
 
 MODEL = Path(__file__).parents[2] / "samples" / "models" / "lid.176.ftz"
 TEXTS = {

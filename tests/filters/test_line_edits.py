@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus import _kernels as k
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.schema import SPANS
-from gristmill.corpus.spans import merge_spans, spans_batch
+from gristmill.corpus.span_tables import merge_spans, spans_batch
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters import line_edits
-from gristmill.filters.line_edits import LINE_SIGNALS, READINGS, REASONS, find_edits, measure_edits
+from gristmill.corpus.text import _kernels as k
+from gristmill.filters.line_edits.find_edits import LINE_SIGNALS, READINGS, REASONS, find_edits, measure_edits
+from gristmill.filters.line_edits.find_edits import find_edits as line_edits
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DCLM = "refinedweb@dclm"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.filters.line_edits import find_edits, measure_edits
-from gristmill.filters.profiles import PROFILES
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.line_edits.find_edits import find_edits, measure_edits
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DCLM = "refinedweb@dclm"

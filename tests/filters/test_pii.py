@@ -1,4 +1,4 @@
-"""Personal data against ``re`` and checksums written from the rules in the docstring of ``gristmill.filters.pii``."""
+"""Personal data against ``re`` and checksums written from the docstring of ``gristmill.filters.pii.scan``."""
 
 import ipaddress
 import re
@@ -14,8 +14,8 @@ from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import RecipeError, UnknownNameError
 from gristmill.corpus.schema import SPANS
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters import pii
-from gristmill.filters._kernels_pii_numbers import _IBAN_LENGTHS
+from gristmill.filters.pii._kernels_numbers import _IBAN_LENGTHS
+from gristmill.filters.pii.scan import scan as pii
 
 # ------------------------------------------------------------------------------------------------ the twin
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SchemaError
-from gristmill.filters.ranking import RANKING, in_order, rank_signals, separate
+from gristmill.filters.decide.ranking import RANKING, in_order, rank_signals, separate
 
 some_values = st.lists(st.integers(-20, 20).map(lambda n: n / 4), min_size=1, max_size=12).map(np.array)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.tables import write_part
-from gristmill.filters._kernels_ngrams import BLOCK
-from gristmill.filters.examples import read_texts
-from gristmill.filters.ngrams import CODE_POINTS, fit_model, symbols_of
-from gristmill.filters.reference import (
+from gristmill.filters.models._kernels_ngrams import BLOCK
+from gristmill.filters.models.examples import read_texts
+from gristmill.filters.models.ngrams import CODE_POINTS, fit_model, symbols_of
+from gristmill.filters.models.reference import (
     FILE,
     SCORES,
     as_reference,

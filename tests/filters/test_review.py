@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.schema import CLUSTERS, LEDGER
-from gristmill.filters.decide import check_budgets, decide
-from gristmill.filters.decisions import (
+from gristmill.filters.decide.decisions import (
     DECISIONS,
     Decided,
     append_decision,
@@ -22,10 +21,11 @@ from gristmill.filters.decisions import (
     rules_key,
     split_stale,
 )
-from gristmill.filters.evidence import DROP, KEEP, UNDECIDED, align_decisions, gather
-from gristmill.filters.highlights import highlights
-from gristmill.filters.review import QUEUE, distances, queue, reason_of
-from gristmill.filters.rules import Rule
+from gristmill.filters.decide.evidence import DROP, KEEP, UNDECIDED, align_decisions, gather
+from gristmill.filters.decide.highlights import highlights
+from gristmill.filters.decide.review_queue import QUEUE, distances, queue, reason_of
+from gristmill.filters.decide.rules import Rule
+from gristmill.filters.decide.verdicts import check_budgets, decide
 
 WORDS = Rule("words", "words", at_least=50, at_most=200)
 PUNCT = Rule("punct", "punct_share", at_most=0.2)

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from gristmill.corpus.errors import UnknownNameError
-from gristmill.filters.line_edits import READINGS, measure_edits
-from gristmill.filters.profiles import PROFILES
-from gristmill.filters.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
-from gristmill.filters.signals import measure
-from gristmill.filters.stop_words import STOP_WORDS
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.decide.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
+from gristmill.filters.line_edits.find_edits import READINGS, measure_edits
+from gristmill.filters.signals.measure import measure
+from gristmill.filters.signals.stop_words import STOP_WORDS
 
 PROSE = (
     "The committee met on Tuesday to consider what should be done with the old mill by the river. "

@@ -15,13 +15,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus import _kernels as k
-from gristmill.corpus._unicode_table import UNICODE_VERSION
 from gristmill.corpus.errors import SchemaError, SourceError
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.filters import _kernels, entropy
-from gristmill.filters.signals import SCHEMA, SIGNALS, measure, measure_part
-from gristmill.filters.stop_words import STOP_WORDS
+from gristmill.corpus.text import _kernels as k
+from gristmill.corpus.text._unicode_table import UNICODE_VERSION
+from gristmill.filters.signals.measure import SCHEMA, SIGNALS, _kernels, entropy, measure, measure_part
+from gristmill.filters.signals.stop_words import STOP_WORDS
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PIECES = [
@@ -348,7 +347,7 @@ def test_long_documents_keep_their_counts():
 
 
 def test_log2_is_exact_to_the_last_bits():
-    from gristmill.filters._kernels_entropy import log2
+    from gristmill.filters.signals._kernels_entropy import log2
 
     for n in [1, 2, 3, 7, 1000, 1 << 24, (1 << 25) - 1, *range(1, 3000, 7)]:
         assert log2(n) == pytest.approx(math.log2(n), rel=1e-15, abs=1e-15)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.schema import CLUSTERS
-from gristmill.filters.evidence import DROP, KEEP, KEPT, Evidence, gather, judge
-from gristmill.filters.rules import Rule
-from gristmill.filters.sweep import SWEEP, sweep
+from gristmill.filters.decide.bound_sweep import SWEEP, sweep
+from gristmill.filters.decide.evidence import DROP, KEEP, KEPT, Evidence, gather, judge
+from gristmill.filters.decide.rules import Rule
 
 PUNCT = Rule("punct", "punct_share", at_most=0.2)
 

@@ -9,10 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gristmill.corpus.columns import PAD_BYTES
-from gristmill.filters import _kernels_lines, _kernels_pairs, _kernels_phrases, _kernels_repetition, _kernels_words
-from gristmill.filters._kernels import LANGUAGES
-from gristmill.filters.stop_words import STOP_WORDS, stop_table
+from gristmill.corpus.text.columns import PAD_BYTES
+from gristmill.filters.signals._kernels import LANGUAGES
+from gristmill.filters.signals.measure import (
+    _kernels_lines,
+    _kernels_pairs,
+    _kernels_phrases,
+    _kernels_repetition,
+    _kernels_words,
+)
+from gristmill.filters.signals.stop_words import STOP_WORDS, stop_table
 
 PHRASES = {
     "javascript": 1, "terms of use": 2, "privacy policy": 2, "cookie policy": 2, "uses cookies": 2,

@@ -11,12 +11,12 @@ import pytest
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.recipe_file import parse_recipe
-from gristmill.flows.direct import refine_directly
-from gristmill.flows.estimate import plan_run
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.rebuild import rebuild_from_card
-from gristmill.flows.takedown import takedown
-from gristmill.flows.verify import verify_run
+from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.dry_run import plan_run
+from gristmill.flows.pipeline.rebuild import rebuild_from_card
+from gristmill.flows.takedown.removal import takedown
 
 HOUSE = Path(__file__).resolve().parents[2]
 NIGHTLY = """

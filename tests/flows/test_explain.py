@@ -5,8 +5,8 @@ import pytest
 
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.identity import document_id
-from gristmill.flows.explain import explain_document
-from gristmill.flows.mill import reopen_mill
+from gristmill.flows.inspect.explain import explain_document
+from gristmill.flows.pipeline.context import reopen_mill
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.files import file_sha256
 from gristmill.data_cards.outputs import references
-from gristmill.flows.direct import refine_directly
-from gristmill.flows.estimate import plan_run
-from gristmill.flows.explain import explain_document
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.verify import verify_run
-from gristmill.flows.whatif import whatif_run
+from gristmill.flows.inspect.explain import explain_document
+from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.inspect.whatif import whatif_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.dry_run import plan_run
 
 OPTIONAL = """
 [line_edits]

@@ -12,14 +12,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from gristmill.corpus.errors import StoreError
-from gristmill.filters.decisions import Decided, append_decision
-from gristmill.flows.direct import refine_directly
-from gristmill.flows.explain import explain_document
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.review_desk import Choice, Desk, read_row
-from gristmill.flows.review_page import review_app, review_state, serve_review
-from gristmill.flows.review_text import PIECE_CHARS, number_text, piece_of, segments
-from gristmill.flows.whatif import whatif_run
+from gristmill.filters.decide.decisions import Decided, append_decision
+from gristmill.flows.inspect.explain import explain_document
+from gristmill.flows.inspect.whatif import whatif_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.review.desk import Choice, Desk, read_row
+from gristmill.flows.review.page_server import review_app, review_state, serve_review
+from gristmill.flows.review.page_text import PIECE_CHARS, number_text, piece_of, segments
 
 TOKEN = "t0ken-of-the-test"
 HOSTILE = {

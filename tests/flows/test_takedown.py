@@ -21,12 +21,11 @@ from gristmill.corpus.remote import open_store
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
-from gristmill.flows import forget
-from gristmill.flows import takedown as takedown_module
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.search import Slices, Vocabulary, column_blocks, file_blocks
-from gristmill.flows.takedown import takedown
-from gristmill.flows.verify import verify_run
+from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.takedown.removal import forget, takedown
+from gristmill.flows.takedown.removal import removal as takedown_module
+from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
 HOUSE = Path(__file__).resolve().parents[2]
 DAY = "2026-01-31"

@@ -5,14 +5,14 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
 from gristmill.corpus.recipe_file import parse_recipe
-from gristmill.flows import evidence
-from gristmill.flows.direct import refine_directly
-from gristmill.flows.mill import reopen_mill
-from gristmill.flows.ranking import rank_run
-from gristmill.flows.review_page import queue_state
-from gristmill.flows.settings import setting_path, with_settings
-from gristmill.flows.sweep import sweep_run
-from gristmill.flows.whatif import MAX_LISTED, whatif_run
+from gristmill.flows.inspect import run_evidence as evidence
+from gristmill.flows.inspect.rank import rank_run
+from gristmill.flows.inspect.settings import setting_path, with_settings
+from gristmill.flows.inspect.sweep import sweep_run
+from gristmill.flows.inspect.whatif import MAX_LISTED, whatif_run
+from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.review.page_server import queue_state
 
 
 def ledger_of(run) -> dict[str, str]:

@@ -181,7 +181,8 @@ def test_doctests_run():
     failures = []
     for path in WRITTEN:
         if ">>>" in path.read_text():
-            name = f"gristmill.{path.parent.name}.{path.stem}".replace("gristmill.gristmill.", "gristmill.")
+            inside = HOUSE / "gristmill" if path.is_relative_to(HOUSE / "gristmill") else HOUSE
+            name = ".".join(("gristmill", *path.relative_to(inside).with_suffix("").parts)).removesuffix(".__init__")
             result = doctest.testmod(importlib.import_module(name))
             failures += [name] if result.failed else []
     assert not failures

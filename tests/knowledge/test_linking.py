@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.corpus._unicode import ALPHA, CJK, MARK, NUMBER, flags_of
-from gristmill.corpus.columns import text_column
+from gristmill.corpus.text._unicode import ALPHA, CJK, MARK, NUMBER, flags_of
+from gristmill.corpus.text.columns import text_column
 from gristmill.knowledge import _kernels_graph
 from gristmill.knowledge.graph import load_graph
 from gristmill.knowledge.linking import _find, distinct_entities, find_mentions, join_documents

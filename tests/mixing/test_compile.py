@@ -9,7 +9,7 @@ from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.shards import ShardWriter
 from gristmill.mixing.compile import VERSION, compile_plan, one_epoch, plan_stage
-from gristmill.mixing.schedule import Phase
+from gristmill.mixing.curriculum import Phase
 
 L = 8
 ROWS = {"web": 61, "math": 9, "code": 30, "unused": 5}

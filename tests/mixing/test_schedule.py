@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gristmill.corpus.errors import PlanError
 from gristmill.handoff.schedule import ONE, Segment, pieces, quantise
 from gristmill.mixing.baselines import proportional, temperature, unimax
+from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 from gristmill.mixing.feasibility import check, demand, within_caps
-from gristmill.mixing.schedule import Phase, drawn_domains, segments
 
 NAMES = ("code", "math", "web")
 BASE = {"web": 0.7, "code": 0.2, "math": 0.1}

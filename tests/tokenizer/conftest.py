@@ -8,7 +8,7 @@ import pytest
 import xxhash
 
 from gristmill.corpus.schema import DOCUMENTS, KEPT
-from gristmill.tokenizer.train import train_tokenizer
+from gristmill.tokenizer.bpe_training import train_tokenizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.corpus.columns import PAD_BYTES
+from gristmill.corpus.text.columns import PAD_BYTES
 from gristmill.tokenizer import _kernels_bpe
 from gristmill.tokenizer._kernels_bpe import FREE, MAX_WORD_BYTES, NO_RANK
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
 
-from gristmill.corpus.columns import text_column
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe, vocabulary
 from gristmill.tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
 from gristmill.tokenizer.vocabulary import END, END_ID, PAD, PATTERN, character_classes, load_reference

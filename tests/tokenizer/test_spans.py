@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import SPAN
-from gristmill.tokenizer.spans import cut_spans, marker
+from gristmill.tokenizer.cutting import cut_spans, marker
 
 REASONS = ["line", "mask:email", "mask:ip address", "paragraph"]
 

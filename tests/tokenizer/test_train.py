@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.tokenizer.train import TOKENIZER, _keyed_sample, _keys, train_tokenizer
+from gristmill.tokenizer.bpe_training import TOKENIZER, _keyed_sample, _keys, train_tokenizer
 from gristmill.tokenizer.vocabulary import END, PAD, library_versions
 
 

@@ -1,0 +1,1 @@
+"""Text as columns: offsets and bytes, words, bits, character classes. What every text kernel stands on."""

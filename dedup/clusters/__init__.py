@@ -1,0 +1,1 @@
+"""Exact and verified near duplicates: signatures, candidates, clusters."""

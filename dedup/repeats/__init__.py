@@ -1,0 +1,1 @@
+"""Repeated lines, paragraphs and substrings of kept text, as spans."""

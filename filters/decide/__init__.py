@@ -1,0 +1,1 @@
+"""Rules and profiles over stored signals: which documents are kept, and why."""

@@ -1,0 +1,143 @@
+"""Rules: a signal, bounds and a reason. Data only; ``decide`` applies them.
+
+A rule keeps documents whose signal lies in [at_least, at_most]. One with languages judges documents of those
+languages alone, and documents whose language nobody knows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gristmill.corpus.errors import UnknownNameError
+from gristmill.filters.line_edits.find_edits import LINE_SIGNALS
+from gristmill.filters.lists.blocklist import BLOCKLIST_SIGNALS
+from gristmill.filters.lists.decontaminate import CONTAMINATION_SIGNALS
+from gristmill.filters.models.compression import COMPRESSION_SIGNALS
+from gristmill.filters.models.language import LANGUAGE_SIGNALS
+from gristmill.filters.pii.scan import PII_SIGNALS
+from gristmill.filters.signals.measure import SIGNALS
+
+STAGE_SIGNALS = {  # what each stage measures
+    "signals": SIGNALS,
+    "language": LANGUAGE_SIGNALS,
+    "pii": PII_SIGNALS,
+    "blocklist": BLOCKLIST_SIGNALS,
+    "contamination": CONTAMINATION_SIGNALS,
+    "line_edits": LINE_SIGNALS,
+    "compression": COMPRESSION_SIGNALS,
+}
+KNOWN_SIGNALS = {name: signal for signals in STAGE_SIGNALS.values() for name, signal in signals.items()}
+OWN = "recipe"  # the profile of rules that a recipe adds by itself
+
+Bound = tuple[float | None, float | None, bool]  # at_least, at_most (None: as the profile has it), off
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Keep documents whose ``signal`` lies in [at_least, at_most]."""
+
+    name: str
+    signal: str
+    at_least: float = float("-inf")
+    at_most: float = float("inf")
+    source: str = ""
+    languages: tuple[str, ...] = ()
+    profile: str = OWN  # name and version of the profile that holds it
+
+    @property
+    def unit(self) -> str:
+        """Unit of the signal and its bounds."""
+        return KNOWN_SIGNALS[self.signal].unit if self.signal in KNOWN_SIGNALS else ""
+
+    @property
+    def bound(self) -> str:
+        """The bounds as text.
+
+        >>> Rule("words", "words", at_least=50).bound
+        '>= 50'
+        """
+        low = f">= {self.at_least:g}" if self.at_least > float("-inf") else ""
+        high = f"<= {self.at_most:g}" if self.at_most < float("inf") else ""
+        return " and ".join(part for part in (low, high) if part) or "any"
+
+    def fails(self, values: np.ndarray) -> np.ndarray:
+        """bool[n_docs]: the value lies outside the bounds, or is no number."""
+        return ~((values >= self.at_least) & (values <= self.at_most))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of rules: one reading of one published recipe."""
+
+    name: str
+    version: str
+    rules: tuple[Rule, ...]
+    source: str
+    differences: str = ""  # where it departs from its source, and why
+
+    def __post_init__(self):
+        tag = f"{self.name} v{self.version}"
+        object.__setattr__(self, "rules", tuple(replace(rule, profile=tag) for rule in self.rules))
+
+
+def resolve(
+    profiles: Sequence[str],
+    bounds: Mapping[str, Bound],
+    known: Mapping[str, Profile] | None = None,
+    further_signals: Sequence[str] = (),
+) -> tuple[Rule, ...]:
+    """The rules of ``profiles`` with a recipe's own bounds over them.
+
+    Parameters
+    ----------
+    profiles : names in ``gristmill.filters.decide.profiles.PROFILES``
+    bounds : by name of a rule or signal: (at_least, at_most, off). A bound changes every rule of that name or
+        signal, and adds a rule for a signal that no profile judges. ``off`` takes such rules out.
+    known : profiles to choose from, the shipped ones when left out
+    further_signals : names of signals that other rooms measured and a bound may judge
+
+    Raises
+    ------
+    UnknownNameError : an unknown profile, or a bound for what is neither a rule nor a signal
+
+    >>> rules = resolve(["length"], {"words": (10, None, False), "chars": (None, 99, False)})
+    >>> [(rule.name, rule.bound) for rule in rules]
+    [('words', '>= 10'), ('chars', '<= 99')]
+    """
+    known = _shipped() if known is None else known
+    for name in profiles:
+        if name not in known:
+            raise UnknownNameError("profile", name, known)
+    rules = tuple(rule for name in profiles for rule in known[name].rules)
+    for name, bound in bounds.items():
+        rules = _with_bound(rules, name, bound, {*KNOWN_SIGNALS, *further_signals})
+    return rules
+
+
+def _shipped() -> Mapping[str, Profile]:
+    from gristmill.filters.decide.profiles import PROFILES
+
+    return PROFILES
+
+
+def _with_bound(rules: tuple[Rule, ...], name: str, bound: Bound, signals: set[str]) -> tuple[Rule, ...]:
+    at_least, at_most, off = bound
+    chosen = [rule for rule in rules if name in (rule.name, rule.signal)]
+    if not chosen and name not in signals:
+        raise UnknownNameError("rule or signal", name, {*signals, *(rule.name for rule in rules)})
+    if off:
+        return tuple(rule for rule in rules if rule not in chosen)
+    if not chosen:
+        return (*rules, _bounded(Rule(name, name), at_least, at_most))
+    return tuple(_bounded(rule, at_least, at_most) if rule in chosen else rule for rule in rules)
+
+
+def _bounded(rule: Rule, at_least: float | None, at_most: float | None) -> Rule:
+    at_least = rule.at_least if at_least is None else float(at_least)
+    return replace(rule, at_least=at_least, at_most=rule.at_most if at_most is None else float(at_most))
+
+
+def signals_of(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """Signals that rules read, each once, in order."""
+    return tuple(dict.fromkeys(rule.signal for rule in rules))

@@ -1,0 +1,1 @@
+"""Lines that published recipes cut, as spans and signals."""

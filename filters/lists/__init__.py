@@ -1,0 +1,1 @@
+"""What is looked up in lists: blocked words and addresses, benchmark passages."""

@@ -1,0 +1,260 @@
+"""Decontamination: how much of a benchmark's passages a document holds, by n-grams of words weighted by rarity.
+
+A passage counts by its grams of ``ngram`` words, or of ``short_ngram`` when it has fewer; one with fewer than those is
+too short to tell from chance and is reported as such. A gram that many passages of a benchmark share (a question's
+standing words) weighs little: log(1 + passages / passages with it). A document's score is the largest share of a
+passage's weight that it holds; case, punctuation and white space do not matter.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
+from gristmill.corpus.files import content_key, file_sha256
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import PartWriter, read_batches, read_part
+from gristmill.corpus.text._kernels import word_capacity
+from gristmill.corpus.text.columns import TextColumn, text_column
+from gristmill.filters.lists import _kernels as _kernels_overlap
+from gristmill.filters.signals._kernels_words import fill_keys
+from gristmill.filters.signals.measure import Signal
+
+VERSION = "1"
+_SOURCE = "n-gram overlap, weighted by rarity in the benchmark"
+CONTAMINATION_SIGNALS = {
+    signal.name: signal
+    for signal in (
+        Signal("contamination", "share of a passage, 0 to 1", "largest part of an evaluation passage held", _SOURCE),
+        Signal("contaminated_passages", "passages", "evaluation passages held, from the threshold up", _SOURCE),
+    )
+}
+SCHEMA = signals_schema({name: signal.unit for name, signal in CONTAMINATION_SIGNALS.items()})
+PASSAGES = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), False),
+        pa.field("benchmark", pa.string(), False),
+        pa.field("passage", pa.int64(), False),  # its row in the benchmark's files, one after the other
+        pa.field("share", pa.float64(), False),
+    ]
+)
+_FIXED = 1 << 20  # weights are summed as integers: the order of words does not matter
+_FIRST_CAPACITY = 1 << 12
+
+Sets = Mapping[str, Sequence[Path]]
+
+
+class Passages(NamedTuple):
+    """Grams of all passages, ready to look up; see ``_kernels_overlap.overlaps``."""
+
+    benchmarks: tuple[str, ...]
+    firsts_of: np.ndarray  # int64[n_benchmarks + 1]: first passage of each benchmark
+    widths: np.ndarray  # int64: gram widths in use
+    gate: np.ndarray
+    keys: np.ndarray
+    ranges: np.ndarray
+    entries: np.ndarray
+    weights: np.ndarray
+    totals: np.ndarray  # int64[n_passages]; 0 for one that is too short
+
+
+def contamination_digest(sets: Sets) -> str:
+    """Names and contents of the evaluation sets: part of the stage's key."""
+    return content_key({name: [file_sha256(path) for path in paths] for name, paths in sets.items()})
+
+
+def contamination_part(
+    documents: Path,
+    folder: Path,
+    *,
+    sets: Sets,
+    text_field: str = "text",
+    ngram: int = 13,
+    short_ngram: int = 8,
+    threshold: float = 0.8,
+) -> Outcome:
+    """Score one part: ``folder/contamination.parquet``, row-aligned with it, and ``folder/passages.parquet``, the hits.
+
+    Parameters
+    ----------
+    sets : by benchmark, its files: .jsonl, .jsonl.gz or .parquet with a passage in ``text_field``
+    ngram, short_ngram : words a gram, and for passages shorter than ``ngram``
+    threshold : from this share, above 0 to 1, a passage counts as contained
+
+    Returns
+    -------
+    Outcome with rows and accounts; ``facts`` by benchmark: passages, too_short, found and documents in this part.
+    For several parts see ``contamination_report``
+
+    Raises
+    ------
+    SourceError, SchemaError : a set is missing or has no such field
+    RecipeError : a bound is out of its range
+
+    Cost
+    ----
+    One pass over the text; memory is a row group of text and about 100 bytes a word of the evaluation sets.
+    """
+    if not 0 < threshold <= 1 or not 1 < short_ngram <= ngram:
+        raise RecipeError(
+            f"decontaminate: threshold {threshold}, ngram {ngram}, short_ngram {short_ngram}; "
+            "expected 0 < threshold <= 1 and 1 < short_ngram <= ngram"
+        )
+    frozen = tuple((name, tuple(paths)) for name, paths in sets.items())
+    passages = load_passages(frozen, text_field, ngram, short_ngram)
+    accounts: list[dict[str, Account]] = []
+    with (
+        PartWriter(folder / "contamination.parquet", SCHEMA) as signals,
+        PartWriter(folder / "passages.parquet", PASSAGES) as found,
+    ):
+        for batch in read_batches(documents, ["doc_id", "source", "text"]):
+            scored, pairs = score(batch, passages, threshold)
+            signals.write(scored)
+            found.write(pairs)
+            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
+    return Outcome(signals.rows, add_up(accounts), contamination_report([folder], passages))
+
+
+def contamination_report(folders: Sequence[Path], passages: Passages) -> dict[str, dict[str, int]]:
+    """By benchmark: its passages, those too short to look for, those found, and documents that hold one."""
+    tables = [read_part(folder / "passages.parquet") for folder in folders]
+    table = pa.concat_tables(tables) if tables else PASSAGES.empty_table()
+    report = {}
+    for place, name in enumerate(passages.benchmarks):
+        totals = passages.totals[passages.firsts_of[place] : passages.firsts_of[place + 1]]
+        mine = table.filter(pc.equal(table.column("benchmark"), name))
+        report[name] = {
+            "passages": len(totals),
+            "too_short": int((totals == 0).sum()),
+            "found": pc.count_distinct(mine.column("passage")).as_py(),
+            "documents": pc.count_distinct(mine.column("doc_id")).as_py(),
+        }
+    return report
+
+
+def score(batch: pa.RecordBatch, passages: Passages, threshold: float) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Signals of ``SCHEMA`` for each document, and a row of ``PASSAGES`` for each passage that one holds."""
+    text = lowered(batch, "text")
+    places = word_capacity(text.offsets)
+    scratch = (*np.empty((2, places), np.int64), *np.empty((2, places), np.uint64))
+    best, hits = np.empty(text.n_docs), np.empty((_FIRST_CAPACITY, 3), np.int64)
+    n = _overlaps(text, passages, threshold, scratch, best, hits)
+    if n > len(hits):
+        hits = np.empty((n, 3), np.int64)
+        _overlaps(text, passages, threshold, scratch, best, hits)
+    hits = hits[:n][np.lexsort((hits[:n, 1], hits[:n, 0]))]
+    counts = np.bincount(hits[:, 0], minlength=text.n_docs).astype(float)
+    doc_ids = batch.column("doc_id").cast(pa.string())
+    owners = np.searchsorted(passages.firsts_of, hits[:, 1], "right") - 1
+    pairs = [
+        doc_ids.take(pa.array(hits[:, 0])),
+        pa.array(passages.benchmarks, pa.string()).take(pa.array(owners)),
+        pa.array(hits[:, 1] - passages.firsts_of[owners]),
+        pa.array(hits[:, 2] / passages.totals[hits[:, 1]]),
+    ]
+    signals = pa.record_batch([doc_ids, pa.array(best), pa.array(counts)], schema=SCHEMA)
+    return signals, pa.record_batch(pairs, schema=PASSAGES)
+
+
+def lowered(batch: pa.RecordBatch | pa.Table, name: str) -> TextColumn:
+    """A text column in lower case, the same for ß and ss, as it comes back from upper case."""
+    texts = pc.utf8_lower(batch.column(name).cast(pa.large_string()))
+    return text_column(pa.table({name: pc.replace_substring(texts, "ß", "ss")}), name)
+
+
+def _overlaps(
+    text: TextColumn,
+    passages: Passages,
+    threshold: float,
+    scratch: tuple[np.ndarray, ...],
+    best: np.ndarray,
+    hits: np.ndarray,
+) -> int:
+    n_passages = len(passages.totals)
+    seen, stamps = np.full(len(passages.keys), -1, np.int64), np.full(n_passages, -1, np.int64)
+    stamped = (seen, stamps, *np.empty((2, n_passages), np.int64))
+    return _kernels_overlap.overlaps(*text, *passages[2:], threshold, scratch, stamped, best, hits)
+
+
+# ------------------------------------------------------------------------------------------------ evaluation sets
+
+
+@lru_cache(maxsize=2)
+def load_passages(
+    sets: tuple[tuple[str, tuple[Path, ...]], ...], text_field: str = "text", ngram: int = 13, short_ngram: int = 8
+) -> Passages:
+    """Read evaluation sets and index their grams, once a process."""
+    texts = [[text for path in paths for text in _read(path, text_field)] for _, paths in sets]
+    firsts = np.cumsum([0, *map(len, texts)]).astype(np.int64)
+    column = lowered(pa.table({"text": pa.array([text for each in texts for text in each], pa.large_string())}), "text")
+    grams, owners = _grams(column, ngram, short_ngram)
+    weights = _weights(grams, owners, firsts)
+    totals = np.zeros(firsts[-1], np.int64)
+    np.add.at(totals, owners, weights)
+    distinct, begins, n_entries = np.unique(grams, return_index=True, return_counts=True)
+    keys = np.zeros(
+        1 << (4 * len(distinct) + 8).bit_length(), np.uint64
+    )  # a quarter full, so most look-ups end at once
+    slots = np.empty(len(distinct), np.int64)
+    fill_keys(distinct, keys, slots)
+    ranges = np.zeros((len(keys), 2), np.int64)
+    ranges[slots] = np.column_stack([begins, begins + n_entries])
+    gate = np.zeros(_kernels_overlap.GATE_WORDS, np.uint64)
+    _kernels_overlap.fill_gate(distinct, gate)
+    widths = np.unique([short_ngram, ngram]).astype(np.int64)
+    return Passages(tuple(name for name, _ in sets), firsts, widths, gate, keys, ranges, owners, weights, totals)
+
+
+def _grams(column: TextColumn, ngram: int, short_ngram: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct pairs of gram and passage, by gram."""
+    places, capacity = word_capacity(column.offsets), len(column.data) + column.n_docs
+    grams, passages = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
+    starts, ends = np.empty((2, places), np.int64)
+    n = _kernels_overlap.passage_grams(
+        *column, ngram, short_ngram, starts, ends, np.empty(places, np.uint64), grams, passages
+    )
+    order = np.lexsort((passages[:n], grams[:n]))
+    grams, passages = grams[order], passages[order]
+    new = np.ones(n, np.bool_)
+    new[1:] = (grams[1:] != grams[:-1]) | (passages[1:] != passages[:-1])
+    return grams[new], passages[new]
+
+
+def _weights(grams: np.ndarray, passages: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """log(1 + N / n) in fixed point: N passages of the benchmark, n of them with the gram. Pairs come by gram."""
+    benchmarks = np.searchsorted(firsts, passages, "right") - 1
+    new = np.ones(len(grams), np.bool_)
+    new[1:] = (grams[1:] != grams[:-1]) | (benchmarks[1:] != benchmarks[:-1])
+    groups = np.cumsum(new) - 1
+    with_gram = np.bincount(groups)[groups] if len(groups) else groups
+    return np.rint(np.log1p(np.diff(firsts)[benchmarks] / np.maximum(with_gram, 1)) * _FIXED).astype(np.int64)
+
+
+def _read(path: Path, text_field: str) -> Iterator[str]:
+    """Passages of one file; the reader of evaluation sets goes record by record, they are small."""
+    if not path.is_file():
+        raise SourceError(f"no evaluation set at {path}; set decontaminate.sets")
+    if path.suffix == ".parquet":
+        if text_field not in pq.read_schema(path).names:
+            raise SchemaError(f"{path} has no column {text_field!r}; set decontaminate.text_field")
+        yield from (text or "" for text in read_part(path, [text_field]).column(0).to_pylist())
+        return
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)[text_field]
+            except (ValueError, KeyError, TypeError) as error:
+                raise SourceError(
+                    f"{path}:{number} has no {text_field!r} ({error!r}); set decontaminate.text_field"
+                ) from None

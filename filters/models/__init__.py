@@ -1,0 +1,1 @@
+"""Signals of fitted models: language, classifiers, reference n-grams, compression."""

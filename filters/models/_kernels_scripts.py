@@ -1,0 +1,88 @@
+"""Scripts of a document's letters, and where its paragraphs stand."""
+
+from gristmill.corpus.text._kernels import (
+    ALPHA,
+    ONE,
+    U64,
+    alpha_mask,
+    below,
+    char_class,
+    ctz,
+    decode,
+    equal_mask,
+    high_mask,
+    popc,
+)
+from gristmill.corpus.text._kernels_jit import kernel, leaf
+from gristmill.filters.models._unicode_scripts import BASIC_PLANE, HAN, HAN_PLANES, LATIN, OTHER, TABLE
+
+_FIRST_HAN, _LAST_HAN = HAN_PLANES
+
+
+@leaf
+def _script_of(point):
+    """Number of the script of a letter."""
+    if point < BASIC_PLANE:
+        return TABLE[point]
+    return HAN if _FIRST_HAN <= point <= _LAST_HAN else OTHER
+
+
+@kernel
+def _count_scripts(data, start, stop, counts):
+    """counts[s] += letters of script s; ASCII by the block, others one by one."""
+    for at in range(start, stop, 64):
+        inside = below(min(stop - at, 64))
+        counts[LATIN] += popc(alpha_mask(data, at) & inside)
+        high = high_mask(data, at) & inside
+        while high:
+            bit = ctz(high)
+            if data[at + bit] < 0xC0:
+                high &= high - ONE
+                continue
+            point, n_bytes = decode(data, at + bit)
+            high &= ~(below(n_bytes) << U64(bit))
+            if char_class(point) & ALPHA:
+                counts[_script_of(point)] += 1
+
+
+@kernel
+def count_scripts(offsets, data, out):
+    """out[d, s] = letters of script s in document d; out int64[n_docs, n_scripts]."""
+    out[:] = 0
+    for doc in range(offsets.size - 1):
+        _count_scripts(data, offsets[doc], offsets[doc + 1], out[doc])
+
+
+@leaf
+def _next_break(data, at, stop):
+    """First of two or more line feeds at or behind ``at``, ``stop`` where there is none."""
+    while at < stop:
+        feeds = equal_mask(data, at, 10) & below(min(stop - at, 64))
+        if feeds:
+            at += ctz(feeds)
+            if at + 1 < stop and data[at + 1] == 10:
+                return at
+            at += 1
+        else:
+            at += 64
+    return stop
+
+
+@kernel
+def list_paragraphs(offsets, data, min_bytes, docs, starts, ends):
+    """Stretches of at least min_bytes between two or more line feeds, with their document. Returns their number.
+
+    docs, starts, ends int64[n_bytes // min_bytes] hold all that can be.
+    """
+    n = 0
+    for doc in range(offsets.size - 1):
+        at, stop = offsets[doc], offsets[doc + 1]
+        while at < stop:
+            end = _next_break(data, at, stop)
+            if end - at >= min_bytes:
+                docs[n], starts[n], ends[n] = doc, at, end
+                n += 1
+            at = end
+            while at < stop and data[at] == 10:
+                at += 1
+    return n

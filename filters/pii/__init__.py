@@ -1,0 +1,1 @@
+"""Personal data: found by kind, counted, and given as spans to mask."""

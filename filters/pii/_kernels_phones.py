@@ -1,0 +1,227 @@
+"""Telephone numbers: groups of digits, and what makes them one. See ``pii`` for the rules."""
+
+import numpy as np
+
+from gristmill.corpus.text._kernels_bytes import (
+    CLOSE,
+    COLON,
+    DASH,
+    DOT,
+    OPEN,
+    PLUS,
+    SPACE,
+    begins,
+    digits_end,
+    ends,
+    is_digit,
+    is_word,
+    padded,
+    stands,
+)
+from gristmill.corpus.text._kernels_jit import kernel, leaf
+
+_MAX_GROUPS = 5
+_PHONE_MIN, _PHONE_MAX = 7, 15  # digits of a number that a label announces; E.164 ends at 15
+_INTERNATIONAL_MIN = 8
+_SOCIAL_SECURITY = 3 | 2 << 6 | 4 << 12  # sizes of the groups of 012-34-5678: no telephone
+
+# Country codes of E.164 by the first three digits of a number.
+_CODES = np.zeros(1000, np.bool_)
+_COUNTRY_CODES = (
+    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 "
+    "86 90 91 92 93 94 95 98 211 212 213 216 218 22 23 24 25 26 290 291 297 298 299 35 37 38 42 50 59 67 68 690 691 "
+    "692 80 85 87 88 96 97 99"
+)
+for _code in _COUNTRY_CODES.split():
+    _width = 10 ** (3 - len(_code))
+    _CODES[int(_code) * _width : (int(_code) + 1) * _width] = True
+
+_LABELS = padded(
+    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"desk", b"call", b"dial", b"ring", b"reach",
+     b"contact", b"answering")
+)  # fmt: skip
+_PHONE_BYTES = 5  # of the label that may end a longer word
+_BETWEEN = padded((b"me", b"us", b"on", b"at", b"is", b"no", b"nr", b"number"))  # between a label and its number
+_NAMES = padded((b"office", b"fax", b"mobile", b"cell", b"home", b"phone", b"tel"))
+_EXTENSION = padded((b" ext",))
+
+
+@kernel
+def _join(data, at, stop):
+    """First byte of the next group of digits behind ``at``: one of `` .-``, ``(`` or ``)`` alone or with a blank; 0."""
+    if at + 1 >= stop:
+        return 0
+    mark, after = data[at], data[at + 1]
+    single = mark in (SPACE, DOT, DASH, OPEN, CLOSE)
+    if single and is_digit(after):
+        return at + 1
+    pair = (mark == SPACE and after == OPEN) or (mark == CLOSE and (after in (SPACE, DASH)))
+    return at + 2 if pair and at + 2 < stop and is_digit(data[at + 2]) else 0
+
+
+@kernel
+def _groups(data, at, stop):
+    """Groups of digits from ``at``: (end, number of groups, digits in all, sizes packed by 6 bits, mark).
+
+    ``mark`` is the byte between all of them where that is one and the same of `` .-``, else -1.
+    """
+    end, groups, digits, packed, mark = at, 0, 0, 0, 0
+    while digits <= _PHONE_MAX:
+        begin = end
+        end = digits_end(data, begin, min(stop, begin + 17))
+        digits += end - begin
+        packed |= (end - begin) << (6 * min(groups, _MAX_GROUPS))
+        groups += 1
+        following = _join(data, end, stop)
+        if following == 0:
+            break
+        this = data[end] if following == end + 1 and data[end] not in (OPEN, CLOSE) else -1
+        mark = this if mark == 0 or mark == this else -1
+        end = following
+    return end, groups, digits, packed, mark
+
+
+@kernel
+def _with_extension(data, end, stop):
+    """``end``, or the end of ``x123``, `` x123`` or `` ext. 123`` behind it."""
+    at = end
+    if stands(data, at, stop, _EXTENSION, 0, True):
+        at += 4
+        at += at < stop and data[at] == DOT
+        at += at < stop and data[at] == SPACE
+    else:
+        at += at < stop and data[at] == SPACE
+        if at >= stop or data[at] != 120:
+            return end
+        at += 1
+    return digits_end(data, at, min(stop, at + 5)) if at < stop and is_digit(data[at]) else end
+
+
+@leaf
+def _size(packed, group):
+    """Digits of a group."""
+    return packed >> (6 * group) & 63
+
+
+@kernel
+def _is_north_american(data, at, groups, packed, mark, in_brackets):
+    """NPA NXX XXXX with one mark throughout, or (NPA) NXX-XXXX; 1 or 001 may stand before."""
+    first, ones = at, 0
+    one = _size(packed, 0) == 1 or (_size(packed, 0) == 3 and data[at] == 48 and data[at + 1] == 48)
+    if groups == 4 and not in_brackets and one and data[at + _size(packed, 0) - 1] == 49:
+        first, ones = at + _size(packed, 0) + 1, 1
+    if groups - ones != 3 or not (_size(packed, ones) == _size(packed, ones + 1) == 3 and _size(packed, ones + 2) == 4):
+        return False
+    return 50 <= data[first] <= 57 and (in_brackets or mark > 0)
+
+
+@kernel
+def _has_trunk_zero(data, at, groups, digits, packed, mark):
+    """0 and an area code, then groups: two to four of two to four digits, or one of six to eight."""
+    if data[at] != 48 or data[at + 1] == 48 or mark <= 0 or not 2 <= _size(packed, 0) <= 5:
+        return False
+    if groups == 2:
+        return _size(packed, 0) >= 3 and 6 <= _size(packed, 1) <= 8 and 10 <= digits <= 11 and mark != DOT
+    for group in range(1, min(groups, _MAX_GROUPS)):
+        if not 2 <= _size(packed, group) <= 4:
+            return False
+    social_security = mark == DASH and packed == _SOCIAL_SECURITY
+    return 3 <= groups <= _MAX_GROUPS and 9 <= digits <= 11 and not social_security
+
+
+@kernel
+def _has_trunk_in_brackets(data, at, groups, digits, packed):
+    """(02) 1234 5678: 0 and an area code in brackets, then one group of two to eight digits, one or two of up to four."""
+    if data[at] != 48 or data[at + 1] == 48 or not 2 <= _size(packed, 0) <= 5 or not 9 <= digits <= 11 or groups > 4:
+        return False
+    fits = 2 <= _size(packed, 1) <= 8
+    for group in range(2, groups):
+        fits &= 2 <= _size(packed, group) <= 4
+    return fits
+
+
+@kernel
+def _word_before(data, floor, at, words):
+    """Where the word of a table that ends before ``at`` begins, -1 for none; row 0 may end a longer word: telephone."""
+    for row in range(words.shape[0]):
+        begin = at - np.int64(words[row, 0])
+        whole = begin <= floor or not is_word(data[begin - 1]) or (row == 0 and words[row, 0] == _PHONE_BYTES)
+        if begin >= floor and whole and stands(data, begin, at, words, row, True):
+            return begin
+    return -1
+
+
+@kernel
+def _is_announced(data, floor, at):
+    """Whether a word for telephone stands before ``at``: up to three small words between, : or ., three blanks."""
+    for _ in range(3):
+        if at > floor and (data[at - 1] == SPACE or data[at - 1] == 10 or data[at - 1] == 9):
+            at -= 1
+    if at > floor and (data[at - 1] == COLON or data[at - 1] == DOT):
+        at -= 1
+    for _ in range(4):
+        if _word_before(data, floor, at, _LABELS) >= 0:
+            return True
+        at = _word_before(data, floor, at, _BETWEEN) - 1
+        if at <= floor or data[at] != SPACE:
+            return False
+        at -= data[at - 1] == DOT
+    return False
+
+
+@kernel
+def _is_named_behind(data, end, stop):
+    """-Fax, (mobile) or office behind a number, at the end of a line or item."""
+    if end + 1 >= stop or (data[end] != DASH and data[end] != SPACE):
+        return False
+    at = end + 1
+    at += data[end] == SPACE and data[at] == OPEN
+    for row in range(_NAMES.shape[0]):
+        if stands(data, at, stop, _NAMES, row, True):
+            at += np.int64(_NAMES[row, 0])
+            at += at < stop and data[at] == CLOSE
+            return at >= stop or data[at] in (10, 44, 59, 92)  # line feed , ; and the backslash of vCard
+    return False
+
+
+@kernel
+def phone_number(data, floor, stop, at):
+    """A telephone number: international with +, North American, with a trunk 0, or any that a word announces or names."""
+    bracket = at > floor and data[at - 1] == OPEN
+    start = at - 1 if bracket else at
+    international = not bracket and start > floor and data[start - 1] == PLUS
+    start -= international
+    if not begins(data, floor, start):
+        return 0, 0
+    end, groups, digits, packed, mark = _groups(data, at, stop)
+    if not _PHONE_MIN <= digits <= _PHONE_MAX:
+        return 0, 0
+    closed = data[at + _size(packed, 0)] == CLOSE if at + _size(packed, 0) < stop else False
+    if bracket and not (closed and groups > 1):
+        return 0, 0
+    end = _with_extension(data, end, stop)
+    if not ends(data, end, stop):
+        return 0, 0
+    if international:
+        known = digits >= _INTERNATIONAL_MIN and _CODES[_first_three(data, at, stop)]
+        return (start, end) if known else (0, 0)
+    if (
+        _is_north_american(data, at, groups, packed, mark, bracket)
+        or (not bracket and _has_trunk_zero(data, at, groups, digits, packed, mark))
+        or (bracket and _has_trunk_in_brackets(data, at, groups, digits, packed))
+        or _is_announced(data, floor, start)
+        or _is_named_behind(data, end, stop)
+    ):
+        return start, end
+    return 0, 0
+
+
+@kernel
+def _first_three(data, at, stop):
+    """The first three digits from ``at`` as an integer, whatever stands between."""
+    value, digits = 0, 0
+    while digits < 3 and at < stop:
+        if is_digit(data[at]):
+            value, digits = value * 10 + np.int64(data[at]) - 48, digits + 1
+        at += 1
+    return value

@@ -1,0 +1,1 @@
+"""Questions about a finished run: explain, verify, what-if, sweep, rank, trace."""

@@ -1,0 +1,59 @@
+"""``gristmill rank``: which signals tell the better part of a run's corpus from the worse one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.flows.inspect.run_evidence import gather_run, known_signals, read_signals
+from gristmill.flows.pipeline.context import Mill, reopen_mill
+
+_SIGNALS_AT_ONCE = 16  # columns in memory: 128 bytes a document
+
+
+def rank_run(run: Path, better: Sequence[str], worse: Sequence[str]) -> dict[str, Any]:
+    """Signals by the distance between their distributions in two parts of a run.
+
+    Parameters
+    ----------
+    run : a run directory that has come as far as clusters
+    better, worse : names of sources or domains; a document may not stand on both sides
+
+    Returns
+    -------
+    documents (better, worse), ranking (rows of ``gristmill.filters.decide.ranking.RANKING``, the most telling first)
+
+    Raises
+    ------
+    RecipeError : a side is empty, or both hold the same documents
+    UnknownNameError : neither a source nor a domain of this run
+    """
+    from gristmill.filters.decide.ranking import in_order, rank_signals
+
+    with reopen_mill(run) as mill:
+        documents = gather_run(mill, []).documents
+        sides = [_rows(mill, documents, names) for names in (better, worse)]
+        both = int((sides[0] & sides[1]).sum())
+        if both or not all(side.any() for side in sides):
+            problem = f"{both} documents are on both sides" if both else "a side has no documents"
+            raise RecipeError(f"{problem}; name different sources or domains as better and as worse")
+        ranked = []
+        known = known_signals(mill)
+        for first in range(0, len(known), _SIGNALS_AT_ONCE):
+            signals = read_signals(mill, known[first : first + _SIGNALS_AT_ONCE])
+            ranked.append(rank_signals(*(signals.filter(pa.array(side)) for side in sides)))
+    counts = {"better": int(sides[0].sum()), "worse": int(sides[1].sum())}
+    return {"documents": counts, "ranking": in_order(ranked).to_pylist()}
+
+
+def _rows(mill: Mill, documents: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """bool[n_docs]: of one of the sources or domains."""
+    known = {*mill.recipe.domains, *(source.name for source in mill.recipe.sources)}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("source or domain", name, known)
+    columns = [documents[column].to_numpy() for column in ("source", "domain")]
+    return np.isin(columns[0], list(names)) | np.isin(columns[1], list(names))

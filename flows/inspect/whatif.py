@@ -1,0 +1,131 @@
+"""``gristmill whatif``: the decision again with other bounds or profiles, from stored columns; nothing is written."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from gristmill.corpus.account import Account, Accounts
+from gristmill.corpus.errors import BudgetError, RecipeError
+from gristmill.flows.inspect.run_evidence import Rules, gather_run, signals_read
+from gristmill.flows.inspect.settings import with_settings
+from gristmill.flows.pipeline.context import Mill, reopen_mill
+from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.jobs import resolve
+from gristmill.flows.pipeline.judge import decisions_file, rules_by_domain, standing_decisions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gristmill.filters.decide.evidence import Evidence
+    from gristmill.filters.decide.rules import Rule
+
+MAX_LISTED = 100  # flipped documents that are named; all are counted
+
+
+def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None = None) -> dict[str, Any]:
+    """What would change in a run's decision.
+
+    Parameters
+    ----------
+    run : a run directory that has come as far as clusters
+    sets : ``KEY=VALUE``, see ``inspect.settings``; before is the run's recipe, after is the recipe with these
+    diff : two profiles in place of ``sets``; each judges every document, whatever the recipe says
+
+    Returns
+    -------
+    before, after (documents and bytes by verdict), by_source (the same for each source), rules (by domain: those
+    that went and came), flipped (counts by new verdict, and the first ``MAX_LISTED`` doc_ids of each), budget
+    (None, or the retention budget that would stop the run)
+
+    Raises
+    ------
+    RecipeError : a key or value that decide does not have, or neither or both of ``sets`` and ``diff``
+    UnknownNameError : a profile, rule or signal that nobody knows, or that this run has not measured
+    """
+    from gristmill.filters.decide.changes import whatif
+
+    if bool(sets) == bool(diff):
+        raise RecipeError("give --set KEY=VALUE, any number of times, or --diff PROFILE_A PROFILE_B")
+    with reopen_mill(run) as mill:
+        before, after = _two_profiles(mill, *diff) if diff else (rules_by_domain(mill), rules_with(mill, sets))
+        evidence = gather_run(mill, signals_read(mill, before, after))
+        answer = whatif(evidence, before, after, people_on(mill, evidence))
+        return {
+            "run": str(mill.run.path),
+            "before": asdict(_total(answer.before)),
+            "after": asdict(_total(answer.after)),
+            "by_source": {
+                source: {"before": asdict(account), "after": asdict(answer.after[source])}
+                for source, account in answer.before.items()
+            },
+            "rules": _changed_rules(before, after),
+            "flipped": _flipped(answer.flipped),
+            "budget": _broken_budget(mill, answer.after),
+        }
+
+
+def people_on(mill: Mill, evidence: "Evidence") -> "np.ndarray | None":
+    """What people decided on the review page, document by document, where the recipe honours it."""
+    from gristmill.filters.decide.evidence import align_decisions
+
+    path = decisions_file(mill)
+    if path is None:
+        return None
+    said, _ = standing_decisions(path, resolve(mill.store, mill.refs("documents", DOCUMENTS)))
+    return align_decisions(evidence.documents["doc_id"], said)
+
+
+def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:
+    """Each domain's rules under the recipe with other settings."""
+    changed = copy(mill)
+    changed.recipe = with_settings(mill.recipe, sets)
+    return rules_by_domain(changed)
+
+
+def _two_profiles(mill: Mill, first: str, second: str) -> tuple[Rules, Rules]:
+    from gristmill.filters.decide.rules import resolve
+
+    sides = [resolve([name], {}) for name in (first, second)]
+    return dict.fromkeys(mill.recipe.domains, sides[0]), dict.fromkeys(mill.recipe.domains, sides[1])
+
+
+def _total(accounts: Accounts) -> Account:
+    return sum(accounts.values(), Account())
+
+
+def _changed_rules(before: Rules, after: Rules) -> dict[str, dict[str, list[str]]]:
+    """Of each domain whose rules differ: those that went and those that came."""
+    return {
+        domain: {
+            "went": [_words(rule) for rule in rules if rule not in after[domain]],
+            "came": [_words(rule) for rule in after[domain] if rule not in rules],
+        }
+        for domain, rules in before.items()
+        if set(rules) != set(after[domain])
+    }
+
+
+def _words(rule: "Rule") -> str:
+    return f"{rule.name} {rule.bound} ({rule.profile})"
+
+
+def _flipped(table: pa.Table) -> dict[str, Any]:
+    frame = pl.DataFrame(table)
+    sides = {verdict: frame.filter(pl.col("after") == verdict)["doc_id"] for verdict in ("kept", "dropped", "merged")}
+    counts = {f"to_{verdict}": len(ids) for verdict, ids in sides.items()}
+    return {"counts": counts, **{f"to_{verdict}": ids.head(MAX_LISTED).to_list() for verdict, ids in sides.items()}}
+
+
+def _broken_budget(mill: Mill, accounts: Accounts) -> str | None:
+    from gristmill.filters.decide.verdicts import check_budgets
+
+    try:
+        check_budgets(accounts, {source.name: source.retention_budget for source in mill.recipe.sources})
+    except BudgetError as error:
+        return str(error)
+    return None

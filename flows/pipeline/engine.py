@@ -1,0 +1,95 @@
+"""Dask engines: threads of this process, or a running Dask cluster. Neither changes what is computed.
+
+Not Prefect's DaskTaskRunner: it costs 40 times the client CPU of ``client.submit`` (44 ms against 1 ms a task).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe import Engine as EngineSpec
+from gristmill.corpus.store import Store
+from gristmill.flows.pipeline.jobs import Done, Job, run_job
+
+OnDone = Callable[[Done], None]
+
+
+class Engine(Protocol):
+    """Runs jobs, in any order, and returns their results in the order given."""
+
+    workers: int
+
+    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
+        """Run all jobs; ``on_done`` hears of each as it ends. The first failure ends the run."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the workers."""
+        ...
+
+
+class ThreadEngine:
+    """Dask's threaded scheduler: no cluster, no start-up; kernels and Arrow release the GIL."""
+
+    def __init__(self, workers: int):
+        self.workers = workers or os.cpu_count() or 1
+
+    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
+        """Run all jobs on ``workers`` threads."""
+        from dask.base import compute
+        from dask.delayed import delayed
+
+        def work(job: Job) -> Done:
+            done = run_job(store, job)
+            on_done(done)
+            return done
+
+        tasks = [delayed(work, pure=False)(job) for job in jobs]
+        return list(compute(*tasks, scheduler="threads", num_workers=self.workers, traverse=False))
+
+    def close(self) -> None:
+        """Nothing to let go of: Dask's thread pools end with the call."""
+
+
+class ClusterEngine:
+    """A running Dask cluster whose workers see the same store.
+
+    Each future is released as soon as its receipt is here: Dask recomputes finished work of a lost worker
+    while its result is held (32 executions for 24 jobs held, 25 released).
+    """
+
+    def __init__(self, address: str):
+        from distributed import Client
+
+        try:
+            self._client = Client(address, timeout="10s", set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise RecipeError(f"engine.address: no Dask scheduler answers at {address}: {error}") from None
+        self.workers = max(1, sum(self._client.nthreads().values()))
+
+    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
+        """Submit all jobs and gather their receipts."""
+        found: dict[int, Done] = {}
+        for place, done in self._finished(store, jobs):
+            found[place] = done
+            on_done(done)
+        return [found[place] for place in range(len(jobs))]
+
+    def _finished(self, store: Store, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]]:
+        from distributed import as_completed
+
+        places = {self._client.submit(run_job, store, job, pure=False): place for place, job in enumerate(jobs)}
+        finished = as_completed(list(places), with_results=True, loop=self._client.loop)
+        for future, done in finished:  # type: ignore[misc]
+            yield places.pop(future), done
+            future.release()
+
+    def close(self) -> None:
+        """Disconnect; the cluster goes on."""
+        self._client.close()
+
+
+def open_engine(spec: EngineSpec) -> Engine:
+    """The engine that the recipe names."""
+    return ClusterEngine(spec.address) if spec.address else ThreadEngine(spec.workers)

@@ -1,0 +1,29 @@
+"""The kept rows of a run, by part."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from gristmill.flows.pipeline.context import Mill
+
+
+def kept_by_part(mill: Mill, stage: str | None = None) -> list[pa.Table]:
+    """The kept rows of each documents part, in part order.
+
+    Parameters
+    ----------
+    stage : ``decide`` for rows without spans; when left out, those with spans where some stage has cut or masked
+    """
+    stage = stage or ("edits" if mill.run.has("edits") else "decide")
+    kept = pq.read_table(mill.file(stage, "kept.parquet"))
+    parts = range(len(mill.run.manifest("documents").parts))
+    return [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in parts]
+
+
+def kept_digest(kept: pa.Table) -> str:
+    """A hash of kept rows: a part whose kept rows did not change is not encoded again."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, kept.schema) as writer:
+        writer.write_table(kept)
+    return xxhash.xxh3_128_hexdigest(sink.getvalue())

@@ -1,0 +1,199 @@
+"""Finding the documents that a takedown names, and a part of documents without them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.corpus.account import Account
+from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.identity import document_id
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.tables import read_batches, read_part, write_part
+from gristmill.flows.pipeline.each_part import DOCUMENTS, REJECTS
+from gristmill.flows.takedown.search import Slices, column_blocks
+
+VERSION = "1"
+SAID = ("text", "text_hash", "url", "meta")  # columns that a document alone brings; locators name whole files
+NAMED_MISSING = 10  # unknown names in one message
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a takedown names, part by part of the documents: doc_ids and places of rejects, both ascending."""
+
+    doc_ids: list[list[str]]
+    rejects: list[list[int]]
+
+    @property
+    def all_doc_ids(self) -> list[str]:
+        """The doc_ids of all parts, ascending."""
+        return sorted(doc_id for part in self.doc_ids for doc_id in part)
+
+
+def read_ids(file: Path) -> list[str]:
+    """Names of documents, one a line: doc_ids, locators, or ids that the input gave them; blank lines are skipped.
+
+    Raises
+    ------
+    SourceError : no such file, no UTF-8, or no name in it
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"--ids {file}: {error}; expected a text file with one document a line") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise SourceError(f"--ids {file} names no document; expected one doc_id, locator or input id a line")
+    return names
+
+
+def find_named(parts: Sequence[Path], names: Sequence[str]) -> Named:
+    """Look names up in the folders of all documents parts; a name that fits several documents names them all.
+
+    Raises
+    ------
+    UnknownNameError : names that fit neither a document nor a reject
+    """
+    wanted, known = pa.array(sorted(set(names)), pa.string()), set()
+    doc_ids, rejects = [], []
+    for part in parts:
+        found, hits = _documents_named(part / DOCUMENTS, wanted)
+        known |= hits
+        doc_ids.append(found)
+    for part in parts:
+        found, hits = _rejects_named(part / REJECTS, set(names), set(names) - known)
+        known |= hits
+        rejects.append(found)
+    missing = sorted(set(names) - known)
+    if missing:
+        shown = ", ".join(missing[:NAMED_MISSING]) + (", ..." if len(missing) > NAMED_MISSING else "")
+        expected = ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12", "the id that the input gave"]
+        raise UnknownNameError(f"document ({len(missing)} of {len(wanted)})", shown, expected)
+    return Named(doc_ids, rejects)
+
+
+def _documents_named(path: Path, wanted: pa.Array) -> tuple[list[str], set[str]]:
+    """Ascending doc_ids, and the names that fitted."""
+    import polars as pl
+
+    table = read_part(path, ["doc_id", "locator", "meta"])
+    own_ids = pl.Series(table["meta"], dtype=pl.String).str.json_path_match("$.id").to_arrow().cast(pa.string())
+    hit, known = np.zeros(table.num_rows, np.bool_), set()
+    for column in (table["doc_id"], table["locator"], pa.chunked_array([own_ids])):
+        fits = pc.is_in(column, value_set=wanted)
+        hit |= fits.to_numpy()
+        known |= set(column.filter(fits).to_pylist())
+    return sorted(table["doc_id"].filter(pa.array(hit)).to_pylist()), known
+
+
+def _rejects_named(path: Path, names: set[str], unknown: set[str]) -> tuple[list[int], set[str]]:
+    """Places of rejects by locator, or by the doc_id that they would have had while some name is ``unknown``."""
+    table = read_part(path, ["source", "locator"])
+    fits = pc.is_in(table["locator"], value_set=pa.array(sorted(names), pa.string())).to_numpy()
+    known = set(table["locator"].filter(pa.array(fits)).to_pylist())
+    if unknown - known:  # a Python loop: xxhash takes one string at a time
+        ids = [document_id(row["source"], row["locator"]) for row in table.to_pylist()]
+        by_id = np.array([doc_id in unknown for doc_id in ids], np.bool_)
+        known |= {doc_id for doc_id in ids if doc_id in unknown}
+        fits = fits | by_id
+    return np.flatnonzero(fits).tolist(), known
+
+
+def said_by(parts: Sequence[Path], named: Named) -> Slices:
+    """Slices of all that the named documents say and no other document does.
+
+    A near copy that stays, or a page's menu, holds slices of the text too: those no takedown of this document removes.
+    """
+    texts = []
+    for part, doc_ids in zip(parts, named.doc_ids, strict=True):
+        if doc_ids:
+            table = pq.read_table(part / DOCUMENTS, columns=list(SAID), filters=[("doc_id", "in", doc_ids)])
+            texts += table.columns
+    return Slices.of(texts).without(_remaining_blocks(parts, named)) | Slices.of([pa.array(named.all_doc_ids)])
+
+
+def copies_of(parts: Sequence[Path], named: Named) -> list[str]:
+    """doc_ids of documents that stay with exactly the text of a named one, ascending."""
+    tables = [read_part(part / DOCUMENTS, ["doc_id", "text_hash"]) for part in parts]
+    gone, hashes = pa.array(named.all_doc_ids, pa.string()), set()
+    marks = [pc.is_in(table["doc_id"], value_set=gone) for table in tables]
+    for table, mark in zip(tables, marks, strict=True):
+        hashes |= set(table["text_hash"].filter(mark).to_pylist())
+    same = pa.array(sorted(hashes), pa.string())
+    stay = [
+        table["doc_id"].filter(pc.and_not(pc.is_in(table["text_hash"], value_set=same), mark))
+        for table, mark in zip(tables, marks, strict=True)
+    ]
+    return sorted(doc_id for column in stay for doc_id in column.to_pylist())
+
+
+def _remaining_blocks(parts: Sequence[Path], named: Named) -> Iterator[np.ndarray]:
+    for part, doc_ids in zip(parts, named.doc_ids, strict=True):
+        for batch in _without(part / DOCUMENTS, doc_ids):
+            for column in batch.columns:
+                yield from column_blocks(column)
+
+
+def _without(documents: Path, doc_ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    gone = pa.array(doc_ids, pa.string())
+    for batch in read_batches(documents):
+        yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], value_set=gone)))
+
+
+def rejects_that_say(part: Path, slices: Slices) -> list[int]:
+    """Places of the part's rejects whose head or detail holds one of the slices."""
+    table = read_part(part / REJECTS, ["detail", "head"])
+    rows = (b"\0".join(((row["detail"] or "").encode(), row["head"] or b"")) for row in table.to_pylist())
+    return [place for place, row in enumerate(rows) if slices.count_in(np.frombuffer(row, np.uint8))]
+
+
+def forget_rows(
+    part: Path, doc_ids: list[str], rejects: list[int], account: dict[str, Account], facts: dict[str, Any], folder: Path
+) -> Outcome:
+    """Write documents.parquet without ``doc_ids``, and rejects.parquet without what ``rejects`` say.
+
+    The documents count as dropped while reading, by the reason "takedown", with the bytes of their text: how large
+    their records were is not stored. A reject keeps its row: source, locator, reason and size.
+    """
+    schema = pq.read_schema(part / DOCUMENTS)
+    rows = write_part(folder / DOCUMENTS, schema, _without(part / DOCUMENTS, doc_ids))
+    table = read_part(part / REJECTS)
+    for name in ("detail", "head"):
+        place = table.schema.get_field_index(name)
+        kept = np.ones(len(table), np.bool_)
+        kept[rejects] = False
+        column = pc.if_else(pa.array(kept), table[name], pa.scalar(None, table.schema.field(name).type))
+        table = table.set_column(place, table.schema.field(name), column)
+    write_part(folder / REJECTS, table.schema, table.to_batches())
+    gone_bytes = _text_bytes(part / DOCUMENTS) - _text_bytes(folder / DOCUMENTS)
+    return Outcome(rows, _dropped(account, len(doc_ids), gone_bytes), _facts(facts, len(doc_ids), gone_bytes))
+
+
+def _text_bytes(documents: Path) -> int:
+    return sum(pc.sum(pc.binary_length(b["text"])).as_py() or 0 for b in read_batches(documents, ["text"]))
+
+
+def _dropped(accounts: dict[str, Account], n: int, n_bytes: int) -> dict[str, Account]:
+    """The account of the part's one source with ``n`` documents moved from kept to dropped."""
+    (source, account), *_ = accounts.items()
+    n_bytes = min(n_bytes, account.bytes_kept)
+    moved = replace(
+        account,
+        documents_kept=account.documents_kept - n,
+        documents_dropped=account.documents_dropped + n,
+        bytes_kept=account.bytes_kept - n_bytes,
+        bytes_dropped=account.bytes_dropped + n_bytes,
+    )
+    return {source: moved}
+
+
+def _facts(facts: dict[str, Any], n: int, n_bytes: int) -> dict[str, Any]:
+    skipped = dict(facts["skipped"])
+    skipped["takedown"] = skipped.get("takedown", 0) + n
+    return {**facts, "skipped": dict(sorted(skipped.items())), "text_bytes": facts["text_bytes"] - n_bytes}
