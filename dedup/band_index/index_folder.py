@@ -20,7 +20,7 @@ from gristmill.corpus.errors import RecipeError, StoreError
 from gristmill.corpus.files import CHUNK_BYTES, fsync_path, read_json, write_json
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.dedup.band_index.segments import DOCUMENTS, Segment, commit
-from gristmill.dedup.clusters.cluster import minhash
+from gristmill.dedup.clusters import minhash
 
 VERSION = "2"
 INDEX = "index.json"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from gristmill.corpus.tables import read_batches
 from gristmill.dedup.band_index import _kernels_index
 from gristmill.dedup.band_index.segments import Sets
-from gristmill.dedup.clusters.cluster import _kernels
+from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.clusters.identities import read_identities
 from gristmill.dedup.clusters.minhash import signature_matrix
 from gristmill.dedup.clusters.verification import shingle_sets

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.corpus.errors import BudgetError
-from gristmill.dedup.clusters.cluster import _kernels
+from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.scratch import ScratchArray
 
 ENTRY = np.dtype([("key", "<u8"), ("node", "<i4")])

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.tables import write_part
-from gristmill.dedup.clusters.cluster import _kernels, _kernels_graph
+from gristmill.dedup.clusters import _kernels, _kernels_graph
 from gristmill.dedup.clusters.exact import Texts
 from gristmill.dedup.clusters.grouping import Nodes
 from gristmill.dedup.clusters.verification import Edges

@@ -23,7 +23,7 @@ from gristmill.corpus.schema import expect_columns
 from gristmill.corpus.source_accounts import passed_by_source
 from gristmill.corpus.tables import read_batches, write_part
 from gristmill.corpus.text.columns import text_column
-from gristmill.dedup.clusters.cluster import _kernels
+from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.clusters.exact import text_keys
 
 if TYPE_CHECKING:

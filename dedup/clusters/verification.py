@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.text.columns import text_column
+from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.clusters.candidates import Candidates
-from gristmill.dedup.clusters.cluster import _kernels
 from gristmill.dedup.scratch import ScratchArray
 
 SHINGLES_AT_ONCE = 1 << 23  # 64 MiB of sets are looked at before their pages are let go of

@@ -34,8 +34,8 @@ from gristmill.corpus.span_tables import spans_batch
 from gristmill.corpus.tables import PartWriter, read_batches
 from gristmill.corpus.text._kernels import word_capacity
 from gristmill.corpus.text.columns import text_column
-from gristmill.filters.line_edits.find_edits import _kernels as kernels
-from gristmill.filters.line_edits.find_edits import _kernels_found as counts
+from gristmill.filters.line_edits import _kernels as kernels
+from gristmill.filters.line_edits import _kernels_found as counts
 from gristmill.filters.signals.measure import Signal
 
 VERSION = "1"

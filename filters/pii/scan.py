@@ -29,7 +29,7 @@ from gristmill.corpus.source_accounts import passed_by_source
 from gristmill.corpus.span_tables import spans_batch
 from gristmill.corpus.tables import PartWriter, read_batches
 from gristmill.corpus.text.columns import text_column
-from gristmill.filters.pii.scan import _kernels as _kernels_pii
+from gristmill.filters.pii import _kernels as _kernels_pii
 from gristmill.filters.signals.measure import Signal
 
 VERSION = "2"

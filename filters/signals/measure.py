@@ -20,9 +20,9 @@ from gristmill.corpus.source_accounts import passed_by_source
 from gristmill.corpus.tables import read_batches, write_part
 from gristmill.corpus.text._kernels import first_invalid_utf8, word_capacity
 from gristmill.corpus.text.columns import TextColumn, text_column
+from gristmill.filters.signals import _kernels, _kernels_pairs
 from gristmill.filters.signals.entropy import RESIDUALS, residual
 from gristmill.filters.signals.kernel_scratch import make_scratch
-from gristmill.filters.signals.measure import _kernels, _kernels_pairs
 from gristmill.filters.signals.stop_words import stop_table
 
 VERSION = "2"
@@ -169,7 +169,7 @@ def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
 def measure_columns(text: TextColumn) -> dict[str, np.ndarray]:
     """What the text alone says: double[n_docs] by name, every signal but the residuals, which need a fitted table."""
     values = np.empty((text.n_docs, len(_kernels.NAMES)))
-    _kernels.measure(*text, stop_table(), make_scratch(word_capacity(text.offsets)), values)  # pyright: ignore[reportCallIssue]  njit
+    _kernels.measure(*text, stop_table(), make_scratch(word_capacity(text.offsets)), values)
     columns = dict(zip(_kernels.NAMES, values.T, strict=True))
     columns["char_conditional_entropy_bits"] = _char_conditional_entropies(text)
     return columns

@@ -28,8 +28,8 @@ from gristmill.flows.pipeline.jobs import Job, Ref
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.stages import REFINE
+from gristmill.flows.takedown import forget
 from gristmill.flows.takedown.index_removal import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
-from gristmill.flows.takedown.removal import forget
 from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done

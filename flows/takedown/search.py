@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.text.columns import text_column
-from gristmill.flows.takedown.removal import _kernels as kernels
+from gristmill.flows.takedown import _kernels as kernels
 
 FILTER_BITS_A_SLICE = 16  # one window in 16 of foreign text reaches the binary search
 

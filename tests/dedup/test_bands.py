@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import BudgetError
+from gristmill.dedup.clusters import bands
 from gristmill.dedup.clusters.bands import ENTRY_BYTES, BandTables
-from gristmill.dedup.clusters.cluster import bands
 
 signatures_of_some = st.lists(st.lists(st.integers(0, 2), min_size=6, max_size=6), min_size=1, max_size=30)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import BudgetError, UnknownNameError
+from gristmill.dedup.clusters import bands as lsh
 from gristmill.dedup.clusters.bands import BandTables, Buckets
 from gristmill.dedup.clusters.candidates import DatasketchIndex, Listed, new_index
-from gristmill.dedup.clusters.cluster import bands as lsh
 from gristmill.dedup.clusters.minhash import measure
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.text.columns import text_column
+from gristmill.dedup.clusters import _kernels, _kernels_graph
 from gristmill.dedup.clusters._unicode_fold import FOLDED, LIMIT
-from gristmill.dedup.clusters.cluster import _kernels, _kernels_graph
 from gristmill.dedup.clusters.minhash import measure, permutations
 from gristmill.dedup.clusters.verification import _sets_of
 
@@ -252,7 +252,7 @@ def test_a_long_chain_has_a_bridge_at_every_inner_edge(length):
 @pytest.mark.parametrize("at_once", [1, 5, 40, 10_000])
 def test_bridges_are_counted_cluster_by_cluster(monkeypatch, at_once):
     """Whole clusters at a time, whatever the number of edges that are looked at together."""
-    from gristmill.dedup.clusters.cluster import edges as graph
+    from gristmill.dedup.clusters import edges as graph
 
     draw = np.random.default_rng(8)
     ends = np.sort(draw.integers(0, 20, (60, 2)) + 20 * draw.integers(0, 12, (60, 1)), axis=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.account import passed_on
 from gristmill.corpus.errors import BudgetError, SchemaError
-from gristmill.dedup.clusters.cluster import exact
+from gristmill.dedup.clusters import exact
 from gristmill.dedup.clusters.exact import group_texts, text_keys
 from gristmill.dedup.clusters.identities import read_identities
 

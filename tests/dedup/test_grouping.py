@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import BudgetError, SchemaError
+from gristmill.dedup.clusters import exact, grouping
 from gristmill.dedup.clusters.candidates import Listed
-from gristmill.dedup.clusters.cluster import exact, grouping
 from gristmill.dedup.clusters.exact import group_texts
 from gristmill.dedup.clusters.grouping import ALONE, COPY, group_documents, node_of, number_nodes
 from gristmill.dedup.clusters.identities import Identities, doc_ids_of

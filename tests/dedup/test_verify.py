@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.schema import DOCUMENTS
+from gristmill.dedup.clusters import verification as verify
 from gristmill.dedup.clusters.candidates import Listed
-from gristmill.dedup.clusters.cluster import verification as verify
 from gristmill.dedup.clusters.verification import shingle_sets, verified
 
 BASE = [f"word{i}" for i in range(100)]

@@ -23,7 +23,7 @@ from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.context import reopen_mill
-from gristmill.flows.takedown.removal import forget, takedown
+from gristmill.flows.takedown import forget, takedown
 from gristmill.flows.takedown.removal import removal as takedown_module
 from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
