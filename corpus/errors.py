@@ -7,6 +7,7 @@ GristmillError
 ├── UnknownNameError   a signal, rule, key or stage nobody knows       (KeyError)
 ├── StoreError         the store or a run directory is damaged         (OSError)
 │   └── LockedError    another process writes this run
+├── StageError         what a stage gave back is not what it declares (RuntimeError)
 ├── ConservationError  a stage lost or invented documents              (ArithmeticError)
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
@@ -52,6 +53,10 @@ class StoreError(GristmillError, OSError):
 
 class LockedError(StoreError):
     """Another process writes this run."""
+
+
+class StageError(GristmillError, RuntimeError):
+    """What a stage gave back is not what it declares, or the code of a plug-in failed."""
 
 
 class ConservationError(GristmillError, ArithmeticError):

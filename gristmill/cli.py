@@ -33,14 +33,14 @@ def run(
 
 
 def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from gristmill.corpus.recipe_file import load_recipe
     from gristmill.flows import prefect_settings
-    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.opening import home
     from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
     from gristmill.flows.pipeline.stages import stages_until
 
-    load_recipe(recipe)  # mistakes are told before Prefect's start-up
-    stages_until(until)
+    checked = load_recipe(recipe)  # mistakes are told before Prefect's start-up
+    stages_until(checked.stages, until)
     prefect_settings.apply(home())
     from gristmill.flows.refine import refine
 
@@ -79,7 +79,7 @@ def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
 
 def _train_through_prefect(run: Path) -> dict[str, Any]:
     from gristmill.flows import prefect_settings
-    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.opening import home
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
@@ -134,13 +134,13 @@ def rebuild(
 def schedule(recipe: Path) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
     from gristmill.flows import prefect_settings
-    from gristmill.flows.cron import cron_line
-    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.opening import home
+    from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server
 
-    cron_line(recipe)  # mistakes are told before the server's start-up
+    load_scheduled(recipe)  # mistakes are told before the server's start-up
     with prefect_server():  # sets the address that Prefect reads when it is imported
         from gristmill.flows.schedule import serve_recipe
 

@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from gristmill.flows.pipeline.context import Mill
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.dry_run import learn_rates
 
 
-def summarise(mill: Mill) -> dict[str, Any]:
+def summarise(context: RunContext) -> dict[str, Any]:
     """The result of ``gristmill run``; also remembers the stages' rates for the next estimate."""
-    learn_rates(mill)
+    learn_rates(context)
     result = {
-        "run": str(mill.run.path),
-        "stages": mill.report_json(),
-        "upkeep": mill.kept_up,
-        "sources": sources(mill),
-        "mixture": mixture(mill),
+        "run": str(context.run.path),
+        "stages": context.report.to_json(),
+        "maintenance": context.report.maintenance,
+        "sources": sources(context),
+        "mixture": mixture(context),
     }
-    if mill.run.has("train") and "train" in mill.reports:
-        result["training"] = mill.run.manifest("train").parts[0].facts["summary"]
+    if context.run.has("train") and "train" in context.report.stages:
+        result["training"] = context.run.manifest("train").parts[0].facts["summary"]
     return result
 
 
-def sources(mill: Mill) -> dict[str, dict[str, int]]:
+def sources(context: RunContext) -> dict[str, dict[str, int]]:
     """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
-    if "decide" not in mill.reports:
+    if "decide" not in context.report.stages:
         return {}
-    read, decided = mill.run.manifest("documents").accounts, mill.run.manifest("decide").accounts
+    read, decided = context.run.manifest("documents").accounts, context.run.manifest("decide").accounts
     return {
         name: {
             "documents": account.documents_in,
@@ -40,8 +40,8 @@ def sources(mill: Mill) -> dict[str, dict[str, int]]:
     }
 
 
-def mixture(mill: Mill) -> dict[str, dict[str, Any]]:
+def mixture(context: RunContext) -> dict[str, dict[str, Any]]:
     """Rows, draws, epochs, target and realised share by domain."""
-    if "plan" not in mill.reports:
+    if "plan" not in context.report.stages:
         return {}
-    return mill.run.manifest("plan").parts[0].facts["by_domain"]
+    return context.run.manifest("plan").parts[0].facts["by_domain"]

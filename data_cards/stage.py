@@ -1,0 +1,12 @@
+"""The stage that writes the data card."""
+
+from gristmill.corpus.stage import CorpusStage
+
+CARD = CorpusStage(
+    name="card",
+    version="3",
+    reads=("documents", "decide", "shards", "plan"),
+    title="the data card",
+    always=True,
+    run="gristmill.flows.pipeline.publish:publish_card",
+)
