@@ -1,5 +1,7 @@
 """What sections of the recipe are made of: amounts, shares, names, and the section itself."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -28,7 +30,23 @@ def parse_amount(value: Any) -> Any:
 Amount = Annotated[int, BeforeValidator(parse_amount), Field(gt=0)]
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with values that are each of the right kind.
+
+    ``keys`` are all that it depends on, dots leading into tables, relative to the section that finds it; the first is
+    blamed. A mistake is left unsaid while one of its keys is wrong by itself.
+    """
+
+    keys: tuple[str, ...]
+    text: str
+
+
 class Section(BaseModel):
     """A table of the recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong between the keys of this table; nothing unless a section says so."""
+        yield from ()

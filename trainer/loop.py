@@ -7,9 +7,8 @@ model saw the plan and nothing else), summary.json, timing.json and checkpoints/
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import torch
@@ -24,27 +23,28 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import pack
 from gristmill.trainer.evaluate import evaluate, read_heldout
 from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import domain_figures, metrics_schema, speed_figures, step_figures
+from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
 from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.session import Session, begin, capture, restore
+from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.step import train_step
 from gristmill.trainer.summary import summarise, timing
 
 CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says
-OnStep = Callable[[dict[str, Any]], None]
+OnStep = Callable[[StepFigures], None]
 
 
 def train(
     run: Path, out: Path, config: TrainConfig, *, on_step: OnStep | None = None, max_steps: int | None = None
-) -> dict[str, Any]:
+) -> TrainSummary:
     """Train on ``run`` (plan/, shards/<domain>/, heldout/<domain>/) and return the summary.
 
     Parameters
     ----------
     out : the folder to fill, or one that an earlier call has begun: training goes on from its last whole checkpoint
-    on_step : called with each step's row of metrics.parquet
+    on_step : called with the figures of each step
     max_steps : stop once the training as a whole has done so many steps; a later call goes on
 
     Raises
@@ -98,17 +98,17 @@ class Training:
         for batch in self.loader:
             if session.step >= last:
                 break
-            record = self._advance(batch)
+            figures = self._advance(batch)
             if on_step:
-                on_step(record)
+                on_step(figures)
             if session.step % session.config.checkpoint_steps == 0:
                 self._save()
                 saved = session.step
         if session.step > saved:
             self._save()
 
-    def _advance(self, batch: Batch) -> dict[str, Any]:
-        """One step of the plan; returns its row of metrics.parquet."""
+    def _advance(self, batch: Batch) -> StepFigures:
+        """One step of the plan."""
         session, config, began = self.session, self.session.config, time.perf_counter()
         host = pack(batch.tokens, batch.domain, *batch.slices)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
@@ -123,11 +123,18 @@ class Training:
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
         self._note_rows(batch)
-        record = {"step": session.step, "learning_rate": rate, "tokens": len(host.tokens)}
-        record |= step_figures(result) | domain_figures(self.plan.names, result.each, packed)
-        record |= speed_figures(record["tokens"], time.perf_counter() - began)
-        self.metrics.append({name: [record[name]] for name in self.metrics.schema.names})
-        return record
+        figures = StepFigures(
+            step=session.step,
+            loss=result.loss,
+            learning_rate=rate,
+            grad_norm=result.grad_norm,
+            tokens=len(host.tokens),
+            load=load_figures(result.counts),
+            domains=domain_figures(self.plan.names, result.each, packed),
+            seconds=time.perf_counter() - began,
+        )
+        self.metrics.append(figures.row())
+        return figures
 
     def _note_rows(self, batch: Batch) -> None:
         names = [self.plan.names[number] for number in batch.domain.tolist()]
@@ -140,15 +147,15 @@ class Training:
         self.consumption.seal(self.session.step)
         checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing."""
         session = self.session
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         self.consumption.join(self.out / "consumption.parquet")
         metrics = self.metrics.join(self.out / "metrics.parquet")
         summary = summarise(session, metrics, self.plan.names, after)
-        write_json(self.out / "summary.json", summary)
-        write_json(self.out / "timing.json", timing(metrics))
+        write_json(self.out / "summary.json", asdict(summary))
+        write_json(self.out / "timing.json", asdict(timing(metrics)))
         return summary
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gristmill.trainer import balance
+from gristmill.trainer.balance import BALANCES, z_loss
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed
 from gristmill.trainer.loss import cross_entropy
@@ -25,7 +25,7 @@ class StepResult(NamedTuple):
 
 def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, config: TrainConfig) -> StepResult:
     """Move the model one step along ``batch``."""
-    with matmuls(config):
+    with matmuls(config.precision, config.device):
         out = model(batch)
         loss, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
     (loss + _balance_terms(out, config)).backward()
@@ -33,18 +33,18 @@ def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, co
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     counts = torch.stack([routing.counts for routing in out.routings])
-    if config.balance == "bias":
+    if update := BALANCES[config.balance].update:
         for block, used in zip(model.layers, counts, strict=True):
-            balance.update_bias(block.router.bias, used, config.balance_rate)
+            update(block.router.bias, used, config.balance_rate)
     return StepResult(loss.item(), each, counts, norm.item())
 
 
 def _balance_terms(out: Forward, config: TrainConfig) -> Tensor:
     """Weighted balance losses, the mean over layers."""
-    total = out.hidden.new_zeros(())
+    total, term = out.hidden.new_zeros(()), BALANCES[config.balance].loss
     for routing in out.routings:
-        if config.balance == "switch":
-            total = total + config.balance_rate * balance.switch_loss(routing.counts, routing.probabilities)
+        if term:
+            total = total + config.balance_rate * term(routing)
         if config.z_loss:
-            total = total + config.z_loss * balance.z_loss(routing.logits)
+            total = total + config.z_loss * z_loss(routing.logits)
     return total / len(out.routings)

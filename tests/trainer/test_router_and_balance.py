@@ -130,11 +130,11 @@ def _toy(balance, steps=200):
 
 def test_balancing_prevents_collapse():
     none, bias, switch = (_toy(balance) for balance in ("none", "bias", "switch"))
-    assert none["dead"] >= 2
-    assert bias["dead"] == 0
-    assert bias["max_over_mean"] < 0.7 * none["max_over_mean"]
-    assert switch["dead"] == 0
-    assert switch["max_over_mean"] < 0.7 * none["max_over_mean"]
+    assert none.dead >= 2
+    assert bias.dead == 0
+    assert bias.max_over_mean < 0.7 * none.max_over_mean
+    assert switch.dead == 0
+    assert switch.max_over_mean < 0.7 * none.max_over_mean
 
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=6).filter(any))
@@ -142,15 +142,15 @@ def test_load_figures_equal_their_definitions(counts):
     figures = load_figures(torch.tensor([counts]))
     total, mean = sum(counts), sum(counts) / len(counts)
     shares = [c / total for c in counts if c]
-    assert figures["max_over_mean"] == pytest.approx(max(counts) / mean)
-    assert figures["min_over_mean"] == pytest.approx(min(counts) / mean)
-    assert figures["std"] == pytest.approx(math.sqrt(sum((c / mean - 1) ** 2 for c in counts) / len(counts)))
-    assert figures["entropy"] == pytest.approx(-sum(p * math.log(p) for p in shares) / math.log(len(counts)))
-    assert figures["dead"] == sum(c < 0.1 * mean for c in counts)
+    assert figures.max_over_mean == pytest.approx(max(counts) / mean)
+    assert figures.min_over_mean == pytest.approx(min(counts) / mean)
+    assert figures.std == pytest.approx(math.sqrt(sum((c / mean - 1) ** 2 for c in counts) / len(counts)))
+    assert figures.entropy == pytest.approx(-sum(p * math.log(p) for p in shares) / math.log(len(counts)))
+    assert figures.dead == sum(c < 0.1 * mean for c in counts)
 
 
 def test_load_of_one_expert_is_even():
-    assert load_figures(torch.tensor([[5]]))["entropy"] == 1.0
+    assert load_figures(torch.tensor([[5]])).entropy == 1.0
 
 
 def test_last_steps_is_the_mean_of_the_last_tenth():

@@ -14,6 +14,7 @@ from gristmill.corpus.errors import GristmillError, TrainError
 from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
+from gristmill.trainer.balance import BALANCES, Balance
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
 from gristmill.trainer.session import begin
@@ -99,7 +100,7 @@ def test_two_trainings_are_equal_to_the_bit(run, config, done, tmp_path):
 @pytest.mark.parametrize("stops", [(3,), (2, 3, 6)])
 def test_resumed_equals_uninterrupted(run, config, done, tmp_path, stops):
     for stop in stops:
-        assert train(run, tmp_path, config, max_steps=stop)["steps"] == stop
+        assert train(run, tmp_path, config, max_steps=stop).steps == stop
     train(run, tmp_path, replace(config, checkpoint_steps=5))
     assert metrics(tmp_path).equals(metrics(done))
     assert same(weights(tmp_path), weights(done))
@@ -112,13 +113,13 @@ def test_a_crash_between_checkpoints_leaves_no_gap_and_no_repeat(run, config, do
     config = replace(config, checkpoint_steps=checkpoint_steps)
 
     def crash(record):
-        if record["step"] == 5:
+        if record.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(run, tmp_path, config, on_step=crash)
     seen = []
-    train(run, tmp_path, config, on_step=lambda record: seen.append(record["step"]))
+    train(run, tmp_path, config, on_step=lambda record: seen.append(record.step))
     assert seen == list(range(5 if checkpoint_steps == 2 else 1, STEPS + 1))
     assert differences(run, pq.read_table(tmp_path / "consumption.parquet")) == []
     assert metrics(tmp_path).equals(metrics(done))
@@ -196,8 +197,8 @@ def test_unigram_counts_are_saved(run, config, done, tmp_path):
     )
     summary = train(run, tmp_path, config)
     expected = json.loads((done / "summary.json").read_text())["loss"]
-    assert summary["loss"]["heldout_unigram"] != expected["heldout_unigram"]
-    assert summary["loss"]["heldout_after"] == expected["heldout_after"]
+    assert summary.loss.heldout_unigram != expected["heldout_unigram"]
+    assert summary.loss.heldout_after == expected["heldout_after"]
 
 
 def test_another_config_is_refused(run, config, done):
@@ -242,8 +243,8 @@ def test_training_without_heldout_rows(run, config, tmp_path):
     for name in ("plan", "shards"):
         shutil.copytree(run / name, tmp_path / "run" / name)
     summary = train(tmp_path / "run", tmp_path / "out", config, max_steps=1)
-    assert summary["loss"]["heldout_after"] is None
-    assert summary["heldout_load"] is None
+    assert summary.loss.heldout_after is None
+    assert summary.heldout_load is None
 
 
 @pytest.mark.parametrize("balance", ["switch", "none"])
@@ -251,9 +252,23 @@ def test_training_without_heldout_rows(run, config, tmp_path):
 def test_every_gate_and_balance_trains(run, config, tmp_path, balance, score):
     config = replace(config, balance=balance, score=score, z_loss=1e-3, shared_experts=0)
     summary = train(run, tmp_path, config, max_steps=2)
-    assert summary["steps"] == 2
+    assert summary.steps == 2
     biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
     assert all((bias == 0).all() for bias in biases)
+
+
+def test_a_new_balance_is_one_entry_of_the_table(run, config, tmp_path, monkeypatch):
+    seen = []
+
+    def load_of(routing):
+        seen.append(routing.counts.sum().item())
+        return routing.probabilities.mean(0).square().sum()
+
+    monkeypatch.setitem(BALANCES, "squares", Balance(loss=load_of, update=lambda bias, counts, rate: bias.add_(rate)))
+    train(run, tmp_path, replace(config, balance="squares", balance_rate=0.5), max_steps=2)
+    assert len(seen) == 2 * config.layers
+    biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
+    assert all((bias == 1).all() for bias in biases)
 
 
 def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
@@ -268,11 +283,11 @@ def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
 def test_learning_beats_the_unigram_level(tmp_path, config, long_run):
     """The text is a Markov chain: its context is worth some three nats to whoever reads it."""
     config = replace(config, dropout=0.0, width=32, checkpoint_steps=1000)
-    loss = train(long_run, tmp_path, config)["loss"]
-    assert loss["heldout_unigram"] == pytest.approx(np.log(64), abs=0.1)
-    assert loss["heldout_after"] < 0.75 * loss["heldout_unigram"]
-    assert loss["last"] < loss["first"]
-    assert abs(loss["heldout_before"] - np.log(64)) < 0.2
+    loss = train(long_run, tmp_path, config).loss
+    assert loss.heldout_unigram == pytest.approx(np.log(64), abs=0.1)
+    assert loss.heldout_after < 0.75 * loss.heldout_unigram
+    assert loss.last < loss.first
+    assert abs(loss.heldout_before - np.log(64)) < 0.2
 
 
 def test_the_learning_rate_of_each_step(done):
