@@ -21,7 +21,8 @@ def learn_tokenizer(mill: Mill) -> Manifest:
     from gristmill.tokenizer.vocabulary import library_versions
 
     kept = kept_by_part(mill)
-    options = {**mill.recipe.tokenizer.model_dump(), "seed": derive_seed(mill.recipe.seed, "tokenizer")}
+    seed = derive_seed(derive_seed(mill.recipe.seed, "tokenizer"), "tokenizer")  # twice, as 0.1.0 did: equal bytes
+    options = {**mill.recipe.tokenizer.model_dump(), "seed": seed}
     inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(mill, kept)]
     key = job_key("tokenizer", stage_version("tokenizer"), inputs, libraries=library_versions(), **options)
     parts = [(Ref(part, DOCUMENTS), rows) for part, rows in _with_kept(mill, kept)]
@@ -49,15 +50,15 @@ def pack(mill: Mill) -> tuple[Manifest, Manifest]:
 
 
 def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
-    from gristmill.tokenizer.pack import pack_domain
+    from gristmill.tokenizer.pack import Layout, pack_domain
 
-    spec = mill.recipe.shards.model_dump(exclude={"heldout"})
-    options = {**spec, "vocab_size": vocab_size(mill), "heldout": heldout}
+    layout = Layout(**mill.recipe.shards.model_dump(exclude={"heldout"}))
+    options = {"vocab_size": vocab_size(mill), "heldout": heldout}
     tokens = [part.key for part in mill.run.manifest("tokens").parts]
     jobs = []
     for domain in mill.recipe.domains:
-        key = job_key(stage, stage_version(stage), tokens, domain=domain, **options)
-        arguments = {"tokens": mill.refs("tokens", "tokens.parquet"), "domain": domain, **options}
+        key = job_key(stage, stage_version(stage), tokens, domain=domain, layout=asdict(layout), **options)
+        arguments = {"tokens": mill.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
         jobs.append(Job(stage, key, pack_domain, arguments))
     manifest = mill.stage(stage, jobs)
     for domain, receipt in zip(mill.recipe.domains, manifest.parts, strict=True):
@@ -69,19 +70,19 @@ def plan_mixture(mill: Mill) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.feasibility import EpochCaps
 
     packed = mill.run.manifest("shards")
     if not packed.rows:
         raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
-    caps = mill.recipe.mixing.caps
+    caps = EpochCaps(**mill.recipe.mixing.caps.model_dump())
     options = {
         "phases": [Phase(**phase.model_dump()) for phase in mill.recipe.curriculum],
         "row_tokens": mill.recipe.shards.row_tokens,
         "seed": derive_seed(mill.recipe.seed, "plan"),
-        "max_epochs": caps.max_epochs,
-        "caps": caps.domains,
+        "caps": caps,
     }
-    plain = options | {"phases": [asdict(phase) for phase in options["phases"]]}
+    plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
     key = job_key("plan", stage_version("plan"), packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(mill.recipe.domains, packed.parts, strict=True)}
     manifest = mill.stage("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])

@@ -1,7 +1,7 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
@@ -11,6 +11,9 @@ from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import Mill
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.versions import environment_versions, stage_version
+
+if TYPE_CHECKING:
+    from gristmill.trainer.metrics import StepFigures
 
 
 def train_model(mill: Mill) -> Manifest | None:
@@ -53,7 +56,7 @@ def _train(mill: Mill) -> None:
     assert mill.recipe.trainer is not None
     config = TrainConfig(
         **mill.recipe.trainer.model_dump(),
-        seed=derive_seed(mill.recipe.seed, "train"),
+        seed=derive_seed(derive_seed(mill.recipe.seed, "train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=mill.recipe.shards.row_tokens,
         vocab_size=vocab_size(mill),
     )
@@ -62,8 +65,8 @@ def _train(mill: Mill) -> None:
         train(mill.run.path, mill.run.path / "train", config, on_step=lambda step: progress.advance(_step_note(step)))
 
 
-def _step_note(step: dict[str, Any]) -> str:
-    return f"loss {step['loss']:.3f}"
+def _step_note(step: "StepFigures") -> str:
+    return f"loss {step.loss:.3f}"
 
 
 def _train_receipt(mill: Mill, key: str) -> Receipt:
