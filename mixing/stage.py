@@ -1,12 +1,15 @@
 """What the recipe says of the mixture, and the stage that compiles its schedule into a plan."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import AfterValidator
 
+from gristmill.corpus.errors import nearest
 from gristmill.corpus.recipe_values import Amount, Mistake, Positive, Section, Share
 from gristmill.corpus.stage import CorpusStage
+from gristmill.mixing.shapes import SHAPES, STEP
 
 
 def _sum_to_one(shares: dict[str, float]) -> dict[str, float]:
@@ -20,7 +23,7 @@ class Phase(Section):
     """A stretch of the curriculum."""
 
     until_tokens: Amount
-    shape: Literal["step", "linear"] = "step"  # linear = a ramp from the phase before
+    shape: str = STEP  # or "linear", a ramp from the phase before
     shares: Annotated[dict[str, Share], AfterValidator(_sum_to_one)]
 
 
@@ -42,7 +45,9 @@ def curriculum_mistakes(phases: tuple[Phase, ...], row_tokens: int) -> Iterator[
     before = 0
     for number, phase in enumerate(phases):
         here = f"curriculum.{number}"
-        if number == 0 and phase.shape != "step":
+        if phase.shape not in SHAPES:
+            yield Mistake((f"{here}.shape",), f"unknown shape {phase.shape!r}{nearest(phase.shape, SHAPES)}")
+        elif number == 0 and SHAPES[phase.shape].is_ramp:
             yield Mistake((f"{here}.shape",), f"{phase.shape!r} starts from the phase before, and the first has none")
         last = f"curriculum.{number - 1}.until_tokens"
         keys = (f"{here}.until_tokens", *([last] if number else []))
@@ -54,10 +59,33 @@ def curriculum_mistakes(phases: tuple[Phase, ...], row_tokens: int) -> Iterator[
         before = phase.until_tokens
 
 
+@dataclass(frozen=True, slots=True)
+class DomainDraw:
+    """What a domain was meant to give and what it gives: rows there are, rows drawn, shares of the samples, epochs."""
+
+    rows: int
+    drawn_rows: int
+    target_share: float
+    realised_share: float
+    epochs: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """A plan in figures; ``knots`` counts its segments. Domains left out of the plan stand in ``by_domain`` too."""
+
+    samples: int
+    tokens: int
+    digest: str
+    knots: int
+    by_domain: dict[str, DomainDraw]
+
+
 PLAN = CorpusStage(
     name="plan",
     version="1",
     reads=("shards",),
+    facts=PlanFacts,
     title="the curriculum compiled into the exact order of rows",
     always=True,
     run="gristmill.flows.pipeline.assemble:plan_mixture",

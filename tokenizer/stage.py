@@ -1,5 +1,6 @@
 """What the recipe says of tokens and rows, and the stages that make them."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -25,7 +26,42 @@ class Shards(Section):
     batch_rows: Annotated[int, Field(ge=1)] = 256  # rows a record batch, the unit of the digests
 
 
+@dataclass(frozen=True, slots=True)
+class TokenizerFacts:
+    """What training a tokenizer came to.
+
+    ``vocab_size`` as it came out, smaller than asked for when the text has no more pairs; ``sample_bytes`` it was
+    trained on, and ``bytes_per_token`` on them.
+    """
+
+    vocab_size: int
+    sample_bytes: int
+    bytes_per_token: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokensFacts:
+    """Tokens and bytes of text by domain; ``engine`` is kernels, or tokenizers where the kernels do not apply."""
+
+    tokens: dict[str, int]
+    bytes: dict[str, int]
+    vocab_size: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsFacts:
+    """One domain's packed rows; ``padding`` is the share of places that hold <|pad|>."""
+
+    rows: int
+    documents: int
+    tokens: int
+    padding: float
+    cut_documents: int
+
+
 TOKENIZER = CorpusStage(
+    facts=TokenizerFacts,
     name="tokenizer",
     version="1",
     reads=("documents", "decide", "edits"),
@@ -35,6 +71,7 @@ TOKENIZER = CorpusStage(
     run="gristmill.flows.pipeline.assemble:learn_tokenizer",
 )
 TOKENS = CorpusStage(
+    facts=TokensFacts,
     name="tokens",
     version="1",
     reads=("documents", "decide", "edits", "tokenizer"),
@@ -44,6 +81,7 @@ TOKENS = CorpusStage(
     run="gristmill.flows.pipeline.assemble:encode",
 )
 SHARDS = CorpusStage(
+    facts=ShardsFacts,
     name="shards",
     version="1",
     reads=("tokens", "tokenizer"),
@@ -52,6 +90,7 @@ SHARDS = CorpusStage(
     run="gristmill.flows.pipeline.assemble:pack_shards",
 )
 HELDOUT = CorpusStage(
+    facts=ShardsFacts,
     name="heldout",
     version="1",
     reads=("tokens", "tokenizer"),

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from gristmill.corpus.errors import PlanError
 from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
@@ -20,7 +21,8 @@ def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.tokenizer.bpe_training import train_tokenizer
 
     kept = kept_by_part(context)
-    options = {**context.recipe.tokenizer.model_dump(), "seed": context.seed("tokenizer")}
+    seed = derive_seed(context.seed("tokenizer"), "tokenizer")  # twice, as 0.1.0 did: equal bytes
+    options = {**context.recipe.tokenizer.model_dump(), "seed": seed}
     inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
     key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), **options)
     parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
@@ -53,15 +55,15 @@ def pack_heldout(context: RunContext, stage: Instance) -> Manifest:
 
 
 def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
-    from gristmill.tokenizer.pack import pack_domain
+    from gristmill.tokenizer.pack import Layout, pack_domain
 
-    spec = context.recipe.shards.model_dump(exclude={"heldout"})
-    options = {**spec, "vocab_size": vocab_size(context), "heldout": heldout}
+    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}))
+    options = {"vocab_size": vocab_size(context), "heldout": heldout}
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
     for domain in context.recipe.domains:
-        key = job_key(stage.name, stage.spec.version, tokens, domain=domain, **options)
-        arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, **options}
+        key = job_key(stage.name, stage.spec.version, tokens, domain=domain, layout=asdict(layout), **options)
+        arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
         jobs.append(Job(stage.name, key, pack_domain, arguments))
     manifest = context.compute(stage.name, jobs)
     for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
@@ -73,19 +75,19 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.feasibility import EpochCaps
 
     packed = context.run.manifest("shards")
     if not packed.rows:
         raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
-    caps = context.recipe.mixing.caps
+    caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
         "phases": [Phase(**phase.model_dump()) for phase in context.recipe.curriculum],
         "row_tokens": context.recipe.shards.row_tokens,
         "seed": context.seed("plan"),
-        "max_epochs": caps.max_epochs,
-        "caps": caps.domains,
+        "caps": caps,
     }
-    plain = options | {"phases": [asdict(phase) for phase in options["phases"]]}
+    plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
     key = job_key("plan", stage.spec.version, packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])

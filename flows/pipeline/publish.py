@@ -1,16 +1,20 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE
+
+if TYPE_CHECKING:
+    from gristmill.trainer.metrics import StepFigures
 
 # versions that stand in the card so that a rebuild can be set up
 ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
@@ -45,7 +49,7 @@ def _train(context: RunContext, stage: Instance) -> None:
 
     config = TrainConfig(
         **stage.options.model_dump(),
-        seed=context.seed("train"),
+        seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
@@ -55,8 +59,8 @@ def _train(context: RunContext, stage: Instance) -> None:
         train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
 
 
-def _step_note(step: Any) -> str:
-    return f"loss {step['loss']:.3f}"
+def _step_note(step: "StepFigures") -> str:
+    return f"loss {step.loss:.3f}"
 
 
 def _train_receipt(context: RunContext, key: str) -> Receipt:
