@@ -27,9 +27,9 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.run_evidence import gather_run
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
-from gristmill.flows.pipeline.opening import reopen_run
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
+from gristmill.flows.pipeline.opening import reopen_run
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {
@@ -66,7 +66,9 @@ def repeat_run(run: Path, wanted: int) -> Path:
         again = RunDir.create(run.parents[1], "whatif", read_recipe(run / "recipe.toml"), {"copies": copies})
         for stage, name in FILES.items():
             parts = [
-                context.store.produce(stage, content_key([part.key, copies]), repeater(context.file(stage, name, at), copies))
+                context.store.produce(
+                    stage, content_key([part.key, copies]), repeater(context.file(stage, name, at), copies)
+                )
                 for at, part in enumerate(context.run.manifest(stage).parts)
             ]
             again.write_manifest(Manifest(stage, tuple(receipt for receipt, _ in parts)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.facts import add_facts, facts_json
@@ -113,7 +114,16 @@ def measure_part(
         part.open(open_files)
         for batch in read_batches(documents, columns):
             part.write(batch, measurer.batch(batch))
-    return Outcome(part.rows, add_up(part.accounts), facts_json(measurer.conclude(folder, part.facts)))
+        if not part.rows:
+            part.facts.append(measurer.batch(_no_documents(documents, columns)).facts)
+    facts = [one for one in part.facts if one is not None]
+    return Outcome(part.rows, add_up(part.accounts), facts_json(measurer.conclude(folder, facts)))
+
+
+def _no_documents(documents: Path, columns: Sequence[str]) -> pa.RecordBatch:
+    """A batch without documents: what a stage says of it are its facts at zero."""
+    schema = pq.read_schema(documents)
+    return pa.RecordBatch.from_pylist([], pa.schema([schema.field(name) for name in columns]))
 
 
 @dataclass(slots=True)
@@ -153,7 +163,7 @@ class _Part:
             self._writers[side.file].write(measured.tables[side.file])
         self.rows += batch.num_rows
         self.accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-        self.facts += [] if measured.facts is None else [measured.facts]
+        self.facts.append(measured.facts)
 
 
 def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None) -> pa.Schema:

@@ -114,11 +114,10 @@ def measure(batch: pa.RecordBatch, options: LineEdits, state: None) -> Measured:
     n_bytes = np.zeros(len(REASONS), np.int64)
     np.add.at(n_bytes, spans[:, 3], spans[:, 2] - spans[:, 1])
     facts = LineEditsFacts(bytes_by_reason(n_bytes), len(np.unique(spans[:, 0])))
-    arrays = {name: pa.array(column) for name, column in columns.items()}
-    return Measured(arrays, spans_column(batch.num_rows, spans, REASONS), facts)
+    return Measured(columns, spans_column(batch.num_rows, spans, REASONS), facts)
 
 
-def measure_edits(batch: pa.RecordBatch, rules: Sequence[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def measure_edits(batch: pa.RecordBatch, rules: Sequence[str]) -> tuple[dict[str, pa.Array], np.ndarray]:
     """Signals by name, double[n_docs] each, and the spans of all readings, int64[n_spans, 4] by document and start."""
     columns: dict[str, np.ndarray] = {}
     spans = []
@@ -127,7 +126,8 @@ def measure_edits(batch: pa.RecordBatch, rules: Sequence[str]) -> tuple[dict[str
         columns |= signals_of_totals(totals, reading)
         spans.append(found)
     found = np.concatenate(spans)
-    return columns, found[np.lexsort((found[:, 1], found[:, 0]))]
+    arrays = {name: pa.array(column) for name, column in columns.items()}
+    return arrays, found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
 def bytes_by_reason(n_bytes: np.ndarray) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pytest
 from gristmill.corpus.account import Account, passed_on
 from gristmill.corpus.files import file_sha256, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
-from gristmill.flows.pipeline.recipe_reading import parse_recipe
+from gristmill.corpus.recipe_file import parse_recipe
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
 from gristmill.corpus.store import LocalStore
@@ -53,7 +53,7 @@ UNITS = {"bytes": "bytes", "words": "words", "byte_entropy_bits": "bits per byte
 
 
 @dataclass
-class RunContext:
+class Mill:
     """The run, and the store that holds its parts."""
 
     run: RunDir
@@ -71,7 +71,7 @@ def build_run(
     host: str = "example.org",
     description: str = "Two sources.",
     train: bool = True,
-) -> RunContext:
+) -> Mill:
     """40 web documents and 20 books; every third dropped, every fifth of the rest merged."""
     text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description))
     recipe = parse_recipe(text)
@@ -85,12 +85,12 @@ def build_run(
         "inputs": {"files": files, "graph": None, "language_model": None},
         "versions": versions,
     }
-    context = RunContext(RunDir.create(root / "runs", "tiny", text, lock), LocalStore(root / "store"), 60)
+    mill = Mill(RunDir.create(root / "runs", "tiny", text, lock), LocalStore(root / "store"), 60)
     sources = {"web": 40, "books": 20}
     for stage in ("documents", "signals", "language", "mentions"):
-        _stage(context, stage, [_part_maker(stage, name, n, licence, host) for name, n in sources.items()])
+        _stage(mill, stage, [_part_maker(stage, name, n, licence, host) for name, n in sources.items()])
     _stage(
-        context,
+        mill,
         "clusters",
         [
             lambda _: Outcome(
@@ -109,10 +109,10 @@ def build_run(
             )
         ],
     )
-    _stage(context, "decide", [lambda folder: _decide(folder, sources)])
-    _stage(context, "tokenizer", [lambda _: Outcome(0, {}, {"vocab_size": 300})])
+    _stage(mill, "decide", [lambda folder: _decide(folder, sources)])
+    _stage(mill, "tokenizer", [lambda _: Outcome(0, {}, {"vocab_size": 300})])
     _stage(
-        context,
+        mill,
         "tokens",
         [
             lambda _: Outcome(
@@ -123,21 +123,21 @@ def build_run(
         ],
     )
     for stage, rows in (("shards", 9), ("heldout", 1)):
-        manifest = _stage(context, stage, [lambda folder, rows=rows: _shards(folder, rows)] * 2, keys=("books", "web"))
+        manifest = _stage(mill, stage, [lambda folder, rows=rows: _shards(folder, rows)] * 2, keys=("books", "web"))
         for domain, receipt in zip(("books", "web"), manifest.parts, strict=True):
-            context.run.place(context.store.folder(receipt), f"{stage}/{domain}")
-    _stage(context, "plan", [lambda folder: _plan(folder, context.run)])
-    context.run.place(context.store.folder(context.run.manifest("plan").parts[0]), "plan")
+            mill.run.place(mill.store.folder(receipt), f"{stage}/{domain}")
+    _stage(mill, "plan", [lambda folder: _plan(folder, mill.run)])
+    mill.run.place(mill.store.folder(mill.run.manifest("plan").parts[0]), "plan")
     if train:
-        _train(context)
+        _train(mill)
     return mill
 
 
-def _stage(context: RunContext, stage: str, makers: list, keys: tuple[str, ...] | None = None) -> Manifest:
+def _stage(mill: Mill, stage: str, makers: list, keys: tuple[str, ...] | None = None) -> Manifest:
     names = keys or tuple(f"{number:032x}" for number in range(len(makers)))
-    parts = [context.store.produce(stage, key, make)[0] for key, make in zip(names, makers, strict=True)]
+    parts = [mill.store.produce(stage, key, make)[0] for key, make in zip(names, makers, strict=True)]
     manifest = Manifest(stage, tuple(parts))
-    context.run.write_manifest(manifest)
+    mill.run.write_manifest(manifest)
     return manifest
 
 
@@ -249,7 +249,7 @@ def _plan(folder: Path, run: RunDir) -> Outcome:
     return Outcome(plan.samples, {}, {"samples": plan.samples})
 
 
-def _train(context: RunContext) -> None:
+def _train(mill: Mill) -> None:
     loss = {"first": 5.7, "last": 4.1, "heldout_before": 5.7, "heldout_after": 4.2, "heldout_unigram": 5.0}
     load = {"max_over_mean": 1.2, "std": 0.1, "entropy": 0.98, "dead": 0}
     by_domain = {"web": {"before": 5.7, "after": 4.1, "unigram": 5.0}}
@@ -262,18 +262,18 @@ def _train(context: RunContext) -> None:
         "parameters": 9000,
         "active_parameters": 4000,
     }
-    write_json(context.run.path / "train" / "summary.json", summary)
-    context.run.write_manifest(Manifest("train", (Receipt("train", "t", 4, {}, {"summary": summary}, ()),)))
+    write_json(mill.run.path / "train" / "summary.json", summary)
+    mill.run.write_manifest(Manifest("train", (Receipt("train", "t", 4, {}, {"summary": summary}, ()),)))
 
 
 @pytest.fixture(scope="session")
-def mill(tmp_path_factory) -> RunContext:
+def mill(tmp_path_factory) -> Mill:
     """A plain run; tests read it and change only copies of its card."""
     return build_run(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="session")
-def hostile_mill(tmp_path_factory) -> RunContext:
+def hostile_mill(tmp_path_factory) -> Mill:
     """The same with markup wherever an input can put text."""
     return build_run(
         tmp_path_factory.mktemp("hostile"), licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False

@@ -15,9 +15,9 @@ from gristmill.data_cards.render import card_json, render, write_card
 
 
 @pytest.fixture(scope="module")
-def made(context, tmp_path_factory):
+def made(mill, tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
-    write_card(context.run, context.folder, folder)
+    write_card(mill.run, mill.folder, folder)
     return folder
 
 
@@ -36,8 +36,8 @@ def change(folder, edit, *, rendered=True):
             (folder / name).write_text(text)
 
 
-def test_a_good_card_has_no_problem(folder, context):
-    assert check_card(folder, context.run) == []
+def test_a_good_card_has_no_problem(folder, mill):
+    assert check_card(folder, mill.run) == []
     assert check_card(folder, None) == []
 
 
@@ -47,21 +47,21 @@ def test_a_card_of_hostile_text_has_no_problem(hostile_mill, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rdflib's, about mlcroissant's use of it
-def test_croissant_is_valid_and_its_inline_records_load(made, context):
+def test_croissant_is_valid_and_its_inline_records_load(made, mill):
     dataset = mlcroissant.Dataset(jsonld=made / "croissant.json")
     assert not dataset.metadata.issues.warnings
     records = list(dataset.records("domains"))
     assert {record["domains/domain"] for record in records} == {"books", "web"}
     assert sum(int(record["domains/drawn"]) for record in records) == 32
     assert {file.sha256 for file in dataset.metadata.file_objects} >= {
-        shard["sha256"] for shard in read_json(context.run.path / "shards" / "web" / "index.json")["shards"]
+        shard["sha256"] for shard in read_json(mill.run.path / "shards" / "web" / "index.json")["shards"]
     }
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named(folder, context, name):
+def test_a_missing_file_is_named(folder, mill, name):
     (folder / name).unlink()
-    assert any(problem == f"{name} is missing" for problem in check_card(folder, context.run))
+    assert any(problem == f"{name} is missing" for problem in check_card(folder, mill.run))
 
 
 @pytest.fixture
@@ -152,13 +152,13 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", list(EDITS))
-def test_a_number_that_is_not_the_runs_is_found(folder, context, name):
+def test_a_number_that_is_not_the_runs_is_found(folder, mill, name):
     change(folder, EDITS[name])
     assert check_card(folder, None) == []
-    assert [problem for problem in check_card(folder, context.run) if problem.startswith(name)]
+    assert [problem for problem in check_card(folder, mill.run) if problem.startswith(name)]
 
 
-def test_an_account_that_balances_but_is_not_the_runs_is_found(folder, context):
+def test_an_account_that_balances_but_is_not_the_runs_is_found(folder, mill):
     def edit(card):
         for account in (card["funnel"][0]["total"], card["funnel"][0]["sources"]["web"]):
             account["documents_in"] += 1
@@ -166,16 +166,16 @@ def test_an_account_that_balances_but_is_not_the_runs_is_found(folder, context):
 
     change(folder, edit)
     assert check_card(folder, None) == []
-    assert check_card(folder, context.run) == ["funnel: stage documents differs from the run's manifest"]
+    assert check_card(folder, mill.run) == ["funnel: stage documents differs from the run's manifest"]
 
 
-def test_a_card_of_another_run_is_found(folder, context, tmp_path):
+def test_a_card_of_another_run_is_found(folder, mill, tmp_path):
     other = RunDir.create(tmp_path, "tiny", "", {"other": 1})
-    assert check_card(folder, other) == [f"the card is of run {context.run.path.name}, not of {other.path.name}"]
+    assert check_card(folder, other) == [f"the card is of run {mill.run.path.name}, not of {other.path.name}"]
 
 
-def test_a_run_that_went_on_after_its_card_is_found(folder, context, tmp_path):
-    run = RunDir(shutil.copytree(context.run.path, tmp_path / context.run.path.name))
+def test_a_run_that_went_on_after_its_card_is_found(folder, mill, tmp_path):
+    run = RunDir(shutil.copytree(mill.run.path, tmp_path / mill.run.path.name))
     parts = run.manifest("signals").parts
     run.write_manifest(Manifest("signatures", parts))
     assert check_card(folder, run) == ["stages: signatures is in the run alone"]

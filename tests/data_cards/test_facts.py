@@ -17,24 +17,24 @@ from gristmill.data_cards.profile import EDGES
 
 
 @pytest.fixture(scope="module")
-def card(context):
-    return gather(context.run, context.folder)
+def card(mill):
+    return gather(mill.run, mill.folder)
 
 
 @pytest.fixture(scope="module")
-def ledger(context):
-    return pq.read_table(context.folder(context.run.manifest("decide").parts[0]) / "ledger.parquet").to_pylist()
+def ledger(mill):
+    return pq.read_table(mill.folder(mill.run.manifest("decide").parts[0]) / "ledger.parquet").to_pylist()
 
 
-def test_is_plain_json_and_a_pure_function_of_the_run(context, card):
+def test_is_plain_json_and_a_pure_function_of_the_run(mill, card):
     assert json.loads(json.dumps(card, allow_nan=False)) == card
-    assert gather(context.run, context.folder) == card
+    assert gather(mill.run, mill.folder) == card
 
 
-def test_says_nothing_of_this_machine(context, card):
+def test_says_nothing_of_this_machine(mill, card):
     text = json.dumps(card)
-    assert str(context.run.path.parent) not in text
-    assert str(context.store.root) not in text
+    assert str(mill.run.path.parent) not in text
+    assert str(mill.store.root) not in text
 
 
 def test_credentials_are_taken_out_everywhere(card):
@@ -45,15 +45,15 @@ def test_credentials_are_taken_out_everywhere(card):
     assert 'path = "s3://bucket/web/*.jsonl"' in card["recipe"]
 
 
-def test_recipe_stands_word_for_word(context, card):
-    text = (context.run.path / "recipe.toml").read_text()
+def test_recipe_stands_word_for_word(mill, card):
+    text = (mill.run.path / "recipe.toml").read_text()
     assert card["recipe"] == text.replace("AKIA:sec/ret@", "")
     assert "\n\n\n[[sources]]" in card["recipe"]
 
 
-def test_identity(context, card):
-    assert card["identity"]["run"] == context.run.path.name
-    assert card["identity"]["version"].endswith(context.run.path.name)
+def test_identity(mill, card):
+    assert card["identity"]["run"] == mill.run.path.name
+    assert card["identity"]["version"].endswith(mill.run.path.name)
     assert card["identity"]["creator"] == "not stated"
     assert card["rebuild"] == "gristmill rebuild CARD_FOLDER --check"
 
@@ -137,9 +137,9 @@ def test_kept_documents_are_a_part_of_all(card):
         assert all(kept <= documents for kept, documents in zip(histogram["kept"], histogram["documents"], strict=True))
 
 
-def test_shards_are_those_of_the_index(context, card):
+def test_shards_are_those_of_the_index(mill, card):
     for domain in ("books", "web"):
-        index = json.loads((context.run.path / "shards" / domain / "index.json").read_text())
+        index = json.loads((mill.run.path / "shards" / domain / "index.json").read_text())
         assert [shard["sha256"] for shard in card["shards"][domain]] == [shard["sha256"] for shard in index["shards"]]
         assert card["shards_by_domain"][domain]["rows"] == index["rows"] == 9
     assert card["heldout_by_domain"]["web"]["rows"] == 1
@@ -174,19 +174,19 @@ def test_limits_follow_from_the_numbers(card):
     assert "length v1" in text
 
 
-def test_an_unfinished_run_is_refused(tmp_path, context):
-    run = RunDir.create(tmp_path, "tiny", "", context.run.lock)
+def test_an_unfinished_run_is_refused(tmp_path, mill):
+    run = RunDir.create(tmp_path, "tiny", "", mill.run.lock)
     with pytest.raises(StoreError, match="has no decide yet"):
-        gather(run, context.folder)
+        gather(run, mill.folder)
 
 
-def test_tables_that_do_not_align_are_refused(tmp_path, context):
-    run = RunDir.create(tmp_path, "tiny", (context.run.path / "recipe.toml").read_text(), context.run.lock)
+def test_tables_that_do_not_align_are_refused(tmp_path, mill):
+    run = RunDir.create(tmp_path, "tiny", (mill.run.path / "recipe.toml").read_text(), mill.run.lock)
     for stage in ("documents", "signals", "language", "clusters", "decide"):
-        run.write_manifest(context.run.manifest(stage))
-    run.write_manifest(Manifest("signals", context.run.manifest("signals").parts[::-1]))
+        run.write_manifest(mill.run.manifest(stage))
+    run.write_manifest(Manifest("signals", mill.run.manifest("signals").parts[::-1]))
     with pytest.raises(CardError, match="do not align"):
-        gather(run, context.folder)
+        gather(run, mill.folder)
 
 
 counts = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9))

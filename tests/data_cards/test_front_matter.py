@@ -14,8 +14,8 @@ from gristmill.data_cards.render import render_readme
 
 
 @pytest.fixture(scope="module")
-def card(context):
-    return gather(context.run, context.folder)
+def card(mill):
+    return gather(mill.run, mill.folder)
 
 
 def parsed(card):
@@ -73,11 +73,11 @@ def test_features_are_those_of_the_shards(card):
     assert json.loads(json.dumps(info["features"])) == stored._to_yaml_list()
 
 
-def test_the_published_folder_opens_as_a_dataset(context, card, tmp_path):
+def test_the_published_folder_opens_as_a_dataset(mill, card, tmp_path):
     import shutil
 
     for stage in ("shards", "heldout"):
-        shutil.copytree(context.run.path / stage, tmp_path / "published" / stage)
+        shutil.copytree(mill.run.path / stage, tmp_path / "published" / stage)
     (tmp_path / "published" / "README.md").write_text(render_readme(card))
     rows = load_dataset(str(tmp_path / "published"), "web", cache_dir=str(tmp_path / "cache"))
     assert {split: len(part) for split, part in rows.items()} == {"train": 9, "validation": 1}

@@ -11,8 +11,8 @@ from gristmill.data_cards.pages import Share, glance, headline, sections, totals
 
 
 @pytest.fixture
-def card(context):
-    return gather(context.run, context.folder)
+def card(mill):
+    return gather(mill.run, mill.folder)
 
 
 def section(card, anchor):

@@ -18,8 +18,8 @@ VOID = {"meta", "br"}
 
 
 @pytest.fixture(scope="module")
-def card(context):
-    return gather(context.run, context.folder)
+def card(mill):
+    return gather(mill.run, mill.folder)
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +62,16 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_writes_every_file_and_names_them(context, tmp_path):
-    names = write_card(context.run, context.folder, tmp_path)
+def test_writes_every_file_and_names_them(mill, tmp_path):
+    names = write_card(mill.run, mill.folder, tmp_path)
     assert names == sorted(path.name for path in tmp_path.iterdir())
     assert {"README.md", "card.html", "card.json", "croissant.json"} <= set(names)
 
 
-def test_same_run_same_bytes(context, tmp_path):
+def test_same_run_same_bytes(mill, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_card(context.run, context.folder, tmp_path / name)
+        write_card(mill.run, mill.folder, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 

@@ -12,9 +12,9 @@ from gristmill.data_cards.outputs import references
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.opening import reopen_run
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
+from gristmill.flows.pipeline.opening import reopen_run
 
 OPTIONAL = """
 [line_edits]

@@ -15,8 +15,8 @@ from gristmill.corpus.errors import StoreError
 from gristmill.filters.decide.decisions import Decided, append_decision
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.opening import reopen_run
 from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.opening import reopen_run
 from gristmill.flows.review.desk import Choice, Desk, read_row
 from gristmill.flows.review.page_server import review_app, review_state, serve_review
 from gristmill.flows.review.page_text import PIECE_CHARS, number_text, piece_of, segments
@@ -185,7 +185,9 @@ def test_a_decision_is_on_the_disk_and_the_next_document_comes(client, ids, deci
 def test_a_decision_names_the_text_that_was_read(run, client, ids, decisions):
     post(client, ids["script"], "keep")
     with reopen_run(run) as context:
-        rows = pq.read_table(context.file("documents", "documents.parquet"), columns=["doc_id", "text_hash"]).to_pylist()
+        rows = pq.read_table(
+            context.file("documents", "documents.parquet"), columns=["doc_id", "text_hash"]
+        ).to_pylist()
     told = json.loads(decisions.read_text())
     assert {"doc_id": ids["script"], "text_hash": told["text_hash"]} in rows
 

@@ -23,8 +23,9 @@ from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.opening import reopen_run
-from gristmill.flows.takedown import forget, takedown
-from gristmill.flows.takedown.removal import removal as takedown_module
+from gristmill.flows.takedown import forget
+from gristmill.flows.takedown import removal as takedown_module
+from gristmill.flows.takedown.removal import takedown
 from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
 HOUSE = Path(__file__).resolve().parents[2]

@@ -56,7 +56,7 @@ def sample_texts(name, limit=200):
     return pq.read_table(SAMPLES / name, columns=["text"])["text"].to_pylist()[:limit]
 
 
-class RunContext:
+class Mill:
     """The functions above, for tests that build their own parts."""
 
     documents, kept, write = staticmethod(documents_table), staticmethod(kept_table), staticmethod(write_documents)
@@ -65,7 +65,7 @@ class RunContext:
 
 @pytest.fixture(scope="session")
 def mill():
-    return RunContext
+    return Mill
 
 
 @pytest.fixture(scope="session")

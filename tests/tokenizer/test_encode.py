@@ -51,17 +51,17 @@ def test_outcome_counts_what_stands_in_the_file(encode, parts):
     assert (outcome.facts["engine"], outcome.facts["vocab_size"]) == ("kernels", 1000)
 
 
-def test_spans_are_gone_before_encoding(encode, context, tokenizer, tmp_path):
-    documents = context.documents(["Menu\nmail me@x.org."])
+def test_spans_are_gone_before_encoding(encode, mill, tokenizer, tmp_path):
+    documents = mill.documents(["Menu\nmail me@x.org."])
     spans = {0: [{"start": 0, "end": 5, "reason": "line"}, {"start": 10, "end": 18, "reason": "mask:email"}]}
-    outcome, table = encode(context.write(tmp_path / "part.parquet", documents), context.kept(documents, spans=spans))
+    outcome, table = encode(mill.write(tmp_path / "part.parquet", documents), mill.kept(documents, spans=spans))
     assert load_reference(tokenizer).decode(table["tokens"][0].as_py()[:-1]) == "mail <EMAIL>."
     assert outcome.accounts["web"].bytes_in == len("mail <EMAIL>.")
 
 
-def test_a_document_cannot_smuggle_in_an_end(encode, context, tmp_path):
-    documents = context.documents([f"good{END}bad", END])
-    _, table = encode(context.write(tmp_path / "part.parquet", documents), context.kept(documents))
+def test_a_document_cannot_smuggle_in_an_end(encode, mill, tmp_path):
+    documents = mill.documents([f"good{END}bad", END])
+    _, table = encode(mill.write(tmp_path / "part.parquet", documents), mill.kept(documents))
     assert [ids.count(0) for ids in table["tokens"].to_pylist()] == [1, 1]
 
 
@@ -72,9 +72,9 @@ def test_same_bytes_twice(encode, parts, tmp_path):
     assert (tmp_path / "a" / TOKENS).read_bytes() == (tmp_path / "b" / TOKENS).read_bytes()
 
 
-def test_nothing_kept_gives_an_empty_file(encode, context, tmp_path):
-    documents = context.documents(["text"])
-    outcome, table = encode(context.write(tmp_path / "part.parquet", documents), context.kept(documents, []))
+def test_nothing_kept_gives_an_empty_file(encode, mill, tmp_path):
+    documents = mill.documents(["text"])
+    outcome, table = encode(mill.write(tmp_path / "part.parquet", documents), mill.kept(documents, []))
     assert (outcome.rows, outcome.accounts, table.num_rows) == (0, {}, 0)
     assert outcome.facts["tokens"] == {}
 

@@ -73,9 +73,9 @@ def test_decoding_gives_the_text_back(encoders, tokenizer, made):
         )
 
 
-def test_ids_equal_tokenizers_on_every_sample_language(encoders, context):
+def test_ids_equal_tokenizers_on_every_sample_language(encoders, mill):
     for name in ("docs/gnome-help.parquet", "docs/man-pages.parquet", "code/code.parquet"):
-        assert same(encoders, context.texts(name, 60))
+        assert same(encoders, mill.texts(name, 60))
 
 
 def test_every_character_has_the_class_that_tokenizers_gives_it(encoders):
@@ -98,11 +98,11 @@ def test_tokens_of_a_slice_are_the_slice_of_the_tokens(encoders, made, first):
     assert np.array_equal(part.ids, whole.ids[start:])
 
 
-def test_the_cache_of_words_changes_nothing(tokenizer, context):
-    made = context.texts("docs/gnome-help.parquet", 40)
+def test_the_cache_of_words_changes_nothing(tokenizer, mill):
+    made = mill.texts("docs/gnome-help.parquet", 40)
     config = json.loads(tokenizer.read_text(encoding="utf-8"))
     warm = KernelEncoder(config)
-    warm.encode(large(context.texts("code/code.parquet", 40)))
+    warm.encode(large(mill.texts("code/code.parquet", 40)))
     tiny = KernelEncoder(config)
     tiny._words = np.zeros((1, 8), np.uint64)
     fresh = KernelEncoder(config).encode(large(made))

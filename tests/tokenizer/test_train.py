@@ -47,16 +47,16 @@ def test_facts(parts, tmp_path):
     assert outcome.rows > 0
 
 
-def test_a_small_text_gives_a_small_vocabulary(context, tmp_path):
-    documents = context.documents(["ab ab ab", "ab"])
-    parts = [(context.write(tmp_path / "part.parquet", documents), context.kept(documents))]
+def test_a_small_text_gives_a_small_vocabulary(mill, tmp_path):
+    documents = mill.documents(["ab ab ab", "ab"])
+    parts = [(mill.write(tmp_path / "part.parquet", documents), mill.kept(documents))]
     outcome, _ = trained(parts, tmp_path / "a", vocab_size=1000)
     assert outcome.facts["vocab_size"] == 260  # 256 bytes, 2 special ones, "ab", " ab"
 
 
-def test_nothing_kept_gives_the_bytes(context, tmp_path):
-    documents = context.documents(["ab"])
-    parts = [(context.write(tmp_path / "part.parquet", documents), context.kept(documents, []))]
+def test_nothing_kept_gives_the_bytes(mill, tmp_path):
+    documents = mill.documents(["ab"])
+    parts = [(mill.write(tmp_path / "part.parquet", documents), mill.kept(documents, []))]
     outcome, _ = trained(parts, tmp_path / "a")
     assert (outcome.facts["vocab_size"], outcome.rows) == (258, 0)
 
@@ -66,34 +66,34 @@ def test_a_vocabulary_without_room_for_bytes_is_refused(parts, tmp_path):
         trained(parts, tmp_path / "a", vocab_size=257)
 
 
-def sample_of(context, folder, texts, n_bytes, rows=1, heldout=()):
-    documents = context.documents(texts)
-    path = context.write(folder / "part.parquet", documents, rows)
-    return _keyed_sample([(path, context.kept(documents, heldout=heldout))], n_bytes, 7).to_pylist()
+def sample_of(mill, folder, texts, n_bytes, rows=1, heldout=()):
+    documents = mill.documents(texts)
+    path = mill.write(folder / "part.parquet", documents, rows)
+    return _keyed_sample([(path, mill.kept(documents, heldout=heldout))], n_bytes, 7).to_pylist()
 
 
-def test_held_out_documents_are_never_seen(context, tmp_path):
+def test_held_out_documents_are_never_seen(mill, tmp_path):
     texts = [f"text {number}" for number in range(20)]
-    assert sorted(sample_of(context, tmp_path, texts, 10_000, heldout=range(10))) == sorted(texts[10:])
+    assert sorted(sample_of(mill, tmp_path, texts, 10_000, heldout=range(10))) == sorted(texts[10:])
 
 
 @pytest.mark.parametrize("n_bytes", [1, 17, 40, 63, 64, 65, 10_000])
-def test_a_smaller_sample_is_a_prefix_of_a_larger_one(context, tmp_path, n_bytes):
+def test_a_smaller_sample_is_a_prefix_of_a_larger_one(mill, tmp_path, n_bytes):
     texts = [f"text é {number:02}" for number in range(30)]
-    everything = "".join(sample_of(context, tmp_path / "all", texts, 1 << 20)).encode()
-    sample = "".join(sample_of(context, tmp_path / "some", texts, n_bytes)).encode()
+    everything = "".join(sample_of(mill, tmp_path / "all", texts, 1 << 20)).encode()
+    sample = "".join(sample_of(mill, tmp_path / "some", texts, n_bytes)).encode()
     assert everything.startswith(sample)
     assert len(sample) in (min(n_bytes, len(everything)), n_bytes - 1)  # one less where the cut falls into é
 
 
-def test_pruning_while_reading_changes_nothing(context, tmp_path):
+def test_pruning_while_reading_changes_nothing(mill, tmp_path):
     texts = [f"{number} " * (number % 13 + 1) for number in range(200)]
-    streamed = sample_of(context, tmp_path / "a", texts, 700, rows=3)
-    assert streamed == sample_of(context, tmp_path / "b", texts, 700, rows=1000)
+    streamed = sample_of(mill, tmp_path / "a", texts, 700, rows=3)
+    assert streamed == sample_of(mill, tmp_path / "b", texts, 700, rows=1000)
 
 
-def test_keys_of_a_slice_are_the_slice_of_the_keys(context):
-    ids = context.documents(["a"] * 9)["doc_id"].combine_chunks()
+def test_keys_of_a_slice_are_the_slice_of_the_keys(mill):
+    ids = mill.documents(["a"] * 9)["doc_id"].combine_chunks()
     assert _keys(ids[3:7], 5).equals(_keys(ids, 5)[3:7])
     assert len(set(_keys(ids, 5).to_pylist() + _keys(ids, 6).to_pylist())) == 18
 
