@@ -15,7 +15,7 @@ def write_run_card(run: Path) -> dict[str, Any]:
     with reopen_mill(run) as mill:
         publish_card(mill)
         folder = mill.run.path / "card"
-        return {"files": _files(folder), "problems": check_card(folder, mill.run)}
+        return {"files": _files(folder), "problems": check_card(folder, mill.run, mill.store.folder)}
 
 
 def check_run_card(run: Path) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def check_run_card(run: Path) -> dict[str, Any]:
         folder = mill.run.path / "card"
         if not folder.is_dir():
             raise CardError(f"{run} has no card yet; `gristmill card {run}` writes it")
-        return {"files": _files(folder), "problems": check_card(folder, mill.run)}
+        return {"files": _files(folder), "problems": check_card(folder, mill.run, mill.store.folder)}
 
 
 def _files(folder: Path) -> list[str]:

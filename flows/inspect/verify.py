@@ -161,7 +161,7 @@ def check_card(mill: Mill) -> Iterator[Check]:
     from gristmill.data_cards.check import check_card as problems_of
 
     if mill.run.has("card"):
-        problems = problems_of(mill.run.path / "card", mill.run)
+        problems = problems_of(mill.run.path / "card", mill.run, mill.store.folder)
         yield Check("card", not problems, "; ".join(problems) or "complete, numbers agree")
 
 
