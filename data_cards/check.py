@@ -11,10 +11,10 @@ from gristmill.data_cards.card import CARD, Card, card_text
 from gristmill.data_cards.differences import differences
 from gristmill.data_cards.gather import gather
 from gristmill.data_cards.reading import FolderOf
+from gristmill.data_cards.recount import Tables, recount_mistakes
 from gristmill.data_cards.render import FIGURE_FILES, render, render_html
 from gristmill.data_cards.standards import croissant_mistakes, hub_mistakes
 from gristmill.data_cards.sums import inner_mistakes
-from gristmill.data_cards.typed_json import Json
 
 FILES = (CARD, "README.md", "croissant.json", "card.html", *FIGURE_FILES)
 SHOWN = 20  # differences that are named one by one
@@ -35,15 +35,14 @@ def check_card(folder: Path, run: RunDir | None = None, folder_of: FolderOf | No
         return missing
     text = (folder / CARD).read_text(encoding="utf-8")
     try:
-        value = json.loads(text)
-        card = Card.from_json(value)
+        card = Card.from_json(json.loads(text))
     except GristmillError as error:
         return [*missing, str(error), *croissant_mistakes(folder), *hub_mistakes(folder)]
     except ValueError as error:
         return [*missing, f"{CARD} is not JSON: {error}"]
     checks = [inner_mistakes(card), page_mistakes(folder, card), croissant_mistakes(folder), hub_mistakes(folder)]
     if run is not None:
-        checks.append(_run_mistakes(text, value, run, folder_of))
+        checks.append(_run_mistakes(text, card, run, folder_of))
     return [*missing, *(problem for check in checks for problem in check)]
 
 
@@ -71,19 +70,17 @@ def page_mistakes(folder: Path, card: Card) -> Iterator[str]:
             yield f"{name} is not what {CARD} renders to; {AGAIN}"
 
 
-def _run_mistakes(text: str, value: Json, run: RunDir, folder_of: FolderOf | None) -> Iterator[str]:
+def _run_mistakes(text: str, card: Card, run: RunDir, folder_of: FolderOf | None) -> Iterator[str]:
     if folder_of is None:
         raise TypeError("a card is compared with its run by the tables in the store: check_card needs folder_of")
-    of = value["identity"]["run"]
-    if of != run.path.name:
-        yield f"the card is of run {of}, not of {run.path.name}"
+    if card.identity.run != run.path.name:
+        yield f"the card is of run {card.identity.run}, not of {run.path.name}"
         return
     try:
-        expected = card_text(gather(run, folder_of).to_json())
+        yield from unequal(text, card_text(gather(run, folder_of).to_json()))
+        yield from recount_mistakes(card, Tables(run, folder_of))
     except (GristmillError, OSError) as error:
         yield f"the run cannot be compared: {error}"
-        return
-    yield from unequal(text, expected)
 
 
 def unequal(text: str, expected: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from gristmill.corpus.files import file_sha256, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.recipe_file import parse_recipe
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
-from gristmill.corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
+from gristmill.corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, REJECTS, ROW_DOCUMENT, signals_schema
 from gristmill.corpus.store import LocalStore
 from gristmill.data_cards.card import Card
 from gristmill.handoff.plan import Domain, Plan
@@ -168,7 +168,7 @@ def build_run(
                 32,
                 {"web": passed_on(22, 2200), "books": passed_on(10, 1000)},
                 {
-                    "tokens": {"web": 220, "books": 100},
+                    "tokens": {"web": 120, "books": 120},
                     "bytes": {"web": 2100, "books": 1100},
                     "vocab_size": 300,
                     "engine": "kernels",
@@ -213,6 +213,10 @@ def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
                 for d in ids
             ]
             pq.write_table(pa.Table.from_pylist(rows, DOCUMENTS), folder / "documents.parquet")
+            reject = {"source": source, "locator": "a:1", "bytes": 3}
+            reasons = ["not_json", "not_json", "http_status"]
+            rejects = pa.Table.from_pylist([reject | {"reason": reason} for reason in reasons], REJECTS)
+            pq.write_table(rejects, folder / "rejects.parquet")
             accounts = {source: Account(n + 3, n, 3, 0, 120 * n + 9, 120 * n, 9, 0)}
             return Outcome(
                 n, accounts, {"rejects": {"not_json": 2}, "skipped": {"http_status": 1}, "text_bytes": 100 * n}
@@ -369,6 +373,19 @@ def _contaminated(source: str, n: int):
 
 def _edited(folder: Path) -> Outcome:
     """190 bytes cut from web, where lines and substrings overlap in nothing, and two masks."""
+    spans = {
+        0: [(0, 40, "line"), (50, 65, "mask:EMAIL"), (70, 85, "mask:EMAIL")],
+        1: [(0, 30, "line"), (40, 50, "mask:EMAIL")],
+        2: [(0, 30, "line"), (40, 70, "substring")],
+        3: [(0, 30, "line"), (40, 70, "substring")],
+    }
+    row = {"source": "web", "domain": "web", "part": 0, "weight": 1.0, "heldout": False}
+    keys = ("start", "end", "reason")
+    rows = [
+        row | {"doc_id": f"{i}", "row": i, "spans": [dict(zip(keys, span, strict=True)) for span in spans.get(i, [])]}
+        for i in range(22)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, KEPT), folder / "kept.parquet")
     cut = {"line": {"spans": 4, "bytes": 130, "documents": 4}, "substring": {"spans": 2, "bytes": 60, "documents": 2}}
     cut |= {"mask:EMAIL": {"spans": 3, "bytes": 40, "documents": 2}}
     accounts = {"web": Account(22, 22, 0, 0, 2200, 2010, 190, 0), "books": passed_on(10, 1000)}

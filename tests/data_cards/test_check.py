@@ -265,6 +265,8 @@ def test_a_change_that_is_rendered_again_is_found(folder, mill):
     assert problems == [
         "card.json: sources[0].kept is 20, the run says 21",
         "card.json: sources[0].merged is 6, the run says 5",
+        "sources of web: kept is 20 in the card, 21 in the tables",
+        "sources of web: merged is 6 in the card, 5 in the tables",
     ]
 
 

@@ -297,4 +297,4 @@ def test_what_writing_the_card_leaves_behind_changes_nothing(mill, card, tmp_pat
 
 def test_tokens_are_counts_and_the_vocabulary_is_not_added_up(card):
     assert card.tokenizer.vocab_size == 300
-    assert card.tokenizer.encoded == (EncodedDomain("books", 1100, 100), EncodedDomain("web", 2100, 220))
+    assert card.tokenizer.encoded == (EncodedDomain("books", 1100, 120), EncodedDomain("web", 2100, 120))
