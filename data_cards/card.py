@@ -17,6 +17,7 @@ from gristmill.data_cards.parts.ledger import DroppedRule, Verdict
 from gristmill.data_cards.parts.mixture import Mixture
 from gristmill.data_cards.parts.models import ClassifierRow, Reference
 from gristmill.data_cards.parts.profile import HostRow, LanguageRow, LicenceRow
+from gristmill.data_cards.parts.row_samples import RowSample
 from gristmill.data_cards.parts.screens import Screens
 from gristmill.data_cards.parts.sources import RejectRow, SourceRow
 from gristmill.data_cards.stage_facts import Reviewed, TrainSummary
@@ -62,6 +63,7 @@ class Card:
     shards_by_domain: Mapping[str, Packed]
     heldout: Mapping[str, tuple[Shard, ...]]
     heldout_by_domain: Mapping[str, Packed]
+    row_samples: Mapping[str, RowSample]
     training: TrainSummary | None
     takedowns: tuple[Takedown, ...]
     rebuild: str

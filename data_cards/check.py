@@ -10,6 +10,8 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.data_cards.card import CARD, Card, card_text
 from gristmill.data_cards.differences import differences
 from gristmill.data_cards.gather import gather
+from gristmill.data_cards.parts.row_samples import sample_file
+from gristmill.data_cards.published_rows import row_mistakes
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.recount import Tables, recount_mistakes
 from gristmill.data_cards.render import FIGURE_FILES, render, render_html
@@ -40,10 +42,25 @@ def check_card(folder: Path, run: RunDir | None = None, folder_of: FolderOf | No
         return [*missing, str(error), *croissant_mistakes(folder), *hub_mistakes(folder)]
     except ValueError as error:
         return [*missing, f"{CARD} is not JSON: {error}"]
-    checks = [inner_mistakes(card), page_mistakes(folder, card), croissant_mistakes(folder), hub_mistakes(folder)]
-    if run is not None:
-        checks.append(_run_mistakes(text, card, run, folder_of))
-    return [*missing, *(problem for check in checks for problem in check)]
+    return [*missing, *_mistakes(folder, text, card, run, folder_of)]
+
+
+def _mistakes(folder: Path, text: str, card: Card, run: RunDir | None, folder_of: FolderOf | None) -> Iterator[str]:
+    samples = [sample_file(domain) for domain in card.row_samples]
+    yield from (f"{name} is missing" for name in samples if not (folder / name).is_file())
+    yield from inner_mistakes(card)
+    yield from page_mistakes(folder, card)
+    yield from croissant_mistakes(folder)
+    yield from hub_mistakes(folder)
+    if run is None:
+        yield from row_mistakes(folder, card, None)
+    elif folder_of is None:
+        raise TypeError("a card is compared with its run by the tables in the store: check_card needs folder_of")
+    elif card.identity.run != run.path.name:
+        yield f"the card is of run {card.identity.run}, not of {run.path.name}"
+    else:
+        yield from row_mistakes(folder, card, run)
+        yield from _run_mistakes(text, card, run, folder_of)
 
 
 def page_mistakes(folder: Path, card: Card) -> Iterator[str]:
@@ -70,12 +87,7 @@ def page_mistakes(folder: Path, card: Card) -> Iterator[str]:
             yield f"{name} is not what {CARD} renders to; {AGAIN}"
 
 
-def _run_mistakes(text: str, card: Card, run: RunDir, folder_of: FolderOf | None) -> Iterator[str]:
-    if folder_of is None:
-        raise TypeError("a card is compared with its run by the tables in the store: check_card needs folder_of")
-    if card.identity.run != run.path.name:
-        yield f"the card is of run {card.identity.run}, not of {run.path.name}"
-        return
+def _run_mistakes(text: str, card: Card, run: RunDir, folder_of: FolderOf) -> Iterator[str]:
     try:
         yield from unequal(text, card_text(gather(run, folder_of).to_json()))
         yield from recount_mistakes(card, Tables(run, folder_of))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.croissant_context import CONTEXT
 from gristmill.data_cards.parts.handover import Packed
+from gristmill.data_cards.parts.row_samples import sample_file
 from gristmill.data_cards.responsible import creator, provenance, responsible
 from gristmill.data_cards.typed_json import Json
 
@@ -16,6 +17,7 @@ STAGES = ("shards", "heldout")
 UNPUBLISHED = "1970-01-01"  # a date that a reader sees is none; a run knows no clock
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
+JSON_LINES = "application/jsonlines"
 INTEGER_TYPES = {"uint16": "cr:UInt16", "uint32": "cr:UInt32"}
 
 
@@ -45,8 +47,8 @@ def croissant(card: Card, headline: str) -> Node:
         "keywords": ["language modelling", "pre-training", "deduplicated", *card.mixture.by_domain],
         "inLanguage": stated_languages(card) or ["und"],
         "citeAs": f"{identity.name}, version {identity.version}, made with gristmill. {identity.url}",
-        "distribution": [node for stage in STAGES for node in [*_files(card, stage), *_file_sets(card, stage)]],
-        "recordSet": [record for stage in STAGES for record in _rows(card, stage)] + [_domains(card)],
+        "distribution": [*(node for stage in STAGES for node in _files(card, stage)), *_samples(card)],
+        "recordSet": [*_rows(card), _domains(card)],
         **_collected(card),
         **provenance(card),
         **responsible(card),
@@ -86,43 +88,47 @@ def _files(card: Card, stage: str) -> list[Node]:
     ]
 
 
-def _file_sets(card: Card, stage: str) -> list[Node]:
-    """All shards of a domain together: a field of a record set reads from one file set."""
+def _samples(card: Card) -> list[Node]:
+    """The first rows of each domain, in a format that readers of Croissant know; they know no Arrow."""
     return [
         {
-            "@type": "cr:FileSet",
-            "@id": f"{stage}/{domain}",
-            "name": f"{stage}/{domain}",
-            "description": f"Shards of the domain {domain}",
-            "encodingFormat": ARROW_STREAM,
-            "includes": f"{stage}/{domain}/*.arrow",
+            "@type": "cr:FileObject",
+            "@id": sample_file(domain),
+            "name": sample_file(domain),
+            "description": f"The first {sample.rows} packed rows of the domain {domain}",
+            "contentUrl": sample_file(domain),
+            "contentSize": f"{sample.bytes} B",
+            "encodingFormat": JSON_LINES,
+            "sha256": sample.sha256,
         }
-        for domain in getattr(card, stage)
+        for domain, sample in card.row_samples.items()
     ]
 
 
-def _rows(card: Card, stage: str) -> list[Node]:
-    """One record set a domain; every shard of it has the same schema."""
+def _rows(card: Card) -> list[Node]:
+    """One record set a domain; the shards have the same columns."""
     return [
         {
             "@type": "cr:RecordSet",
-            "@id": f"{stage}-{domain}",
-            "name": f"{stage}-{domain}",
-            "description": f"Packed rows of the domain {domain}" + (", held out of training" * (stage == "heldout")),
-            "field": _fields(f"{stage}-{domain}", f"{stage}/{domain}", packed),
+            "@id": f"rows-{domain}",
+            "name": f"rows-{domain}",
+            "description": f"Packed rows of the domain {domain}: the first {sample.rows} of "
+            f"{card.shards_by_domain[domain].rows}; all of them, in the same columns, are in the files shards/{domain}",
+            "field": _fields(f"rows-{domain}", sample_file(domain), card.shards_by_domain[domain]),
         }
-        for domain, packed in getattr(card, f"{stage}_by_domain").items()
+        for domain, sample in card.row_samples.items()
     ]
 
 
-def _fields(record: str, files: str, packed: Packed) -> list[Node]:
+def _fields(record: str, file: str, packed: Packed) -> list[Node]:
     def field(path: str, kind: str, text: str, **more: Json) -> Node:
-        source = {"fileSet": {"@id": files}, "extract": {"column": path.split("/")[0]}}
-        name = path.replace("/", "-")
+        column, _, inner = path.partition("/")
+        source: Node = {"fileObject": {"@id": file}, "extract": {"column": column}}
+        source |= {"transform": {"jsonPath": inner}} if inner else {}
         return {
             "@type": "cr:Field",
             "@id": f"{record}/{path}",
-            "name": name,
+            "name": path.replace("/", "-"),
             "description": text,
             "dataType": kind,
             "source": source,
@@ -144,7 +150,7 @@ def _fields(record: str, files: str, packed: Packed) -> list[Node]:
             "name": "documents",
             "description": "the pieces of documents in the row, in order",
             "repeated": True,
-            "source": {"fileSet": {"@id": files}, "extract": {"column": "documents"}},
+            "source": {"fileObject": {"@id": file}, "extract": {"column": "documents"}},
             "subField": slices,
         },
     ]

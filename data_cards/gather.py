@@ -19,6 +19,7 @@ from gristmill.data_cards.parts.ledger import dropped_by_rule, verdicts
 from gristmill.data_cards.parts.mixture import mixture
 from gristmill.data_cards.parts.models import classifiers, references
 from gristmill.data_cards.parts.profile import profile
+from gristmill.data_cards.parts.row_samples import row_samples
 from gristmill.data_cards.parts.screens import screens
 from gristmill.data_cards.parts.sources import rejects, sources
 from gristmill.data_cards.reading import FolderOf, Reading
@@ -74,6 +75,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
         shards_by_domain=packed(reading, "shards"),
         heldout=shards(reading, "heldout"),
         heldout_by_domain=packed(reading, "heldout"),
+        row_samples=row_samples(reading),
         training=trained.summary if trained else None,
         takedowns=gather_takedowns(run),
         rebuild=REBUILD,

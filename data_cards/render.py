@@ -17,6 +17,7 @@ from gristmill.data_cards.front_matter import front_matter
 from gristmill.data_cards.gather import gather
 from gristmill.data_cards.overview import glance, headline
 from gristmill.data_cards.page import Cell, Share
+from gristmill.data_cards.parts.row_samples import sample_file, sample_text
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
 from gristmill.data_cards.wording import fenced, markdown, percent
@@ -44,7 +45,8 @@ def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
     StoreError, CardError : as ``gather``
     """
     card = gather(run, folder_of)
-    files = {CARD: card_text(card.to_json()), **render(card)}
+    samples = {sample_file(domain): sample_text(run, domain) for domain in card.row_samples}
+    files = {CARD: card_text(card.to_json()), **render(card), **samples}
     for name, text in files.items():
         write_text(folder / name, text)
     return sorted(files)

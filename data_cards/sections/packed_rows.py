@@ -7,7 +7,8 @@ from gristmill.data_cards.wording import number, size
 
 TEXT = (
     "Shards are Arrow IPC streams, and each folder opens with datasets.load_from_disk. Put beside shards/ and "
-    "heldout/, this README.md lets datasets.load_dataset open them too, one configuration a domain."
+    "heldout/, this README.md lets datasets.load_dataset open them too, one configuration for each domain; "
+    "rows/ holds the first rows of each as JSON Lines, for readers of Croissant."
 )
 
 

@@ -1,6 +1,7 @@
 """A good card has no problem; a card that lost or changed anything has one that names it."""
 
 import copy
+import hashlib
 import json
 import shutil
 from dataclasses import fields
@@ -57,6 +58,12 @@ def test_croissant_is_valid_and_its_inline_records_load(made, mill):
     dataset = mlcroissant.Dataset(jsonld=made / "croissant.json")
     assert not dataset.metadata.issues.warnings
     records = list(dataset.records("domains"))
+    for domain in ("books", "web"):
+        rows = list(dataset.records(f"rows-{domain}"))
+        assert [list(map(int, row[f"rows-{domain}/tokens"])) for row in rows] == [[5] * 16] * 4
+        first = {"doc_id": f"{0:032x}".encode(), "start": 0, "length": 12, "offset": 0}
+        pieces = rows[0][f"rows-{domain}/documents"]
+        assert pieces == [{f"rows-{domain}/documents/{key}": value for key, value in first.items()}]
     assert {record["domains/domain"] for record in records} == {"books", "web"}
     assert sum(int(record["domains/drawn"]) for record in records) == 32
     assert {file.sha256 for file in dataset.metadata.file_objects} >= {
@@ -291,6 +298,23 @@ def test_every_other_file_is_what_the_card_renders_to(folder, mill, name):
     assert (folder / name).read_text() != text
     problems = check_card(folder, mill.run, mill.folder)
     assert [problem for problem in problems if problem.startswith(f"{name} is not what card.json renders to")]
+
+
+def test_rows_that_are_not_those_of_the_shards_are_found(folder, mill, tmp_path):
+    """The same change in rows, card.json and pages: readers of Croissant would see nothing."""
+    text = (folder / "rows" / "web.jsonl").read_text().replace("5", "6", 1)
+
+    def edit(card):
+        card["row_samples"]["web"] |= {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    (folder / "rows" / "web.jsonl").write_text(text)
+    assert any("rows/web.jsonl cannot be read through croissant.json" in problem for problem in check_card(folder))
+    change(folder, edit)
+    assert check_card(folder) == []
+    problems = check_card(folder, mill.run, mill.folder)
+    assert "rows/web.jsonl does not hold the first rows of shards/web" in problems
+    (folder / "rows" / "web.jsonl").unlink()
+    assert "rows/web.jsonl is missing" in check_card(folder)
 
 
 def test_figures_of_another_matplotlib_are_shown_as_they_are(folder, monkeypatch):

@@ -66,16 +66,16 @@ class Page(HTMLParser):
 
 def test_writes_every_file_and_names_them(mill, tmp_path):
     names = write_card(mill.run, mill.folder, tmp_path)
-    assert names == sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert {"README.md", "card.html", "card.json", "croissant.json"} <= set(names)
 
 
 def test_same_run_same_bytes(mill, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_card(mill.run, mill.folder, tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+        names = write_card(mill.run, mill.folder, tmp_path / name)
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 def test_pages_depend_on_card_json_alone(card, files):
