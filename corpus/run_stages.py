@@ -44,14 +44,19 @@ class RunStages:
     def of(cls, running: Iterable[tuple[str, StageSpec]], known: Iterable[StageSpec]) -> "RunStages":
         """From the stages that run under their names, and all that there are."""
         stages = tuple((name, spec) for name, spec in running)
-        ran = {spec.name for _, spec in stages}
-        missing = {spec.name: spec.unscanned for spec in known if spec.unscanned and spec.name not in ran}
+        done = {spec.unscanned for _, spec in stages}
+        missing = {spec.name: spec.unscanned for spec in known if spec.unscanned and spec.unscanned not in done}
         return cls(tuple(RunStage.of(name, spec) for name, spec in stages), missing)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names in order."""
         return tuple(stage.name for stage in self.stages)
+
+    @property
+    def not_done(self) -> tuple[str, ...]:
+        """What none of the stages that run does, each once."""
+        return tuple(dict.fromkeys(self.unscanned.values()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

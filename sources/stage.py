@@ -1,6 +1,7 @@
 """What the recipe says of sources, and the stage that reads them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from gristmill.corpus.recipe_values import Amount, Mistake, Section, Share, Slug
 from gristmill.corpus.stage import CorpusStage
@@ -46,7 +47,20 @@ class Limits(Section):
             yield Mistake(("document_bytes",), text)
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentsFacts:
+    """Of one part. Rejected and skipped records by reason, WARC records passed over by type."""
+
+    rejects: dict[str, int]
+    skipped: dict[str, int]
+    text_bytes: int
+    passed_over: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    triples: int | None = None  # of a graph that was written as documents
+
+
 DOCUMENTS = CorpusStage(
+    facts=DocumentsFacts,
     name="documents",
     version="1",
     title="raw files to documents and rejects",

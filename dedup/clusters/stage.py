@@ -1,6 +1,7 @@
 """What the recipe says of near duplicates, and the stages that find them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -50,6 +51,42 @@ def signature_options(near: Near, seed: int) -> SignatureOptions:
     return SignatureOptions(shingle_words=near.shingle_words, hashes=near.hashes, seed=seed)
 
 
+@dataclass(frozen=True, slots=True)
+class LargeCluster:
+    """One of the largest clusters, and the lowest Jaccard similarity of a text in it to its smallest text."""
+
+    cluster: str
+    size: int
+    lowest_to_root: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClustersFacts:
+    """Of the corpus: the scheme (None where near duplicates are off) and what it found."""
+
+    near: bool
+    documents: int
+    texts: int
+    exact_copies: int
+    candidates: int
+    verified: int
+    unverified_share: float
+    clusters: int
+    largest_cluster: int
+    largest_share: float
+    sizes: tuple[tuple[int, int, int], ...]  # from, to, clusters of that size
+    bridges: int
+    chained: int
+    largest: tuple[LargeCluster, ...]
+    threshold: float | None = None
+    hashes: int | None = None
+    shingle_words: int | None = None
+    bands: int | None = None
+    rows: int | None = None
+    engine: str | None = None
+    curve: tuple[tuple[float, float], ...] = ()  # Jaccard similarity, chance to be compared
+
+
 SIGNATURES = PartStage(
     name="signatures",
     key="dedup.near",
@@ -71,6 +108,7 @@ SIGNATURES = PartStage(
     ),
 )
 CLUSTERS = CorpusStage(
+    facts=ClustersFacts,
     name="clusters",
     key="dedup.near",
     version="3",

@@ -1,11 +1,12 @@
 """What the recipe says of rules and profiles, and the stage that decides."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.recipe_values import Mistake, Number, Section
-from gristmill.corpus.stage import EVERY_SIGNAL, Artefacts, CorpusStage
+from gristmill.corpus.stage import EVERY_SIGNAL, EVERY_SPAN, Artefacts, CorpusStage
 
 
 class RuleBound(Section):
@@ -79,7 +80,24 @@ def decisions_of(options: Any) -> Artefacts:
     return {"decisions": [options.decisions]} if there else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Documents that reviewers kept and dropped, and decisions that were made on another version of the text."""
+
+    keep: int
+    drop: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecideFacts:
+    """Of the corpus."""
+
+    reviewed: Reviewed = Reviewed(0, 0, 0)
+
+
 DECIDE = CorpusStage(
+    facts=DecideFacts,
     name="decide",
     version="2",
     reads=("documents", EVERY_SIGNAL, "clusters"),
@@ -89,4 +107,33 @@ DECIDE = CorpusStage(
     artefacts=decisions_of,
     table="ledger.parquet",
     run="gristmill.flows.pipeline.judge:decide",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCounts:
+    """What one reason cut or masked; spans of a document are disjoint."""
+
+    spans: int
+    bytes: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class EditsFacts:
+    """All spans, and by source and reason."""
+
+    spans: int
+    by_reason: dict[str, dict[str, ReasonCounts]]
+
+
+EDITS = CorpusStage(
+    name="edits",
+    version="2",
+    reads=("decide", "signals", EVERY_SPAN),
+    title="all spans of a document in one list",
+    always=True,
+    facts=EditsFacts,
+    table="kept.parquet",
+    run="gristmill.flows.pipeline.edits:edit",
 )

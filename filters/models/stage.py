@@ -177,6 +177,7 @@ LANGUAGE = PartStage(
     name="language",
     version="2",
     title="language and script",
+    unscanned="identification of languages",
     section=Language,
     artefacts=language_model,
     table="language.parquet",

@@ -16,7 +16,7 @@ def write_run_card(run: Path) -> dict[str, Any]:
     with reopen_run(run) as context:
         publish_card(context, stage_named(context.stages, "card"))
         folder = context.run.path / "card"
-        return {"files": _files(folder), "problems": check_card(folder, context.run)}
+        return {"files": _files(folder), "problems": check_card(folder, context.run, context.store.folder)}
 
 
 def check_run_card(run: Path) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def check_run_card(run: Path) -> dict[str, Any]:
         folder = context.run.path / "card"
         if not folder.is_dir():
             raise CardError(f"{run} has no card yet; `gristmill card {run}` writes it")
-        return {"files": _files(folder), "problems": check_card(folder, context.run)}
+        return {"files": _files(folder), "problems": check_card(folder, context.run, context.store.folder)}
 
 
 def _files(folder: Path) -> list[str]:

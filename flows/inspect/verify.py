@@ -165,7 +165,7 @@ def check_card(context: RunContext) -> Iterator[Check]:
     if context.run.has("card") and context.run.lock.format == 1:
         yield Check("card", True, "written by gristmill 0.1.0; its numbers are not compared")
     elif context.run.has("card"):
-        problems = problems_of(context.run.path / "card", context.run)
+        problems = problems_of(context.run.path / "card", context.run, context.store.folder)
         yield Check("card", not problems, "; ".join(problems) or "complete, numbers agree")
 
 

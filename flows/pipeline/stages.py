@@ -9,7 +9,7 @@ from gristmill.corpus.stage import EVERY_SIGNAL, EVERY_SPAN, CorpusStage, PartSt
 from gristmill.data_cards.stage import CARD
 from gristmill.dedup.clusters.stage import CLUSTERS, SIGNATURES
 from gristmill.dedup.repeats.stage import LINES, SUBSTRINGS
-from gristmill.filters.decide.stage import DECIDE
+from gristmill.filters.decide.stage import DECIDE, EDITS
 from gristmill.filters.line_edits.stage import LINE_EDITS
 from gristmill.filters.lists.stage import BLOCKLIST, CONTAMINATION
 from gristmill.filters.models.stage import (
@@ -22,7 +22,6 @@ from gristmill.filters.models.stage import (
 )
 from gristmill.filters.pii.stage import PII
 from gristmill.filters.signals.stage import SIGNALS
-from gristmill.flows.pipeline.edits_stage import EDITS
 from gristmill.knowledge.stage import MENTIONS, VERBALISE
 from gristmill.mixing.stage import PLAN
 from gristmill.sources.stage import DOCUMENTS

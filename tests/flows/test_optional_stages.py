@@ -1,6 +1,7 @@
 """Stages that a recipe may ask for: personal data, contamination, blocklists, classifiers, cut lines, substrings."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.files import file_sha256
-from gristmill.data_cards.outputs import references
+from gristmill.data_cards.gather import gather
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
@@ -133,17 +134,17 @@ def test_every_cut_byte_is_accounted_for_once(run):
 
 
 def test_the_card_shows_the_union(run):
-    from gristmill.data_cards.edits import by_reason, unbalanced
-    from gristmill.data_cards.facts import gather
+    from gristmill.data_cards.sections.funnel import cuts
+    from gristmill.data_cards.sums import unbalanced
 
     with reopen_run(run) as context:
         card = gather(context.run, context.store.folder)
     assert unbalanced(card) == []
-    shown = by_reason(card)
+    shown = cuts(card.edits)
     fates = {row[0]: row[1] for row in shown.rows}
     assert fates.items() >= {"line": "cut", "substring": "cut", "mask:EMAIL": "masked", "c4:few_words": "cut"}.items()
-    card["edits"]["notes"]["line"]["bytes"] += 1
-    assert unbalanced(card) == ["notes"]
+    wrong = [replace(one, bytes=one.bytes + (one.source == "notes" and one.reason == "line")) for one in card.edits]
+    assert unbalanced(replace(card, edits=tuple(wrong))) == ["notes"]
 
 
 def test_no_address_reaches_the_tokens(run):
@@ -205,10 +206,10 @@ def test_references_and_compression_are_signals_like_any_other(run):
 
 def test_the_card_names_a_reference_by_its_digest(run):
     with reopen_run(run) as context:
-        (said,) = references(context.run)
-        assert said["sha256"] == file_sha256(context.file("reference-model-speech", "reference.parquet"))
-    assert said["name"] == "speech"
-    assert said["cross_entropy"]["p5"] <= said["cross_entropy"]["p95"]
+        (said,) = gather(context.run, context.store.folder).references
+        assert said.sha256 == file_sha256(context.file("reference-model-speech", "reference.parquet"))
+    assert said.name == "speech"
+    assert said.fitted.cross_entropy.p5 <= said.fitted.cross_entropy.p95
 
 
 def test_explain_tells_what_every_stage_measured(run):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.schema import LEDGER
-from gristmill.data_cards.drops import dropped_by_rule, merged_by_kind, verdicts
+from gristmill.data_cards.parts.ledger import dropped_by_rule, merged_by_kind, verdicts
 
 RULES = {"words": ">= 50", "lines": "<= 2", "entropy": ">= 3.5"}
 documents = st.lists(
@@ -59,7 +59,7 @@ def test_verdicts_equal_naive_sums(path, documents):
         total = naive[document["source"], document["domain"], verdict_of(document)]
         total[0] += 1
         total[1] += document["bytes"]
-    found = [(row["source"], row["domain"], row["verdict"], row["documents"], row["bytes"]) for row in verdicts(path)]
+    found = [(row.source, row.domain, row.verdict, row.documents, row.bytes) for row in verdicts(path)]
     assert found == sorted((*key, *total) for key, total in naive.items())
 
 
@@ -68,18 +68,18 @@ def test_drops_equal_naive_sums(path, documents):
     pq.write_table(pa.Table.from_pylist(list(ledger_rows(documents)), LEDGER), path)
     failed = {name: [d for d in documents if isinstance(d["fate"], set) and name in d["fate"]] for name in RULES}
     rules = dropped_by_rule(path)
-    assert {rule["rule"] for rule in rules} == {name for name, some in failed.items() if some}
+    assert {rule.rule for rule in rules} == {name for name, some in failed.items() if some}
     for rule in rules:
-        some = failed[rule["rule"]]
-        assert rule["bound"] == RULES[rule["rule"]]
-        assert rule["documents"] == len(some)
-        assert rule["bytes"] == sum(document["bytes"] for document in some)
-        assert rule["alone"] == sum(len(document["fate"]) == 1 for document in some)
-        for source, number in rule["sources"].items():
+        some = failed[rule.rule]
+        assert rule.bound == RULES[rule.rule]
+        assert rule.documents == len(some)
+        assert rule.bytes == sum(document["bytes"] for document in some)
+        assert rule.alone == sum(len(document["fate"]) == 1 for document in some)
+        for source, number in rule.sources.items():
             assert number == sum(document["source"] == source for document in some)
         numbers = [number for number, document in enumerate(documents) if document in some]
-        assert rule["lowest"] >= min(numbers)
-        assert rule["highest"] <= max(numbers)
+        assert rule.lowest >= min(numbers)
+        assert rule.highest <= max(numbers)
 
 
 @given(documents)
@@ -87,9 +87,9 @@ def test_merges_equal_naive_sums(path, documents):
     pq.write_table(pa.Table.from_pylist(list(ledger_rows(documents)), LEDGER), path)
     merged = [document for document in documents if verdict_of(document) == "merged"]
     found = merged_by_kind(path)
-    assert sum(kind["documents"] for kind in found.values()) == len(merged)
-    for name, kind in found.items():
-        assert kind["bytes"] == sum(document["bytes"] for document in merged if document["fate"] == name)
+    assert sum(kind.documents for kind in found) == len(merged)
+    for kind in found:
+        assert kind.bytes == sum(document["bytes"] for document in merged if document["fate"] == kind.rule)
 
 
 @given(documents, st.randoms())
