@@ -41,8 +41,13 @@ class Reading:
         return self._manifests[stage]
 
     def finished(self) -> list[Manifest]:
-        """The manifests that the run has, in the order of the stages; the card itself is not among them."""
-        return [self.manifest(stage) for stage in STAGES if self.has(stage)]
+        """The manifests that the run has, in the order of the stages; those of plug-ins last, the card not among them.
+
+        A name with a hyphen is one of several runs of a stage, whose parts stand in the stage's own manifest too.
+        """
+        there = {path.stem for path in (self.run.path / "manifests").glob("*.json") if "-" not in path.stem}
+        others = sorted(there - {"card", *STAGES})
+        return [self.manifest(stage) for stage in (*STAGES, *others) if stage in there]
 
     def facts(self, stage: str, kind: type[F]) -> list[F]:
         """What the receipts of a stage say, part by part; empty when the stage did not run."""

@@ -274,6 +274,15 @@ def test_a_receipt_that_says_what_nobody_knows_is_refused(mill, tmp_path):
         gather(run, mill.folder)
 
 
+def test_a_stage_of_a_plug_in_is_one_of_the_stages(mill, card, tmp_path):
+    run = relocked(mill, tmp_path, lambda lock: None)
+    for name in ("mine", "reference-mine"):
+        run.write_manifest(Manifest(name, run.manifest("signals").parts))
+    found = gather(run, mill.folder).stages
+    assert [stage.stage for stage in found] == [*(stage.stage for stage in card.stages), "mine"]
+    assert found[-1].version is None
+
+
 def test_an_unfinished_run_is_refused(tmp_path, mill):
     run = RunDir.create(tmp_path, "tiny", "", mill.run.lock)
     with pytest.raises(StoreError, match="has no decide yet"):
