@@ -13,7 +13,7 @@ from gristmill.data_cards.parts.corpus_identity import identity
 from gristmill.data_cards.parts.cut_text import edits
 from gristmill.data_cards.parts.dedup import dedup, repeats
 from gristmill.data_cards.parts.environment import environment
-from gristmill.data_cards.parts.handover import packed, row_shape, shards, tokenizer
+from gristmill.data_cards.parts.handover import handed_over
 from gristmill.data_cards.parts.knowledge import knowledge
 from gristmill.data_cards.parts.ledger import dropped_by_rule, verdicts
 from gristmill.data_cards.parts.mixture import mixture
@@ -69,13 +69,8 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
         classifiers=classifiers(reading),
         references=references(reading),
         knowledge=knowledge(reading),
-        tokenizer=tokenizer(reading),
         mixture=mixture(reading),
-        rows=row_shape(reading),
-        shards=shards(reading, "shards"),
-        shards_by_domain=packed(reading, "shards"),
-        heldout=shards(reading, "heldout"),
-        heldout_by_domain=packed(reading, "heldout"),
+        **handed_over(reading)._asdict(),
         row_samples=row_samples(reading),
         training=trained.summary if trained else None,
         takedowns=gather_takedowns(run),

@@ -37,21 +37,27 @@ class Tables(NamedTuple):
 
 def recount_mistakes(card: Card, tables: Tables) -> Iterator[str]:
     """Each count of the card that is not the one of the tables, in one sentence."""
-    documents = _documents(tables)
-    rules = {_rule(drop): (drop.documents, drop.bytes, drop.alone) for drop in card.drops}
-    merged = {(kind.rule,): (kind.documents, kind.bytes) for kind in card.dedup.merged}
+    yield from _ledger_mistakes(card, _ledger(tables))
     encoded: Counted = {(one.domain,): (one.tokens,) for one in card.tokenizer.encoded}
+    rows = _rows(tables)
+    yield from compare("languages", ("documents", "bytes", "kept"), _carded_languages(card), _languages(tables))
+    yield from compare("rejects", ("records",), _carded_rejects(card), _rejects(tables))
+    yield from compare("rows", ("rows", "tokens", "documents"), _carded_rows(card), rows)
+    yield from compare("tokens", ("tokens",), encoded, _tokens(rows))
+    yield from compare("edits", ("documents", "spans", "bytes"), _carded_edits(card), _edits(tables))
+
+
+def _ledger_mistakes(card: Card, ledger: pa.Table) -> Iterator[str]:
+    documents = _documents(ledger)
+    dropped, merged = (ledger.filter(pc.equal(ledger["verdict"], verdict)) for verdict in ("dropped", "merged"))
+    rules = {_rule(drop): (drop.documents, drop.bytes, drop.alone) for drop in card.drops}
+    kinds = {(kind.rule,): (kind.documents, kind.bytes) for kind in card.dedup.merged}
     by_verdict = _grouped(documents, ["source", "domain", "verdict"])
     yield from compare("verdicts", ("documents", "bytes"), _carded_verdicts(card), by_verdict)
     yield from compare("sources", SOURCE_UNITS, _carded_sources(card), _sources(documents))
-    yield from compare("drops", ("documents", "bytes", "alone"), rules, _rules(tables))
-    yield from compare("drops by source", ("documents",), _carded_rule_sources(card), _rule_sources(tables))
-    yield from compare("merged", ("documents", "bytes"), merged, _merged(tables))
-    yield from compare("languages", ("documents", "bytes", "kept"), _carded_languages(card), _languages(tables))
-    yield from compare("rejects", ("records",), _carded_rejects(card), _rejects(tables))
-    yield from compare("rows", ("rows", "tokens", "documents"), _carded_rows(card), _rows(tables))
-    yield from compare("tokens", ("tokens",), encoded, _tokens(tables))
-    yield from compare("edits", ("documents", "spans", "bytes"), _carded_edits(card), _edits(tables))
+    yield from compare("drops", ("documents", "bytes", "alone"), rules, _rules(dropped))
+    yield from compare("drops by source", ("documents",), _carded_rule_sources(card), _rule_sources(dropped))
+    yield from compare("merged", ("documents", "bytes"), kinds, _grouped(merged, ["rule"]))
 
 
 def compare(name: str, units: Key, carded: Counted, counted: Counted) -> Iterator[str]:
@@ -79,10 +85,10 @@ def _ledger(tables: Tables) -> pa.Table:
 RULE = ["rule", "signal", "bound", "profile"]
 
 
-def _documents(tables: Tables) -> pa.Table:
-    """One row for each document of the ledger: source, domain, verdict, bytes."""
+def _documents(ledger: pa.Table) -> pa.Table:
+    """One row for each document: source, domain, verdict, bytes."""
     keys = ["doc_id", "source", "domain", "verdict"]
-    return _ledger(tables).group_by(keys).aggregate([("bytes", "max")]).rename_columns([*keys, "bytes"])
+    return ledger.group_by(keys).aggregate([("bytes", "max")]).rename_columns([*keys, "bytes"])
 
 
 def _carded_verdicts(card: Card) -> Counted:
@@ -118,30 +124,20 @@ def _rule(drop: object) -> Key:
     return tuple(getattr(drop, name) for name in RULE)
 
 
-def _failed(tables: Tables) -> pa.Table:
-    ledger = _ledger(tables)
-    return ledger.filter(pc.equal(ledger["verdict"], "dropped"))
-
-
-def _rules(tables: Tables) -> Counted:
-    failed = _failed(tables)
-    times = Counter(failed["doc_id"].to_pylist())
-    once = pa.array([times[doc_id] == 1 for doc_id in failed["doc_id"].to_pylist()], pa.bool_())
-    both, alone = _grouped(failed, RULE), _grouped(failed.filter(once), RULE)
+def _rules(dropped: pa.Table) -> Counted:
+    times = dropped.group_by("doc_id").aggregate([([], "count_all")])
+    once = times.filter(pc.equal(times["count_all"], 1))["doc_id"]
+    both = _grouped(dropped, RULE)
+    alone = _grouped(dropped.filter(pc.is_in(dropped["doc_id"], value_set=once.combine_chunks())), RULE)
     return {key: (*counts, alone.get(key, (0, 0))[0]) for key, counts in both.items()}
 
 
-def _rule_sources(tables: Tables) -> Counted:
-    return {key: counts[:1] for key, counts in _grouped(_failed(tables), [*RULE, "source"]).items()}
+def _rule_sources(dropped: pa.Table) -> Counted:
+    return {key: counts[:1] for key, counts in _grouped(dropped, [*RULE, "source"]).items()}
 
 
 def _carded_rule_sources(card: Card) -> Counted:
     return {(*_rule(drop), source): (n,) for drop in card.drops for source, n in drop.sources.items()}
-
-
-def _merged(tables: Tables) -> Counted:
-    ledger = _ledger(tables)
-    return _grouped(ledger.filter(pc.equal(ledger["verdict"], "merged")), ["rule"])
 
 
 def _grouped(table: pa.Table, keys: list[str]) -> Counted:
@@ -166,22 +162,31 @@ def _languages(tables: Tables) -> Counted:
     stage, file, column = ("language", "language.parquet", "lang_id")
     if not tables.run.has(stage):
         stage, file, column = ("documents", "documents.parquet", "lang")
-    total: Counter[tuple[str | None, int]] = Counter()
-    labels = tables.paths(stage, file)
-    for part, (path, signals) in enumerate(zip(labels, tables.paths("signals", "signals.parquet"), strict=True)):
-        names = _flattened(pq.read_table(path, columns=[column])[column])
-        sizes = pq.read_table(signals, columns=["bytes"])["bytes"].to_pylist()
-        is_kept = np.zeros(len(names), bool)
-        is_kept[rows[parts == part]] = True
-        for name, n_bytes, stays in zip(names, sizes, is_kept.tolist(), strict=True):
-            for unit, n in enumerate((1, int(n_bytes), int(stays))):
-                total[name, unit] += n
-    return {(name,): tuple(total[name, unit] for unit in (0, 1, 2)) for name, _ in total}
+    parts_of_run = zip(tables.paths(stage, file), tables.paths("signals", "signals.parquet"), strict=True)
+    counted = [_labels(*paths, column, rows[parts == part]) for part, paths in enumerate(parts_of_run)]
+    table = (
+        pa.concat_tables(counted).group_by("lang").aggregate([(name, "sum") for name in ("documents", "bytes", "kept")])
+    )
+    return {
+        (row["lang"],): tuple(row[f"{name}_sum"] for name in ("documents", "bytes", "kept"))
+        for row in table.to_pylist()
+    }
 
 
-def _flattened(column: pa.ChunkedArray) -> list[str | None]:
-    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(column, WHITE_SPACE, " "))
-    return [value or None for value in text.to_pylist()]
+def _labels(path: Path, signals: Path, column: str, kept: np.ndarray) -> pa.Table:
+    """A row for each document of a part: lang, documents = 1, bytes, kept = 0 or 1."""
+    text = pc.replace_substring_regex(pq.read_table(path, columns=[column])[column], WHITE_SPACE, " ")
+    text = pc.utf8_trim_whitespace(text)
+    stays = np.zeros(len(text), np.int64)
+    stays[kept] = 1
+    return pa.table(
+        {
+            "lang": pc.if_else(pc.equal(text, ""), None, text),
+            "documents": np.ones(len(text), np.int64),
+            "bytes": pq.read_table(signals, columns=["bytes"])["bytes"].cast(pa.int64()),
+            "kept": stays,
+        }
+    )
 
 
 def _rejects(tables: Tables) -> Counted:
@@ -213,11 +218,11 @@ def _carded_rows(card: Card) -> Counted:
     }
 
 
-def _tokens(tables: Tables) -> Counted:
+def _tokens(rows: Counted) -> Counted:
     """Tokens of a domain are those of its rows, held out or not: nothing is cut off in packing."""
-    total: Counter[str] = Counter()
-    for _, domain, folder in _domains(tables):
-        total[domain] += _packed(folder)[1]
+    total: Counter[str | None] = Counter()
+    for (_, domain), (_, tokens, _) in rows.items():
+        total[domain] += tokens
     return {(domain,): (n,) for domain, n in total.items()}
 
 
@@ -245,13 +250,19 @@ def _carded_edits(card: Card) -> Counted:
 
 def _edits(tables: Tables) -> Counted:
     """Documents, spans and bytes by source and reason."""
-    counts: Counter[tuple[str, str, int]] = Counter()
-    for path in tables.paths("edits", "kept.parquet"):
-        table = pq.read_table(path, columns=["source", "spans"])
-        for source, spans in zip(table["source"].to_pylist(), table["spans"].to_pylist(), strict=True):
-            for reason in {span["reason"] for span in spans}:
-                counts[source, reason, 0] += 1
-            for span in spans:
-                counts[source, span["reason"], 1] += 1
-                counts[source, span["reason"], 2] += span["end"] - span["start"]
-    return {(source, reason): tuple(counts[source, reason, unit] for unit in (0, 1, 2)) for source, reason, _ in counts}
+    flat = [_spans(pq.read_table(path, columns=["source", "spans"])) for path in tables.paths("edits", "kept.parquet")]
+    if not flat:
+        return {}
+    sums = [("document", "count_distinct"), ([], "count_all"), ("bytes", "sum")]
+    rows = pa.concat_tables(flat).group_by(["source", "reason"]).aggregate(sums).to_pylist()
+    units = ("document_count_distinct", "count_all", "bytes_sum")
+    return {(row["source"], row["reason"]): tuple(row[unit] for unit in units) for row in rows}
+
+
+def _spans(kept: pa.Table) -> pa.Table:
+    """One row for each span: source, reason, document (its place), bytes."""
+    lists = kept["spans"].combine_chunks()
+    spans, documents = lists.flatten(), pc.list_parent_indices(lists)
+    size = pc.subtract(spans.field("end"), spans.field("start")).cast(pa.int64())
+    sources = kept["source"].combine_chunks().take(documents)
+    return pa.table({"source": sources, "reason": spans.field("reason"), "document": documents, "bytes": size})

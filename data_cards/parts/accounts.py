@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.files import content_key
 from gristmill.data_cards.lock_facts import stage_version
 from gristmill.data_cards.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """One stage of the run; ``key`` names its content, ``version`` its code."""
+    """One stage of the run; ``key`` names its content, ``version`` its code, ``receipts`` all that its receipts say."""
 
     stage: str
     key: str
@@ -18,6 +19,7 @@ class StageRow:
     parts: int
     rows: int
     bytes: int
+    receipts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def stages(reading: Reading) -> tuple[StageRow, ...]:
             parts=len(manifest.parts),
             rows=manifest.rows,
             bytes=sum(file.bytes for part in manifest.parts for file in part.files),
+            receipts=content_key(manifest.to_json()),
         )
         for manifest in reading.finished()
     )

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
@@ -73,6 +73,29 @@ def tokenizer(reading: Reading) -> Tokenizer:
         n_bytes.update(part.bytes)
     encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name]) for name in sorted(n_bytes))
     return Tokenizer(facts.vocab_size, facts.sample_bytes, facts.bytes_per_token, encoded)
+
+
+class HandedOver(NamedTuple):
+    """The parts of a card that say what a trainer is handed."""
+
+    tokenizer: Tokenizer
+    rows: RowShape
+    shards: Mapping[str, tuple[Shard, ...]]
+    shards_by_domain: Mapping[str, Packed]
+    heldout: Mapping[str, tuple[Shard, ...]]
+    heldout_by_domain: Mapping[str, Packed]
+
+
+def handed_over(reading: Reading) -> HandedOver:
+    """Tokenizer, and rows to train on and held out."""
+    return HandedOver(
+        tokenizer=tokenizer(reading),
+        rows=row_shape(reading),
+        shards=shards(reading, "shards"),
+        shards_by_domain=packed(reading, "shards"),
+        heldout=shards(reading, "heldout"),
+        heldout_by_domain=packed(reading, "heldout"),
+    )
 
 
 def row_shape(reading: Reading) -> RowShape:

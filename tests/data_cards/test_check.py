@@ -9,6 +9,7 @@ from dataclasses import fields
 import mlcroissant
 import pytest
 
+from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
@@ -339,6 +340,40 @@ def test_many_differences_are_counted(folder, mill):
     problems = [problem for problem in check_card(folder, mill.run, mill.folder) if problem.startswith("card.json:")]
     assert len(problems) == 21
     assert problems[-1] == "card.json: 31 more differences"
+
+
+def figures(value):
+    """Changes of one number of a JSON value, in place and taken back."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        if isinstance(value[key], dict | list):
+            yield from figures(value[key])
+        elif type(value[key]) in (int, float):
+            value[key] += 1
+            yield key
+            value[key] -= 1
+
+
+STAGES = ("documents", "signals", "language", "mentions", "clusters", "decide", "tokenizer", "tokens", "shards", "plan")
+STAGES += ("pii", "blocklist", "contamination", "line_edits", "lines", "substrings", "edits", "heldout", "train")
+STAGES += ("reference-model-prose", "classifier-model-speech")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_one_figure_in_any_receipt_is_found(rich_made, rich_mill, tmp_path, stage):
+    """By what is gathered, or by a receipt that is none any more: so the card or the run is wrong, and it is told."""
+    card = read_json(rich_made / "card.json")
+    run = RunDir(shutil.copytree(rich_mill.run.path, tmp_path / rich_mill.run.path.name))
+    path = run.path / "manifests" / f"{stage}.json"
+    manifest, unseen = read_json(path), []
+    for figure in figures(manifest):
+        write_json(path, manifest)
+        try:
+            found = any(differences(card, gather(run, rich_mill.folder).to_json(), "card.json"))
+        except GristmillError:
+            found = True
+        if not found:
+            unseen.append(figure)
+    assert unseen == []
 
 
 def test_a_run_is_compared_with_its_tables_or_not_at_all(folder, mill):

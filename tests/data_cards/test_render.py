@@ -128,6 +128,15 @@ def test_html_is_closed_and_needs_nothing_from_outside(files):
     assert page.tags.count("svg") == len(FIGURES)
 
 
+def test_every_table_of_the_page_scrolls_by_itself(files):
+    """On a phone a wide table is scrolled, by finger or by key, and does not cut or widen the page."""
+    page = files["card.html"]
+    assert page.count("<table>") == len(
+        re.findall(r'<div class="table" tabindex="0" role="region" aria-label="[^"]+"><table>', page)
+    )
+    assert ".table,figure{overflow-x:auto" in page
+
+
 def test_html_shows_the_same_sections(files, card):
     page = Page(files["card.html"])
     ids = [value for name, value in page.attributes if name == "id"]
