@@ -29,7 +29,7 @@ from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {

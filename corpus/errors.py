@@ -12,7 +12,8 @@ GristmillError
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
-└── CardError          a card is incomplete or does not match its run  (ValueError)
+├── CardError          a card is incomplete or does not match its run  (ValueError)
+└── MissingExtraError  a library of an extra is not installed          (ImportError)
 
 A message says what is wrong and where, what was expected, and which recipe key to set.
 """
@@ -77,6 +78,10 @@ class TrainError(GristmillError, RuntimeError):
 
 class CardError(GristmillError, ValueError):
     """A card is incomplete or does not match its run."""
+
+
+class MissingExtraError(GristmillError, ImportError):
+    """A library that belongs to an extra of the package is not installed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

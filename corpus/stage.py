@@ -99,6 +99,7 @@ class StageSpec:
     facts : frozen dataclass of what its receipts say
     table : the file that holds its output, where that is one table
     unscanned : what a card says of a run that lacks the stage
+    extra : the extra of the package without which it cannot run, see ``gristmill.corpus.extras``
     """
 
     name: str
@@ -115,6 +116,7 @@ class StageSpec:
     facts: type | None = None
     table: str | None = None
     unscanned: str = ""
+    extra: str = ""
 
     @property
     def recipe_key(self) -> str:

@@ -4,6 +4,7 @@ from gristmill.corpus.stage import CorpusStage
 
 CARD = CorpusStage(
     name="card",
+    extra="card",
     version="3",
     reads=("documents", "decide", "shards", "plan"),
     title="the data card",

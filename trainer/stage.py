@@ -134,6 +134,7 @@ class Timing:
 
 TRAIN = CorpusStage(
     name="train",
+    extra="train",
     version="1",
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",

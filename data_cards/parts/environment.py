@@ -1,6 +1,6 @@
 """Versions of the packages that made the run, so that a rebuild can be set up."""
 
-from importlib.metadata import version
+from gristmill.corpus.extras import installed_versions
 
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
@@ -18,4 +18,4 @@ def environment(reading: Reading) -> dict[str, str]:
 
 def present() -> dict[str, str]:
     """The versions that are installed here."""
-    return {name: version(name) for name in PACKAGES}
+    return installed_versions(PACKAGES)

@@ -19,6 +19,7 @@ from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.filters.models._kernels_scripts import list_paragraphs
 from gristmill.filters.models.scripts import script_columns
+from gristmill.filters.models.shipped import LANGUAGE_MODEL
 from gristmill.filters.models.stage import LANGUAGE, Language, LanguageFacts
 
 UNKNOWN = "und"
@@ -52,7 +53,7 @@ def _load(path: Path, key: str) -> Any:
 
     fasttext.FastText.eprint = lambda *_: None  # it warns at every load about an interface that we do not use
     if not path.is_file():
-        hint = " (samples/models/lid.176.ftz comes with the mill)" if key == "language.model" else ""
+        hint = ", or leave the key out for the model that comes with the mill" if key == "language.model" else ""
         raise SourceError(f"no model at {path}; set {key}{hint}")
     try:
         model = fasttext.load_model(str(path))
@@ -93,9 +94,9 @@ def identify(
     return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def prepare(options: Language, files: Mapping[str, tuple[Path, ...]]) -> Any:  # noqa: ARG001
-    """The language model."""
-    return load_model(files["model"][0])
+def prepare(options: Language, files: Mapping[str, tuple[Path, ...]]) -> Any:
+    """The language model: the recipe's, or this machine's copy of the one that comes with the mill."""
+    return load_model(files["model"][0] if options.model else LANGUAGE_MODEL)
 
 
 def measure(batch: pa.RecordBatch, options: Language, state: Any) -> Measured:  # noqa: ARG001

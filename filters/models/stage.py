@@ -9,14 +9,13 @@ from pydantic import Field
 from gristmill.corpus.recipe_values import Amount, Mistake, Name, Positive, Section, Share
 from gristmill.corpus.stage import Artefacts, CorpusStage, Label, PartStage, Signal
 from gristmill.filters.models._unicode_scripts import SCRIPTS
-
-SHIPPED_MODEL = "samples/models/lid.176.ftz"
+from gristmill.filters.models.shipped import LANGUAGE_MODEL
 
 
 class Language(Section):
     """Language identification."""
 
-    model: str = SHIPPED_MODEL
+    model: str | None = None  # a fastText model; the lid.176 that comes with the mill when left out
 
 
 class Classifier(Section):
@@ -71,7 +70,7 @@ class Compression(Section):
 
 def language_model(options: Language) -> Artefacts:
     """The model that identifies languages."""
-    return {"model": [options.model]}
+    return {"model": [options.model or str(LANGUAGE_MODEL)]}
 
 
 def given_model(options: Classifier | Reference) -> Artefacts:
@@ -203,7 +202,7 @@ CLASSIFIER_MODEL = CorpusStage(
     each=True,
     asked=lambda options: not options.model,
     artefacts=examples_of,
-    run="gristmill.flows.pipeline.models:train_classifiers",
+    run="gristmill.flows.pipeline.fitting:train_classifiers",
 )
 CLASSIFIER = PartStage(
     facts=ClassifierFacts,
@@ -231,7 +230,7 @@ REFERENCE_MODEL = CorpusStage(
     each=True,
     asked=lambda options: not options.model,
     artefacts=texts_of,
-    run="gristmill.flows.pipeline.models:fit_references",
+    run="gristmill.flows.pipeline.fitting:fit_references",
 )
 REFERENCE = PartStage(
     facts=ReferenceFacts,

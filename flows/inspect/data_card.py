@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import CardError
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.stages import stage_named
 

@@ -15,7 +15,7 @@ from gristmill.corpus.span_tables import MASK
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
-from gristmill.flows.pipeline.opening import reopen_run, stages_of_run
+from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 
 HEAD_CHARS = 300
 

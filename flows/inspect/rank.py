@@ -10,7 +10,7 @@ import pyarrow as pa
 from gristmill.corpus.errors import RecipeError, UnknownNameError
 from gristmill.flows.inspect.run_evidence import gather_run, known_signals, read_signals
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 _SIGNALS_AT_ONCE = 16  # columns in memory: 128 bytes a document
 

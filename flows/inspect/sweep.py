@@ -11,7 +11,7 @@ from gristmill.corpus.files import write_text
 from gristmill.flows.inspect.run_evidence import gather_run, signals_read
 from gristmill.flows.inspect.settings import setting_path
 from gristmill.flows.inspect.whatif import rules_with
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 MAX_STEPS = 1000
 

@@ -13,7 +13,7 @@ from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.store import check_files
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.opening import reopen_run, stages_of_run
+from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 
 RUN_FILES = ("train", "card")  # they lie in the run, not in the store
 

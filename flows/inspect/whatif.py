@@ -17,7 +17,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 if TYPE_CHECKING:
     import numpy as np

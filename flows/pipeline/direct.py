@@ -6,10 +6,10 @@ from typing import Any
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.opening import open_recipe, reopen_run
+from gristmill.flows.pipeline.open_context import open_recipe, reopen_run
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.run_summary import summarise
-from gristmill.flows.pipeline.running import run_stage, run_stages
+from gristmill.flows.pipeline.running import need_extras, run_stage, run_stages
 from gristmill.flows.pipeline.stages import Instance
 
 RunStage = Callable[[RunContext, Instance], Any]
@@ -35,7 +35,8 @@ def train_and_card(context: RunContext, run: RunStage) -> dict[str, Any]:
     """The stages ``train`` and ``card``, each through ``run`` (plainly or as a Prefect task)."""
     if context.recipe.trainer is None:
         raise RecipeError(f"the recipe of {context.run.path} has no [trainer]; add one and run the recipe again")
-    for stage in context.stages:
-        if stage.name in ("train", "card"):
-            run(context, stage)
+    last = [stage for stage in context.stages if stage.name in ("train", "card")]
+    need_extras(last)
+    for stage in last:
+        run(context, stage)
     return context.run.manifest("train").parts[0].facts["summary"]

@@ -20,7 +20,7 @@ from gristmill.flows.pipeline.engine import ThreadEngine
 from gristmill.flows.pipeline.inputs import Inputs, list_inputs
 from gristmill.flows.pipeline.jobs import Job
 from gristmill.flows.pipeline.locking import build_lock
-from gristmill.flows.pipeline.opening import home, run_stages, store_of
+from gristmill.flows.pipeline.open_context import home, run_stages, store_of
 from gristmill.flows.pipeline.progress import SilentReporter
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.run_report import RunReport

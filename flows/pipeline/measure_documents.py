@@ -12,7 +12,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.inputs import Artefact
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.locking import libraries_of
-from gristmill.flows.pipeline.plugins import plugged_in
+from gristmill.flows.pipeline.plugged_in import plugged_in
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance
 
 DOCUMENTS_FILE, REJECTS_FILE = "documents.parquet", "rejects.parquet"

@@ -1,8 +1,8 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.seeds import derive_seed
@@ -95,4 +95,4 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
 
 def environment_versions() -> dict[str, str]:
     """Versions of what made a run, for its card."""
-    return {name: version(name) for name in ENVIRONMENT}
+    return installed_versions(ENVIRONMENT)

@@ -8,7 +8,7 @@ from gristmill.corpus.files import read_json
 from gristmill.corpus.lock import Lock
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.locking import build_lock
-from gristmill.flows.pipeline.opening import open_checked, without_index
+from gristmill.flows.pipeline.open_context import open_checked, without_index
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.pipeline.running import run_stages

@@ -11,7 +11,7 @@ from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
 from gristmill.corpus.stage import Plugin, StageSpec
 from gristmill.flows.pipeline.catalogue import Catalogue
-from gristmill.flows.pipeline.plugins import PluggedIn, entry_points, load_plugins
+from gristmill.flows.pipeline.plugged_in import PluggedIn, entry_points, load_plugins
 from gristmill.flows.pipeline.recipe import Recipe, Schedule
 from gristmill.flows.pipeline.recipe_checks import check_recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance

@@ -12,7 +12,7 @@ from gristmill.corpus.schema import signal_of
 from gristmill.corpus.stage import Signal
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.opening import stages_of_run
+from gristmill.flows.pipeline.open_context import stages_of_run
 
 
 def signal_tables(run: RunDir) -> list[RunStage]:

@@ -71,7 +71,7 @@ def serve_review(
     """
     import uvicorn
 
-    from gristmill.flows.pipeline.opening import reopen_run
+    from gristmill.flows.pipeline.open_context import reopen_run
 
     token = secrets.token_urlsafe(24)
     with reopen_run(run) as context:  # the lock is held while the queue is made, not while a person reads
@@ -97,7 +97,7 @@ def review_state(desk: Desk) -> dict[str, int]:
 
 def queue_state(run: Path, margin: float) -> dict[str, int]:
     """The state of a run's queue without serving it."""
-    from gristmill.flows.pipeline.opening import reopen_run
+    from gristmill.flows.pipeline.open_context import reopen_run
 
     with reopen_run(run) as context:
         return review_state(Desk(context, decisions_of(context), margin))

@@ -25,7 +25,7 @@ from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.inputs import Inputs, list_artefacts
 from gristmill.flows.pipeline.jobs import Job, Ref
-from gristmill.flows.pipeline.opening import reopen_run, without_index
+from gristmill.flows.pipeline.open_context import reopen_run, without_index
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.running import run_stage

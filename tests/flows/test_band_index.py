@@ -13,7 +13,7 @@ from gristmill.corpus.files import read_json
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.takedown.removal import takedown

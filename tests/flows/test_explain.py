@@ -6,7 +6,7 @@ import pytest
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.flows.inspect.explain import explain_document
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 OPTIONAL = """
 [line_edits]

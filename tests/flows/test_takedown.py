@@ -22,7 +22,7 @@ from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
 from gristmill.flows.inspect.verify import verify_run
-from gristmill.flows.pipeline.opening import reopen_run
+from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown import removal as takedown_module
 from gristmill.flows.takedown.removal import takedown

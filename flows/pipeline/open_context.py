@@ -19,7 +19,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
 from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.locking import build_lock
-from gristmill.flows.pipeline.plugins import kept_plugin, plugged_in
+from gristmill.flows.pipeline.plugged_in import kept_plugin, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import (
