@@ -1,5 +1,9 @@
 """The second count: it agrees with a good card, and each figure that is wrong is named."""
 
+import shutil
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from gristmill.data_cards.check import check_card
@@ -27,6 +31,7 @@ WRONG = {
     "merged of duplicate_near": lambda card: card["dedup"]["merged"][0].update(bytes=1),
     "languages of de": lambda card: card["languages"][1].update(kept=0),
     "languages of fr": lambda card: card["languages"][1].update(lang="fr"),
+    "records of web": lambda card: card["sources"][0].update(records=44),
     "rejects of web, not_json": lambda card: card["rejects"][2].update(records=3),
     "rows of heldout, web": lambda card: card["heldout_by_domain"]["web"].update(tokens=13),
     "rows of shards, books": lambda card: card["shards_by_domain"]["books"].update(documents=8),
@@ -54,3 +59,23 @@ def test_nothing_may_be_left_out_or_be_zero():
     assert list(compare("x", ("n", "m"), {("a",): (0, 0)}, {})) == []
     found = list(compare("x", ("n", "m"), {}, {("a", None): (1, 0)}))
     assert found == ["x of a, None: n is 0 in the card, 1 in the tables"]
+
+
+def test_a_run_that_drops_and_merges_nothing_is_counted(card, rich_mill, tmp_path):
+    (receipt,) = rich_mill.run.manifest("decide").parts
+    ledger = pq.read_table(rich_mill.folder(receipt) / "ledger.parquet")
+    shutil.copytree(rich_mill.folder(receipt), tmp_path / "decide")
+    kept = ledger.filter(pc.equal(ledger["verdict"], "kept"))
+    pq.write_table(kept, tmp_path / "decide" / "ledger.parquet")
+
+    def folder_of(one):
+        return tmp_path / "decide" if one == receipt else rich_mill.folder(one)
+
+    found = list(recount_mistakes(card, Tables(rich_mill.run, folder_of)))
+    assert {problem.split(" of ")[0] for problem in found} == {
+        "verdicts",
+        "sources",
+        "drops",
+        "drops by source",
+        "merged",
+    }
