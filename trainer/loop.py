@@ -30,9 +30,9 @@ from gristmill.trainer.session import Session, begin, capture, restore
 from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.step import train_step
 from gristmill.trainer.summary import summarise, timing
+from gristmill.trainer.threads import thread_count
 
 CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
-ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says
 OnStep = Callable[[StepFigures], None]
 
 
@@ -66,7 +66,7 @@ class Training:
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
         _expect_fitting_shards(run, self.plan, config)
-        torch.set_num_threads(config.threads or ALL_THREADS)
+        torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
         self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
