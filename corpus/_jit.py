@@ -2,9 +2,9 @@
 
 numba's own index knows a function by the path of its file and the content of that one file. A change in an imported
 kernel would leave a stale caller behind (seen: a caller went on returning 22 instead of 2002), and a copy of the house,
-a wheel or a container would compile everything again (100 CPU seconds). Here the folder carries a digest over every
-kernel source, numba, llvmlite, the CPU and the options of the compiler; files in it are named by place in the house.
-``_kernel_cache`` is numba's side of it, loaded when numba is.
+a wheel or a container would compile everything again (90 CPU seconds for the sample). Here the folder carries a digest
+over every kernel source, numba, llvmlite, the CPU and the options of the compiler; files in it are named by place in
+the house. ``_kernel_cache`` is numba's side of it, loaded when numba is.
 """
 
 import hashlib
