@@ -145,11 +145,10 @@ def kept_catalogue(run: RunDir) -> Catalogue:
 
 def stages_of_run(run: RunDir) -> RunStages:
     """The stages of a finished run, in order; of a run of version 0.1.0 those that its recipe asks for."""
-    if (run.path / STAGES_FILE).exists():
+    recipe_file = run.path / "recipe.toml"
+    if not recipe_file.exists() or (run.path / STAGES_FILE).exists():
         return run.stages
-    name = str(run.path / "recipe.toml")
-    recipe = stored_recipe(read_recipe(run.path / "recipe.toml"), name)
-    catalogue = Catalogue()
+    recipe, catalogue = stored_recipe(read_recipe(recipe_file), str(recipe_file)), Catalogue()
     return RunStages.of([(one.name, one.spec) for one in catalogue.stages_of(recipe)], catalogue.specs)
 
 
