@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gristmill.corpus.errors import SourceError, nearest
-from gristmill.sources.part import RejectError
+from gristmill.sources.catalogue import RejectError
 from gristmill.sources.spec import ReadSpec
 
 # The first of a group that holds text fills the column; every other field goes to meta.
@@ -42,17 +42,22 @@ class FieldMap:
         text = self._fill_template(record) if self._parts else _text(record, self._spec.text_field)
         if self._rename_id and self._spec.id_field in record:
             rename_id(record, self._spec.id_field)
-        known: list[str | None] = [None] * len(KNOWN)
-        for column, name in _COLUMN_AND_NAME:
-            if name in record and known[column] is None and type(record[name]) is str:
-                known[column] = record.pop(name) or None
-        return Fields(text, *known, meta=meta_json(record))
+        return columns_of(text, record)
 
     def _fill_template(self, record: dict[str, Any]) -> str:
         pieces = [(literal, "" if field is None else _text(record, field, pop=False)) for literal, field in self._parts]
         for _, field in self._parts:
             record.pop(field or "", None)
         return "".join(piece for pair in pieces for piece in pair)
+
+
+def columns_of(text: str, record: dict[str, Any]) -> Fields:
+    """``text`` with the columns that the other fields of a record fill; ``record`` is emptied into meta."""
+    known: list[str | None] = [None] * len(KNOWN)
+    for column, name in _COLUMN_AND_NAME:
+        if name in record and known[column] is None and type(record[name]) is str:
+            known[column] = record.pop(name) or None
+    return Fields(text, *known, meta=meta_json(record))
 
 
 def check_columns(names: list[str], path: str, spec: ReadSpec) -> None:

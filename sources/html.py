@@ -12,9 +12,10 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
+from gristmill.sources.catalogue import RejectError
 from gristmill.sources.fields import Fields, meta_json
 from gristmill.sources.listing import InputFile
-from gristmill.sources.part import Part, RejectError
+from gristmill.sources.part import Part
 from gristmill.sources.plain_text import read_whole
 from gristmill.sources.spec import ReadSpec
 

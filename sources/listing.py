@@ -15,28 +15,9 @@ import xxhash
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import CHUNK_BYTES
+from gristmill.sources.catalogue import Reader, with_readers
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
-_CODE = (
-    "asm bash c cc clj cpp cs css cu dart erl ex fs go h hpp hs java jl js jsx kt lean lisp lua m ml mjs nim pas php pl"
-    " pm ps1 py r rb rs scala scss sh sql swift tcl ts tsx vb vim zig"
-)
-_PROSE = "txt text md markdown rst tex org adoc srt po toml yaml yml ini cfg"
-FORMAT_OF_SUFFIX = {
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    **dict.fromkeys((".csv", ".tsv"), "csv"),
-    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
-    **dict.fromkeys((".arrow", ".feather"), "arrow"),
-    ".parquet": "parquet",
-    ".warc": "warc",
-    ".wet": "wet",
-    **{f".{suffix}": "text" for suffix in (_CODE + " " + _PROSE).split()},
-}
-_TEXT_NAMES = re.compile(
-    r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|README|AUTHORS|CONTRIBUTORS|CHANGES|CHANGELOG|NEWS|TODO|INSTALL|HISTORY"
-    r"|MAKEFILE|DOCKERFILE)([-_.].*)?",
-    re.IGNORECASE,
-)
 _SECRET = re.compile(r"://[^/]*:[^/]*@|[?&][^=]*(signature|sig|token|secret|password|credential)=", re.IGNORECASE)
 
 
@@ -50,14 +31,21 @@ class InputFile:
     format: str
 
 
-def list_files(paths: Sequence[str], format: str | None, *, source: str) -> list[InputFile]:  # noqa: A002
+def list_files(
+    paths: Sequence[str],
+    format: str | None,  # noqa: A002
+    *,
+    source: str,
+    extra: Sequence[Reader] = (),
+) -> list[InputFile]:
     """The files behind ``paths``, sorted by path, each once.
 
     Parameters
     ----------
     paths : files, folders (with all below, hidden ones skipped) and globs; local or s3://, https://, memory:// ...
-    format : one of ``gristmill.corpus.recipe.Format`` for every file, or None to infer it from each name
+    format : the name of a reader for every file, or None to infer it from each name
     source : name of the source, for messages
+    extra : readers of plug-ins, beside the built-in ones
 
     Raises
     ------
@@ -75,12 +63,12 @@ def list_files(paths: Sequence[str], format: str | None, *, source: str) -> list
         if len(found) == before and not found:
             raise SourceError(f"sources.{source}.path: no file matches {path!r} (looked from {Path.cwd().name}/)")
     return [
-        InputFile(path, size, digest, format or infer_format(path, source))
+        InputFile(path, size, digest, format or infer_format(path, source, extra))
         for path, (size, digest) in sorted(found.items())
     ]
 
 
-def infer_format(path: str, source: str) -> str:
+def infer_format(path: str, source: str, extra: Sequence[Reader] = ()) -> str:
     """The format that a file's name tells, behind .gz, .zst, .bz2 or .xz.
 
     >>> infer_format("crawl/a.warc.wet.gz", "web"), infer_format("src/LICENSE", "code")
@@ -88,15 +76,18 @@ def infer_format(path: str, source: str) -> str:
     """
     name = path.rsplit("/", 1)[-1].split("?")[0]
     bare = next((name[: -len(end)] for end in COMPRESSIONS if name.lower().endswith(end)), name)
-    found = FORMAT_OF_SUFFIX.get(Path(bare).suffix.lower()) or ("text" if _TEXT_NAMES.fullmatch(bare) else None)
-    if found in ("parquet", "arrow") and bare != name:
-        raise SourceError(f"sources.{source}.path: unpack {path!r} first; {found} files are read by seeking in them")
-    if found is None:
+    known = with_readers(extra)
+    found = max(known, key=lambda reader: reader.match(bare))
+    if not found.match(bare):
         raise SourceError(
             f"sources.{source}.format: cannot tell the format of {path!r} from its name; "
-            "set jsonl, parquet, csv, text, html, warc, wet or arrow"
+            f"set one of {', '.join(reader.name for reader in known)}"
         )
-    return found
+    if not found.packed and bare != name:
+        raise SourceError(
+            f"sources.{source}.path: unpack {path!r} first; {found.name} files are read by seeking in them"
+        )
+    return found.name
 
 
 def group_parts(files: Sequence[InputFile], part_bytes: int) -> list[list[InputFile]]:

@@ -47,16 +47,6 @@ RECORDS = pa.schema(
 _BESIDE_TEXT = [field for field in RECORDS if field.name != "text"]
 
 
-class RejectError(Exception):
-    """Says why a record is no document; never leaves the room."""
-
-    def __init__(self, reason: str, detail: str | None = None, n_bytes: int = 0):
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-        self.n_bytes = n_bytes  # size of the record where the caller does not hold it whole
-
-
 class Part:
     """``with Part(folder, spec) as part:`` writes documents.parquet and rejects.parquet into ``folder``."""
 

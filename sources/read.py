@@ -1,33 +1,23 @@
-"""Reading one part of a source into documents.parquet and rejects.parquet. Formats stand in a module each."""
+"""Reading one part of a source into documents.parquet and rejects.parquet. Formats stand in ``catalogue``."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from gristmill.corpus.errors import SourceError, nearest
+from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.receipt import Outcome
-from gristmill.sources import arrow, csv_rows, html, jsonl, parquet, warc
-from gristmill.sources import plain_text as text
+from gristmill.sources.catalogue import Reader, RejectError, find_reader, load_function
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
-from gristmill.sources.part import SKIPPED, Part, RejectError
+from gristmill.sources.outside import read_with
+from gristmill.sources.part import SKIPPED, Part
 from gristmill.sources.spec import ReadSpec
 
 VERSION = "1"
-READERS: dict[str, Callable[[InputFile, ReadSpec, Part], None]] = {
-    "jsonl": jsonl.read,
-    "parquet": parquet.read,
-    "csv": csv_rows.read,
-    "text": text.read,
-    "html": html.read,
-    "warc": warc.read,
-    "wet": warc.read,
-    "arrow": arrow.read,
-}
 
 
-def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outcome:
+def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: Sequence[Reader] = ()) -> Outcome:
     """Read ``files``, in order, into the empty ``folder``.
 
     Parameters
@@ -35,6 +25,7 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outco
     files : one part, from ``listing.list_files`` and ``listing.group_parts``
     spec : source and limits
     folder : receives documents.parquet (``DOCUMENTS``) and rejects.parquet (``REJECTS``)
+    extra : readers of plug-ins, beside the built-in ones; their ``read`` is looked up in this process
 
     Returns
     -------
@@ -48,17 +39,20 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outco
     """
     with Part(folder, spec) as part:
         for file in files:
-            reader = READERS.get(file.format)
-            if reader is None:
-                hint = nearest(file.format, READERS)
-                raise SourceError(f"sources.{spec.name}.format: no reader for {file.format!r}{hint}")
-            try:
-                reader(file, spec, part)
-            except OSError as error:
-                raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
-            except RejectError as error:  # of a whole table: its columns nest too deep for JSON
-                raise not_that_format(file, spec, error.detail) from None
+            _read_file(file, find_reader(file.format, spec.name, extra), part)
     return Outcome(part.documents, {spec.name: part.account}, _facts(part, len(files)))
+
+
+def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
+    spec, function = part.spec, load_function(reader)
+    try:
+        function(file, spec, part) if reader.fills_part else read_with(reader, function, file, part)
+    except GristmillError:
+        raise
+    except OSError as error:
+        raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
+    except RejectError as error:  # of a whole table: its columns nest too deep for JSON
+        raise not_that_format(file, spec, error.detail) from None
 
 
 def library_versions() -> dict[str, str]:

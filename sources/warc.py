@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from fastwarc.warc import WarcRecord, WarcRecordType
 
+from gristmill.sources.catalogue import RejectError
 from gristmill.sources.fields import Fields, meta_json
 from gristmill.sources.html import decode, extract
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_stream
-from gristmill.sources.part import Part, RejectError
+from gristmill.sources.part import Part
 from gristmill.sources.records import Block, blocks
 from gristmill.sources.spec import ReadSpec
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
+from gristmill.sources.catalogue import RejectError
 from gristmill.sources.html import MAX_DEPTH, _is_deep, decode, extract
-from gristmill.sources.part import RejectError
 
 WEB = Path("samples/web")
 EXAMPLE = (WEB / "example.com.warc").read_bytes()

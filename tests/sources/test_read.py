@@ -10,9 +10,10 @@ import pytest
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.recipe import Format
+from gristmill.sources.catalogue import reader_names
 from gristmill.sources.listing import InputFile, list_files
 from gristmill.sources.part import BATCH_BYTES
-from gristmill.sources.read import READERS, VERSION, ReadSpec, library_versions, read_part
+from gristmill.sources.read import VERSION, ReadSpec, library_versions, read_part
 
 MIXED = [
     "samples/web/debian-docs.warc.gz", "samples/web/html", "samples/dirty/broken.jsonl", "samples/dirty/truncated.*",
@@ -80,7 +81,7 @@ def test_many_rejects_are_kept(tmp_path, read):
 
 
 def test_every_format_has_a_reader():
-    assert set(READERS) == set(get_args(Format)) - {"graph"}
+    assert set(reader_names()) == set(get_args(Format)) - {"graph"}
     assert VERSION
     assert all(library_versions().values())
 
@@ -88,7 +89,7 @@ def test_every_format_has_a_reader():
 def test_an_unknown_format_and_a_lost_file_are_one_message(tmp_path):
     with pytest.raises(SourceError, match=r"sources\.web\.format: no reader for 'jsnl'; did you mean 'jsonl'"):
         read_part([InputFile("a", 1, "", "jsnl")], ReadSpec("web", "web"), tmp_path)
-    for format_ in READERS:
+    for format_ in reader_names():
         with pytest.raises(SourceError, match=r"sources\.web\.path: cannot open"):
             read_part([InputFile("gone", 1, "", format_)], ReadSpec("web", "web"), tmp_path)
 
