@@ -14,7 +14,7 @@ from gristmill.sources.outside import read_with
 from gristmill.sources.part import SKIPPED, Part
 from gristmill.sources.spec import ReadSpec
 
-VERSION = "1"
+VERSION = "2"
 
 
 def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: Sequence[Reader] = ()) -> Outcome:

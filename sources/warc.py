@@ -9,8 +9,9 @@ from typing import Any, Literal
 from fastwarc.warc import WarcRecord, WarcRecordType
 
 from gristmill.sources.catalogue import RejectError
+from gristmill.sources.charset import decode
 from gristmill.sources.fields import Fields, meta_json
-from gristmill.sources.html import decode, extract
+from gristmill.sources.html import extract
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_stream
 from gristmill.sources.part import Part

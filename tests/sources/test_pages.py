@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.catalogue import RejectError
-from gristmill.sources.html import MAX_DEPTH, _is_deep, decode, extract
+from gristmill.sources.charset import decode
+from gristmill.sources.html import MAX_DEPTH, _is_deep, extract
 
 WEB = Path("samples/web")
 EXAMPLE = (WEB / "example.com.warc").read_bytes()
@@ -100,11 +101,11 @@ WORDS = "Это довольно длинное предложение на ру
 @pytest.mark.parametrize(
     ("body", "charset", "found"),
     [
-        (PAGE.format("", WORDS).encode("cp1251"), "windows-1251", "cp1251"),
+        (PAGE.format("", WORDS).encode("cp1251"), "windows-1251", "windows-1251"),
         (PAGE.format("<meta charset=koi8-r>", WORDS).encode("koi8-r"), None, "koi8-r"),
-        (PAGE.format("", WORDS).encode("cp1251"), None, "cp1251"),
+        (PAGE.format("", WORDS).encode("cp1251"), None, "windows-1251"),
         (PAGE.format("<meta charset=koi8-r>", WORDS).encode("utf-8-sig"), "koi8-r", "utf-8"),
-        (PAGE.format("", WORDS).encode("utf-16"), None, "utf-16-le"),
+        (PAGE.format("", WORDS).encode("utf-16"), None, "utf-16le"),
         (PAGE.format("<meta charset=utf-8>", WORDS).encode(), "klingon", "utf-8"),
     ],
 )
@@ -144,8 +145,8 @@ def test_the_sample_archive(read):
     assert facts["passed_over"] == {"warcinfo": 1}
     rows = {row["url"].rsplit("/", 1)[-1]: row for row in result.documents.to_pylist()}
     for name, charset, words in [
-        ("beyond-pkging.ja.html", "euc_jp", "パッケージ化、そして"),
-        ("beyond-pkging.ru.html", "cp1251", "Помимо создания пакетов"),
+        ("beyond-pkging.ja.html", "euc-jp", "パッケージ化、そして"),
+        ("beyond-pkging.ru.html", "windows-1251", "Помимо создания пакетов"),
         ("advanced.zh-cn.html", "gb18030", "高级打包"),
         ("tools.en.html", "utf-8", "Overview of Debian Maintainer Tools"),
         ("l10n.en.html", "utf-8", "Internationalization and Translations"),

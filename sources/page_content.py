@@ -1,0 +1,154 @@
+"""Which parts of a page are its content: menus, site headers and footers, and lists of nothing but links are taken out.
+
+Not resiliparse's own main-content rules: they drop an unordered list that stands near the root, and with it the steps
+of a recipe. What is taken out here says of itself that it is no content (element, role, class), or is made of links.
+Whatever holds most of the page's text stays: a page that is one list is that list.
+"""
+
+import re
+from collections.abc import Iterator
+
+from resiliparse.parse.html import DOMNode, HTMLTree
+
+# never text, or not shown
+_NO_TEXT = (
+    "script, style, template, noscript, iframe, object, embed, applet, audio, video, canvas, svg, button, select,"
+    " input, textarea, datalist, dialog, rt, rp, [hidden], [style*='display:none' i], [style*='display: none' i],"
+    " [style*='visibility:hidden' i], .headerlink, .mw-editsection, .sr-only, .visually-hidden"
+)
+_LANDMARKS = (
+    "nav, [role=navigation], [role=search], [role=menu], [role=menubar], [role=tablist], [role=toolbar],"
+    " [role=banner], [role=contentinfo], [role=dialog], [role=complementary], body > header, body > footer"
+)
+_MAIN = "main, article, [role=main], [role=article]"
+
+
+def _words(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_BLOCKS = _words(
+    "address article aside blockquote body center dd details div dl dt fieldset figure footer form h1 h2 h3 h4 h5"
+    " h6 header li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul"
+)
+_PARTS_OF_LISTS = _words("li dt dd tr td th tbody thead tfoot")
+_LISTS = _words("ul ol dl menu table")
+_KEPT_WHOLE = frozenset(("body", "html", "main", "article", "head"))
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_WORDS = re.compile(r"[^a-z]+")
+_LINKS = _words("menu menubar submenu toc sitemap related tabs links toolbar tags header masthead topbar")
+_FURNITURE = _words(
+    "nav navbar navbox navigation navheader navfooter navlinks navlist navmenu topnav subnav sidenav breadcrumb"
+    " breadcrumbs crumbs pagination pager paginator skiplink skiplinks sidebar footer share sharing sharebar social"
+    " cookie cookies consent gdpr advert adverts advertisement ads ad sponsored sponsor promo newsletter subscribe"
+    " signup login popup modal"
+)
+
+_MOST_OF_PAGE = 0.5  # what holds more of the text is the page
+_LINK_SHARE = 0.75  # of the characters of a block that is made of links
+_SEPARATORS = re.compile(r"[\s|·•»«›‹/>,;:()\[\]\-–—*]+")
+_MENU_LINKS = 2
+_LONG_LINK = 60  # characters on average: headlines, not entries of a menu
+_CALL_COST = 16  # in characters: a page of empty links has no text and still costs time
+_MEASURED_TIMES = 40  # a page's text is measured at most so often
+_CLIMB = 8  # levels from a link to the block that it belongs to
+
+
+def strip_page(tree: HTMLTree) -> None:
+    """Take out of ``tree`` all that is no content; its text is never emptied by rules that guess."""
+    body = tree.body
+    if body is None:
+        return
+    for node in body.query_selector_all(_NO_TEXT)[:]:
+        node.remove()
+    _Page(body).strip()
+
+
+class _Page:
+    """The guesses at one page, in time linear in its size: hostile nesting ends them, not the run."""
+
+    def __init__(self, body: DOMNode):
+        self._body = body
+        self._left = _MEASURED_TIMES * (len(body.text) + _CALL_COST * 1000)  # characters that may still be measured
+        self._most = _MOST_OF_PAGE * self._size(body)
+
+    def strip(self) -> None:
+        """Landmarks, what a class says, and blocks of links, in this order."""
+        for node in self._body.query_selector_all(_LANDMARKS)[:]:
+            self._take_out(node)
+        for node in self._body.query_selector_all("header, footer, aside")[:]:
+            if node.closest(_MAIN) is None or self._is_of_links(node):
+                self._take_out(node)
+        for node in self._body.query_selector_all("[class], [id]")[:]:
+            if node.tag not in _KEPT_WHOLE and self._class_says_no(node):
+                self._take_out(node)
+        for block in self._blocks_of_links():
+            self._take_out(block)
+
+    def _take_out(self, node: DOMNode) -> None:
+        """Remove ``node`` unless the page's title, its main element or most of its text stand in it."""
+        if self._left <= 0 or self._size(node) > self._most:
+            return
+        if node.tag == "nav" or node.query_selector(f"h1, {_MAIN}") is None:
+            node.remove()
+
+    def _class_says_no(self, node: DOMNode) -> bool:
+        names = f"{node.getattr('class') or ''} {node.getattr('id') or ''}"
+        words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
+        if words & _FURNITURE:
+            return True
+        return bool(words & _LINKS) and self._is_of_links(node)
+
+    def _blocks_of_links(self) -> Iterator[DOMNode]:
+        """The largest blocks that are made of links: menus that do not say so, contents of the page itself."""
+        done: set[DOMNode] = set()
+        for link in self._body.query_selector_all("a[href]")[:]:
+            block = _block_of(link)
+            if block in done or block.tag in _KEPT_WHOLE:
+                continue
+            done.add(block)
+            if self._is_of_links(block):
+                yield from filter(self._is_menu, self._largest(block, done))
+
+    def _largest(self, block: DOMNode, done: set[DOMNode]) -> Iterator[DOMNode]:
+        above = block.parent
+        while above is not None and above.tag not in _KEPT_WHOLE and self._is_of_links(above):
+            if above in done:
+                return
+            block = above
+            done.add(block)
+            above = block.parent
+        yield block
+
+    def _is_menu(self, block: DOMNode) -> bool:
+        """True for several short links; in an article a list of links to elsewhere is content, one to itself is not."""
+        links = block.query_selector_all("a[href]")[:]
+        if len(links) < _MENU_LINKS or self._size(block) > _LONG_LINK * len(links):
+            return False
+        if block.tag in _LISTS and block.closest(_MAIN) is not None:
+            return all("#" in (link.getattr("href") or "") for link in links)
+        return True
+
+    def _is_of_links(self, node: DOMNode) -> bool:
+        """Links hold _LINK_SHARE of the characters that are neither white space nor separators."""
+        size = self._size(node)
+        return size > 0 and sum(map(self._size, node.query_selector_all("a")[:])) >= _LINK_SHARE * size
+
+    def _size(self, node: DOMNode) -> int:
+        text = node.text
+        self._left -= len(text) + _CALL_COST
+        return len(_SEPARATORS.sub("", text)) if self._left > 0 else 0
+
+
+def _block_of(link: DOMNode) -> DOMNode:
+    """The nearest block around a link; for an entry of a list the list."""
+    node = link
+    for _ in range(_CLIMB):
+        if node.tag in _LISTS or (node.tag in _BLOCKS and node.tag not in _PARTS_OF_LISTS):
+            break
+        above = node.parent
+        if above is None:
+            break
+        node = above
+    return node
