@@ -8,6 +8,7 @@ import csv
 from collections.abc import Iterator
 
 from gristmill.sources.catalogue import RejectError
+from gristmill.sources.csv_style import SAMPLE_BYTES, rows_of, tell_style
 from gristmill.sources.fields import FieldMap, check_columns
 from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
 from gristmill.sources.listing import InputFile
@@ -25,7 +26,9 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     fields = FieldMap(spec)
     with open_stream(file, spec) as stream:
         lines = _Lines(stream, spec)
-        rows = csv.reader(lines, delimiter="\t" if ".tsv" in file.path.lower() else ",", strict=True)
+        delimiter = "\t" if ".tsv" in file.path.lower() else ","
+        style = tell_style(_sample(file, spec), spec.encoding, delimiter, spec.quotes)
+        rows = rows_of(lines, delimiter, style)
         names = _header(rows, lines, file, spec)
         while not lines.at_end:
             lines.begin_row()
@@ -39,6 +42,11 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
                 if not lines.cut:
                     part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
         part.reject_tail(stream, f"{file.path}:{lines.number + 1}", lines.n_bytes, lines.head)
+
+
+def _sample(file: InputFile, spec: ReadSpec) -> bytes:
+    with open_stream(file, spec) as stream:
+        return stream.read(SAMPLE_BYTES).removeprefix(BYTE_ORDER_MARK)
 
 
 class _Lines(Iterator[str]):

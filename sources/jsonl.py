@@ -3,6 +3,7 @@
 The loop over records is a reader's named exception to columns: orjson builds one object a line.
 """
 
+import json
 import re
 from functools import partial
 from typing import Any
@@ -53,12 +54,26 @@ def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, A
     try:
         record = orjson.loads(line if encoding is None else line.decode(encoding))
     except (orjson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _explain(line, error, encoding) from None
+        record = _with_nan(line, encoding)
+        if record is None:
+            raise _explain(line, error, encoding) from None
     values = record.values() if type(record) is dict else [record]
     if not _NESTED.isdisjoint(map(type, values)) and _depth(record) > max_depth:
         raise RejectError("json_too_deep", f"nests more than {max_depth} levels; see limits.json_depth")
     if type(record) is not dict:
         raise RejectError("not_object", f"a JSON {type(record).__name__}")
+    return record
+
+
+def _with_nan(line: bytes, encoding: str | None) -> Any:
+    """What Python's json wrote with NaN or Infinity in it, which become null; None for what is wrong otherwise."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        record = json.loads(line.decode(encoding or "utf-8"), parse_constant=lambda _: None)
+        orjson.dumps(record)  # refuses the lone surrogates that json lets pass
+    except (ValueError, RecursionError, orjson.JSONEncodeError):
+        return None
     return record
 
 

@@ -1,7 +1,7 @@
 """The part that is being written: readers add records, documents and rejects come out as two Parquet files.
 
-Here stand the laws that hold for every format: text is NFC and not empty, has no NUL and no more than
-``document_bytes``; every record is counted once, as a document, a reject or a skip.
+Here stand the laws that hold for every format: text is NFC, its lines end in LF, it holds more than white space,
+has no NUL and no more than ``document_bytes``; every record is counted once, as a document, a reject or a skip.
 """
 
 import unicodedata
@@ -28,6 +28,8 @@ HEAD_BYTES = 512
 BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
+# RE2, from the first byte: separators, controls, joiners and marks of direction, and the blanks of Braille and Hangul
+_NOTHING_SEEN = r"^[\p{Z}\x01-\x1f\x7f-\x{9f}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}]*$"
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
 
 RECORDS = pa.schema(
@@ -55,6 +57,7 @@ class Part:
         self.rejected: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()  # WARC records that never hold a document, by type
         self.text_bytes = 0
+        self.line_ends = 0  # documents whose CRLF or lone CR became LF
         self._kept_bytes = 0
         self._rejected_bytes = 0
         self._rows: list[tuple[Any, ...]] = []
@@ -122,6 +125,7 @@ class Part:
 
     def _write(self, records: pa.RecordBatch) -> None:
         """Reject what breaks a law, write the rest."""
+        records = self._with_line_feeds(records)
         wrong = self._wrong(records)
         if wrong:
             keep = np.ones(records.num_rows, bool)
@@ -131,10 +135,20 @@ class Part:
         if records.num_rows:
             self._documents.write(self._documents_of(records))
 
+    def _with_line_feeds(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """CRLF and lone CR as LF: rules about lines would see one line, or a carriage return behind its full stop."""
+        text = records.column("text")
+        n_returns = pc.sum(pc.match_substring(text, "\r")).as_py() or 0
+        if not n_returns:
+            return records
+        self.line_ends += n_returns
+        text = pc.replace_substring(pc.replace_substring(text, "\r\n", "\n"), "\r", "\n")
+        return records.set_column(records.schema.get_field_index("text"), records.schema.field("text"), text)
+
     def _wrong(self, records: pa.RecordBatch) -> dict[int, str]:
         """Reason by row; of two the first in this order."""
         text = records.column("text")
-        checks = {"text_null": pc.is_null(text), "empty_text": pc.equal(pc.binary_length(text), 0)}
+        checks = {"text_null": pc.is_null(text), "empty_text": pc.match_substring_regex(text, _NOTHING_SEEN)}
         checks["document_too_large"] = pc.greater(pc.binary_length(text), self.spec.document_bytes)
         if _has_zero_byte(text):
             checks["nul_character"] = pc.match_substring(text, "\0")

@@ -31,7 +31,7 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: S
     -------
     Outcome : rows are documents. The account counts records and their raw bytes: unpacked lines, files, WARC blocks;
         for Parquet and Arrow the bytes of the text. facts: rejects and skipped by reason, passed_over by WARC
-        record type, text_bytes, files
+        record type, text_bytes, line_ends (documents whose CRLF or CR became LF), files
 
     Raises
     ------
@@ -72,5 +72,6 @@ def _facts(part: Part, files: int) -> dict[str, object]:
         "skipped": {reason: count for reason, count in reasons.items() if reason in SKIPPED},
         "passed_over": dict(sorted(part.passed_over.items())),
         "text_bytes": part.text_bytes,
+        "line_ends": part.line_ends,
         "files": files,
     }

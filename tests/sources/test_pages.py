@@ -53,7 +53,7 @@ def test_a_code_tree(read):
 @pytest.mark.parametrize(
     ("data", "text", "reason"),
     [
-        (b"\xef\xbb\xbfa\r\nb\x0cc", "a\r\nb\x0cc", None),
+        (b"\xef\xbb\xbfa\r\nb\x0cc", "a\nb\x0cc", None),
         ("e\u0301".encode(), "é", None),
         (b"caf\xe9", None, "invalid_utf8"),
         (b"\x7fELF\0\0", None, "nul_character"),
