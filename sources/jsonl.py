@@ -31,22 +31,25 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     check_line_encoding(spec)
     fields, most = FieldMap(spec), spec.record_bytes
     encoding = None if spec.is_utf8 else spec.encoding
-    number, tail = 0, b""
+    number, goes_on = 0, True
     with open_stream(file, spec) as stream:
-        for number, line in enumerate(iter(partial(stream.readline, most + 1), b""), 1):
-            if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
-                tail = line
-                break
-            try:
-                if len(line) > most:
-                    raise too_long(stream, line)
-                record = parse_line(line if number > 1 else _without_mark(file, spec, line), encoding, spec.json_depth)
-                part.add(f"{file.path}:{number}", len(line), *fields.take(record))
-            except RejectError as error:
-                part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
-        else:
+        while goes_on:
+            tail = b""
+            for line in iter(partial(stream.readline, most + 1), b""):
+                if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
+                    tail = line
+                    break
+                number += 1
+                try:
+                    if len(line) > most:
+                        raise too_long(stream, line)
+                    whole = line if number > 1 else _without_mark(file, spec, line)
+                    record = parse_line(whole, encoding, spec.json_depth)
+                    part.add(f"{file.path}:{number}", len(line), *fields.take(record))
+                except RejectError as error:
+                    part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
             number += 1
-        part.reject_tail(stream, f"{file.path}:{number}", len(tail), tail)
+            goes_on = part.reject_damage(stream, f"{file.path}:{number}", len(tail), tail)
 
 
 def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Part:
         self.rejected: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()  # WARC records that never hold a document, by type
         self.text_bytes = 0
+        self.mended = 0  # records of archives whose length was wrong, read to where the next begins
         self.line_ends = 0  # documents whose CRLF or lone CR became LF
         self._kept_bytes = 0
         self._rejected_bytes = 0
@@ -112,6 +113,20 @@ class Part:
         )
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
+
+    def reject_damage(self, stream: Stream, locator: str, n_bytes: int = 0, head: bytes = b"") -> bool:
+        """One reject for what a damaged archive lost; True when the stream goes on at the next member.
+
+        ``n_bytes`` and ``head`` are of the record that was cut; the packed bytes that were not read count as well.
+        """
+        damage = stream.damage
+        if damage is None:
+            return False
+        goes_on = stream.resume()
+        passed = stream.passed_bytes
+        detail = f"{damage.detail}; in the member at byte {stream.damaged_at}, {passed} packed bytes were not read"
+        self.reject(locator, max(n_bytes, passed), damage.reason, detail, head)
+        return goes_on
 
     def reject_tail(self, stream: Stream, locator: str, n_bytes: int = 0, head: bytes = b"") -> None:
         """One reject for all that a damaged archive still held; nothing when the stream ended well."""

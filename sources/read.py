@@ -31,7 +31,8 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: S
     -------
     Outcome : rows are documents. The account counts records and their raw bytes: unpacked lines, files, WARC blocks;
         for Parquet and Arrow the bytes of the text. facts: rejects and skipped by reason, passed_over by WARC
-        record type, text_bytes, line_ends (documents whose CRLF or CR became LF), files
+        record type, text_bytes, line_ends (documents whose CRLF or CR became LF),
+        mended_lengths (WARC records read to the next one), files
 
     Raises
     ------
@@ -73,5 +74,6 @@ def _facts(part: Part, files: int) -> dict[str, object]:
         "passed_over": dict(sorted(part.passed_over.items())),
         "text_bytes": part.text_bytes,
         "line_ends": part.line_ends,
+        "mended_lengths": part.mended,
         "files": files,
     }
