@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import zstandard
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.listing import COMPRESSIONS, InputFile, open_binary
+from gristmill.sources.folders import open_binary
+from gristmill.sources.listing import COMPRESSIONS, InputFile
 from gristmill.sources.spec import ReadSpec
 from gristmill.sources.unpacking import MAX_WINDOW_BYTES, DamageError, Unpacker, codec_of
 

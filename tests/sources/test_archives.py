@@ -18,7 +18,8 @@ CASES = Path(__file__).parent / "cases"
 def record(text, length=0, http="", body=None, kind="response"):
     body = f"<p>{text}</p>".encode() if body is None else body
     body = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{http}\r\n".encode() + body
-    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Type: application/http\r\nContent-Length: {len(body) + length}\r\n\r\n"
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Type: application/http\r\n"
+    head += f"Content-Length: {len(body) + length}\r\n\r\n"
     return head.encode() + body + b"\r\n\r\n"
 
 
@@ -78,10 +79,8 @@ def test_a_right_length_is_believed(warc):
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_reading_goes_on_behind_a_damaged_member(tmp_path, read, pack):
-    members = [
-        pack(b"".join(orjson.dumps({"text": f"m{m} line {i} {i * 7919}"}) + b"\n" for i in range(400)))
-        for m in range(4)
-    ]
+    rows = [[{"text": f"m{m} line {i} {i * 7919}"} for i in range(400)] for m in range(4)]
+    members = [pack(b"".join(orjson.dumps(row) + b"\n" for row in some)) for some in rows]
     bad = bytearray(members[1])
     bad[len(bad) // 2 : len(bad) // 2 + 40] = b"\xff" * 40
     name = "a.jsonl.gz" if pack is gzip.compress else "a.jsonl.zst"
