@@ -36,6 +36,7 @@ class Reader:
     names: str | None = None  # pattern of whole file names, without case: LICENSE, README-de
     packed: bool = True  # False: the file is read by seeking in it, so it cannot lie behind .gz
     fills_part: bool = False
+    split: str | None = None  # "module:function" that finds pieces of a big file; see ``gristmill.sources.splitting``
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

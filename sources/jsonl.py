@@ -31,7 +31,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     check_line_encoding(spec)
     fields, most = FieldMap(spec), spec.record_bytes
     encoding = None if spec.is_utf8 else spec.encoding
-    number, goes_on = 0, True
+    number, goes_on = file.piece.before if file.piece else 0, True
     with open_stream(file, spec) as stream:
         while goes_on:
             tail = b""

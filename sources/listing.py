@@ -17,6 +17,16 @@ _TOLD = 8  # names in one message
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a big file; see ``gristmill.sources.splitting``."""
+
+    start: int  # bytes, or row groups
+    stop: int
+    before: int  # lines or rows that stand before it, which its locators count
+    runs_on: bool = False  # its last record may be read beyond its end
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """One file of a source. ``path`` is as listed; locators and so document ids start with it."""
 
@@ -24,6 +34,7 @@ class InputFile:
     bytes: int  # on disk, packed when the file is
     digest: str  # 32 hex: xxh3-128 of the content, or of ETag and size for a remote file that has one
     format: str
+    piece: Piece | None = None  # None: the whole file
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,23 +176,6 @@ def infer_format(path: str, source: str, extra: Sequence[Reader] = ()) -> str:
     if found is None:
         raise _no_format([path], source, extra)
     return found
-
-
-def group_parts(files: Sequence[InputFile], part_bytes: int) -> list[list[InputFile]]:
-    """Cut ``files``, in order, into parts; a part closes when it holds ``part_bytes`` of input or more.
-
-    >>> [len(part) for part in group_parts([InputFile(n, 60, "", "text") for n in "abc"], 100)]
-    [2, 1]
-    """
-    parts: list[list[InputFile]] = []
-    filled = part_bytes
-    for file in files:
-        if filled >= part_bytes:
-            parts.append([])
-            filled = 0
-        parts[-1].append(file)
-        filled += file.bytes
-    return parts
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ member that can be unpacked.
 """
 
 import io
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
@@ -70,6 +71,9 @@ def open_stream(file: InputFile, spec: ReadSpec) -> Stream:
     SourceError : the file cannot be opened, or its name says .gz (.zst, .bz2, .xz) and its bytes do not
     """
     raw = open_raw(file, spec)
+    if file.piece is not None:
+        raw.seek(file.piece.start)
+        return Stream(_Pieces(raw, _stretch(raw, file)), BUFFER_BYTES)
     first = raw.read(_HEADER_BYTES)
     codec = codec_of(first)
     promised = next((end for end in COMPRESSIONS if file.path.lower().endswith(end)), "")
@@ -162,6 +166,15 @@ class _Pieces(io.RawIOBase):
     def close(self) -> None:
         self._source.close()
         super().close()
+
+
+def _stretch(raw: BinaryIO, file: InputFile) -> Iterator[bytes]:
+    """The bytes of a piece of lines; a piece of WARC records runs on, for its last record may reach beyond."""
+    assert file.piece is not None
+    left = file.piece.stop - file.piece.start if not file.piece.runs_on else sys.maxsize
+    while left and (block := raw.read(min(BUFFER_BYTES, left))):
+        left -= len(block)
+        yield block
 
 
 def _plain(raw: BinaryIO, first: bytes) -> Iterator[bytes]:

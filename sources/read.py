@@ -41,7 +41,16 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: S
     with Part(folder, spec) as part:
         for file in files:
             _read_file(file, find_reader(file.format, spec.name, extra), part)
-    return Outcome(part.documents, {spec.name: part.account}, _facts(part, len(files)))
+    return Outcome(
+        part.documents,
+        {spec.name: part.account},
+        _facts(part, sum(map(_is_beginning, files))),
+    )
+
+
+def _is_beginning(file: InputFile) -> bool:
+    """True for a whole file and for the first of its pieces, so that a split file counts once."""
+    return file.piece is None or file.piece.start == 0
 
 
 def _read_file(file: InputFile, reader: Reader, part: Part) -> None:

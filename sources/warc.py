@@ -28,10 +28,12 @@ _SNIFFED_BYTES = 4096
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every record of ``file`` that may hold a document as a document, a skip or a reject."""
     with open_stream(file, spec) as stream:
-        goes_on, offset = True, 0
+        goes_on, offset = True, file.piece.start if file.piece else 0
         while goes_on:
             tail = Block(offset, b"", b"", 0)
             for block in blocks(stream, spec.record_bytes, offset):
+                if file.piece and block.offset >= file.piece.stop:
+                    return
                 if block.offset == 0 and block.wrong == "no_record":
                     raise not_that_format(file, spec, f"it begins with {block.body[:16]!r}, not with WARC/")
                 if stream.damage and block.wrong == "truncated_archive":

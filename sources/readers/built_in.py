@@ -14,18 +14,21 @@ _TEXT_NAMES = (
 )
 
 
+_SPLITTING = "gristmill.sources.splitting"
+
+
 def _built_in(name: str, suffixes: tuple[str, ...], module: str = "", **more: str | bool) -> Reader:
     read = f"gristmill.sources.{module or name}:read"
     return Reader(name, suffixes, "1", read, fills_part=True, **more)  # pyright: ignore[reportArgumentType]
 
 
 READERS = (
-    _built_in("jsonl", (".jsonl", ".ndjson", ".json")),
-    _built_in("parquet", (".parquet",), packed=False),
+    _built_in("jsonl", (".jsonl", ".ndjson", ".json"), split=f"{_SPLITTING}:at_lines"),
+    _built_in("parquet", (".parquet",), packed=False, split=f"{_SPLITTING}:at_row_groups"),
     _built_in("csv", (".csv", ".tsv"), "csv_rows"),
     _built_in("text", _TEXT_SUFFIXES, "plain_text", names=_TEXT_NAMES),
     _built_in("html", (".html", ".htm", ".xhtml")),
-    _built_in("warc", (".warc",)),
-    _built_in("wet", (".wet",), "warc"),
+    _built_in("warc", (".warc",), split=f"{_SPLITTING}:at_records"),
+    _built_in("wet", (".wet",), "warc", split=f"{_SPLITTING}:at_records"),
     _built_in("arrow", (".arrow", ".feather"), packed=False),
 )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.listing import InputFile, group_parts, infer_format, list_files, list_source
+from gristmill.sources.listing import InputFile, infer_format, list_files, list_source
+from gristmill.sources.splitting import group_parts
 
 
 @pytest.fixture
