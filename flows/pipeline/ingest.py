@@ -25,8 +25,8 @@ def plan_ingest(mill: Mill) -> Iterator[Job]:
 
 
 def _read_jobs(mill: Mill, source: SourceSpec) -> Iterator[Job]:
-    from gristmill.sources.listing import group_parts
     from gristmill.sources.read import ReadSpec, read_part
+    from gristmill.sources.splitting import group_parts
 
     limits = mill.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
