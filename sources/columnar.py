@@ -47,11 +47,9 @@ class Table:
         arrays = [locators, sizes, normalised(text), *(_filled(column, batch.num_rows) for column in known), meta]
         cast = [array.cast(kind) for array, kind in zip(arrays, RECORDS.types, strict=True)]
         records = pa.record_batch(cast, schema=RECORDS)
-        if invalid.any():
-            for row in np.flatnonzero(invalid).tolist():
-                part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
-            records = records.filter(pa.array(~invalid))
-        part.write(records)
+        part.write(records.filter(pa.array(~invalid)) if invalid.any() else records)
+        for row in np.flatnonzero(invalid).tolist():
+            part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
         self.rows += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], np.ndarray]:

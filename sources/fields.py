@@ -129,10 +129,10 @@ def _text(record: dict[str, Any], field: str, *, pop: bool = True) -> str:
     if type(value) is str:
         return value
     if value is None:
-        raise RejectError("text_null", f"field {field!r} is null")
+        raise RejectError("text_null", f"field {field!r} is null; beside it {_names(record)}")
     if type(value) is int and not pop:
         return str(value)  # a template may hold numbers
-    raise RejectError("text_not_string", f"field {field!r} is {type(value).__name__}")
+    raise RejectError("text_not_string", f"field {field!r} is {type(value).__name__}; beside it {_names(record)}")
 
 
 def _names(record: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from gristmill.corpus.account import Account
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
+from gristmill.sources.first_records import FirstRecords, Place
 from gristmill.sources.opening import Stream
 from gristmill.sources.spec import ReadSpec
 
@@ -52,8 +53,9 @@ _BESIDE_TEXT = [field for field in RECORDS if field.name != "text"]
 class Part:
     """``with Part(folder, spec) as part:`` writes documents.parquet and rejects.parquet into ``folder``."""
 
-    def __init__(self, folder: Path, spec: ReadSpec):
+    def __init__(self, folder: Path, spec: ReadSpec, place: Place | None = None):
         self.spec = spec
+        self._first = FirstRecords(spec.name, spec.template is not None, place)
         self.rejected: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()  # WARC records that never hold a document, by type
         self.text_bytes = 0
@@ -78,6 +80,8 @@ class Part:
             self._flush_rejects()
         self._documents.__exit__(kind, error, trace)
         self._rejects.__exit__(kind, error, trace)
+        if kind is None:
+            self._first.end()
 
     @property
     def account(self) -> Account:
@@ -99,6 +103,7 @@ class Part:
 
     def add(self, locator: str, n_bytes: int, text: str, *columns: str | None) -> None:
         """Add one record; ``columns`` are url, lang, license, created, meta."""
+        self._first.document()
         self._rows.append((locator, n_bytes, text, *columns))
         self._pending_bytes += len(text) + n_bytes + _ROW_BYTES
         if self._pending_bytes >= BATCH_BYTES:
@@ -106,6 +111,7 @@ class Part:
 
     def reject(self, locator: str, n_bytes: int, reason: str, detail: str | None = None, head: bytes = b"") -> None:
         """Count one record that is no document, and keep its locator, size and first bytes."""
+        self._first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
         self._reject_rows.append(
@@ -142,6 +148,8 @@ class Part:
         """Reject what breaks a law, write the rest."""
         records = self._with_line_feeds(records)
         wrong = self._wrong(records)
+        if len(wrong) < records.num_rows:
+            self._first.document()
         if wrong:
             keep = np.ones(records.num_rows, bool)
             keep[list(wrong)] = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.receipt import Outcome
 from gristmill.sources.catalogue import Reader, RejectError, find_reader, load_function
+from gristmill.sources.first_records import Place
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
 from gristmill.sources.outside import read_with
@@ -17,7 +18,13 @@ from gristmill.sources.spec import ReadSpec
 VERSION = "2"
 
 
-def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: Sequence[Reader] = ()) -> Outcome:
+def read_part(
+    files: Sequence[InputFile],
+    spec: ReadSpec,
+    folder: Path,
+    extra: Sequence[Reader] = (),
+    place: Place | None = None,
+) -> Outcome:
     """Read ``files``, in order, into the empty ``folder``.
 
     Parameters
@@ -26,6 +33,7 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: S
     spec : source and limits
     folder : receives documents.parquet (``DOCUMENTS``) and rejects.parquet (``REJECTS``)
     extra : readers of plug-ins, beside the built-in ones; their ``read`` is looked up in this process
+    place : which part of its source this is; when it is the first, a source that is rejected whole is a SourceError
 
     Returns
     -------
@@ -36,9 +44,10 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path, extra: S
 
     Raises
     ------
-    SourceError : a file cannot be opened, or is not what its format says
+    SourceError : a file cannot be opened, or is not what its format says; the first 50 records of the source (or all,
+        when it has fewer) are rejected for one reason that a key of the recipe causes
     """
-    with Part(folder, spec) as part:
+    with Part(folder, spec, place) as part:
         for file in files:
             _read_file(file, find_reader(file.format, spec.name, extra), part)
     return Outcome(

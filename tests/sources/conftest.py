@@ -67,12 +67,12 @@ def read(tmp_path):
     """read(path or paths, format=None, readers of plug-ins, **ReadSpec fields)."""
     count = iter(range(1000))
 
-    def run(paths, format_=None, extra=(), **fields):
+    def run(paths, format_=None, extra=(), place=None, **fields):
         spec = ReadSpec(fields.pop("name", "s"), fields.pop("domain", "web"), **fields)
         folder = tmp_path / f"out{next(count)}"
         folder.mkdir()
         names = [str(path) for path in (paths if isinstance(paths, list) else [paths])]
-        outcome = read_part(list_files(names, format_, source="s", extra=extra), spec, folder, extra)
+        outcome = read_part(list_files(names, format_, source="s", extra=extra), spec, folder, extra, place)
         result = Result(outcome, read_table(folder / "documents.parquet"), read_table(folder / "rejects.parquet"))
         check_laws(result, spec)
         return result
