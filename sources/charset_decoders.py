@@ -81,7 +81,7 @@ def decode_as(data: bytes, encoding: str) -> tuple[str, int]:
         return _counted(_iso_2022_jp(data))
     if encoding in _MULTI:
         return _counted(_multi(data, encoding))
-    return _counted(codecs.charmap_decode(data, "replace", _table(encoding))[0])
+    return _counted(codecs.charmap_decode(data, "replace", _table(encoding))[0])  # pyright: ignore[reportArgumentType]
 
 
 def _counted(text: str) -> tuple[str, int]:

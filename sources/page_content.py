@@ -8,7 +8,8 @@ Whatever holds most of the page's text stays: a page that is one list is that li
 import re
 from collections.abc import Iterator
 
-from resiliparse.parse.html import DOMNode, HTMLTree
+from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ElementNode
 
 # never text, or not shown
 _NO_TEXT = (
@@ -45,7 +46,9 @@ _FURNITURE = _words(
     " signup login popup modal"
 )
 
-_MOST_OF_PAGE = 0.5  # what holds more of the text is the page
+# What holds more of the page's characters than this is the page: a block of links without another sign; what a class
+# calls a sidebar; an element that is navigation by its own name, which is larger than the content of many pages.
+_MOST_OF_PAGE, _HALF_OF_PAGE, _ALL_OF_PAGE = 0.75, 0.5, 0.95
 _LINK_SHARE = 0.75  # of the characters of a block that is made of links
 _SEPARATORS = re.compile(r"[\s|·•»«›‹/>,;:()\[\]\-–—*]+")
 _MENU_LINKS = 2
@@ -68,41 +71,42 @@ def strip_page(tree: HTMLTree) -> None:
 class _Page:
     """The guesses at one page, in time linear in its size: hostile nesting ends them, not the run."""
 
-    def __init__(self, body: DOMNode):
+    def __init__(self, body: ElementNode):
         self._body = body
-        self._left = _MEASURED_TIMES * (len(body.text) + _CALL_COST * 1000)  # characters that may still be measured
-        self._most = _MOST_OF_PAGE * self._size(body)
+        self._left = _MEASURED_TIMES * (len(body.text or "") + _CALL_COST * 1000)  # characters, yet to measure
+        self._total = self._size(body)
 
     def strip(self) -> None:
         """Landmarks, what a class says, and blocks of links, in this order."""
         for node in self._body.query_selector_all(_LANDMARKS)[:]:
-            self._take_out(node)
+            self._take_out(node, _ALL_OF_PAGE)
         for node in self._body.query_selector_all("header, footer, aside")[:]:
             if node.closest(_MAIN) is None or self._is_of_links(node):
-                self._take_out(node)
+                self._take_out(node, _HALF_OF_PAGE)
         for node in self._body.query_selector_all("[class], [id]")[:]:
-            if node.tag not in _KEPT_WHOLE and self._class_says_no(node):
-                self._take_out(node)
+            if node.tag not in _KEPT_WHOLE and (share := self._share_by_class(node)):
+                self._take_out(node, share)
         for block in self._blocks_of_links():
-            self._take_out(block)
+            self._take_out(block, _MOST_OF_PAGE)
 
-    def _take_out(self, node: DOMNode) -> None:
-        """Remove ``node`` unless the page's title, its main element or most of its text stand in it."""
-        if self._left <= 0 or self._size(node) > self._most:
+    def _take_out(self, node: ElementNode, share: float) -> None:
+        """Remove ``node`` unless it holds the page's title, its main element or more than ``share`` of its text."""
+        if self._left <= 0 or self._size(node) > share * self._total:
             return
         if node.tag == "nav" or node.query_selector(f"h1, {_MAIN}") is None:
             node.remove()
 
-    def _class_says_no(self, node: DOMNode) -> bool:
+    def _share_by_class(self, node: ElementNode) -> float:
+        """How much of the page an element of this class and id may hold and still be taken out; 0 for content."""
         names = f"{node.getattr('class') or ''} {node.getattr('id') or ''}"
         words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
         if words & _FURNITURE:
-            return True
-        return bool(words & _LINKS) and self._is_of_links(node)
+            return _ALL_OF_PAGE if self._is_of_links(node) else _HALF_OF_PAGE
+        return _MOST_OF_PAGE if words & _LINKS and self._is_of_links(node) else 0.0
 
-    def _blocks_of_links(self) -> Iterator[DOMNode]:
+    def _blocks_of_links(self) -> Iterator[ElementNode]:
         """The largest blocks that are made of links: menus that do not say so, contents of the page itself."""
-        done: set[DOMNode] = set()
+        done: set[ElementNode] = set()
         for link in self._body.query_selector_all("a[href]")[:]:
             block = _block_of(link)
             if block in done or block.tag in _KEPT_WHOLE:
@@ -111,17 +115,17 @@ class _Page:
             if self._is_of_links(block):
                 yield from filter(self._is_menu, self._largest(block, done))
 
-    def _largest(self, block: DOMNode, done: set[DOMNode]) -> Iterator[DOMNode]:
-        above = block.parent
+    def _largest(self, block: ElementNode, done: set[ElementNode]) -> Iterator[ElementNode]:
+        above = block.parent_element
         while above is not None and above.tag not in _KEPT_WHOLE and self._is_of_links(above):
             if above in done:
                 return
             block = above
             done.add(block)
-            above = block.parent
+            above = block.parent_element
         yield block
 
-    def _is_menu(self, block: DOMNode) -> bool:
+    def _is_menu(self, block: ElementNode) -> bool:
         """True for several short links; in an article a list of links to elsewhere is content, one to itself is not."""
         links = block.query_selector_all("a[href]")[:]
         if len(links) < _MENU_LINKS or self._size(block) > _LONG_LINK * len(links):
@@ -130,24 +134,24 @@ class _Page:
             return all("#" in (link.getattr("href") or "") for link in links)
         return True
 
-    def _is_of_links(self, node: DOMNode) -> bool:
+    def _is_of_links(self, node: ElementNode) -> bool:
         """Links hold _LINK_SHARE of the characters that are neither white space nor separators."""
         size = self._size(node)
         return size > 0 and sum(map(self._size, node.query_selector_all("a")[:])) >= _LINK_SHARE * size
 
-    def _size(self, node: DOMNode) -> int:
-        text = node.text
+    def _size(self, node: ElementNode) -> int:
+        text = node.text or ""
         self._left -= len(text) + _CALL_COST
         return len(_SEPARATORS.sub("", text)) if self._left > 0 else 0
 
 
-def _block_of(link: DOMNode) -> DOMNode:
+def _block_of(link: ElementNode) -> ElementNode:
     """The nearest block around a link; for an entry of a list the list."""
     node = link
     for _ in range(_CLIMB):
         if node.tag in _LISTS or (node.tag in _BLOCKS and node.tag not in _PARTS_OF_LISTS):
             break
-        above = node.parent
+        above = node.parent_element
         if above is None:
             break
         node = above

@@ -6,7 +6,8 @@ it is written as TeX. Raised and lowered text becomes 10^6 and x_i, for 106 and 
 
 import re
 
-from resiliparse.parse.html import DOMNode, HTMLTree
+from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ElementNode
 
 _DRAWN = (  # what MathJax 2 draws beside its script
     ".MathJax, .MathJax_Preview, .MathJax_Display, .MathJax_CHTML, .MathJax_SVG, .MathJax_SVG_Display, .MJXc-display"
@@ -20,14 +21,14 @@ _MAX_DEPTH = 64  # MathML nested deeper is given as its bare text
 
 def write_formulas(tree: HTMLTree) -> None:
     """Put TeX in the place of every formula, and ^ and _ before raised and lowered text."""
-    if tree.body is None:
+    if tree.body is None or tree.document is None:
         return
     if tree.document.query_selector("script[type^='math/']") is not None:
         for node in tree.document.query_selector_all(_DRAWN)[:]:
             node.remove()
     for node in tree.document.query_selector_all("script[type^='math/']")[:]:
         if (node.getattr("type") or "").startswith("math/tex"):
-            _put(tree, node, _unwrapped(node.text), is_block="display" in (node.getattr("type") or ""))
+            _put(tree, node, _unwrapped(node.text or ""), is_block="display" in (node.getattr("type") or ""))
     for node in tree.body.query_selector_all(_AROUND)[:]:
         math = node.query_selector("math")
         if math is not None:
@@ -38,22 +39,21 @@ def write_formulas(tree: HTMLTree) -> None:
         _put(tree, node, _raised(node), is_block=False)
 
 
-def _put(tree: HTMLTree, node: DOMNode, text: str, *, is_block: bool) -> None:
-    if node.parent is None:
-        return
+def _put(tree: HTMLTree, node: ElementNode, text: str, *, is_block: bool) -> None:
     new = tree.create_text_node(text)
-    if is_block:
-        block = tree.create_element("p")
+    block = tree.create_element("p") if is_block else None
+    if node.parent is None or new is None:
+        return
+    if block is not None:
         block.append_child(new)
-        new = block
-    node.parent.replace_child(new, node)
+    node.parent.replace_child(block or new, node)
 
 
-def _is_display(node: DOMNode) -> bool:
+def _is_display(node: ElementNode) -> bool:
     return node.getattr("display") in ("block", "true") or "display" in (node.getattr("class") or "")
 
 
-def _tex(math: DOMNode) -> str:
+def _tex(math: ElementNode) -> str:
     annotation = math.query_selector("annotation[encoding*='tex' i]")
     own = annotation.text if annotation is not None else math.getattr("alttext")
     return _unwrapped(own) if own and own.strip() else _written(math, 0).strip()
@@ -65,9 +65,9 @@ def _unwrapped(tex: str) -> str:
     return wrapped[1].strip() if wrapped else tex
 
 
-def _raised(node: DOMNode) -> str:
+def _raised(node: ElementNode) -> str:
     """``^2``, ``_{i+1}``; ordinals as they are, marks of notes in brackets."""
-    text = node.text.strip()
+    text = (node.text or "").strip()
     if not text or text.startswith(("[", "(")) or (node.tag == "sup" and _ORDINAL.fullmatch(text)):
         return text
     if node.query_selector("a") is not None or node.closest("a") is not None:
@@ -79,12 +79,12 @@ def _raised(node: DOMNode) -> str:
 _SCRIPTS = {"msup": "^", "msub": "_", "msubsup": "_^", "munder": "_", "mover": "^", "munderover": "_^"}
 
 
-def _written(node: DOMNode, depth: int) -> str:
+def _written(node: ElementNode, depth: int) -> str:
     """MathML as TeX; each argument of a script or a fraction in braces unless it is one token."""
     children = node.children[:]
     name = (node.tag or "").lower()
     if depth > _MAX_DEPTH or not children:
-        return " ".join(node.text.split())
+        return " ".join((node.text or "").split())
     if name.startswith("annotation"):
         return ""
     parts = [_written(child, depth + 1) for child in children]

@@ -148,6 +148,22 @@ def test_what_stays_and_what_goes(html, kept, gone):
         assert not any(entry in text for entry in items.navigation)
 
 
+@pytest.mark.parametrize("style", range(5))
+def test_a_menu_larger_than_its_page(style):
+    """Of a page with little text most characters are navigation."""
+    items = Items(style)
+    menu, text = before(items, style), "".join(f"<li>{items.sentence(1)}</li>" for _ in range(6))
+    found = extract(f"<body>{menu}<div><ul>{text}</ul></div>{after(items, style)}".encode()).text
+    assert [found.count(item) for item in items.content] == [1] * 6
+    assert not any(entry in found for entry in items.navigation)
+
+
+def test_a_page_inside_what_is_called_a_sidebar():
+    items = Items(1)
+    html = f"<h1>{items.sentence(2)}</h1><div class='with-sidebar'>{prose(items)}</div>"
+    assert all(item in extract(html.encode()).text for item in items.content)
+
+
 @pytest.mark.parametrize("tag", ["div class=nav", "ul", "a href=x", "header", "table", "math", "sup", "p class=ad"])
 @pytest.mark.parametrize("depth", [500, 9000])
 def test_hostile_nesting_ends(tag, depth):
