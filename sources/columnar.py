@@ -78,11 +78,12 @@ class Table:
         if not values:
             return pa.nulls(rows, pa.string())
         records = [dict(zip(self._others, row, strict=True)) for row in zip(*values, strict=True)]
-        for record in records:
+        renames = self._spec.id_field != "id"
+        for record in records if renames or self._nested else ():
             for owner, name in [locate(record, field) for field in self._nested]:
                 if owner is not None:
                     owner.pop(name, None)
-            if self._spec.id_field != "id":
+            if renames:
                 rename_id(record, self._spec.id_field)
         return pa.array([meta_json(record) for record in records], pa.string())
 

@@ -46,6 +46,8 @@ _FURNITURE = _words(
     " signup login popup modal"
 )
 
+_ANY_WORD = re.compile("|".join(sorted(_LINKS | _FURNITURE)), re.IGNORECASE)
+
 # What holds more of the page's characters than this is the page: a block of links without another sign; what a class
 # calls a sidebar; an element that is navigation by its own name, which is larger than the content of many pages.
 _MOST_OF_PAGE, _HALF_OF_PAGE, _ALL_OF_PAGE = 0.75, 0.5, 0.95
@@ -99,6 +101,8 @@ class _Page:
     def _share_by_class(self, node: ElementNode) -> float:
         """How much of the page an element of this class and id may hold and still be taken out; 0 for content."""
         names = f"{node.getattr('class') or ''} {node.getattr('id') or ''}"
+        if not _ANY_WORD.search(names):
+            return 0.0
         words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
         if words & _FURNITURE:
             return _ALL_OF_PAGE if self._is_of_links(node) else _HALF_OF_PAGE
@@ -137,11 +141,12 @@ class _Page:
     def _is_of_links(self, node: ElementNode) -> bool:
         """Links hold _LINK_SHARE of the characters that are neither white space nor separators."""
         size = self._size(node)
-        return size > 0 and sum(map(self._size, node.query_selector_all("a")[:])) >= _LINK_SHARE * size
+        return size > 0 and self._size(*node.query_selector_all("a")[:]) >= _LINK_SHARE * size
 
-    def _size(self, node: ElementNode) -> int:
-        text = node.text or ""
-        self._left -= len(text) + _CALL_COST
+    def _size(self, *nodes: ElementNode) -> int:
+        """Characters of the nodes together, white space and separators apart; 0 when too much has been measured."""
+        text = "".join([node.text or "" for node in nodes])
+        self._left -= len(text) + _CALL_COST * len(nodes)
         return len(_SEPARATORS.sub("", text)) if self._left > 0 else 0
 
 
