@@ -7,6 +7,7 @@ Whatever holds most of the page's text stays: a page that is one list is that li
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ElementNode
@@ -46,8 +47,6 @@ _FURNITURE = _words(
     " signup login popup modal"
 )
 
-_ANY_WORD = re.compile("|".join(sorted(_LINKS | _FURNITURE)), re.IGNORECASE)
-
 # What holds more of the page's characters than this is the page: a block of links without another sign; what a class
 # calls a sidebar; an element that is navigation by its own name, which is larger than the content of many pages.
 _MOST_OF_PAGE, _HALF_OF_PAGE, _ALL_OF_PAGE = 0.75, 0.5, 0.95
@@ -55,6 +54,7 @@ _LINK_SHARE = 0.75  # of the characters of a block that is made of links
 _SEPARATORS = re.compile(r"[\s|·•»«›‹/>,;:()\[\]\-–—*]+")
 _MENU_LINKS = 2
 _LONG_LINK = 60  # characters on average: headlines, not entries of a menu
+_SHORT = 500  # characters; of longer texts separators are a small share, and counting them the larger time
 _CALL_COST = 16  # in characters: a page of empty links has no text and still costs time
 _MEASURED_TIMES = 40  # a page's text is measured at most so often
 _CLIMB = 8  # levels from a link to the block that it belongs to
@@ -100,13 +100,10 @@ class _Page:
 
     def _share_by_class(self, node: ElementNode) -> float:
         """How much of the page an element of this class and id may hold and still be taken out; 0 for content."""
-        names = f"{node.getattr('class') or ''} {node.getattr('id') or ''}"
-        if not _ANY_WORD.search(names):
-            return 0.0
-        words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
-        if words & _FURNITURE:
+        is_furniture, is_links = _called(f"{node.getattr('class') or ''} {node.getattr('id') or ''}")
+        if is_furniture:
             return _ALL_OF_PAGE if self._is_of_links(node) else _HALF_OF_PAGE
-        return _MOST_OF_PAGE if words & _LINKS and self._is_of_links(node) else 0.0
+        return _MOST_OF_PAGE if is_links and self._is_of_links(node) else 0.0
 
     def _blocks_of_links(self) -> Iterator[ElementNode]:
         """The largest blocks that are made of links: menus that do not say so, contents of the page itself."""
@@ -147,7 +144,16 @@ class _Page:
         """Characters of the nodes together, white space and separators apart; 0 when too much has been measured."""
         text = "".join([node.text or "" for node in nodes])
         self._left -= len(text) + _CALL_COST * len(nodes)
-        return len(_SEPARATORS.sub("", text)) if self._left > 0 else 0
+        if self._left <= 0:
+            return 0
+        return len(_SEPARATORS.sub("", text)) if len(text) < _SHORT else len("".join(text.split()))
+
+
+@lru_cache(maxsize=4096)  # a page repeats its few classes
+def _called(names: str) -> tuple[bool, bool]:
+    """Whether words of a class or id name furniture of a page, and what may be a list of links."""
+    words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
+    return bool(words & _FURNITURE), bool(words & _LINKS)
 
 
 def _block_of(link: ElementNode) -> ElementNode:
