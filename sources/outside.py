@@ -61,7 +61,7 @@ def read_with(reader: Reader, function: Callable[..., Any], file: InputFile, par
             _add(item, f"{file.path}#{row}", part, lambda why: _wrong(reader, file, why))
         damage = next((stream for stream in opened.streams if stream.damage), None)
         if damage is not None:
-            part.reject_tail(damage, f"{file.path}#{row + 1}")
+            part.reject_damage(damage, f"{file.path}#{row + 1}")
     finally:
         for stream in opened.streams:
             stream.close()

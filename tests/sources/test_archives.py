@@ -93,6 +93,18 @@ def test_reading_goes_on_behind_a_damaged_member(tmp_path, read, pack):
     assert 0 < damage[0]["bytes"] <= len(bad)
 
 
+def test_rows_go_on_behind_a_damaged_member(tmp_path, read):
+    members = [gzip.compress(b"".join(b"%d,m%d row %d\n" % (i, m, i * 7919) for i in range(900))) for m in range(3)]
+    bad = bytearray(members[1])
+    bad[len(bad) // 2 : len(bad) // 2 + 40] = b"\xff" * 40
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"id,text\n") + members[0] + bytes(bad) + members[2])
+    result = read(tmp_path / "a.csv.gz")
+    for whole in (0, 2):
+        assert sum(text.startswith(f"m{whole} ") for text in result.texts) == 900
+    assert "corrupt_archive" in result.reasons.values()
+    assert sum(result.rejects.column("bytes").to_pylist()) > 0
+
+
 def test_damage_in_the_last_member_ends_the_file(tmp_path, read):
     good, bad = gzip.compress(b'{"text": "a"}\n'), bytearray(gzip.compress(b'{"text": "b"}\n' * 50))
     bad[-6] ^= 0xFF
