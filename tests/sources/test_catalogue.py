@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,19 @@ def test_a_plug_in_cannot_hide_a_damaged_archive(tmp_path, read):
     result = read(tmp_path / "a.mine.gz", extra=[plug_in(tmp_path, body)])
     assert list(result.reasons.values()) == ["truncated_archive"]
     assert len(result.texts) > 1000
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, read):
+    page = Path("docs/concepts/sources.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "stanzas.py").write_text(code.replace("my_package.stanzas", str(tmp_path / "stanzas.py")))
+    names = {}
+    exec((tmp_path / "stanzas.py").read_text(), names)
+    (tmp_path / "a.stanza").write_text("one\n\ntwo\n\n \n\nthree")
+    result = read(tmp_path / "a.stanza", extra=names["READERS"])
+    assert result.texts == ["one", "two", "three"]
+    assert result.column("lang") == ["en"] * 3
+    assert list(result.reasons.values()) == ["blank_line"]
 
 
 def test_two_readers_never_share_a_name_or_a_suffix():
