@@ -14,10 +14,11 @@ from resiliparse.parse.html.node import ElementNode
 
 # never text, or not shown
 _NO_TEXT = (
-    "script, style, template, noscript, iframe, object, embed, applet, audio, video, canvas, svg, button, select,"
-    " input, textarea, datalist, dialog, rt, rp, [hidden], [style*='display:none' i], [style*='display: none' i],"
+    "script, style, template, noscript, noframes, iframe, object, embed, applet, audio, video, canvas, svg, button,"
+    " select, input, textarea, datalist, dialog, rt, rp, [hidden], [style*='display:none' i], [style*='display: none' i],"
     " [style*='visibility:hidden' i], .headerlink, .mw-editsection, .sr-only, .visually-hidden"
 )
+_HEADING_BUTTONS = "h1 button, h2 button, h3 button, h4 button, h5 button, h6 button, dt button, summary button"
 _LANDMARKS = (
     "nav, [role=navigation], [role=search], [role=menu], [role=menubar], [role=tablist], [role=toolbar],"
     " [role=banner], [role=contentinfo], [role=dialog], [role=complementary], body > header, body > footer"
@@ -40,6 +41,7 @@ _KEPT_WHOLE = frozenset(("body", "html", "main", "article", "head"))
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORDS = re.compile(r"[^a-z]+")
 _LINKS = _words("menu menubar submenu toc sitemap related tabs links toolbar tags header masthead topbar")
+_ENDS = ("nav", "navigation", "navbar", "sidebar", "breadcrumbs", "breadcrumb")
 _FURNITURE = _words(
     "nav navbar navbox navigation navheader navfooter navlinks navlist navmenu topnav subnav sidenav breadcrumb"
     " breadcrumbs crumbs pagination pager paginator skiplink skiplinks sidebar footer share sharing sharebar social"
@@ -53,6 +55,7 @@ _MOST_OF_PAGE, _HALF_OF_PAGE, _ALL_OF_PAGE = 0.75, 0.5, 0.95
 _LINK_SHARE = 0.75  # of the characters of a block that is made of links
 _SEPARATORS = re.compile(r"[\s|·•»«›‹/>,;:()\[\]\-–—*]+")
 _MENU_LINKS = 2
+_SHORT_LINK = 12  # in an article only Back, Next and their like are no content
 _LONG_LINK = 60  # characters on average: headlines, not entries of a menu
 _SHORT = 500  # characters; of longer texts separators are a small share, and counting them the larger time
 _CALL_COST = 16  # in characters: a page of empty links has no text and still costs time
@@ -65,6 +68,10 @@ def strip_page(tree: HTMLTree) -> None:
     body = tree.body
     if body is None:
         return
+    for node in body.query_selector_all(_HEADING_BUTTONS)[:]:  # a question that unfolds its answer
+        text = tree.create_text_node(node.text or "")
+        if node.parent is not None and text is not None:
+            node.parent.replace_child(text, node)
     for node in body.query_selector_all(_NO_TEXT)[:]:
         node.remove()
     _Page(body).strip()
@@ -115,6 +122,9 @@ class _Page:
             done.add(block)
             if self._is_of_links(block):
                 yield from filter(self._is_menu, self._largest(block, done))
+            elif block.tag == "table" and (cell := link.closest("td, th")) is not None and cell not in done:
+                done.add(cell)  # a column of links, in a table that lays out the page
+                yield from [cell] if self._is_of_links(cell) and self._is_menu(cell) else ()
 
     def _largest(self, block: ElementNode, done: set[ElementNode]) -> Iterator[ElementNode]:
         above = block.parent_element
@@ -131,9 +141,11 @@ class _Page:
         links = block.query_selector_all("a[href]")[:]
         if len(links) < _MENU_LINKS or self._size(block) > _LONG_LINK * len(links):
             return False
-        if block.tag in _LISTS and block.closest(_MAIN) is not None:
+        if block.closest(_MAIN) is None:
+            return True
+        if block.tag in _LISTS:
             return all("#" in (link.getattr("href") or "") for link in links)
-        return True
+        return self._size(block) <= _SHORT_LINK * len(links)
 
     def _is_of_links(self, node: ElementNode) -> bool:
         """Links hold _LINK_SHARE of the characters that are neither white space nor separators."""
@@ -153,7 +165,8 @@ class _Page:
 def _called(names: str) -> tuple[bool, bool]:
     """Whether words of a class or id name furniture of a page, and what may be a list of links."""
     words = set(_WORDS.split(_CAMEL.sub(" ", names).lower()))
-    return bool(words & _FURNITURE), bool(words & _LINKS)
+    joined = any(word.endswith(_ENDS) for word in words)  # globalnav, pagefooter
+    return joined or bool(words & _FURNITURE), bool(words & _LINKS) or any(word.endswith("menu") for word in words)
 
 
 def _block_of(link: ElementNode) -> ElementNode:

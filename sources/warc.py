@@ -4,6 +4,7 @@ A record's locator is ``path@offset`` in the unpacked archive. A record is a rea
 request, metadata and warcinfo records never hold a document: they are counted as passed over, not as dropped.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from gristmill.sources.spec import ReadSpec
 _DOCUMENTS = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.revisit, WarcRecordType.conversion)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _SNIFFED_BYTES = 4096
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)  # quoted, or with spaces, as servers do
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
@@ -112,7 +114,7 @@ def _payload(record: WarcRecord, block: Block, spec: ReadSpec) -> tuple[bytes, s
         body = stored
     if len(body) > spec.record_bytes:
         raise RejectError("expansion_too_large", f"over {spec.record_bytes} bytes unpacked; see limits.record_bytes")
-    return body, (record.http_content_type or _sniffed(body)).lower(), record.http_charset
+    return body, (record.http_content_type or _sniffed(body)).lower(), _charset(headers("Content-Type"))
 
 
 def _http_body(record: WarcRecord, spec: ReadSpec) -> tuple[bytes, Callable[[str], str]]:
@@ -143,5 +145,5 @@ def _sniffed(body: bytes) -> str:
 
 
 def _charset(parameters: str) -> str | None:
-    _, found, value = parameters.partition("charset=")
-    return value.split(";")[0].strip(" \"'") if found else None
+    found = _CHARSET.search(parameters)
+    return found[1] if found else None

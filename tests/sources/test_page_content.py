@@ -134,7 +134,14 @@ def test_a_page_of_links_is_its_links():
         ("<p>{c}<ruby>x<rp>(</rp><rt>{n}</rt></ruby></p>", 1, 1),
         ("<h2>{c}<a class=headerlink href=#x>{n}</a></h2><p>{c}</p>", 2, 1),
         ("<p>{c}</p><svg><text>{n}</text></svg><iframe>{n}</iframe><script>{n}</script>", 1, 3),
-        ("<p>{c}</p><p>{c}</p><a href=/a>{n}</a> · <a href=/b>{n}</a>", 2, 0),
+        (
+            "<main><p>{c}</p><p><a href=/a>{c}</a> <a href=/b>{c}</a></p><p><a href=/a>Back</a> <a href=/b>On</a></p>",
+            3,
+            0,
+        ),
+        ("<table><tr><td><a href=/a>{n}</a><br><a href=/b>{n}</a><td><p>{c}<td>{c}</table>", 2, 2),
+        ("<div class=globalnav><a href=/a>{n}</a> <b>{n}</b></div><p>{c}", 1, 2),
+        ("<p>{c}<noframes><p>{n}</noframes>", 1, 1),
     ],
 )
 def test_what_stays_and_what_goes(html, kept, gone):

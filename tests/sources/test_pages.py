@@ -205,6 +205,14 @@ def test_payloads(warc):
     assert result.column("url")[0] == "http://x.org/"
 
 
+@pytest.mark.parametrize("charset", ["euc-kr", '"KS_C_5601-1987"', "'euc-kr'", " euc-kr ; x=y", "windows-949"])
+def test_charsets_of_servers(warc, charset):
+    words = "똠방각하가 한국어 문장을 썼다. " * 5
+    result = warc(record(f"<p>{words}".encode("cp949"), media=f"text/html; Charset ={charset}"))
+    assert result.texts == [words.strip()]
+    assert json.loads(result.column("meta")[0])["charset"] == "euc-kr"
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
