@@ -15,8 +15,9 @@ from resiliparse.parse.html.node import ElementNode
 # never text, or not shown
 _NO_TEXT = (
     "script, style, template, noscript, noframes, iframe, object, embed, applet, audio, video, canvas, svg, button,"
-    " select, input, textarea, datalist, dialog, rt, rp, [hidden], [style*='display:none' i], [style*='display: none' i],"
-    " [style*='visibility:hidden' i], .headerlink, .mw-editsection, .sr-only, .visually-hidden"
+    " select, input, textarea, datalist, dialog, rt, rp, [hidden], [style*='display:none' i],"
+    " [style*='display: none' i], [style*='visibility:hidden' i], .headerlink, .mw-editsection, .sr-only,"
+    " .visually-hidden"
 )
 _HEADING_BUTTONS = "h1 button, h2 button, h3 button, h4 button, h5 button, h6 button, dt button, summary button"
 _LANDMARKS = (

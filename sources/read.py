@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gristmill.corpus.errors import GristmillError, SourceError
@@ -78,9 +78,13 @@ def library_versions() -> dict[str, str]:
     """What decides the text beside this room's own code; part of the store key.
 
     >>> sorted(library_versions())
-    ['fastwarc', 'orjson', 'pyarrow', 'resiliparse', 'unicode']
+    ['brotli', 'fastwarc', 'orjson', 'pyarrow', 'resiliparse', 'unicode']
     """
     found = {name: version(name) for name in ("fastwarc", "orjson", "pyarrow", "resiliparse")}
+    try:
+        found["brotli"] = version("brotli")
+    except PackageNotFoundError:  # pages in that coding are rejects then
+        found["brotli"] = "none"
     return {**found, "unicode": unicodedata.unidata_version}
 
 
