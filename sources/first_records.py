@@ -24,7 +24,10 @@ class Place:
 
 
 class FirstRecords:
-    """Watches the first records of a source, up to the first that is a document or is rejected for another reason."""
+    """Watches the first records of a source, up to the first that is a document or is rejected under another key.
+
+    Reasons of one key go together: JSON on several lines is now truncated, now no JSON. Blank lines say nothing.
+    """
 
     def __init__(self, source: str, has_template: bool, place: Place | None):
         self._source = source
@@ -40,9 +43,9 @@ class FirstRecords:
 
     def reject(self, reason: str, detail: str | None, head: bytes) -> None:
         """One record was rejected; SourceError when it is the fiftieth of nothing else."""
-        if not self._watches:
+        if not self._watches or reason == "blank_line":
             return
-        if reason not in _KEY or (self._first is not None and self._first[0] != reason):
+        if reason not in _KEY or (self._first is not None and _KEY[self._first[0]] != _KEY[reason]):
             self._watches = False
             return
         self._first = self._first or (reason, f"{detail or reason}; it begins {head[:40]!r}")

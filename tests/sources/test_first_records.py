@@ -27,6 +27,7 @@ def test_a_wrong_text_field_names_the_fields_there_are(tmp_path, read, place):
     ("name", "data", "key", "reason"),
     [
         ("a.jsonl", b"no json at all\n" * 60, "format", "not_json"),
+        ("a.jsonl", b'{\n  "text": "on several lines",\n  "n": [\n    1\n  ]\n}\n\n' * 9, "format", "truncated"),
         ("a.jsonl", b"[1]\n" * 60, "format", "not_object"),
         ("a.jsonl", '{"text": "größe"}\n'.encode("latin-1") * 60, "encoding", "invalid_utf8"),
         ("a.jsonl", b'{"text": 5, "title": "t"}\n' * 60, "text_field", "text_not_string.*title"),
