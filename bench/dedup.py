@@ -29,11 +29,13 @@ import pyarrow.parquet as pq
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
 from bench.planted import documents, real_texts, write_rows
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.schema import DOCUMENTS
 from gristmill.corpus.tables import read_batches, read_part, write_part
 from gristmill.dedup.clusters.cluster import cluster_documents
 from gristmill.dedup.clusters.curve import choose_bands, collision_probability
-from gristmill.dedup.clusters.minhash import measure, signatures_part
+from gristmill.dedup.clusters.minhash import measure
+from gristmill.dedup.clusters.stage import SIGNATURES, SignatureOptions
 
 THRESHOLD, HASHES, WIDTH, SEED = 0.8, 128, 5, 1
 CHOSEN = {"hashes": HASHES, "bands": None, "rows": None}
@@ -55,7 +57,7 @@ def naive_jaccard(one: str, other: str) -> float:
 def deduplicate(source: Path, folder: Path, scheme: dict) -> Path:
     """Ours from file to file; returns a folder with clusters, pairs and kept documents."""
     out = Path(tempfile.mkdtemp(dir=folder))
-    signatures_part(source, out, shingle_words=WIDTH, hashes=scheme["hashes"], seed=SEED)
+    measure_part(SIGNATURES, source, out, SignatureOptions(shingle_words=WIDTH, hashes=scheme["hashes"], seed=SEED))
     signatures = [out / "signatures.parquet"]
     cluster_documents(signatures, [source], out, threshold=THRESHOLD, shingle_words=WIDTH, **scheme)
     clusters = read_part(out / "clusters.parquet")

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.fit_entropy import FILES, SAMPLES, spread, texts_of
-from gristmill.filters.models.compression import KINDS, library_version, ratios
+from gristmill.filters.models.compression import KINDS, library_versions, ratios
 
 VERSION, LEVEL = "1", 3
 KNOTS = (200, 400, 800, 1600, 3200, 6400, 12_800, 25_600)
@@ -54,7 +54,7 @@ def fit() -> dict:
     return {
         "version": VERSION,
         "fitted_by": "bench/fit_compression.py",
-        "zstd": library_version(),
+        "zstd": library_versions()["zstd"],
         "level": LEVEL,
         "sources": {name: hashlib.sha256((SAMPLES / name).read_bytes()).hexdigest() for name in FILES},
         "tables": {kind: knots(corpora, kind) for kind, _ in KINDS},

@@ -105,6 +105,7 @@ def check_signals(_: list[bytes], documents: list[bytes]) -> None:
 def decide_all(signals: pa.Table) -> None:
     """decide raises when a document or byte is lost."""
     from gristmill.corpus.schema import CLUSTERS
+    from gristmill.filters.decide.profiles import PROFILES
     from gristmill.filters.decide.rules import resolve
     from gristmill.filters.decide.verdicts import decide
 
@@ -116,7 +117,7 @@ def decide_all(signals: pa.Table) -> None:
         "row": np.arange(n),
     }
     documents = pa.table({"doc_id": signals["doc_id"], **columns})
-    rules = {"d": resolve(["gopher@datatrove", "c4", "fineweb@0.01", "entropy@residual"], {})}
+    rules = {"d": resolve(["gopher@datatrove", "c4", "fineweb@0.01", "entropy@residual"], {}, PROFILES, ())}
     decision = decide(documents, signals, CLUSTERS.empty_table(), rules, priorities={}, heldout=0.1, seed=1)
     assert decision.accounts["s"].documents_in == n
     assert len(set(decision.ledger["doc_id"].to_pylist())) == n
@@ -228,12 +229,12 @@ def check_chain(documents: list[bytes], clean: list[bytes]) -> None:
 
 def run_stages(folder: Path) -> int:
     """Every stage of the filters on folder/in.jsonl, each into a file of the folder; returns the documents read."""
-    from gristmill.filters.lists.blocklist import match_part
-    from gristmill.filters.models.compression import compress_part
-    from gristmill.filters.models.language import identify_part
-    from gristmill.filters.models.reference import fit_reference, score_part
-    from gristmill.filters.pii.scan import scan_part
-    from gristmill.filters.signals.measure import measure_part
+    from gristmill.corpus.measuring import measure_part
+    from gristmill.filters.lists.stage import BLOCKLIST, Blocklist
+    from gristmill.filters.models.reference import fit_reference
+    from gristmill.filters.models.stage import COMPRESSION, LANGUAGE, REFERENCE, Compression, Language, Reference
+    from gristmill.filters.pii.stage import PII, Pii
+    from gristmill.filters.signals.stage import SIGNALS
     from gristmill.sources.listing import list_files
     from gristmill.sources.read import read_part
     from gristmill.sources.spec import ReadSpec
@@ -243,13 +244,16 @@ def run_stages(folder: Path) -> int:
     documents = folder / "documents.parquet"
     pq.write_table(pa.table({"text": ["To be, or not to be."] * 2}), folder / "texts.parquet")
     fit_reference(folder, texts=[folder / "texts.parquet"])
+    masks = Pii(**dict.fromkeys(("email", "ipv4", "ipv6", "card", "iban", "phone"), "mask"))
+    lists = {"words": [folder / "words.txt"], "urls": [folder / "urls.txt"]}
+    model = {"model": [HOUSE / "samples" / "models" / "lid.176.ftz"]}
     for outcome in (
-        measure_part(documents, folder),
-        identify_part(documents, HOUSE / "samples" / "models" / "lid.176.ftz", folder),
-        scan_part(documents, folder, kinds=dict.fromkeys(("email", "ipv4", "ipv6", "card", "iban", "phone"), "mask")),
-        match_part(documents, folder, words=[folder / "words.txt"], urls=[folder / "urls.txt"], hashes=[]),
-        compress_part(documents, folder, level=3),
-        score_part(documents, folder / "reference.parquet", folder, name="fuzz"),
+        measure_part(SIGNALS, documents, folder),
+        measure_part(LANGUAGE, documents, folder, Language(), model),
+        measure_part(PII, documents, folder, masks),
+        measure_part(BLOCKLIST, documents, folder, Blocklist(), lists),
+        measure_part(COMPRESSION, documents, folder, Compression()),
+        measure_part(REFERENCE, documents, folder, Reference(name="fuzz"), {"model": [folder / "reference.parquet"]}),
     ):
         assert outcome.rows == account.rows
         assert outcome.accounts.get("fuzz", account.accounts["fuzz"]).documents_kept == account.rows

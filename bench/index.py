@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.com
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.planted import documents, real_texts, write_documents
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.receipt import Outcome
 from gristmill.dedup.band_index import follow
 from gristmill.dedup.clusters.cluster import cluster as clusters
-from gristmill.dedup.clusters.minhash import signatures_part
+from gristmill.dedup.clusters.stage import CLUSTERS, SIGNATURES, SignatureOptions
 
 SNAPSHOTS = 5
 SCHEME = {"threshold": 0.8, "hashes": 128, "shingle_words": 5, "bands": None, "rows": None}
@@ -43,7 +44,7 @@ def snapshots(texts: list[str], sizes: list[int], folder: Path) -> list[Parts]:
         signatures = []
         for i, path in enumerate(paths):
             (place / f"signed-{i}").mkdir()
-            signatures_part(path, place / f"signed-{i}", shingle_words=5, hashes=128, seed=1)
+            measure_part(SIGNATURES, path, place / f"signed-{i}", SignatureOptions(shingle_words=5, hashes=128, seed=1))
             signatures.append(place / f"signed-{i}" / "signatures.parquet")
         found.append((signatures, paths))
     return found
@@ -109,7 +110,7 @@ def main(arguments: Any) -> None:
     for sizes in ([*equal_sizes[1:], n_bytes // 16], equal_sizes):
         with tempfile.TemporaryDirectory() as scratch:
             for work, ours, plain, note in nights(texts, sizes, Path(scratch)):
-                found, peer = same(ours[1:], plain[1:]), ("clusters.cluster_documents", clusters.VERSION, "CPU s")
+                found, peer = same(ours[1:], plain[1:]), ("clusters.cluster_documents", CLUSTERS.version, "CPU s")
                 ratio = plain[0] / ours[0]
                 say(Comparison(work, *peer, ours[0], plain[0], ratio, "-", found, peak_rss_mb(), note), arguments.json)
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, say
 from bench.filters import Input, ask_datatrove, cut, load, load_twin, passes
-from gristmill.corpus.span_tables import merge_spans, spans_batch
+from gristmill.corpus.span_tables import merge_spans, span_rows, spans_column
 from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.line_edits.find_edits import READINGS, REASONS, find_edits, measure_edits
 from gristmill.filters.signals.measure import measure
@@ -36,7 +36,9 @@ KNOBS = {  # a known difference, and its reason
 def edited(batch: pa.RecordBatch) -> list[str]:
     """The text that C4's spans leave of each document, by the path that the mill goes: table, merged, cut."""
     found, _ = find_edits(batch, "c4")
-    table = merge_spans([pa.Table.from_batches([spans_batch(batch["doc_id"], found, REASONS)])])
+    table = merge_spans(
+        [pa.Table.from_batches([span_rows(batch["doc_id"], spans_column(batch.num_rows, found, REASONS))])]
+    )
     spans = dict(zip(table["doc_id"].to_pylist(), table["spans"].to_pylist(), strict=True))
     out = []
     for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
@@ -56,7 +58,7 @@ def compare_edits(given: Input, documents: int, words: str) -> Iterator[Comparis
     theirs = ask_datatrove(chosen.texts, words=words, work="edits", readings=readings)
     seconds, _ = cpu_seconds(lambda: [find_edits(batch, "c4") for batch in batches])
     texts = [text for batch in batches for text in edited(batch)]
-    left = pa.Table.from_batches([measure_edits(batch, ["c4"])[0] for batch in batches])
+    left = pa.concat_tables([pa.table(measure_edits(batch, ["c4"])[0]) for batch in batches])
     signals = pa.Table.from_batches([measure(batch) for batch in batches])
     for column in left.column_names[1:]:
         signals = signals.append_column(column, left[column])

@@ -30,14 +30,17 @@ def make(folder: Path, data: Path | None, n_bytes: int) -> tuple[list[Path], lis
 
 def work(documents: list[Path], folder: Path) -> dict:
     """Signatures of every part, then the clusters; the facts of the clustering."""
+    from gristmill.corpus.measuring import measure_part
     from gristmill.dedup.clusters.cluster import cluster_documents
-    from gristmill.dedup.clusters.minhash import signatures_part
+    from gristmill.dedup.clusters.stage import SIGNATURES, SignatureOptions
 
     signatures = []
     for path in documents:
         signatures.append(folder / path.stem / "signatures.parquet")
         signatures[-1].parent.mkdir()
-        signatures_part(path, signatures[-1].parent, shingle_words=5, hashes=SCHEME["hashes"], seed=1)
+        measure_part(
+            SIGNATURES, path, signatures[-1].parent, SignatureOptions(shingle_words=5, hashes=SCHEME["hashes"], seed=1)
+        )
     clusters = folder / "clusters"
     clusters.mkdir()
     return dict(cluster_documents(signatures, documents, clusters, **SCHEME).facts)

@@ -27,9 +27,9 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.run_evidence import gather_run
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
+from gristmill.flows.pipeline.open_context import reopen_run
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {
@@ -61,13 +61,15 @@ def main() -> None:
 
 def repeat_run(run: Path, wanted: int) -> Path:
     """A run directory whose columns are those of ``run``, often enough for ``wanted`` documents."""
-    with reopen_mill(run) as mill:
-        copies = -(-wanted // mill.run.manifest("documents").rows)
+    with reopen_run(run) as context:
+        copies = -(-wanted // context.run.manifest("documents").rows)
         again = RunDir.create(run.parents[1], "whatif", read_recipe(run / "recipe.toml"), {"copies": copies})
         for stage, name in FILES.items():
             parts = [
-                mill.store.produce(stage, content_key([part.key, copies]), repeater(mill.file(stage, name, at), copies))
-                for at, part in enumerate(mill.run.manifest(stage).parts)
+                context.store.produce(
+                    stage, content_key([part.key, copies]), repeater(context.file(stage, name, at), copies)
+                )
+                for at, part in enumerate(context.run.manifest(stage).parts)
             ]
             again.write_manifest(Manifest(stage, tuple(receipt for receipt, _ in parts)))
     return again.path
@@ -130,18 +132,18 @@ def whatif_flips(run: Path, sets: list[str]) -> pl.DataFrame:
     """Every document that flips, not the first hundred."""
     from gristmill.filters.decide.changes import whatif
 
-    with reopen_mill(run) as mill:
-        before, after = rules_by_domain(mill), rules_with(mill, sets)
-        flipped = whatif(gather_run(mill, signals_read(mill, before, after)), before, after).flipped
+    with reopen_run(run) as context:
+        before, after = rules_by_domain(context), rules_with(context, sets)
+        flipped = whatif(gather_run(context, signals_read(context, before, after)), before, after).flipped
     return pl.DataFrame(flipped).select("doc_id", "before", "after")
 
 
 def real_decide(run: Path, sets: list[str]) -> pl.DataFrame:
     """doc_id and verdict, by the stage itself under the changed recipe."""
-    with reopen_mill(run) as mill:
-        mill.recipe = with_settings(mill.recipe, sets)
-        mill.stage("decide", [plan_decide(mill)])
-        ledger = pl.read_parquet(mill.file("decide", "ledger.parquet"), columns=["doc_id", "verdict"])
+    with reopen_run(run) as context:
+        context.recipe = with_settings(context.recipe, sets)
+        context.stage("decide", [plan_decide(context)])
+        ledger = pl.read_parquet(context.file("decide", "ledger.parquet"), columns=["doc_id", "verdict"])
     return ledger.unique("doc_id", maintain_order=True)
 
 

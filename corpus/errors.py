@@ -7,11 +7,13 @@ GristmillError
 ├── UnknownNameError   a signal, rule, key or stage nobody knows       (KeyError)
 ├── StoreError         the store or a run directory is damaged         (OSError)
 │   └── LockedError    another process writes this run
+├── StageError         what a stage gave back is not what it declares (RuntimeError)
 ├── ConservationError  a stage lost or invented documents              (ArithmeticError)
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
-└── CardError          a card is incomplete or does not match its run  (ValueError)
+├── CardError          a card is incomplete or does not match its run  (ValueError)
+└── MissingExtraError  a library of an extra is not installed          (ImportError)
 
 A message says what is wrong and where, what was expected, and which recipe key to set.
 """
@@ -54,6 +56,10 @@ class LockedError(StoreError):
     """Another process writes this run."""
 
 
+class StageError(GristmillError, RuntimeError):
+    """What a stage gave back is not what it declares, or the code of a plug-in failed."""
+
+
 class ConservationError(GristmillError, ArithmeticError):
     """A stage lost or invented documents or bytes."""
 
@@ -72,6 +78,10 @@ class TrainError(GristmillError, RuntimeError):
 
 class CardError(GristmillError, ValueError):
     """A card is incomplete or does not match its run."""
+
+
+class MissingExtraError(GristmillError, ImportError):
+    """A library that belongs to an extra of the package is not installed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

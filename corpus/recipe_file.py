@@ -1,19 +1,24 @@
-"""Reading a recipe file. All mistakes are reported at once, each with its path, its line and the nearest known key."""
+"""Reading a recipe file. All mistakes are reported at once, each with its path, its line and the nearest known key.
 
-import re
+A wrong key in one table never hides a mistake in another: what is wrong by itself is told and taken out, until the rest
+can be read; then the tables say what is wrong between their keys, and ``checks`` what is wrong between tables. Which
+sections a recipe has is said by the model that the caller gives.
+"""
+
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel
 
-from gristmill.corpus.errors import RecipeError, nearest
-from gristmill.corpus.recipe import Recipe
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe_faults import Fault, KeyPath, read_leniently
+from gristmill.corpus.recipe_lines import find_line
+from gristmill.corpus.recipe_values import Mistake, Section
 
-_HEADER = re.compile(r"^\s*\[+([^\]]+)\]+")
-_KEY = re.compile(r"""^\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+Model = TypeVar("Model", bound=Section)
+Checks = Callable[[Any], Iterable[Mistake]]
 
 
 def read_recipe(path: Path) -> str:
@@ -24,82 +29,83 @@ def read_recipe(path: Path) -> str:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from None
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; RecipeError lists every mistake."""
-    return parse_recipe(read_recipe(path), str(path))
-
-
-def parse_recipe(text: str, name: str = "recipe") -> Recipe:
-    """Check a recipe given as TOML text; ``name`` stands in messages."""
+def parse_toml(text: str, name: str = "recipe") -> dict[str, Any]:
+    """The tables of a recipe; RecipeError where it is not TOML."""
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{name} is not TOML: {error}") from None
-    try:
-        return Recipe.model_validate(raw)
-    except ValidationError as error:
-        mistakes = sorted(_describe(detail, text) for detail in error.errors())
-        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-        raise RecipeError("\n".join([f"{name}: {count}", *(line for _, line in mistakes)])) from None
 
 
-def _describe(detail: ErrorDetails, text: str) -> tuple[int, str]:
-    where = [
-        part for part in detail["loc"] if not (isinstance(part, str) and part.startswith(("function-", "tagged-")))
-    ]
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        message = f"unknown key{nearest(str(where[-1]), _known_keys(where[:-1]))}"
-    elif detail["type"] == "missing":
-        message = "this key is required"
-    line = find_line(text, where)
-    prefix = ".".join(str(part) for part in where)
-    place = f" (line {line})" if line else ""
-    return line, f"  {prefix}: {message}{place}" if prefix else f"  {message}"
+def check_tables(
+    raw: dict[str, Any], model: type[Model], checks: Checks, text: str, name: str, faults: Sequence[Fault] = ()
+) -> Model:
+    """The recipe that the tables hold.
 
+    Parameters
+    ----------
+    raw : from ``parse_toml``; ``text`` is what it was read from and ``name`` what to call it in messages
+    checks : what is wrong between tables, from the recipe
+    faults : found before, to be told with the others
 
-def _known_keys(where: list[Any]) -> list[str]:
-    model: Any = Recipe
-    for part in where:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _section_of(model.model_fields[part].annotation)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _section_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_section_of(argument) for argument in get_args(annotation))
-    return next((section for section in found if section is not None), None)
-
-
-def find_line(text: str, where: list[Any]) -> int:
-    r"""The line of a key or of the nearest table above it; 0 when there is none.
-
-    >>> find_line('name = "a"\n[[sources]]\npath = "x"\n[[sources]]\npath = "y"', ["sources", 1, "path"])
-    5
+    Raises
+    ------
+    RecipeError : lists every mistake
     """
-    best_line, best_depth = 0, 0
-    for line, path in _paths(text):
-        depth = 0
-        while depth < min(len(path), len(where)) and path[depth] == where[depth]:
-            depth += 1
-        if depth == len(path) and depth > best_depth:
-            best_line, best_depth = line, depth
-    return best_line
+    reading = read_leniently(model, raw)
+    told = [*faults, *reading.faults]
+    wrong = [fault.path for fault in told]
+    if reading.section is not None:
+        mistakes = [*_between_keys(reading.section, ()), *checks(reading.section)]
+        told += [Fault(_path(one.keys[0]), one.text) for one in mistakes if not _depends(one, wrong)]
+    if told:
+        raise _recipe_error(told, text, name)
+    assert reading.section is not None
+    return reading.section
 
 
-def _paths(text: str) -> Iterator[tuple[int, list[Any]]]:
-    """(line, key path) of every table header and key, arrays of tables with their position."""
-    table: list[Any] = []
-    counts: dict[str, int] = {}
-    for line, content in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(content):
-            name = header[1].strip()
-            table = [part.strip().strip("\"'") for part in name.split(".")]
-            if content.lstrip().startswith("[["):
-                counts[name] = counts.get(name, -1) + 1
-                table = [*table, counts[name]]
-            yield line, table
-        elif key := _KEY.match(content):
-            yield line, [*table, key[1]]
+def _between_keys(section: BaseModel, path: KeyPath) -> Iterator[Mistake]:
+    """Mistakes of a table and of all tables in it, with whole paths."""
+    if isinstance(section, Section):
+        for mistake in section.mistakes():
+            yield Mistake(tuple((*path, *_path(key)) for key in mistake.keys), mistake.text)
+    for name in type(section).model_fields:
+        yield from _within(getattr(section, name), (*path, name))
+
+
+def _within(value: Any, path: KeyPath) -> Iterator[Mistake]:
+    if isinstance(value, BaseModel):
+        yield from _between_keys(value, path)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _within(inner, (*path, name))
+    elif isinstance(value, tuple | list):
+        for place, inner in enumerate(value):
+            yield from _within(inner, (*path, place))
+
+
+def _path(key: str | KeyPath) -> KeyPath:
+    """A key as steps; written with dots, a number is a place in a list."""
+    if isinstance(key, tuple):
+        return key
+    return tuple(int(step) if step.isdecimal() else step for step in key.split("."))
+
+
+def _depends(mistake: Mistake, wrong: Sequence[KeyPath]) -> bool:
+    """True when one of its keys is wrong by itself, holds such a key or lies in one."""
+    paths = [_path(key) for key in mistake.keys]
+    return any(path[: len(bad)] == bad or bad[: len(path)] == path for path in paths for bad in wrong)
+
+
+def _recipe_error(faults: Iterable[Fault], text: str, name: str) -> RecipeError:
+    lines = sorted(
+        {(find_line(text, list(fault.path)), fault) for fault in faults}, key=lambda one: (one[0], str(one[1]))
+    )
+    count = f"{len(lines)} mistake{'s' if len(lines) > 1 else ''}"
+    return RecipeError("\n".join([f"{name}: {count}", *(_line(line, fault) for line, fault in lines)]))
+
+
+def _line(line: int, fault: Fault) -> str:
+    prefix = ".".join(str(step) for step in fault.path)
+    place = f" (line {line})" if line else ""
+    return f"  {prefix}: {fault.text}{place}" if prefix else f"  {fault.text}"

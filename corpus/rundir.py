@@ -5,25 +5,18 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import content_key, read_json, write_json, write_text
+from gristmill.corpus.files import read_json, write_json, write_text
+from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.run_stages import STAGES_FILE, RunStages
+from gristmill.corpus.stage import Plugin
 
-
-def run_id(lock: Mapping[str, Any]) -> str:
-    """16 hex characters: the same inputs and recipe give the same id."""
-    return content_key(lock)[:16]
-
-
-# every stage that leaves a manifest, in the order of the mill; the optional ones are there when the recipe asks
-STAGES = ("documents", "signals", "language", "signatures", "mentions", "line_edits", "pii", "blocklist")
-STAGES += ("contamination", "classifiers", "references", "compression", "clusters", "decide", "lines", "substrings")
-STAGES += ("edits",)
-STAGES += ("tokenizer", "tokens", "shards", "heldout", "plan", "train")
+PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
 
 
@@ -34,12 +27,15 @@ class RunDir:
         self.path = path
 
     @classmethod
-    def create(cls, runs: Path, name: str, recipe_text: str, lock: Mapping[str, Any]) -> "RunDir":
-        """Make, or find again, the directory of this recipe on these inputs."""
-        run = cls(runs / name / run_id(lock))
+    def create(cls, runs: Path, name: str, recipe_text: str, lock: Lock, plugins: Sequence[Plugin] = ()) -> "RunDir":
+        """Make, or find again, the directory of this recipe on these inputs. Files of plug-ins are kept in it."""
+        run = cls(runs / name / lock.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
         write_text(run.path / "recipe.toml", recipe_text)
-        write_json(run.path / "lock.json", lock)
+        write_json(run.path / "lock.json", lock.to_json())
+        for plugin in plugins:
+            if plugin.source is not None:
+                write_text(run.path / PLUGINS / f"{plugin.name}.py", plugin.source)
         return run
 
     @classmethod
@@ -52,9 +48,14 @@ class RunDir:
         return cls(path)
 
     @property
-    def lock(self) -> dict[str, Any]:
-        """The lock: recipe, input digests, versions."""
-        return read_json(self.path / "lock.json")
+    def lock(self) -> Lock:
+        """The lock: recipe, digests of inputs and artefacts, versions."""
+        return Lock.from_json(read_json(self.path / "lock.json"))
+
+    @property
+    def stages(self) -> RunStages:
+        """The stages of the run, in order."""
+        return RunStages.from_json(read_json(self.path / STAGES_FILE))
 
     @property
     def takedowns(self) -> list[dict[str, Any]]:

@@ -3,9 +3,12 @@
 ``signals`` is open: doc_id and one double column a signal (``signals_schema``).
 """
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.stage import Label, Signal
 
 DOCUMENTS = pa.schema(
     [
@@ -108,10 +111,32 @@ ROW_DOCUMENT = pa.struct(
 )
 
 
-def signals_schema(units: dict[str, str]) -> pa.Schema:
-    """doc_id and one double column a signal, its unit in the field's metadata."""
-    fields = [pa.field(name, pa.float64(), metadata={"unit": unit}) for name, unit in units.items()]
+def signals_schema(signals: Iterable[Signal], labels: Iterable[Label] = ()) -> pa.Schema:
+    """doc_id, one string column a label and one double column a signal.
+
+    Unit, range and meaning stand in each field's metadata, so that a question about a run needs no code of the stage.
+    """
+    fields = [pa.field(label.name, pa.string(), False, metadata={"text": label.text}) for label in labels]
+    fields += [pa.field(signal.name, pa.float64(), metadata=_signal_metadata(signal)) for signal in signals]
     return pa.schema([pa.field("doc_id", pa.string(), False), *fields])
+
+
+def _signal_metadata(signal: Signal) -> dict[str, str]:
+    said = {"unit": signal.unit, "text": signal.text, "source": signal.source}
+    bounds = {"low": signal.low, "high": signal.high}
+    return {**said, **{name: f"{bound:g}" for name, bound in bounds.items() if bound is not None}}
+
+
+def signal_of(field: pa.Field) -> Signal:
+    """The signal that a column holds, as its metadata says; tables of older runs say the unit alone.
+
+    >>> found = signal_of(signals_schema([Signal("words", "words", 0, None, "white-space words")]).field("words"))
+    >>> found.unit, found.low, found.high
+    ('words', 0.0, None)
+    """
+    said = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
+    low, high = (float(said[name]) if name in said else None for name in ("low", "high"))
+    return Signal(field.name, said.get("unit", ""), low, high, said.get("text", ""), said.get("source", ""))
 
 
 def rows_schema(row_tokens: int, token_type: pa.DataType) -> pa.Schema:
@@ -134,12 +159,3 @@ def expect_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None
     for name in names:
         if name not in schema.names:
             raise SchemaError(f"{what} has no column {name!r}; it has {', '.join(schema.names)}")
-
-
-LANGUAGE = pa.schema(
-    [
-        pa.field("doc_id", pa.string(), False),
-        pa.field("lang_id", pa.string(), False),  # ISO code as the model gives it; "und" for an empty document
-        pa.field("lang_score", pa.float64(), False),  # 0 to 1
-    ]
-)

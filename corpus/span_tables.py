@@ -19,26 +19,28 @@ MASK = "mask:"
 _DOCUMENT_BITS = 32  # a span's ends are int32
 
 
-def spans_batch(doc_ids: pa.Array, found: np.ndarray, reasons: Sequence[str]) -> pa.RecordBatch:
-    """What a scanner has found, as ``gristmill.corpus.schema.SPANS``: one row for each document that has any.
+def spans_column(n_docs: int, found: np.ndarray, reasons: Sequence[str]) -> pa.ListArray:
+    """What a scanner has found, one list of spans for each document.
 
     Parameters
     ----------
-    doc_ids : string[n_docs]
     found : int64[n_spans, 4], by document: its place, start and end in bytes of its text, place in ``reasons``
     reasons : what to write for each
 
-    >>> batch = spans_batch(pa.array(["a", "b"]), np.array([[1, 0, 4, 0]]), ["c4:blank"])
-    >>> batch.to_pylist()
-    [{'doc_id': 'b', 'spans': [{'start': 0, 'end': 4, 'reason': 'c4:blank'}]}]
+    >>> spans_column(2, np.array([[1, 0, 4, 0]]), ["c4:blank"]).to_pylist()
+    [[], [{'start': 0, 'end': 4, 'reason': 'c4:blank'}]]
     """
-    documents, firsts = np.unique(found[:, 0], return_index=True)
     starts, ends = (pa.array(found[:, column].astype(np.int32)) for column in (1, 2))
     texts = pa.array(reasons, pa.string()).take(pa.array(found[:, 3]))
     spans = pa.StructArray.from_arrays([starts, ends, texts], fields=list(SPAN))
-    offsets = pa.array(np.append(firsts, len(found)).astype(np.int32))
-    lists = pa.ListArray.from_arrays(offsets, spans, type=pa.list_(SPAN))
-    return pa.record_batch([doc_ids.take(pa.array(documents)), lists], schema=SPANS)
+    offsets = np.searchsorted(found[:, 0], np.arange(n_docs + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), spans, type=pa.list_(SPAN))
+
+
+def span_rows(doc_ids: pa.Array, spans: pa.ListArray) -> pa.RecordBatch:
+    """Rows of ``corpus.schema.SPANS`` for the documents that have spans."""
+    chosen = pc.greater(pc.list_value_length(spans), 0)
+    return pa.record_batch([doc_ids.filter(chosen), spans.filter(chosen)], schema=SPANS)
 
 
 class _Flat(NamedTuple):

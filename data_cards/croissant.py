@@ -3,123 +3,139 @@
 Property names are those of the specification's tables. No library is needed to write it; ``check`` validates it.
 """
 
-from typing import Any
+from dataclasses import asdict
 
+from gristmill.corpus.typed_json import Json
+from gristmill.data_cards.card import Card
 from gristmill.data_cards.croissant_context import CONTEXT
-from gristmill.data_cards.responsible import provenance, responsible
+from gristmill.data_cards.parts.handover import Packed
+from gristmill.data_cards.parts.row_samples import sample_file
+from gristmill.data_cards.responsible import creator, provenance, responsible
 
-Card = dict[str, Any]
+Node = dict[str, Json]  # of JSON-LD
+STAGES = ("shards", "heldout")
+UNPUBLISHED = "1970-01-01"  # a date that a reader sees is none; a run knows no clock
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
+JSON_LINES = "application/jsonlines"
 INTEGER_TYPES = {"uint16": "cr:UInt16", "uint32": "cr:UInt32"}
 
 
-def croissant(card: Card, headline: str) -> dict[str, Any]:
+def croissant(card: Card, headline: str) -> Node:
     """The JSON-LD document of a card; ``headline`` is its one-sentence description."""
-    identity = card["identity"]
-    agent = {"@type": "sc:Organization", "name": identity["creator"]}
+    identity = card.identity
+    agent = {"@type": "sc:Organization", "name": creator(card)}
+    published = identity.published or UNPUBLISHED
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS_TO,
-        "name": identity["name"],
-        "description": f"{identity['description']} {headline}",
-        "url": identity["url"],
-        "sameAs": identity["url"],
+        "name": identity.name,
+        "description": f"{identity.description} {headline}",
+        "url": identity.url,
+        "sameAs": identity.url,
         "creator": agent,
         "publisher": agent,
         "license": licences(card),
         "sdLicense": "https://creativecommons.org/publicdomain/zero/1.0/",
-        "version": identity["version"],
+        "version": identity.version,
         "sdVersion": "1.0.0",
-        "datePublished": identity["published"],
-        "dateCreated": identity["published"],
-        "dateModified": identity["published"],
+        "datePublished": published,
+        "dateCreated": published,
+        "dateModified": published,
         "isLiveDataset": False,
-        "keywords": ["language modelling", "pre-training", "deduplicated", *card["mixture"]["by_domain"]],
+        "keywords": ["language modelling", "pre-training", "deduplicated", *card.mixture.by_domain],
         "inLanguage": stated_languages(card) or ["und"],
-        "citeAs": f"{identity['name']}, version {identity['version']}, made with gristmill. {identity['url']}",
-        "distribution": [
-            node for stage in ("shards", "heldout") for node in [*_files(card, stage), *_file_sets(card, stage)]
-        ],
-        "recordSet": [record for stage in ("shards", "heldout") for record in _rows(card, stage)] + [_domains(card)],
+        "citeAs": f"{identity.name}, version {identity.version}, made with gristmill. {identity.url}",
+        "distribution": [*(node for stage in STAGES for node in _files(card, stage)), *_samples(card)],
+        "recordSet": [*_rows(card), _domains(card)],
+        **_collected(card),
         **provenance(card),
         **responsible(card),
     }
 
 
+def _collected(card: Card) -> Node:
+    said = card.identity.collected
+    return {"rai:dataCollectionTimeframe": said} if said else {}
+
+
 def licences(card: Card) -> list[str]:
     """Every licence that a document or source states, sorted; `not stated` where none does."""
-    stated = {row["license"] or "not stated" for row in card["licenses"]}
+    stated = {row.license or "not stated" for row in card.licenses}
     return sorted(stated) or ["not stated"]
 
 
 def stated_languages(card: Card) -> list[str]:
     """Language codes of kept documents, most documents first."""
-    return [row["lang"] for row in card["languages"] if row["kept"] and row["lang"] not in (None, "und")]
+    return [row.lang for row in card.languages if row.kept and row.lang not in (None, "und")]
 
 
-def _files(card: Card, stage: str) -> list[dict[str, Any]]:
+def _files(card: Card, stage: str) -> list[Node]:
     return [
         {
             "@type": "cr:FileObject",
-            "@id": f"{stage}/{domain}/{shard['name']}",
-            "name": shard["name"],
-            "description": f"{shard['rows']} packed rows of the domain {domain}",
-            "contentUrl": f"{stage}/{domain}/{shard['name']}",
-            "contentSize": f"{shard['bytes']} B",
+            "@id": f"{stage}/{domain}/{shard.name}",
+            "name": shard.name,
+            "description": f"{shard.rows} packed rows of the domain {domain}",
+            "contentUrl": f"{stage}/{domain}/{shard.name}",
+            "contentSize": f"{shard.bytes} B",
             "encodingFormat": ARROW_STREAM,
-            "sha256": shard["sha256"],
+            "sha256": shard.sha256,
         }
-        for domain, shards in card[stage].items()
+        for domain, shards in getattr(card, stage).items()
         for shard in shards
     ]
 
 
-def _file_sets(card: Card, stage: str) -> list[dict[str, Any]]:
-    """All shards of a domain together: a field of a record set reads from one file set."""
+def _samples(card: Card) -> list[Node]:
+    """The first rows of each domain, in a format that readers of Croissant know; they know no Arrow."""
     return [
         {
-            "@type": "cr:FileSet",
-            "@id": f"{stage}/{domain}",
-            "name": f"{stage}/{domain}",
-            "description": f"Shards of the domain {domain}",
-            "encodingFormat": ARROW_STREAM,
-            "includes": f"{stage}/{domain}/*.arrow",
+            "@type": "cr:FileObject",
+            "@id": sample_file(domain),
+            "name": sample_file(domain),
+            "description": f"The first {sample.rows} packed rows of the domain {domain}",
+            "contentUrl": sample_file(domain),
+            "contentSize": f"{sample.bytes} B",
+            "encodingFormat": JSON_LINES,
+            "sha256": sample.sha256,
         }
-        for domain in card[stage]
+        for domain, sample in card.row_samples.items()
     ]
 
 
-def _rows(card: Card, stage: str) -> list[dict[str, Any]]:
-    """One record set a domain; every shard of it has the same schema."""
+def _rows(card: Card) -> list[Node]:
+    """One record set a domain; the shards have the same columns."""
     return [
         {
             "@type": "cr:RecordSet",
-            "@id": f"{stage}-{domain}",
-            "name": f"{stage}-{domain}",
-            "description": f"Packed rows of the domain {domain}" + (", held out of training" * (stage == "heldout")),
-            "field": _fields(f"{stage}-{domain}", f"{stage}/{domain}", packed),
+            "@id": f"rows-{domain}",
+            "name": f"rows-{domain}",
+            "description": f"Packed rows of the domain {domain}: the first {sample.rows} of "
+            f"{card.shards_by_domain[domain].rows}; all of them, in the same columns, are in the files shards/{domain}",
+            "field": _fields(f"rows-{domain}", sample_file(domain), card.shards_by_domain[domain]),
         }
-        for domain, packed in card[f"{stage}_by_domain"].items()
+        for domain, sample in card.row_samples.items()
     ]
 
 
-def _fields(record: str, files: str, packed: dict[str, Any]) -> list[dict[str, Any]]:
-    def field(path: str, kind: str, text: str, **more: Any) -> dict[str, Any]:
-        source = {"fileSet": {"@id": files}, "extract": {"column": path.split("/")[0]}}
-        name = path.replace("/", "-")
+def _fields(record: str, file: str, packed: Packed) -> list[Node]:
+    def field(path: str, kind: str, text: str, **more: Json) -> Node:
+        column, _, inner = path.partition("/")
+        source: Node = {"fileObject": {"@id": file}, "extract": {"column": column}}
+        source |= {"transform": {"jsonPath": inner}} if inner else {}
         return {
             "@type": "cr:Field",
             "@id": f"{record}/{path}",
-            "name": name,
+            "name": path.replace("/", "-"),
             "description": text,
             "dataType": kind,
             "source": source,
             **more,
         }
 
-    shape = {"isArray": True, "arrayShape": str(packed["row_tokens"])}
+    shape = {"isArray": True, "arrayShape": str(packed.row_tokens)}
     slices = [
         field("documents/doc_id", "sc:Text", "document, 32 hexadecimal digits"),
         field("documents/start", "cr:Int32", "first token of the piece in the row"),
@@ -127,20 +143,20 @@ def _fields(record: str, files: str, packed: dict[str, Any]) -> list[dict[str, A
         field("documents/offset", "cr:Int64", "first token of the piece in its document"),
     ]
     return [
-        field("tokens", INTEGER_TYPES[packed["token_type"]], "token ids of the row", **shape),
+        field("tokens", INTEGER_TYPES[packed.token_type], "token ids of the row", **shape),
         {
             "@type": "cr:Field",
             "@id": f"{record}/documents",
             "name": "documents",
             "description": "the pieces of documents in the row, in order",
             "repeated": True,
-            "source": {"fileSet": {"@id": files}, "extract": {"column": "documents"}},
+            "source": {"fileObject": {"@id": file}, "extract": {"column": "documents"}},
             "subField": slices,
         },
     ]
 
 
-def _domains(card: Card) -> dict[str, Any]:
+def _domains(card: Card) -> Node:
     """The mixture as data inside the file, so that a reader has it without any shard."""
     columns = {
         "domain": "sc:Text",
@@ -166,7 +182,11 @@ def _domains(card: Card) -> dict[str, Any]:
             for name, kind in columns.items()
         ],
         "data": [
-            {f"domains/{name}": value for name, value in ({"domain": domain} | entry).items() if name in columns}
-            for domain, entry in card["mixture"]["by_domain"].items()
+            {
+                f"domains/{name}": value
+                for name, value in ({"domain": domain} | asdict(entry)).items()
+                if name in columns
+            }
+            for domain, entry in card.mixture.by_domain.items()
         ],
     }

@@ -6,16 +6,18 @@ figure reads on light and dark pages, alone or inside card.html. matplotlib is i
 
 import io
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from gristmill.data_cards.card import Card
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Card = dict[str, Any]
+T = TypeVar("T")
 INK, FAINT = "#010203", "#040506"  # stand-ins, replaced by CSS colours in the SVG
 FATES = {"kept": "#2a9d8f", "merged": "#e9c46a", "dropped": "#e76f51", "rejected": "#9aa0a6"}
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a90a", "#8172b3", "#7f7f7f", "#8c564b")
@@ -45,14 +47,14 @@ def draw_figures(card: Card) -> dict[str, str]:
     return {f"{name}.svg": svg_text(draw, card, name) for name, draw in FIGURES.items()}
 
 
-def svg_text(draw: "Callable[[Card], Figure]", card: Card, name: str) -> str:
-    """What ``draw`` makes of ``card``, as SVG text in the manner of all figures; ``name`` makes its ids unique."""
+def svg_text(draw: "Callable[[T], Figure]", shown: T, name: str) -> str:
+    """What ``draw`` makes of ``shown``, as SVG text in the manner of all figures; ``name`` makes its ids unique."""
     import matplotlib as mpl
 
     text = io.StringIO()
     settings: Any = {**SETTINGS, "svg.hashsalt": f"gristmill {name}"}
     with mpl.rc_context(settings):
-        figure = draw(card)
+        figure = draw(shown)
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.05, metadata=metadata)
     svg = text.getvalue()
@@ -70,17 +72,17 @@ def _axes(width: float, height: float) -> "tuple[Figure, Axes]":
 
 def draw_funnel(card: Card) -> "Figure":
     """One bar a source: the shares of its records that were kept, merged, dropped and rejected."""
-    sources = sorted(card["sources"], key=lambda source: -source["records"])
+    sources = sorted(card.sources, key=lambda source: -source.records)
     figure, axes = _axes(8, 0.9 + 0.34 * len(sources))
-    records = np.array([max(source["records"], 1) for source in sources])
+    records = np.array([max(source.records, 1) for source in sources])
     left = np.zeros(len(sources))
     for fate, colour in FATES.items():
-        share = np.array([source[fate] for source in sources]) / records
+        share = np.array([getattr(source, fate) for source in sources]) / records
         axes.barh(np.arange(len(sources)), share, left=left, color=colour, label=fate, height=0.68)
         left += share
     for row, source in enumerate(sources):
-        axes.text(1.015, row, f"{source['kept']:,} of {source['records']:,}", va="center", fontsize=9)
-    axes.set_yticks(range(len(sources)), [source["name"] for source in sources])
+        axes.text(1.015, row, f"{source.kept:,} of {source.records:,}", va="center", fontsize=9)
+    axes.set_yticks(range(len(sources)), [source.name for source in sources])
     axes.set(xlim=(0, 1), xticks=np.linspace(0, 1, 5), xticklabels=["0", "25 %", "50 %", "75 %", "100 % of records"])
     axes.invert_yaxis()
     axes.tick_params(length=0)
@@ -91,13 +93,14 @@ def draw_funnel(card: Card) -> "Figure":
 
 def schedule_knots(card: Card) -> tuple[list[float], dict[str, list[float]]]:
     """Tokens, and each domain's share there; two knots at one place are a step."""
-    tokens, shares, begin = [], [], 0
-    for phase in card["mixture"]["schedule"]:
-        tokens += [begin, phase["until_tokens"]]
-        shares += [phase["first"], phase["last"]]
-        begin = phase["until_tokens"]
-    domains = card["mixture"]["by_domain"]
-    return tokens, {domain: [share.get(domain, 0.0) for share in shares] for domain in domains}
+    tokens: list[float] = []
+    shares: list[Mapping[str, float]] = []
+    begin = 0
+    for phase in card.mixture.schedule:
+        tokens += [begin, phase.until_tokens]
+        shares += [phase.first, phase.last]
+        begin = phase.until_tokens
+    return tokens, {domain: [share.get(domain, 0.0) for share in shares] for domain in card.mixture.by_domain}
 
 
 def draw_mixture(card: Card) -> "Figure":
@@ -111,8 +114,8 @@ def draw_mixture(card: Card) -> "Figure":
     axes.set(ylim=(0, 1), xlim=(0, max(tokens) / scale), xlabel=f"{unit}tokens", yticks=np.linspace(0, 1, 5))
     axes.set_yticklabels(["0", "25 %", "50 %", "75 %", "100 %"])
     handles, labels = axes.get_legend_handles_labels()
-    realised = card["mixture"]["by_domain"]
-    labels = [f"{label}  {100 * realised[label]['realised_share']:.1f} %" for label in labels]
+    realised = card.mixture.by_domain
+    labels = [f"{label}  {100 * realised[label].realised_share:.1f} %" for label in labels]
     axes.legend(
         handles[::-1],
         labels[::-1],
@@ -134,8 +137,8 @@ def _token_unit(tokens: float) -> tuple[float, str]:
 
 def draw_lengths(card: Card) -> "Figure":
     """Documents by length in bytes, on a binary scale: all of them, and the kept ones in front."""
-    histogram = card["signals"]["bytes"]
-    counts, kept = np.array(histogram["documents"]), np.array(histogram["kept"])
+    histogram = card.signals["bytes"]
+    counts, kept = np.array(histogram.documents), np.array(histogram.kept)
     used = np.flatnonzero(counts)
     first, last = (used[0], used[-1] + 1) if len(used) else (0, 1)
     figure, axes = _axes(8, 2.6)
@@ -143,7 +146,7 @@ def draw_lengths(card: Card) -> "Figure":
     axes.bar(places, counts[first:last], width=0.86, color=FATES["rejected"], alpha=0.55, label="all documents")
     axes.bar(places, kept[first:last], width=0.86, color=FATES["kept"], label="kept")
     ticks = np.arange(first, last + 1, 1 if last - first < 12 else 2)
-    axes.set_xticks(ticks - 0.5, [_bytes_tick(histogram["edges"][i]) for i in ticks], fontsize=8)
+    axes.set_xticks(ticks - 0.5, [_bytes_tick(histogram.edges[i]) for i in ticks], fontsize=8)
     axes.set(xlabel="bytes of text in a document", ylabel="documents")
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=9, handlelength=1, handleheight=1)
     return figure

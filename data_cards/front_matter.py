@@ -1,10 +1,11 @@
 """The YAML block on top of README.md that Hugging Face reads: languages, licence, sizes, configs, features."""
 
 import re
-from typing import Any
 
+from gristmill.corpus.typed_json import Json
+from gristmill.data_cards.card import Card
 from gristmill.data_cards.croissant import licences, stated_languages
-from gristmill.data_cards.pages import Card, totals
+from gristmill.data_cards.overview import totals
 
 HUB_LICENCES = {  # SPDX identifiers that the Hub knows under the same name in lower case
     "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-2.0",
@@ -21,19 +22,19 @@ def front_matter(card: Card) -> str:
     from huggingface_hub import DatasetCardData
 
     codes = [code for code in stated_languages(card) if re.fullmatch("[a-z]{2,3}", code)]
-    fields = dict[str, Any](
+    fields = dict[str, Json](
         language=codes[:MAX_LANGUAGES] or None,
-        pretty_name=card["identity"]["name"],
+        pretty_name=card.identity.name,
         multilinguality="multilingual" if len(codes) > 1 else "monolingual",
-        size_categories=size_category(totals(card)["rows"]),
+        size_categories=size_category(totals(card).rows),
         source_datasets=["original"],
         task_categories=["text-generation"],
         annotations_creators="no-annotation",
         language_creators="found",
         tags=["pre-training", "tokenized", "gristmill"],
         **_licence(card),
-        configs=[_config(card, domain) for domain in card["shards"]],
-        dataset_info=[_info(card, domain) for domain in card["shards"]],
+        configs=[_config(card, domain) for domain in card.shards],
+        dataset_info=[_info(card, domain) for domain in card.shards],
     )
     return DatasetCardData(**fields).to_yaml(line_break="\n") + "\n"
 
@@ -56,28 +57,30 @@ def _licence(card: Card) -> dict[str, str]:
 
 def _splits(card: Card, domain: str) -> list[tuple[str, str]]:
     """(split, stage) of a domain: rows to train on, and rows held out where there are any."""
-    held = card["heldout_by_domain"].get(domain, {}).get("rows", 0)
+    held = domain in card.heldout_by_domain and card.heldout_by_domain[domain].rows
     return [("train", "shards"), *([("validation", "heldout")] if held else [])]
 
 
-def _config(card: Card, domain: str) -> dict[str, Any]:
+def _config(card: Card, domain: str) -> dict[str, Json]:
     files = [{"split": split, "path": f"{stage}/{domain}/*.arrow"} for split, stage in _splits(card, domain)]
     return {"config_name": domain, "data_files": files}
 
 
-def _info(card: Card, domain: str) -> dict[str, Any]:
-    packed = card["shards_by_domain"][domain]
+def _info(card: Card, domain: str) -> dict[str, Json]:
+    packed = card.shards_by_domain[domain]
+    files = {"shards": card.shards, "heldout": card.heldout}
+    rows = {"shards": card.shards_by_domain, "heldout": card.heldout_by_domain}
     splits = [
         {
             "name": split,
-            "num_bytes": sum(shard["bytes"] for shard in card[stage][domain]),
-            "num_examples": card[f"{stage}_by_domain"][domain]["rows"],
+            "num_bytes": sum(shard.bytes for shard in files[stage][domain]),
+            "num_examples": rows[stage][domain].rows,
         }
         for split, stage in _splits(card, domain)
     ]
     total = sum(split["num_bytes"] for split in splits)
     features = [
-        {"name": "tokens", "list": packed["token_type"], "length": packed["row_tokens"]},
+        {"name": "tokens", "list": packed.token_type, "length": packed.row_tokens},
         {"name": "documents", "list": [{"name": name, "dtype": kind} for name, kind in SLICE]},
     ]
     sizes = {"download_size": total, "dataset_size": total}

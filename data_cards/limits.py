@@ -1,56 +1,59 @@
-"""Known limits of a corpus, each a sentence that follows from the card's own numbers."""
+"""Known limits of a corpus, each a sentence that follows from the card's own numbers and from what ran."""
 
 from collections.abc import Callable
-from typing import Any
 
+from gristmill.data_cards.card import Card
+from gristmill.data_cards.parts.dedup import NearScheme
 from gristmill.data_cards.wording import percent
 
-Card = dict[str, Any]
 
-
-def known_limits(card: Card) -> list[str]:
+def known_limits(card: Card) -> tuple[str, ...]:
     """Sentences, in a fixed order; only those that hold for this corpus."""
-    return [sentence for limit in LIMITS if (sentence := limit(card))]
+    return tuple(sentence for limit in LIMITS if (sentence := limit(card)))
+
+
+def _missing(card: Card) -> str | None:
+    return f"Not part of this run: {'; '.join(card.not_done)}." if card.not_done else None
 
 
 def _language(card: Card) -> str | None:
-    if not any(stage["stage"] == "language" for stage in card["stages"]):
+    total = sum(row.documents for row in card.languages)
+    unknown = sum(row.documents for row in card.languages if row.lang in (None, "und"))
+    if card.languages_by == "input":
         return (
-            "Languages are those that the inputs state: no language was identified, and rules for a language "
-            "applied to no document."
+            f"Languages are those that the inputs state, which no model has checked; {unknown:,} of {total:,} "
+            "documents state none."
         )
-    total = sum(row["documents"] for row in card["languages"])
-    unknown = sum(row["documents"] for row in card["languages"] if row["lang"] in (None, "und"))
     return (
-        f"Languages were identified by a statistical model ({len(card['languages'])} labels on {total:,} documents, "
+        f"Languages were identified by a statistical model ({len(card.languages)} labels on {total:,} documents, "
         f"{unknown:,} of them without one); short and mixed texts, and code, get unreliable labels."
     )
 
 
 def _licences(card: Card) -> str | None:
-    documents = sum(row["documents"] for row in card["licenses"])
-    silent = sum(row["documents"] for row in card["licenses"] if not row["license"])
+    documents = sum(row.documents for row in card.licenses)
+    silent = sum(row.documents for row in card.licenses if not row.license)
     if not silent:
-        return "Licences are those that documents or the recipe state; the mill checks none of them."
+        return "Licences are those that documents or the recipe state; none of them was checked."
     return (
         f"{silent:,} of {documents:,} documents ({percent(silent / documents)}) come without a licence; "
-        "the mill checks none of those that are stated."
+        "none of those that are stated was checked."
     )
 
 
 def _near_duplicates(card: Card) -> str | None:
-    near = card["dedup"]["scheme"]
-    if near["off"]:
+    near: NearScheme = card.dedup.scheme
+    if near.off:
         return "Near duplicates were not looked for; only documents of equal text were merged."
     return (
         f"Near duplicates are found with the probability of the curve above: pairs whose similarity lies just over "
-        f"{near['threshold']:g} can be missed, and repeated passages inside different documents are not looked for."
+        f"{near.threshold:g} can be missed."
     )
 
 
 def _rejected(card: Card) -> str | None:
-    rejected = sum(source["rejected"] for source in card["sources"])
-    records = sum(source["records"] for source in card["sources"])
+    rejected = sum(source.rejected for source in card.sources)
+    records = sum(source.records for source in card.sources)
     if not rejected:
         return None
     return (
@@ -58,39 +61,31 @@ def _rejected(card: Card) -> str | None:
     )
 
 
-def _personal(card: Card) -> str | None:
-    done = {stage["stage"] for stage in card["stages"]}
-    missing = [what for stage, what in UNSCANNED.items() if stage not in done]
-    return f"Not part of this run: {'; '.join(missing)}." if missing else None
-
-
-UNSCANNED = {
-    "pii": "removal of personal data",
-    "blocklist": "lists of blocked addresses and words",
-    "contamination": "a search for public benchmark items",
-}
+def _contaminated(card: Card) -> str | None:
+    """Documents that hold benchmark passages and were kept all the same: finding them drops none."""
+    held = [one for one in card.screens.contamination or () if one.kept]
+    if not held:
+        return None
+    said = ", ".join(f"{one.kept:,} documents with passages of {one.benchmark}" for one in held)
+    return f"The kept text holds evaluation passages: {said}."
 
 
 def _retention(card: Card) -> str | None:
-    losses = {
-        source["name"]: 1 - source["kept"] / source["documents"] for source in card["sources"] if source["documents"]
-    }
+    losses = {source.name: 1 - source.kept / source.documents for source in card.sources if source.documents}
     if not losses:
         return None
     name, loss = max(losses.items(), key=lambda item: item[1])
-    return (
-        f"The source {name} lost {percent(loss)} of its documents, dropped or merged, more than any other."
-        if loss
-        else None
-    )
+    if not loss:
+        return None
+    return f"The source {name} lost {percent(loss)} of its documents, dropped or merged, more than any other."
 
 
 def _rules(card: Card) -> str | None:
-    profiles = sorted({rule["profile"] for rule in card["drops"] if rule["profile"] not in (None, "recipe")})
+    profiles = sorted({rule.profile for rule in card.drops if rule.profile not in (None, "recipe")} - {None})
     if not profiles:
         return None
     return (
-        f"Published rules are read in more than one way; the readings used here are {', '.join(profiles)}. "
+        f"Published rules are read in more than one way; the readings used here are {', '.join(map(str, profiles))}. "
         "Bounds that were set on English web text fit other languages and kinds of text less well."
     )
 
@@ -102,5 +97,6 @@ LIMITS: tuple[Callable[[Card], str | None], ...] = (
     _rules,
     _rejected,
     _retention,
-    _personal,
+    _contaminated,
+    _missing,
 )

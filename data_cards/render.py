@@ -10,19 +10,21 @@ from typing import Any
 
 from gristmill.corpus.files import write_text
 from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.card import CARD, Card, card_text
 from gristmill.data_cards.croissant import croissant
-from gristmill.data_cards.facts import gather
 from gristmill.data_cards.figures import FIGURES, draw_figures
 from gristmill.data_cards.front_matter import front_matter
-from gristmill.data_cards.pages import Share, glance, headline, sections
-from gristmill.data_cards.profile import FolderOf
+from gristmill.data_cards.gather import gather
+from gristmill.data_cards.overview import glance, headline
+from gristmill.data_cards.page import Cell, Share
+from gristmill.data_cards.parts.row_samples import sample_file, sample_text
+from gristmill.data_cards.reading import FolderOf
+from gristmill.data_cards.sections.order import sections
 from gristmill.data_cards.wording import fenced, markdown, percent
 
-VERSION = "2"
-CARD = "card.json"
+VERSION = "3"
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
 HERE = Path(__file__).parent
-Card = dict[str, Any]
 
 
 def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
@@ -40,31 +42,23 @@ def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
 
     Raises
     ------
-    StoreError, CardError : as ``facts.gather``
+    StoreError, CardError : as ``gather``
     """
     card = gather(run, folder_of)
-    files = {CARD: card_json(card), **render(card)}
+    samples = {sample_file(domain): sample_text(run, domain) for domain in card.row_samples}
+    files = {CARD: card_text(card.to_json()), **render(card), **samples}
     for name, text in files.items():
         write_text(folder / name, text)
     return sorted(files)
 
 
-def card_json(value: Card) -> str:
-    """JSON text for people and for machines: sorted keys, one text per value."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def render(card: Card) -> dict[str, str]:
     """Every other file of the card, by name; ``card`` as read from card.json or as gathered."""
-    card = json.loads(card_json(card))  # one order of keys, whoever gives the card
+    card = Card.from_json(json.loads(card_text(card.to_json())))  # one order of keys, whoever gives the card
     figures = draw_figures(card)
-    return {**render_pages(card), "card.html": render_html(card, figures), **figures}
-
-
-def render_pages(card: Card) -> dict[str, str]:
-    """The pages without drawings, which another version of matplotlib would draw with other bytes."""
     structured = json.dumps(croissant(card, headline(card)), indent=2, ensure_ascii=False) + "\n"
-    return {"README.md": render_readme(card), "croissant.json": structured}
+    pages = {"README.md": render_readme(card), "croissant.json": structured, "card.html": render_html(card, figures)}
+    return {**pages, **figures}
 
 
 def render_readme(card: Card) -> str:
@@ -81,7 +75,7 @@ def render_html(card: Card, figures: dict[str, str]) -> str:
     return _environment(autoescape=True).get_template("card.html.jinja").render(figures=drawn, **_view(card))
 
 
-def _view(card: Card) -> dict[str, Any]:
+def _view(card: Card) -> dict[str, object]:
     return {"card": card, "sections": sections(card), "headline": headline(card), "glance": glance(card)}
 
 
@@ -105,7 +99,7 @@ def _environment(*, autoescape: bool) -> Any:
     return environment
 
 
-def cell(value: Any) -> str:
+def cell(value: Cell) -> str:
     """A table cell as text; a dash for what is not known.
 
     >>> cell(Share(0.25)), cell(None), cell("x")

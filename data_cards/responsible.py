@@ -1,37 +1,49 @@
 """The parts of croissant.json that say where data came from (PROV-O) and what to mind when using it (RAI 1.0)."""
 
-from typing import Any
+from collections import Counter
 
+from gristmill.corpus.typed_json import Json
+from gristmill.data_cards.card import Card
+from gristmill.data_cards.lock_facts import source_files
 from gristmill.data_cards.takedowns import sentence
 
-Card = dict[str, Any]
+NOT_STATED = "not stated"
+USES = "Training and evaluation of language models under the licences of the sources."
 
 
-def provenance(card: Card) -> dict[str, Any]:
+def creator(card: Card) -> str:
+    """Who made the corpus, or that nobody says so."""
+    return card.identity.creator or NOT_STATED
+
+
+def provenance(card: Card) -> dict[str, Json]:
     """Every input file with its digest, and the activity that read them."""
-    identity = card["identity"]
+    identity = card.identity
     return {
         "prov:wasDerivedFrom": [
-            {"@type": "prov:Entity", "prov:label": f"{source}: {file['path']}", "prov:value": file["digest"]}
-            for source, files in card["lock"]["inputs"]["files"].items()
+            {"@type": "prov:Entity", "prov:label": f"{source}: {file.path}", "prov:value": file.digest}
+            for source, files in source_files(card.lock).items()
             for file in files
         ],
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
-            "prov:label": f"gristmill run {identity['run']}",
-            "prov:used": [f"{stage['stage']} {stage['key']}" for stage in card["stages"]],
+            "prov:label": f"gristmill run {identity.run}",
+            "prov:used": [f"{stage.stage} {stage.key}" for stage in card.stages],
         },
-        "prov:wasAttributedTo": {"@type": "prov:Agent", "prov:label": identity["creator"]},
+        "prov:wasAttributedTo": {"@type": "prov:Agent", "prov:label": creator(card)},
     }
 
 
-def responsible(card: Card) -> dict[str, Any]:
+def responsible(card: Card) -> dict[str, Json]:
     """RAI 1.0: collection, processing, uses, limits, personal information, maintenance."""
-    names = ", ".join(source["name"] for source in card["sources"])
-    rules = sorted({rule["rule"] for rule in card["drops"] if rule["rule"]})
-    merged = sum(kind["documents"] for kind in card["dedup"]["merged"].values())
+    names = ", ".join(source.name for source in card.sources)
+    rules = sorted({rule.rule for rule in card.drops if rule.rule})
+    collection = f"Files that the recipe names, from {len(card.sources)} sources: {names}."
+    if card.identity.collection:
+        collection = f"{card.identity.collection} {collection}"
+    merged = sum(kind.documents for kind in card.dedup.merged)
     return {
-        "rai:dataCollection": f"Files that the recipe names, from {len(card['sources'])} sources: {names}.",
+        "rai:dataCollection": collection,
         "rai:dataCollectionType": ["Secondary data analysis"],
         "rai:dataCollectionMissingData": _missing(card),
         "rai:dataCollectionRawData": "Raw inputs stand under prov:wasDerivedFrom with their digests.",
@@ -41,27 +53,23 @@ def responsible(card: Card) -> dict[str, Any]:
             f"Documents dropped by these rules: {', '.join(rules) or 'none'}.",
             "Byte-level BPE tokens, packed into rows of fixed length.",
         ],
-        "rai:machineAnnotationTools": [
-            f"{stage['stage']} {stage['version']}" for stage in card["stages"] if stage["version"]
-        ],
-        "rai:dataUseCases": ["Training and evaluation of language models under the licences of the sources."],
-        "rai:dataLimitations": card["limits"],
+        "rai:machineAnnotationTools": [f"{stage.stage} {stage.version}" for stage in card.stages if stage.version],
+        "rai:dataUseCases": [card.identity.intended_use or USES],
+        "rai:dataLimitations": list(card.limits),
         "rai:dataBiases": ["Domains are weighted by the mixture, not by their size in the world."],
         "rai:dataSocialImpact": "Not assessed.",
         "rai:personalSensitiveInformation": [
             "Documents can name persons; dataLimitations says what was not scanned for."
         ],
         "rai:dataReleaseMaintenancePlan": "Documents are removed on request with `gristmill takedown`. "
-        f"{sentence(card)} Contact: {card['identity']['contact']}.".lstrip(),
+        f"{sentence(card.takedowns)} Contact: {card.identity.contact or NOT_STATED}.".lstrip(),
     }
 
 
 def _missing(card: Card) -> str:
-    counts: dict[str, int] = {}
-    for source in card["rejects"].values():
-        for reasons in source.values():
-            for reason, number in reasons.items():
-                counts[reason] = counts.get(reason, 0) + number
+    counts: Counter[str] = Counter()
+    for row in card.rejects:
+        counts[row.reason] += row.records
     if not counts:
         return "No input record was rejected."
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.items()))

@@ -56,9 +56,18 @@ def ratio(part: float, whole: float) -> str:
     return percent(part / whole) if whole else "–"
 
 
+def flat(text: str) -> str:
+    r"""Text on one line: white space and control characters become single spaces.
+
+    >>> flat(" two\n\tlines ")
+    'two lines'
+    """
+    return _SPACE.sub(" ", text).strip()
+
+
 def one_line(value: Any) -> str:
     """Foreign text on one line of bounded length, without control characters."""
-    text = _SPACE.sub(" ", "not stated" if value is None or value == "" else str(value)).strip()
+    text = flat("not stated" if value is None or value == "" else str(value))
     return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1] + "…"
 
 

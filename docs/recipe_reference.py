@@ -1,51 +1,53 @@
-"""Write docs/reference/recipe.md from the models in corpus/recipe*.py and the comments beside their fields.
+"""Write docs/reference/recipe.md from the sections of the recipe and the comments beside their keys.
 
 ``python docs/recipe_reference.py`` rewrites the page, ``--check`` fails when it is not true.
 """
 
 import ast
+import inspect
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from gristmill.flows.pipeline.recipe import Recipe
 
 HOUSE = Path(__file__).resolve().parent.parent
-SOURCES = [HOUSE / "corpus" / name for name in ("recipe.py", "recipe_screens.py")]
 PAGE = HOUSE / "docs" / "reference" / "recipe.md"
 HEAD = """# The recipe
 
 One TOML file says everything about a corpus. Unknown keys are mistakes; all mistakes are told at once. Amounts are
 numbers or texts such as `"4M"`. `recipes/sample.toml` shows most sections in use.
 
-*(Written from `corpus/recipe.py` and `corpus/recipe_screens.py` by `make fix`.)*
+*(Written from the sections in `*/stage.py` and `flows/pipeline/recipe.py` by `make fix`.)*
 """
-# where each model stands in a recipe
-PLACES = {
-    "Recipe": "top level",
-    "SourceSpec": "[[sources]]",
-    "Limits": "[limits]",
-    "Language": "[language]",
-    "Decide": "[decide]",
-    "DomainRules": "[decide], [decide.domains.DOMAIN]",
-    "RuleBound": "[decide.rules.RULE], [decide.domains.DOMAIN.rules.RULE]",
-    "LineEdits": "[line_edits]",
-    "Pii": "[pii]",
-    "Blocklist": "[blocklist]",
-    "Decontaminate": "[decontaminate]",
-    "Classifier": "[[classifiers]]",
-    "Reference": "[[references]]",
-    "Compression": "[compression]",
-    "Near": "[dedup.near]",
-    "Lines": "[dedup.lines]",
-    "Substrings": "[dedup.substrings]",
-    "Knowledge": "[knowledge]",
-    "Phase": "[[curriculum]]",
-    "Caps": "[mixing.caps]",
-    "Tokenizer": "[tokenizer]",
-    "Shards": "[shards]",
-    "Trainer": "[trainer]",
-    "Schedule": "[schedule]",
-    "Engine": "[engine]",
-    "StoreSpec": "[store]",
-}
+
+
+def sections(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table of the recipe with where it stands, the recipe itself first."""
+    yield place, model
+    for name, info in model.model_fields.items():
+        for inner, listed, keyed in tables(info.annotation):
+            path = f"{place}.{name}".lstrip(".") + (f".{model_key(inner)}" if keyed else "")
+            yield from sections(inner, f"[{path}]" if listed else path)
+
+
+def tables(annotation: Any) -> Iterator[tuple[type[BaseModel], bool, bool]]:
+    """Tables in a type: the model, whether it is one of a list, whether it stands under a name."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        yield annotation, False, False
+        return
+    for argument in get_args(annotation):
+        for inner, listed, keyed in tables(argument):
+            yield inner, listed or get_origin(annotation) is tuple, keyed or get_origin(annotation) is dict
+
+
+def model_key(model: type[BaseModel]) -> str:
+    """What stands for the name of a table: DOMAIN, RULE, NAME."""
+    return {"DomainRules": "DOMAIN", "RuleBound": "RULE", "OwnRule": "RULE"}.get(model.__name__, "NAME")
 
 
 def field_row(field: ast.AnnAssign, lines: list[str]) -> str:
@@ -56,34 +58,33 @@ def field_row(field: ast.AnnAssign, lines: list[str]) -> str:
     return f"| `{ast.unparse(field.target)}` | `{kind}` | {default} | {comment} |"
 
 
-def section(model: ast.ClassDef, lines: list[str]) -> str:
+def own_fields(model: type[BaseModel]) -> list[str]:
+    """Rows of a model's keys, those that it inherits from another section first."""
+    inherited = [base for base in model.__mro__[1:] if base.__module__.startswith("gristmill") and base.model_fields]
+    rows = own_fields(inherited[0]) if inherited else []
+    source = textwrap.dedent(inspect.getsource(model))
+    body = ast.parse(source).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return rows + [field_row(node, source.splitlines()) for node in body.body if isinstance(node, ast.AnnAssign)]
+
+
+def section(place: str, model: type[BaseModel]) -> str:
     """A heading and a table for one model."""
-    fields = [node for node in model.body if isinstance(node, ast.AnnAssign)]
-    rows = [field_row(field, lines) for field in fields]
-    title = f"## `{PLACES[model.name]}`" if model.name != "Recipe" else "## Top level"
-    return "\n".join(
-        [title, "", ast.get_docstring(model) or "", "", "| key | type | default | |", "|---|---|---|---|", *rows, ""]
-    )
+    title = f"## `[{place}]`" if place else "## Top level"
+    head = ["| key | type | default | |", "|---|---|---|---|"]
+    return "\n".join([title, "", inspect.getdoc(model) or "", "", *head, *own_fields(model), ""])
 
 
 def page() -> str:
-    """The whole page."""
-    models: dict[str, tuple[ast.ClassDef, list[str]]] = {}
-    for source in SOURCES:
-        text = source.read_text(encoding="utf-8")
-        classes = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
-        models |= {node.name: (node, text.splitlines()) for node in classes}
-    unknown = [name for name in models if name not in PLACES and name not in ("Dedup", "Mixing")]
-    if unknown:
-        sys.exit(f"docs/recipe_reference.py: say in PLACES where {unknown} stand in a recipe")
-    return "\n".join([HEAD, *(section(*models[name]) for name in PLACES)])
+    """The whole page; a table without keys of its own only leads to others and is left out."""
+    return "\n".join([HEAD, *(section(place, model) for place, model in sections(Recipe))])
 
 
 def main() -> None:
     """Rewrite or check the page."""
     new = page()
     if "--check" in sys.argv and (not PAGE.exists() or PAGE.read_text(encoding="utf-8") != new):
-        sys.exit("docs/reference/recipe.md is not corpus/recipe.py: run `make fix`")
+        sys.exit("docs/reference/recipe.md is not what the sections say: run `make fix`")
     PAGE.write_text(new, encoding="utf-8")
 
 

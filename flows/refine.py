@@ -9,16 +9,17 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill.flows.pipeline.context import open_mill
-from gristmill.flows.pipeline.report import summarise
-from gristmill.flows.pipeline.stages import STAGES, stages_until
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.open_context import open_recipe
+from gristmill.flows.pipeline.run_summary import summarise
+from gristmill.flows.pipeline.running import need_extras, run_stage
+from gristmill.flows.pipeline.stages import Instance, stages_until
 
 
-def _as_task(name: str, stage: Any) -> Any:
-    return task(stage, name=name, cache_policy=NO_CACHE, persist_result=False, retries=0)
-
-
-TASKS = {name: _as_task(name, stage) for name, stage in STAGES.items()}
+def run_as_task(context: RunContext, stage: Instance) -> Any:
+    """Run a stage as a Prefect task of its name."""
+    named = task(run_stage, name=stage.name, cache_policy=NO_CACHE, persist_result=False, retries=0)
+    return named(context, stage)
 
 
 @flow(name="refine", flow_run_name="refine-{recipe_path}", validate_parameters=False, persist_result=False)
@@ -27,7 +28,9 @@ def refine(
 ) -> dict[str, Any]:
     """Run a recipe; returns the run directory and what each stage did."""
     engine = {} if workers is None else {"workers": workers}
-    with open_mill(Path(recipe_path), reporter=reporter, engine=engine) as mill:
-        for name in stages_until(until):
-            TASKS[name](mill)
-        return summarise(mill)
+    with open_recipe(Path(recipe_path), reporter=reporter, engine=engine) as context:
+        stages = stages_until(context.stages, until)
+        need_extras(stages)
+        for stage in stages:
+            run_as_task(context, stage)
+        return summarise(context)

@@ -5,16 +5,15 @@ from typing import Any
 
 from prefect.schedules import Cron
 
-from gristmill.corpus.recipe_file import load_recipe
-from gristmill.flows.cron import cron_line
+from gristmill.flows.pipeline.recipe_reading import load_scheduled
 from gristmill.flows.refine import refine
 
 
 def deployment_options(recipe_path: Path) -> dict[str, Any]:
     """Name, schedule and parameters of the recipe's deployment; one run at a time."""
-    schedule = cron_line(recipe_path)
+    name, schedule = load_scheduled(recipe_path)
     return {
-        "name": load_recipe(recipe_path).name,
+        "name": name,
         "schedule": Cron(schedule.cron, timezone=schedule.timezone),
         "parameters": {"recipe_path": str(recipe_path.resolve())},
         "limit": 1,

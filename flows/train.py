@@ -5,13 +5,13 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import train_and_card
-from gristmill.flows.refine import TASKS
+from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.refine import run_as_task
 
 
 @flow(name="train", flow_run_name="train-{run_path}", validate_parameters=False, persist_result=False)
 def train(run_path: str, reporter: Any = None) -> dict[str, Any]:
     """Train, or go on training, on a run's plan, then renew its card; returns the summary."""
-    with reopen_mill(Path(run_path), reporter=reporter) as mill:
-        return train_and_card(mill, TASKS)
+    with reopen_run(Path(run_path), reporter=reporter) as context:
+        return train_and_card(context, run_as_task)

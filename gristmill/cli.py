@@ -28,19 +28,28 @@ def run(
     """
     from gristmill.show import show_run
 
+    _check_whole(recipe, until, direct)
     result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
     answer(result, json, show_run)
 
 
-def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from gristmill.corpus.recipe_file import load_recipe
-    from gristmill.flows import prefect_settings
-    from gristmill.flows.pipeline.context import home
-    from gristmill.flows.pipeline.progress import ConsoleReporter
+def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
+    """Mistakes and what is not installed are told before Prefect's start-up, and before anything is milled."""
+    from gristmill.corpus.extras import need
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+    from gristmill.flows.pipeline.running import need_extras
     from gristmill.flows.pipeline.stages import stages_until
 
-    load_recipe(recipe)  # mistakes are told before Prefect's start-up
-    stages_until(until)
+    need_extras(stages_until(load_recipe(recipe).stages, until))
+    if not direct:
+        need("prefect")
+
+
+def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
+    from gristmill.flows import prefect_settings
+    from gristmill.flows.pipeline.open_context import home
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+
     prefect_settings.apply(home())
     from gristmill.flows.refine import refine
 
@@ -67,19 +76,22 @@ def plan(recipe: Path, *, json: Json = False) -> None:
 @app.command
 def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
+    from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
     from gristmill.flows.pipeline.direct import train_directly
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.show import show_training
 
     RunDir.open(run)  # a mistake is told before Prefect's start-up
+    for extra in ("train", "card") if direct else ("prefect", "train", "card"):
+        need(extra)
     result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
 
 
 def _train_through_prefect(run: Path) -> dict[str, Any]:
     from gristmill.flows import prefect_settings
-    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.open_context import home
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
@@ -97,9 +109,11 @@ def card(run: Path, *, check: Annotated[bool, Parameter(negative="")] = False, j
     ----------
     check : validate the card instead of writing it
     """
+    from gristmill.corpus.extras import need
     from gristmill.flows.inspect.data_card import check_run_card, write_run_card
     from gristmill.show import show_card
 
+    need("card")
     result = check_run_card(run) if check else write_run_card(run)
     answer(result, json, show_card)
     return 1 if result["problems"] else 0
@@ -134,13 +148,13 @@ def rebuild(
 def schedule(recipe: Path) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
     from gristmill.flows import prefect_settings
-    from gristmill.flows.cron import cron_line
-    from gristmill.flows.pipeline.context import home
+    from gristmill.flows.pipeline.open_context import home
+    from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server
 
-    cron_line(recipe)  # mistakes are told before the server's start-up
+    load_scheduled(recipe)  # mistakes are told before the server's start-up
     with prefect_server():  # sets the address that Prefect reads when it is imported
         from gristmill.flows.schedule import serve_recipe
 
@@ -151,11 +165,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
     from gristmill.corpus.errors import GristmillError
+    from gristmill.corpus.extras import missing_extra
 
     try:
         status = app(arguments)
-    except GristmillError as error:
-        sys.stderr.write(f"gristmill: {error}\n")
+    except (GristmillError, ModuleNotFoundError) as error:
+        told = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
+        if told is None:
+            raise
+        sys.stderr.write(f"gristmill: {told}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")

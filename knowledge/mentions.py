@@ -3,86 +3,60 @@
 Here is the stage and its tables; the rule of linking stands in ``linking``.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.account import Account, add_up, passed_on
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES, signals_schema
-from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge.graph import Graph, load_graph
 from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
+from gristmill.knowledge.stage import SIGNALS, Knowledge, MentionsFacts
 
-VERSION = "1"
 TOP_TYPES = 20
-COUNTED = ("mentions", "unwitnessed", "triples", "documents_with_entity", "documents_with_linked_pair")
-UNITS = {
-    "entities": "mentions",
-    "distinct_entities": "entities",
-    "entity_types": "types",
-    "entities_per_kilobyte": "mentions/1000 bytes",
-    "ambiguous_share": "share of mentions, 0 to 1",
-    "linked_pairs": "pairs of entities that share a triple",
-    "mean_log_degree": "bits: log2(1 + triples) over distinct entities",
-}
-SIGNALS = signals_schema(UNITS)
+NAMES = tuple(signal.name for signal in SIGNALS)
 _FIXED = 1 << 20  # logarithms are summed as integers: the same on every machine
 
 
-def link_part(
-    documents: Path, graph: Path, folder: Path, *, languages: Sequence[str] = (), min_label_chars: int = 4
-) -> Outcome:
-    """Link one part to the graph and join the graph's triples to its documents.
-
-    Parameters
-    ----------
-    documents : a documents.parquet (``gristmill.corpus.schema.DOCUMENTS``)
-    graph : folder with entities.parquet and triples.parquet
-    folder : filled with mentions.parquet and knowledge.parquet, one row a document, and triples.parquet
-    languages : look for labels of these languages only; all when empty
-    min_label_chars : shorter names are not looked for; a Chinese or Japanese character counts as two
-
-    Returns
-    -------
-    Outcome : rows = documents; facts count mentions, linked documents, triples and mentions by entity type
+def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Graph:
+    """The graph, with the names to look for.
 
     Raises
     ------
     SourceError, SchemaError : the graph is not as agreed, see ``load_graph``
     """
-    loaded = load_graph(graph, languages=languages, min_label_chars=min_label_chars)
-    accounts: dict[str, Account] = {}
-    counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
-    types: Counter[str] = Counter()
-    with (
-        PartWriter(folder / "mentions.parquet", MENTIONS) as mentions_out,
-        PartWriter(folder / "triples.parquet", TRIPLES) as triples_out,
-        PartWriter(folder / "knowledge.parquet", SIGNALS) as signals_out,
-    ):
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            texts, doc_ids = text_column(batch), batch.column("doc_id")
-            mentions = find_mentions(texts, loaded)
-            docs, triples = join_documents(mentions, loaded)
-            signals = _signals(texts, mentions, docs, triples, loaded)
-            mentions_out.write(_mention_rows(doc_ids, mentions, loaded))
-            triples_out.write(_triple_rows(doc_ids.take(pa.array(docs)), triples, loaded))
-            signals_out.write(pa.record_batch([doc_ids, *signals.values()], schema=SIGNALS))
-            accounts = add_up([accounts, _accounts(batch.column("source"), texts)])
-            counts.update(_counts(mentions, triples, signals))
-            types.update(_types(mentions, loaded))
-    facts = {**counts, "dangling_triples": loaded.dangling, "top_types": dict(_top(types))}
-    return Outcome(mentions_out.rows, accounts, facts)
+    folder = files["graph"][0].parent
+    return load_graph(folder, languages=options.languages, min_label_chars=options.min_label_chars)
+
+
+def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:  # noqa: ARG001
+    """Link a batch to the graph and join the graph's triples to its documents."""
+    texts, doc_ids = text_column(batch), batch.column("doc_id")
+    mentions = find_mentions(texts, state)
+    docs, triples = join_documents(mentions, state)
+    signals = _signals(texts, mentions, docs, triples, state)
+    tables = {
+        "mentions.parquet": _mention_rows(doc_ids, mentions, state),
+        "triples.parquet": _triple_rows(doc_ids.take(pa.array(docs)), triples, state),
+    }
+    columns = {name: pa.array(column) for name, column in signals.items()}
+    return Measured(columns, facts=_facts(mentions, triples, signals, state), tables=tables)
+
+
+def conclude(facts: MentionsFacts | None, folder: Path, options: Knowledge, state: Graph) -> MentionsFacts:  # noqa: ARG001
+    """The facts of a part: the most frequent types alone, and the triples of the graph that lead nowhere."""
+    facts = facts or MentionsFacts(0, 0, 0, 0, 0, 0, {})
+    return replace(facts, dangling_triples=state.dangling, top_types=dict(_top(facts.top_types)))
 
 
 def _signals(
     texts: TextColumn, mentions: Mentions, docs: np.ndarray, triples: np.ndarray, graph: Graph
 ) -> dict[str, np.ndarray]:
-    """One double[n_docs] a signal of ``UNITS``, in its order."""
+    """One double[n_docs] a signal of the stage, in its order."""
     n_docs = texts.n_docs
     entities = np.diff(mentions.offsets)
     named_by, named = distinct_entities(mentions, graph)
@@ -98,7 +72,7 @@ def _signals(
         _linked_pairs(docs, triples, graph, n_docs),
         np.bincount(named_by, weights=logs, minlength=n_docs) / _FIXED / np.maximum(distinct, 1),
     )
-    return {name: column.astype(np.float64) for name, column in zip(UNITS, columns, strict=True)}
+    return {name: column.astype(np.float64) for name, column in zip(NAMES, columns, strict=True)}
 
 
 def _distinct_types(docs: np.ndarray, entities: np.ndarray, graph: Graph, n_docs: int) -> np.ndarray:
@@ -136,20 +110,10 @@ def _triple_rows(doc_ids: pa.Array, triples: np.ndarray, graph: Graph) -> pa.Rec
     return pa.record_batch([doc_ids, heads, relations, tails], schema=TRIPLES)
 
 
-def _accounts(sources: pa.Array, texts: TextColumn) -> dict[str, Account]:
-    codes = sources.dictionary_encode()
-    indices = codes.indices.to_numpy()
-    n_sources = len(codes.dictionary)
-    documents = np.bincount(indices, minlength=n_sources)
-    n_bytes = [int(np.diff(texts.offsets)[indices == source].sum()) for source in range(n_sources)]
-    names = codes.dictionary.to_pylist()
-    return {name: passed_on(int(documents[i]), n_bytes[i]) for i, name in enumerate(names)}
-
-
-def _counts(mentions: Mentions, triples: np.ndarray, signals: dict[str, np.ndarray]) -> dict[str, int]:
+def _facts(mentions: Mentions, triples: np.ndarray, signals: dict[str, np.ndarray], graph: Graph) -> MentionsFacts:
     with_entity, with_pair = (int(np.count_nonzero(signals[name])) for name in ("entities", "linked_pairs"))
     counts = (len(mentions.names), mentions.unwitnessed, len(triples), with_entity, with_pair)
-    return dict(zip(COUNTED, counts, strict=True))
+    return MentionsFacts(*counts, dangling_triples=0, top_types=_types(mentions, graph))
 
 
 def _types(mentions: Mentions, graph: Graph) -> dict[str, int]:
@@ -157,5 +121,5 @@ def _types(mentions: Mentions, graph: Graph) -> dict[str, int]:
     return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
 
-def _top(types: Counter[str]) -> list[tuple[str, int]]:
+def _top(types: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(types.items(), key=lambda item: (-item[1], item[0]))[:TOP_TYPES]

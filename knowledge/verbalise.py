@@ -19,7 +19,6 @@ from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import write_part
 from gristmill.knowledge.graph import read_tables
 
-VERSION = "1"
 ARTICLED = ("instance_of", "subclass_of")  # their tails are common nouns
 TEMPLATES = {  # in the order in which a document tells them
     "instance_of": "{head} is {tails}.",

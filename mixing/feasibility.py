@@ -2,14 +2,27 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from gristmill.corpus.errors import PlanError
 from gristmill.handoff.schedule import ONE, Segment
 from gristmill.mixing.curriculum import Phase, drawn_domains, segments
+from gristmill.mixing.shapes import STEP
 
 SLACK_ROWS = 0.5  # shares are integers in 2^-32: 10^9 rows shift a domain's total by up to 0.23
 ROUNDS = 400  # of fitting; each keeps a phase's sum and lowers what is above its cap
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCaps:
+    """How often a row may be repeated: ``max_epochs`` for all domains, other numbers for those in ``domains``."""
+
+    max_epochs: float
+    domains: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, name: str) -> float:
+        """The cap of one domain, in epochs."""
+        return self.domains.get(name, self.max_epochs)
 
 
 def demand(schedule: Sequence[Segment], names: Sequence[str]) -> dict[str, float]:
@@ -22,15 +35,12 @@ def demand(schedule: Sequence[Segment], names: Sequence[str]) -> dict[str, float
     return total
 
 
-def check(
-    phases: Sequence[Phase], rows: Mapping[str, int], row_tokens: int, max_epochs: float, caps: Mapping[str, float]
-) -> None:
+def check(phases: Sequence[Phase], rows: Mapping[str, int], row_tokens: int, caps: EpochCaps) -> None:
     """Refuse a schedule that repeats a domain more often than its cap.
 
     Parameters
     ----------
     rows : rows of each domain
-    max_epochs, caps : how often a row may be repeated, for all domains and for some
 
     Raises
     ------
@@ -44,7 +54,7 @@ def check(
                 f"curriculum: domain {name!r} has a share, but no row of it was kept; "
                 f"look at its [[sources]] and at decide, or leave it out of curriculum.*.shares"
             )
-    capacity = {name: rows[name] * caps.get(name, max_epochs) for name in names}
+    capacity = {name: rows[name] * caps.of(name) for name in names}
     needed = demand(segments(phases, names, row_tokens), names)
     if any(_exceeds(needed, capacity).values()):
         raise PlanError("\n".join(_advice(phases, rows, row_tokens, needed, capacity)))
@@ -117,6 +127,6 @@ def _as_recipe(phases: Sequence[Phase]) -> list[str]:
     for phase in phases:
         shares = ", ".join(f"{name} = {share:g}" for name, share in phase.shares.items())
         lines += ["[[curriculum]]", f"until_tokens = {phase.until_tokens}"]
-        lines += [f'shape = "{phase.shape}"'] if phase.shape != "step" else []
+        lines += [f'shape = "{phase.shape}"'] if phase.shape != STEP else []
         lines.append(f"shares = {{ {shares} }}")
     return lines

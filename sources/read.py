@@ -15,8 +15,6 @@ from gristmill.sources.outside import read_with
 from gristmill.sources.part import SKIPPED, Part
 from gristmill.sources.spec import ReadSpec
 
-VERSION = "2"
-
 
 def read_part(
     files: Sequence[InputFile],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from string import Formatter
 
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.recipe import Limits
+from gristmill.sources.stage import Limits
 
 _LIMITS = Limits()
 _NOT_TEXT = frozenset({"utf-7", "unicode_escape", "raw_unicode_escape", "undefined"})  # they decode to lone surrogates

@@ -1,6 +1,7 @@
 """Training a byte-level BPE on a keyed sample of the kept text. The tokenizers library does the training."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from tokenizers import trainers
 from gristmill.corpus.errors import RecipeError, SchemaError
 from gristmill.corpus.files import write_text
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.seeds import derive_seed
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.stage import TokenizerFacts
 from gristmill.tokenizer.vocabulary import END, MIN_VOCAB_SIZE, PAD, byte_symbols, empty_tokenizer
 
 VERSION = "1"
@@ -42,11 +43,11 @@ def train_tokenizer(
     vocab_size : tokens, with 256 bytes and 2 special ones (<|endoftext|> is 0, <|pad|> is 1); at least 258
     min_frequency : a pair is merged only when it occurs as often
     sample_bytes : UTF-8 bytes
+    seed : of the sample
 
     Returns
     -------
-    Outcome : rows = documents in the sample. facts: ``vocab_size`` as it came out (smaller when the text has no more
-        pairs), ``sample_bytes``, ``bytes_per_token`` on the sample
+    Outcome : rows = documents in the sample; facts: ``TokenizerFacts``
 
     Raises
     ------
@@ -54,7 +55,7 @@ def train_tokenizer(
     """
     if vocab_size < MIN_VOCAB_SIZE:
         raise RecipeError(f"tokenizer.vocab_size is {vocab_size}; bytes and special tokens need {MIN_VOCAB_SIZE}")
-    texts = _keyed_sample(parts, sample_bytes, derive_seed(seed, "tokenizer"))
+    texts = _keyed_sample(parts, sample_bytes, seed)
     tokenizer = empty_tokenizer()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -67,12 +68,8 @@ def train_tokenizer(
     write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
     n_tokens = len(CheckedEncoder(folder / TOKENIZER).encode(texts).ids) - len(texts)
     n_bytes = pc.sum(pc.binary_length(texts)).as_py() or 0
-    facts = {
-        "vocab_size": tokenizer.get_vocab_size(),
-        "sample_bytes": n_bytes,
-        "bytes_per_token": round(n_bytes / max(n_tokens, 1), 4),
-    }
-    return Outcome(len(texts), {}, facts)
+    facts = TokenizerFacts(tokenizer.get_vocab_size(), n_bytes, round(n_bytes / max(n_tokens, 1), 4))
+    return Outcome(len(texts), {}, asdict(facts))
 
 
 def _keyed_sample(parts: Sequence[tuple[Path, pa.Table]], sample_bytes: int, seed: int) -> pa.LargeStringArray:

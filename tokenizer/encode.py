@@ -1,18 +1,20 @@
 """A part's kept documents to token ids, row by row: ``tokens.parquet``."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import passed_on
+from gristmill.corpus.account import Account, passed_on
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import token_type
 from gristmill.corpus.tables import PartWriter
 from gristmill.tokenizer.encoder import CheckedEncoder, Tokens
 from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.stage import TokensFacts
 
 VERSION = "1"
 TOKENS = "tokens.parquet"
@@ -44,8 +46,7 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
 
     Returns
     -------
-    Outcome : accounts by source, bytes of text after spans; facts: ``tokens`` and ``bytes`` by domain, ``vocab_size``,
-        ``engine`` (kernels, or tokenizers where the kernels do not apply)
+    Outcome : accounts by source, bytes of text after spans; facts: ``TokensFacts``
 
     Raises
     ------
@@ -60,8 +61,7 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
             tokens = encoder.encode(batch["text"])
             writer.write(_tokens_batch(batch, tokens, schema))
             counts.add(batch, tokens)
-    facts = {**counts.facts(), "vocab_size": encoder.vocab_size, "engine": encoder.engine}
-    return Outcome(writer.rows, counts.accounts(), facts)
+    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder)))
 
 
 def _tokens_batch(batch: pa.RecordBatch, tokens: Tokens, schema: pa.Schema) -> pa.RecordBatch:
@@ -84,11 +84,12 @@ class _Counts:
         self._domain_bytes.update(sum_by(batch["domain"], n_bytes))
         self._domain_tokens.update(sum_by(batch["domain"], np.diff(tokens.offsets)))
 
-    def accounts(self) -> dict:
+    def accounts(self) -> dict[str, Account]:
         return {name: passed_on(n, self._source_bytes[name]) for name, n in sorted(self._documents.items())}
 
-    def facts(self) -> dict[str, dict[str, int]]:
-        return {"tokens": dict(sorted(self._domain_tokens.items())), "bytes": dict(sorted(self._domain_bytes.items()))}
+    def facts(self, encoder: CheckedEncoder) -> TokensFacts:
+        tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))
+        return TokensFacts(tokens, n_bytes, encoder.vocab_size, encoder.engine)
 
 
 def sum_by(names: pa.StringArray, values: np.ndarray) -> dict[str, int]:

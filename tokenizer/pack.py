@@ -1,20 +1,22 @@
-"""Documents to rows of one length, best fit decreasing: hardly any padding, and no document cut that fits a row."""
+"""One domain's documents to rows of one length, in shards."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.account import passed_on
-from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.errors import RecipeError, nearest
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import ROW_DOCUMENT
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer import _kernels
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
 from gristmill.tokenizer.encode import sum_by
+from gristmill.tokenizer.packings import PACKINGS, Packing
+from gristmill.tokenizer.stage import ShardsFacts
 from gristmill.tokenizer.vocabulary import PAD_ID
 
 VERSION = "1"
@@ -22,47 +24,26 @@ WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better 
 WRITE_BYTES = 8 << 20  # rows filled at a time
 
 
-class Packing(NamedTuple):
-    """Pieces in order of (row, start); int64 [n_pieces] each. A piece is a document or a slice of a long one."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows are laid out: tokens in a row, rows in a shard, rows in a record batch, a name in ``PACKINGS``.
 
-    document: np.ndarray  # index into lengths
-    offset: np.ndarray  # first token in the document
-    length: np.ndarray  # 1 to row_tokens
-    row: np.ndarray
-    start: np.ndarray  # first token in the row
-    rows: int
-
-
-def pack_lengths(lengths: np.ndarray, row_tokens: int) -> Packing:
-    """Best-fit-decreasing packing of documents into rows.
-
-    A document longer than a row becomes full rows and a remainder; a document that fits is never cut. Every token has
-    one place. Rows come fullest piece first, and documents of one length in their order.
-
-    Parameters
-    ----------
-    lengths : integers [n_docs], tokens; an empty document gets no piece
-    row_tokens : at least 1
-
-    Source
+    Raises
     ------
-    Ding et al. 2024, Fewer Truncations Improve Language Modeling.  Cost: O(pieces + row_tokens).
-
-    >>> pack_lengths(np.array([5, 3, 9, 2]), 8).row.tolist()
-    [0, 1, 1, 2, 2]
+    RecipeError : a number is below 1, or nobody knows the packing
     """
-    lengths = np.ascontiguousarray(lengths, np.int64)
-    n_pieces = -(-lengths // row_tokens)
-    document = np.repeat(np.arange(len(lengths)), n_pieces)
-    offset = (np.arange(len(document)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)) * row_tokens
-    length = np.minimum(lengths[document] - offset, row_tokens)
-    order, row, start = (np.empty(len(document), np.int64) for _ in range(3))
-    _kernels.order_by_key(row_tokens - length, row_tokens + 1, order)
-    rows = _kernels.best_fit(length, order, row_tokens, row, start)
-    placed = np.empty(len(document), np.int64)
-    _kernels.order_by_key(row[order], rows + 1, placed)  # in a row, pieces were placed from left to right
-    placed = order[placed]
-    return Packing(document[placed], offset[placed], length[placed], row[placed], start[placed], int(rows))
+
+    row_tokens: int
+    shard_rows: int
+    batch_rows: int
+    packing: str = "best_fit"
+
+    def __post_init__(self):
+        for name in ("row_tokens", "shard_rows", "batch_rows"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"shards.{name} is {getattr(self, name)}; expected 1 or more")
+        if self.packing not in PACKINGS:
+            raise RecipeError(f"shards.packing: unknown packing {self.packing!r}{nearest(self.packing, PACKINGS)}")
 
 
 def pack_domain(
@@ -71,10 +52,8 @@ def pack_domain(
     *,
     domain: str,
     heldout: bool,
-    row_tokens: int,
     vocab_size: int,
-    shard_rows: int,
-    batch_rows: int,
+    layout: Layout,
 ) -> Outcome:
     """Write one domain's documents of all parts as packed rows: shards and index (``handoff.shards``) in ``folder``.
 
@@ -87,30 +66,24 @@ def pack_domain(
     ----------
     tokens : tokens.parquet of every part
     heldout : pack the held-out documents, or the others
-    row_tokens, shard_rows, batch_rows : tokens in a row, rows in a shard, rows in a record batch
 
     Returns
     -------
-    Outcome : rows; accounts by source, bytes of tokens; facts: ``rows, documents, tokens, cut_documents`` and
-        ``padding``, the share of places that hold <|pad|>
+    Outcome : rows; accounts by source, bytes of tokens; facts: ``ShardsFacts``
 
     Raises
     ------
-    RecipeError : a number is below 1
     SchemaError : a part's ids do not fit ``vocab_size``
     """
-    for name, value in (("row_tokens", row_tokens), ("shard_rows", shard_rows), ("batch_rows", batch_rows)):
-        if value < 1:
-            raise RecipeError(f"shards.{name} is {value}; expected 1 or more")
-    shape = {"row_tokens": row_tokens, "shard_rows": shard_rows, "batch_rows": batch_rows}
-    rows = 0
+    rows, row_tokens, pack = 0, layout.row_tokens, PACKINGS[layout.packing]
+    sizes = {"row_tokens": row_tokens, "shard_rows": layout.shard_rows, "batch_rows": layout.batch_rows}
     with (
         gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered,
-        ShardWriter(folder, vocab_size=vocab_size, **shape) as writer,
+        ShardWriter(folder, vocab_size=vocab_size, **sizes) as writer,
     ):
         for first in range(0, len(gathered), WINDOW_DOCUMENTS):
             window = gathered.window(first, WINDOW_DOCUMENTS)
-            packing = pack_lengths(window.lengths, row_tokens)
+            packing = pack(window.lengths, row_tokens)
             rows += packing.rows
             for block in _row_blocks(window, packing, row_tokens):
                 writer.write(*block)
@@ -139,11 +112,12 @@ def _outcome(gathered: DomainTokens, rows: int, row_tokens: int) -> Outcome:
     documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
     n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)
     n_tokens = int(lengths.sum())
-    facts = {
-        "rows": rows,
-        "documents": len(lengths),
-        "tokens": n_tokens,
-        "padding": round(1 - n_tokens / (rows * row_tokens), 6) if rows else 0.0,
-        "cut_documents": int((lengths > row_tokens).sum()),
-    }
-    return Outcome(rows, {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}, facts)
+    facts = ShardsFacts(
+        rows=rows,
+        documents=len(lengths),
+        tokens=n_tokens,
+        padding=round(1 - n_tokens / (rows * row_tokens), 6) if rows else 0.0,
+        cut_documents=int((lengths > row_tokens).sum()),
+    )
+    accounts = {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}
+    return Outcome(rows, accounts, asdict(facts))

@@ -1,7 +1,6 @@
 """Loss on held-out rows, domain by domain, beside what a model without any context would reach."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +13,11 @@ from gristmill.trainer.loss import cross_entropy
 from gristmill.trainer.metrics import load_figures
 from gristmill.trainer.model import Model
 from gristmill.trainer.precision import matmuls
+from gristmill.trainer.stage import DomainLoss, Heldout, Load
 
 
 @torch.no_grad()
-def evaluate(model: Model, heldout: dict[str, list[Packed]], config: TrainConfig, unigrams: Tensor) -> dict[str, Any]:
+def evaluate(model: Model, heldout: dict[str, list[Packed]], config: TrainConfig, unigrams: Tensor) -> Heldout:
     """Measure the model on held-out batches.
 
     Parameters
@@ -27,25 +27,25 @@ def evaluate(model: Model, heldout: dict[str, list[Packed]], config: TrainConfig
 
     Returns
     -------
-    plain JSON: loss and unigram (nats/token, over all predicted tokens; None without held-out rows),
-    tokens predicted, domains {name: the same}, load (``metrics.load_figures`` of all tokens)
+    losses over all predicted tokens and of each domain; ``load`` is of all tokens
     """
     was_training = model.training
     model.eval()
     surprise = unigram_surprise(unigrams)
-    domains = {name: _measure(model, batches, config, surprise) for name, batches in heldout.items()}
-    counts = sum((domain.pop("counts") for domain in domains.values()), torch.zeros((), dtype=torch.int64))
+    measured = {name: _measure(model, batches, config, surprise) for name, batches in heldout.items()}
+    counts = sum((used for _, used in measured.values()), torch.zeros((), dtype=torch.int64))
     model.train(was_training)
     load = load_figures(counts) if counts.ndim else None
-    return {**_overall(domains), "domains": domains, "load": load}
+    return _overall({name: domain for name, (domain, _) in measured.items()}, load)
 
 
-def _measure(model: Model, batches: list[Packed], config: TrainConfig, surprise: Tensor) -> dict[str, Any]:
+def _measure(model: Model, batches: list[Packed], config: TrainConfig, surprise: Tensor) -> tuple[DomainLoss, Tensor]:
+    """A domain's losses, and the tokens of each layer and expert, int64[layers, E]."""
     loss = unigram = 0.0
     tokens, counts = 0, torch.zeros((), dtype=torch.int64)
     for host in batches:
         batch = host.to(config.device)
-        with matmuls(config):
+        with matmuls(config.precision, config.device):
             out = model(batch)
             _, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
         loss += float(each.double().sum())
@@ -53,15 +53,16 @@ def _measure(model: Model, batches: list[Packed], config: TrainConfig, surprise:
         tokens += len(each)
         counts = counts + torch.stack([routing.counts for routing in out.routings]).cpu()
     mean = max(tokens, 1)
-    return {"loss": loss / mean, "unigram": unigram / mean, "tokens": tokens, "counts": counts}
+    return DomainLoss(loss / mean, unigram / mean, tokens), counts
 
 
-def _overall(domains: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    tokens = sum(domain["tokens"] for domain in domains.values())
+def _overall(domains: dict[str, DomainLoss], load: Load | None) -> Heldout:
+    tokens = sum(domain.tokens for domain in domains.values())
     if not tokens:
-        return {"loss": None, "unigram": None, "tokens": 0}
-    sums = {key: sum(d[key] * d["tokens"] for d in domains.values()) for key in ("loss", "unigram")}
-    return {key: value / tokens for key, value in sums.items()} | {"tokens": tokens}
+        return Heldout(None, None, 0, domains, load)
+    loss = sum(domain.loss * domain.tokens for domain in domains.values())
+    unigram = sum(domain.unigram * domain.tokens for domain in domains.values())
+    return Heldout(loss / tokens, unigram / tokens, tokens, domains, load)
 
 
 def unigram_surprise(counts: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ from step s forgets the segments beyond s; whoever reads the table joins the seg
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.files import fsync_path
@@ -22,9 +22,9 @@ class Log:
         self._folder, self._name, self.schema = folder, name, schema
         self._pending: list[pa.RecordBatch] = []
 
-    def append(self, columns: Mapping[str, Any]) -> None:
-        """Add rows: ``columns`` are lists or arrays of one length."""
-        self._pending.append(pa.record_batch(dict(columns), schema=self.schema))
+    def append(self, columns: Mapping[str, list | np.ndarray]) -> None:
+        """Add rows: ``columns`` are of one length, in any order."""
+        self._pending.append(pa.record_batch([columns[name] for name in self.schema.names], schema=self.schema))
 
     def seal(self, step: int) -> None:
         """Write the waiting rows, which end with step ``step``, durably."""

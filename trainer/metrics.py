@@ -5,6 +5,7 @@ E experts, domains in plan order.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,10 @@ from torch import Tensor
 
 from gristmill.trainer.data import Packed
 from gristmill.trainer.loss import by_domain
-from gristmill.trainer.step import StepResult
+from gristmill.trainer.stage import Load
 
 DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
-LOAD_FIGURES = ("max_over_mean", "min_over_mean", "std", "entropy", "dead")
+LOAD_FIGURES = tuple(field.name for field in fields(Load))
 
 
 def metrics_schema(domains: Sequence[str]) -> pa.Schema:
@@ -29,15 +30,12 @@ def metrics_schema(domains: Sequence[str]) -> pa.Schema:
     return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
 
 
-def load_figures(counts: Tensor) -> dict[str, float]:
-    """How evenly ``counts int64[layers, E]`` are spread, the mean over layers in units of a layer's mean load.
-
-    max_over_mean 1 (even) to E; min_over_mean 1 down to 0; std 0 (even) and up; entropy 1 (even) down to 0, as a share
-    of ln E; dead: experts below a tenth of the mean, added up over layers.
+def load_figures(counts: Tensor) -> Load:
+    """How evenly ``counts int64[layers, E]`` are spread.
 
     >>> import torch
     >>> load_figures(torch.tensor([[4, 4], [8, 0]]))
-    {'max_over_mean': 1.5, 'min_over_mean': 0.5, 'std': 0.5, 'entropy': 0.5, 'dead': 1.0}
+    Load(max_over_mean=1.5, min_over_mean=0.5, std=0.5, entropy=0.5, dead=1.0)
     """
     load = counts.cpu().numpy().astype(np.float64)
     share = load / np.maximum(load.sum(1, keepdims=True), 1)
@@ -50,26 +48,53 @@ def load_figures(counts: Tensor) -> dict[str, float]:
         bits.mean() / math.log(load.shape[1]) if load.shape[1] > 1 else 1.0,
         (load < DEAD_SHARE).sum(),
     )
-    return {name: float(value) for name, value in zip(LOAD_FIGURES, figures, strict=True)}
+    return Load(*(float(value) for value in figures))
 
 
-def step_figures(result: StepResult) -> dict[str, float]:
-    """loss, grad_norm and the load columns of a step."""
-    load = {f"load_{name}": value for name, value in load_figures(result.counts).items()}
-    return {"loss": result.loss, "grad_norm": result.grad_norm, **load}
+@dataclass(frozen=True, slots=True)
+class DomainFigures:
+    """Tokens of a batch and their mean loss (nats), for one domain; None where the batch held no token of it."""
+
+    tokens: int
+    loss: float | None
 
 
-def speed_figures(tokens: int, seconds: float) -> dict[str, float]:
-    """Wall clock of a step; the only columns that differ between two equal runs."""
-    return {"seconds": seconds, "tokens_per_second": tokens / max(seconds, 1e-9)}
-
-
-def domain_figures(domains: Sequence[str], each: Tensor, batch: Packed) -> dict[str, float | int | None]:
-    """``tokens/<domain>`` and ``loss/<domain>`` (mean, nats) of a batch and its losses ``each float32[P]``."""
+def domain_figures(domains: Sequence[str], each: Tensor, batch: Packed) -> dict[str, DomainFigures]:
+    """Figures of every domain from a batch and its losses ``each float32[P]``."""
     tokens = torch.bincount(batch.domain, minlength=len(domains)).tolist()
     losses = by_domain(each, batch.domain[batch.inputs], len(domains)).tolist()
-    means = {f"loss/{name}": None if math.isnan(loss) else loss for name, loss in zip(domains, losses, strict=True)}
-    return means | {f"tokens/{name}": count for name, count in zip(domains, tokens, strict=True)}
+    means = [None if math.isnan(loss) else loss for loss in losses]
+    return {name: DomainFigures(count, mean) for name, count, mean in zip(domains, tokens, means, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """What is known of one step. ``seconds``, of the wall clock, is all that differs between two equal runs."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    load: Load
+    domains: dict[str, DomainFigures]
+    seconds: float
+
+    def row(self) -> dict[str, list[int | float | None]]:
+        """A row of metrics.parquet, each column a list of one."""
+        columns: dict[str, int | float | None] = {
+            "step": self.step,
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+            "grad_norm": self.grad_norm,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
+        }
+        columns |= {f"load_{name}": value for name, value in asdict(self.load).items()}
+        columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
+        columns |= {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}
+        return {name: [value] for name, value in columns.items()}
 
 
 def last_steps(metrics: pa.Table, columns: Sequence[str]) -> Mapping[str, float]:

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gristmill.trainer.scores import SCORES
+
+SMALLEST = 1e-20  # a gradient divided by it, times a score that small, is finite
+
 
 class Routing(NamedTuple):
     """Where the tokens go."""
@@ -21,10 +25,10 @@ class Routing(NamedTuple):
 
 
 class Router(nn.Module):
-    """Top-k gate with softmax or sigmoid scores, in float32.
+    """Top-k gate with scores of ``trainer.scores``, in float32.
 
     ``bias`` moves only the choice; the weights are the unbiased scores of the chosen, renormalised.
-    It is a buffer: saved, never seen by the optimizer, moved by ``gristmill.trainer.balance.update_bias``.
+    It is a buffer: saved, never seen by the optimizer, moved by a ``Balance.update`` of ``trainer.balance``.
 
     Source: DeepSeek-V3 (arXiv 2412.19437) section 2.1.2 for sigmoid and bias; Switch (arXiv 2101.03961) for softmax.
     """
@@ -33,7 +37,7 @@ class Router(nn.Module):
 
     def __init__(self, width: int, experts: int, top_k: int, score: str):
         super().__init__()
-        self.top_k, self.score = top_k, score
+        self.top_k, self._scores = top_k, SCORES[score]
         # small but not zero: of equal scores topk promises no order
         self.weight = nn.Parameter(torch.randn(experts, width) * 0.02)
         self.register_buffer("bias", torch.zeros(experts))
@@ -42,10 +46,17 @@ class Router(nn.Module):
         """Route ``x [N, D]``."""
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 logits would tie and flip choices
             logits = functional.linear(x.float(), self.weight)
-        scores = logits.softmax(-1) if self.score == "softmax" else logits.sigmoid()
+        scores = self._scores(logits)
         chosen = (scores.detach() + self.bias).topk(self.top_k, dim=-1).indices
-        weights = scores.gather(-1, chosen)
-        weights = weights / weights.sum(-1, keepdim=True)
+        weights = _shares(scores.gather(-1, chosen), logits.gather(-1, chosen))
         counts = torch.bincount(chosen.flatten(), minlength=len(self.bias))
-        probabilities = scores / scores.sum(-1, keepdim=True)
-        return Routing(weights, chosen, counts, probabilities, logits)
+        return Routing(weights, chosen, counts, _shares(scores, logits), logits)
+
+
+def _shares(scores: Tensor, logits: Tensor) -> Tensor:
+    """Scores over their sum, in each row; where all of them underflow, the limit: the softmax of their logits.
+
+    A sigmoid of -104 is zero in float32, and so is a softmax 104 below the largest, which the bias may choose.
+    """
+    total = scores.sum(-1, keepdim=True)
+    return torch.where(total < SMALLEST, logits.softmax(-1), scores / total.clamp_min(SMALLEST))

@@ -1,17 +1,17 @@
 """What a training holds in memory, and how all of it goes into a checkpoint and comes back."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
-from gristmill.corpus.seeds import derive_seed
 from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model import Model
 from gristmill.trainer.optim import make_optimizer
+from gristmill.trainer.stage import DomainLoss, Heldout, Load
 
 
 @dataclass
@@ -24,12 +24,12 @@ class Session:
     unigrams: Tensor  # int64[V], how often each token was a target so far
     step: int = 0
     cursor: int = 0  # samples of the plan consumed
-    heldout_before: dict[str, Any] | None = None
+    heldout_before: Heldout | None = None
 
 
 def begin(config: TrainConfig) -> Session:
     """A fresh model; its weights depend on ``config`` alone."""
-    torch.manual_seed(derive_seed(config.seed, "trainer"))
+    torch.manual_seed(config.seed)
     model = Model(config).to(config.device)
     unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
@@ -46,7 +46,7 @@ def capture(session: Session, plan_digest: str) -> Checkpoint:
     state = {
         "config": session.config.identity(),
         "loader": {"cursor": session.cursor, "plan": plan_digest},
-        "heldout_before": session.heldout_before,
+        "heldout_before": asdict(session.heldout_before) if session.heldout_before else None,
     }
     return Checkpoint(session.step, session.model.state_dict(), training, state)
 
@@ -72,8 +72,16 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str) -> Se
         # a copy, for the file's memory map must not be written; the step counter may stay where fused AdamW wants it
         session.optimizer.state[parameters[name]][kind] = value.clone().to(config.device)
     session.step, session.cursor = checkpoint.step, checkpoint.state["loader"]["cursor"]
-    session.heldout_before = checkpoint.state["heldout_before"]
+    session.heldout_before = _heldout(checkpoint.state["heldout_before"])
     return session
+
+
+def _heldout(value: dict[str, Any] | None) -> Heldout | None:
+    """The inverse of ``asdict``."""
+    if value is None:
+        return None
+    domains = {name: DomainLoss(**domain) for name, domain in value["domains"].items()}
+    return Heldout(**value | {"domains": domains, "load": Load(**value["load"]) if value["load"] else None})
 
 
 def _expect_same(state: dict[str, Any], config: TrainConfig, plan_digest: str) -> None:

@@ -20,11 +20,11 @@ from gristmill.corpus.errors import RecipeError, StoreError
 from gristmill.corpus.files import CHUNK_BYTES, fsync_path, read_json, write_json
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.dedup.band_index.segments import DOCUMENTS, Segment, commit
-from gristmill.dedup.clusters import minhash
+from gristmill.dedup.clusters.stage import SIGNATURES
 
 VERSION = "2"
 INDEX = "index.json"
-FORMAT = f"index {VERSION}, signatures {minhash.VERSION}"  # an index of another one says other things
+FORMAT = f"index {VERSION}, signatures {SIGNATURES.version}"  # an index of another one says other things
 OURS = (".writing-", ".index.json.", "segment-", "dead-", INDEX, "writer.lock")  # what a folder of an index may hold
 
 

@@ -32,7 +32,6 @@ from gristmill.dedup.clusters.identities import Identities, doc_ids_of, identiti
 from gristmill.dedup.clusters.near import choose_scheme, find_candidates, read_sets
 from gristmill.dedup.clusters.verification import verified
 
-VERSION = "3"
 CLUSTERS_FILE, PAIRS_FILE = "clusters.parquet", "pairs.parquet"
 ROWS_AT_ONCE = 1 << 17
 

@@ -7,32 +7,25 @@ Here is no search for duplicates: see ``candidates``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, add_up
-from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.files import canonical_json
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import expect_columns
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import text_column
 from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.clusters.exact import text_keys
+from gristmill.dedup.clusters.stage import SignatureOptions
 
 if TYPE_CHECKING:
     from datasketch import LeanMinHash
 
-VERSION = "2"
 SIGNATURES = "signatures.parquet"
 FAMILY = b"minhash"  # key of the schema's metadata: how the signatures were made
-_COLUMNS = ["doc_id", "text", "source", "text_hash"]
 
 
 def signatures_schema(shingle_words: int, hashes: int, seed: int) -> pa.Schema:
@@ -77,45 +70,18 @@ def measure(batch: pa.RecordBatch, *, shingle_words: int, hashes: int, seed: int
     return counts, signatures
 
 
-def signatures_part(
-    documents: Path, folder: Path, *, shingle_words: int, hashes: int, seed: int, exact: str = "raw"
-) -> Outcome:
-    """Write ``folder/signatures.parquet``, row-aligned with one part of documents.
+def schema_of(options: SignatureOptions) -> pa.Schema:
+    """The table of signatures under these options."""
+    return signatures_schema(options.shingle_words, options.hashes, options.seed)
 
-    Parameters
-    ----------
-    documents : a Parquet file with doc_id, text, source, text_hash
-    folder : an empty folder
-    shingle_words : words in a shingle, 1 or more
-    hashes : values in a signature, 1 or more
-    seed : any integer; its low 32 bits choose the hash functions
-    exact : the reading under which texts count as exact duplicates, see ``exact.NORMALISATIONS``
 
-    Raises
-    ------
-    UnknownNameError : a reading that nobody knows
-    RecipeError : shingle_words or hashes below 1
-    SchemaError : a column is missing
-    """
-    for name, value in (("shingle_words", shingle_words), ("hashes", hashes)):
-        if value < 1:
-            raise RecipeError(f"dedup.near.{name} = {value}: 1 or more is expected")
-    schema = signatures_schema(shingle_words, hashes, seed)
-    accounts: list[Mapping[str, Account]] = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, _COLUMNS):
-            expect_columns(batch.schema, tuple(_COLUMNS), str(documents))
-            counts, signatures = measure(batch, shingle_words=shingle_words, hashes=hashes, seed=seed)
-            n_bytes = pc.binary_length(batch["text"]).cast(pa.int64())
-            accounts.append(passed_by_source(batch["source"], n_bytes))
-            yield pa.record_batch(
-                [batch["doc_id"], text_keys(batch, exact), n_bytes, counts, _as_lists(signatures, schema)],
-                schema=schema,
-            )
-
-    rows = write_part(folder / SIGNATURES, schema, batches(), noise=("doc_id", "text_hash", "signature"))
-    return Outcome(rows, add_up(accounts))
+def measure_batch(batch: pa.RecordBatch, options: SignatureOptions, state: None) -> Measured:  # noqa: ARG001
+    """Signatures of a batch, with the exact hash of each text and its size."""
+    schema = schema_of(options)
+    counts, signatures = measure(batch, shingle_words=options.shingle_words, hashes=options.hashes, seed=options.seed)
+    n_bytes = pc.binary_length(batch["text"]).cast(pa.int64())
+    columns = [batch["doc_id"], text_keys(batch, options.exact), n_bytes, counts, _as_lists(signatures, schema)]
+    return Measured(tables={SIGNATURES: pa.record_batch(columns, schema=schema)})
 
 
 def _as_lists(signatures: np.ndarray, schema: pa.Schema) -> pa.Array:

@@ -19,7 +19,6 @@ from gristmill.dedup.repeats import _kernels_lines
 from gristmill.dedup.repeats.kept_texts import KeptTexts, TextBatch, read_kept
 from gristmill.dedup.repeats.removals import Intervals, accounts_of, totals, unite, write_spans
 
-VERSION = "2"
 Unit = Literal["line", "paragraph"]
 Scope = Literal["corpus", "source"]
 UNITS: tuple[Unit, ...] = ("line", "paragraph")

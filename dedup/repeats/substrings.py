@@ -26,7 +26,6 @@ from gristmill.dedup.repeats.kept_texts import KeptTexts, TextBatch, read_kept
 from gristmill.dedup.repeats.removals import Intervals, accounts_of, totals, unite, write_spans
 from gristmill.dedup.scratch import ScratchArray
 
-VERSION = "2"
 FILE = "spans.parquet"
 
 

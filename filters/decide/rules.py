@@ -4,30 +4,13 @@ A rule keeps documents whose signal lies in [at_least, at_most]. One with langua
 languages alone, and documents whose language nobody knows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gristmill.corpus.errors import UnknownNameError
-from gristmill.filters.line_edits.find_edits import LINE_SIGNALS
-from gristmill.filters.lists.blocklist import BLOCKLIST_SIGNALS
-from gristmill.filters.lists.decontaminate import CONTAMINATION_SIGNALS
-from gristmill.filters.models.compression import COMPRESSION_SIGNALS
-from gristmill.filters.models.language import LANGUAGE_SIGNALS
-from gristmill.filters.pii.scan import PII_SIGNALS
-from gristmill.filters.signals.measure import SIGNALS
 
-STAGE_SIGNALS = {  # what each stage measures
-    "signals": SIGNALS,
-    "language": LANGUAGE_SIGNALS,
-    "pii": PII_SIGNALS,
-    "blocklist": BLOCKLIST_SIGNALS,
-    "contamination": CONTAMINATION_SIGNALS,
-    "line_edits": LINE_SIGNALS,
-    "compression": COMPRESSION_SIGNALS,
-}
-KNOWN_SIGNALS = {name: signal for signals in STAGE_SIGNALS.values() for name, signal in signals.items()}
 OWN = "recipe"  # the profile of rules that a recipe adds by itself
 
 Bound = tuple[float | None, float | None, bool]  # at_least, at_most (None: as the profile has it), off
@@ -44,11 +27,6 @@ class Rule:
     source: str = ""
     languages: tuple[str, ...] = ()
     profile: str = OWN  # name and version of the profile that holds it
-
-    @property
-    def unit(self) -> str:
-        """Unit of the signal and its bounds."""
-        return KNOWN_SIGNALS[self.signal].unit if self.signal in KNOWN_SIGNALS else ""
 
     @property
     def bound(self) -> str:
@@ -82,46 +60,37 @@ class Profile:
 
 
 def resolve(
-    profiles: Sequence[str],
-    bounds: Mapping[str, Bound],
-    known: Mapping[str, Profile] | None = None,
-    further_signals: Sequence[str] = (),
+    profiles: Sequence[str], bounds: Mapping[str, Bound], known: Mapping[str, Profile], signals: Collection[str]
 ) -> tuple[Rule, ...]:
     """The rules of ``profiles`` with a recipe's own bounds over them.
 
     Parameters
     ----------
-    profiles : names in ``gristmill.filters.decide.profiles.PROFILES``
+    profiles : names in ``known``
     bounds : by name of a rule or signal: (at_least, at_most, off). A bound changes every rule of that name or
         signal, and adds a rule for a signal that no profile judges. ``off`` takes such rules out.
-    known : profiles to choose from, the shipped ones when left out
-    further_signals : names of signals that other rooms measured and a bound may judge
+    known : profiles to choose from, such as ``gristmill.filters.decide.profiles.PROFILES``
+    signals : names of signals that a bound may judge
 
     Raises
     ------
     UnknownNameError : an unknown profile, or a bound for what is neither a rule nor a signal
 
-    >>> rules = resolve(["length"], {"words": (10, None, False), "chars": (None, 99, False)})
+    >>> from gristmill.filters.decide.profiles import PROFILES
+    >>> rules = resolve(["length"], {"words": (10, None, False), "chars": (None, 99, False)}, PROFILES, {"chars"})
     >>> [(rule.name, rule.bound) for rule in rules]
     [('words', '>= 10'), ('chars', '<= 99')]
     """
-    known = _shipped() if known is None else known
     for name in profiles:
         if name not in known:
             raise UnknownNameError("profile", name, known)
     rules = tuple(rule for name in profiles for rule in known[name].rules)
     for name, bound in bounds.items():
-        rules = _with_bound(rules, name, bound, {*KNOWN_SIGNALS, *further_signals})
+        rules = _with_bound(rules, name, bound, signals)
     return rules
 
 
-def _shipped() -> Mapping[str, Profile]:
-    from gristmill.filters.decide.profiles import PROFILES
-
-    return PROFILES
-
-
-def _with_bound(rules: tuple[Rule, ...], name: str, bound: Bound, signals: set[str]) -> tuple[Rule, ...]:
+def _with_bound(rules: tuple[Rule, ...], name: str, bound: Bound, signals: Collection[str]) -> tuple[Rule, ...]:
     at_least, at_most, off = bound
     chosen = [rule for rule in rules if name in (rule.name, rule.signal)]
     if not chosen and name not in signals:

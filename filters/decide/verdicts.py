@@ -11,7 +11,6 @@ from gristmill.corpus.account import Account, Accounts, check_conservation
 from gristmill.corpus.errors import BudgetError
 from gristmill.corpus.schema import KEPT as KEPT_SCHEMA
 from gristmill.corpus.schema import LEDGER, SPAN
-from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.text._kernels import hash_documents
 from gristmill.corpus.text.columns import text_column
 from gristmill.filters.decide.evidence import (
@@ -28,7 +27,6 @@ from gristmill.filters.decide.evidence import (
 )
 from gristmill.filters.decide.rules import Rule
 
-VERSION = "2"
 REVIEW = "review"  # the rule that stands in the ledger for a person
 
 
@@ -60,7 +58,7 @@ def decide(
     rules : by domain, see ``gristmill.filters.decide.rules.resolve``
     heldout : share of kept documents that is kept away from training, 0 to 1. Keyed by doc_id and seed; since one
         document of a cluster is kept, no copy of a held-out document is trained on
-    seed : the recipe's seed
+    seed : chooses the held-out documents
     decisions : what people said of single documents, see ``gristmill.filters.decide.review_queue.read_decisions``
 
     Returns
@@ -141,7 +139,7 @@ def heldout_flags(doc_ids: pa.ChunkedArray, heldout: float, seed: int) -> np.nda
     """bool[n]: a keyed share of the documents, the same for a document whatever stands beside it."""
     hashes = np.empty(len(doc_ids), np.uint64)
     hash_documents(*text_column(pa.table({"text": doc_ids})), False, hashes)
-    mixed = hashes ^ np.uint64(derive_seed(seed, "heldout"))
+    mixed = hashes ^ np.uint64(seed)
     for factor in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB):  # the finaliser of splitmix64
         mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(factor)
     return (mixed >> np.uint64(11)) * 2.0**-53 < heldout

@@ -18,28 +18,23 @@ and digits are read in ASCII. DCLM strips the page between its rules, here the e
 No line decides about its document: rules on the signals do (profiles ``c4@edited`` and ``refinedweb@dclm``).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import UnknownNameError
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import SPANS, signals_schema
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.span_tables import spans_batch
-from gristmill.corpus.tables import PartWriter, read_batches
+from gristmill.corpus.span_tables import spans_column
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text._kernels import word_capacity
 from gristmill.corpus.text.columns import text_column
 from gristmill.filters.line_edits import _kernels as kernels
 from gristmill.filters.line_edits import _kernels_found as counts
-from gristmill.filters.signals.measure import Signal
+from gristmill.filters.line_edits.stage import READINGS as NAMES
+from gristmill.filters.line_edits.stage import SIGNALS_OF, LineEdits, LineEditsFacts
 
-VERSION = "1"
-READINGS = {"c4": kernels.C4, "refinedweb@dclm": kernels.DCLM}
+READINGS = dict(zip(NAMES, (kernels.C4, kernels.DCLM), strict=True))
 REASONS = (  # in the order of the kernels
     *(
         f"c4:{reason}"
@@ -52,25 +47,7 @@ REASONS = (  # in the order of the kernels
         for reason in ("uppercase", "numeric", "counter", "short", "items_in_cart", "read_more", "sign_in")
     ),
 )  # fmt: skip
-FILE = "line_edits.parquet"
 _BYTES_A_SPAN = 16  # room for one in so many bytes of text; pages are mapped only where spans reach
-
-
-def _signals_of(reading: str) -> Iterator[Signal]:
-    prefix, source = reading.split("@")[0], f"line rules {reading}"
-    words = "of those that begin with a letter or digit"
-    yield Signal(f"{prefix}_cut_line_share", "share of text lines", "text lines that are cut whole", source)
-    yield Signal(f"{prefix}_cut_word_share", "share of words", f"words that are cut, {words}", source)
-    yield Signal(f"{prefix}_cut_char_share", "share of characters", "characters that are cut", source)
-    yield Signal(f"{prefix}_words_left", "words", f"words that are left, {words}", source)
-    yield Signal(f"{prefix}_sentences_left", "sentences", "sentences in the lines that are left", source)
-    if prefix == "c4":
-        yield Signal("c4_lorem_ipsum_left", "lines", 'lines with "lorem ipsum" that end well and have 3 words', source)
-        yield Signal("c4_curly_brackets_left", "lines", "such lines with {, and without javascript", source)
-
-
-SIGNALS_OF = {reading: tuple(_signals_of(reading)) for reading in READINGS}
-LINE_SIGNALS = {signal.name: signal for signals in SIGNALS_OF.values() for signal in signals}
 
 
 def find_edits(batch: pa.RecordBatch, reading: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,66 +99,38 @@ def signals_of_totals(totals: np.ndarray, reading: str) -> dict[str, np.ndarray]
     return {name: value.astype(float) for name, value in zip(names, values, strict=False)}
 
 
-def measure_edits(batch: pa.RecordBatch, rules: Sequence[str]) -> tuple[pa.RecordBatch, np.ndarray]:
-    r"""Signals of ``edits_schema(rules)`` of a batch with doc_id and text, and the spans of all its readings.
+def measure(batch: pa.RecordBatch, options: LineEdits, state: None) -> Measured:  # noqa: ARG001
+    r"""Signals of every document, and the spans of all readings in documents of the named domains.
 
-    >>> batch = pa.record_batch({"doc_id": ["d"], "text": ["LOUD WORDS\nA quiet line."]})
-    >>> signals, spans = measure_edits(batch, ["refinedweb@dclm"])
-    >>> signals["refinedweb_cut_word_share"][0].as_py(), spans.tolist()
-    (0.4, [[0, 0, 11, 8]])
+    Where two readings cut the same bytes, the earlier span gives the reason when spans are merged.
+
+    >>> batch = pa.record_batch({"domain": ["web"], "text": ["LOUD WORDS\nA quiet line."]})
+    >>> found = measure(batch, LineEdits(rules=("refinedweb@dclm",)), None)
+    >>> found.columns["refinedweb_cut_word_share"][0].as_py(), found.facts.bytes_by_reason
+    (0.4, {'refinedweb:uppercase': 11})
     """
+    columns, spans = measure_edits(batch, options.rules)
+    spans = spans[_chosen(batch.column("domain"), options.domains)[spans[:, 0]]]
+    n_bytes = np.zeros(len(REASONS), np.int64)
+    np.add.at(n_bytes, spans[:, 3], spans[:, 2] - spans[:, 1])
+    facts = LineEditsFacts(bytes_by_reason(n_bytes), len(np.unique(spans[:, 0])))
+    return Measured(columns, spans_column(batch.num_rows, spans, REASONS), facts)
+
+
+def measure_edits(batch: pa.RecordBatch, rules: Sequence[str]) -> tuple[dict[str, pa.Array], np.ndarray]:
+    """Signals by name, double[n_docs] each, and the spans of all readings, int64[n_spans, 4] by document and start."""
     columns: dict[str, np.ndarray] = {}
     spans = []
     for reading in rules:
         found, totals = find_edits(batch, reading)
         columns |= signals_of_totals(totals, reading)
         spans.append(found)
-    arrays = [batch.column("doc_id").cast(pa.string()), *(pa.array(column) for column in columns.values())]
     found = np.concatenate(spans)
-    return pa.record_batch(arrays, schema=edits_schema(rules)), found[np.lexsort((found[:, 1], found[:, 0]))]
+    arrays = {name: pa.array(column) for name, column in columns.items()}
+    return arrays, found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
-def edits_schema(rules: Sequence[str]) -> pa.Schema:
-    """doc_id and the signals of the readings."""
-    return signals_schema({signal.name: signal.unit for reading in rules for signal in SIGNALS_OF[reading]})
-
-
-def edit_part(documents: Path, folder: Path, *, rules: Sequence[str], domains: Sequence[str] = ()) -> Outcome:
-    """Judge the lines of one part: ``line_edits.parquet``, row-aligned with ``documents``, and ``spans.parquet``.
-
-    Parameters
-    ----------
-    rules : readings of ``READINGS``; where two cut the same bytes the earlier span gives the reason
-    domains : spans are written for documents of these alone, for all when empty; signals for every document
-
-    Returns
-    -------
-    Outcome with the rows, documents and bytes passed on by source, and in ``facts`` the bytes of the spans by reason
-
-    Raises
-    ------
-    UnknownNameError : a reading that nobody knows
-
-    Cost
-    ----
-    One pass over the text for each reading; memory is a row group of text and its spans.
-    """
-    check_readings(rules)
-    accounts: list[dict[str, Account]] = []
-    n_bytes = np.zeros(len(REASONS), np.int64)
-    columns = ["doc_id", "source", "domain", "text"]
-    with PartWriter(folder / FILE, edits_schema(rules)) as writer, PartWriter(folder / "spans.parquet", SPANS) as edits:
-        for batch in read_batches(documents, columns):
-            signals, found = measure_edits(batch, rules)
-            found = found[_chosen(batch.column("domain"), domains)[found[:, 0]]]
-            np.add.at(n_bytes, found[:, 3], found[:, 2] - found[:, 1])
-            writer.write(signals)
-            edits.write(spans_batch(signals.column("doc_id"), found, REASONS))
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-    return Outcome(writer.rows, add_up(accounts), {"bytes_by_reason": bytes_by_reason(n_bytes), "edited": edits.rows})
-
-
-def bytes_by_reason(n_bytes: np.ndarray) -> Mapping[str, int]:
+def bytes_by_reason(n_bytes: np.ndarray) -> dict[str, int]:
     """Bytes int64[n_reasons] under their names; reasons that cut nothing are left out."""
     return {reason: int(n) for reason, n in zip(REASONS, n_bytes, strict=True) if n}
 

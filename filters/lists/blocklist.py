@@ -5,7 +5,7 @@ are found inside a sentence. Lists are plain text, an entry a line; a comment is
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,36 +15,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.files import content_key, file_sha256
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import signals_schema
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text._kernels import word_capacity, words
 from gristmill.corpus.text.columns import text_column
-from gristmill.filters.lists import _kernels as _kernels_overlap
+from gristmill.filters.lists import _kernels
+from gristmill.filters.lists.stage import BLOCKLIST, Blocklist, BlocklistFacts
 from gristmill.filters.signals._kernels_words import fill_keys
-from gristmill.filters.signals.measure import Signal
 
-VERSION = "1"
-BLOCKLIST_SIGNALS = {
-    signal.name: signal
-    for signal in (
-        Signal("blocked_words", "phrases", "listed words and phrases, every time they occur"),
-        Signal("blocked_words_distinct", "phrases", "different listed words and phrases"),
-        Signal("blocked_url", "0 or 1", "the address, its path or its host is listed"),
-        Signal("blocked_hash", "0 or 1", "the hash of the text is listed"),
-    )
-}
-SCHEMA = signals_schema({name: signal.unit for name, signal in BLOCKLIST_SIGNALS.items()})
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _MAX_LABELS = 16  # of a host, and segments of a path: the longest entries that can match
 
 
-class Blocklist(NamedTuple):
-    """Phrases ready to look up; see ``_kernels_overlap.count_phrases``."""
+class Phrases(NamedTuple):
+    """Phrases ready to look up; see ``_kernels.count_phrases``."""
 
     first_keys: np.ndarray
     lengths: np.ndarray
@@ -54,59 +38,43 @@ class Blocklist(NamedTuple):
     phrase_data: np.ndarray
 
 
-def blocklist_digest(words: Sequence[Path], urls: Sequence[Path], hashes: Sequence[Path]) -> str:
-    """Contents of all lists: part of the stage's key."""
-    return content_key([[file_sha256(path) for path in paths] for paths in (words, urls, hashes)])
+class Lists(NamedTuple):
+    """All lists of a recipe, read."""
+
+    phrases: Phrases
+    addresses: pa.Array
+    hashes: pa.Array
 
 
-def match_part(
-    documents: Path, folder: Path, *, words: Sequence[Path] = (), urls: Sequence[Path] = (), hashes: Sequence[Path] = ()
-) -> Outcome:
-    """Match one part: ``folder/blocklist.parquet``, row-aligned with ``documents``.
-
-    Parameters
-    ----------
-    words : lists of words and phrases, any language
-    urls : lists of hosts (``example.com`` blocks its subdomains too) and addresses (``example.com/a``, what is below)
-    hashes : lists of ``text_hash``, 32 hex characters
-
-    Returns
-    -------
-    Outcome with rows and accounts; ``facts``: documents with a blocked word, address, hash
+def prepare(options: Blocklist, lists: Mapping[str, tuple[Path, ...]]) -> Lists:  # noqa: ARG001
+    """Read the lists: words and phrases of any language; hosts (``example.com`` blocks its subdomains too) and
+    addresses (``example.com/a`` blocks what is below); text hashes, 32 hex characters.
 
     Raises
     ------
     SourceError : a list is missing
-
-    Cost
-    ----
-    One pass over the text; memory is a row group of text, twice.
     """
-    phrases, addresses, known = load_blocklist(tuple(words)), _listed(urls), _listed(hashes)
-    accounts: list[dict[str, Account]] = []
-    hits = np.zeros(len(BLOCKLIST_SIGNALS), np.int64)
+    words, urls, hashes = (lists.get(kind, ()) for kind in ("words", "urls", "hashes"))
+    return Lists(load_blocklist(words), _listed(urls), _listed(hashes))
 
-    def matched() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, ["doc_id", "source", "text", "url", "text_hash"]):
-            counts = count_words(batch, phrases)
-            blocked = pc.cast(match_urls(batch.column("url"), addresses), pa.int64()).to_numpy()
-            hashed = pc.cast(pc.is_in(batch.column("text_hash"), value_set=known), pa.int64()).to_numpy(False)
-            columns = [*counts.T, blocked, hashed]
-            hits[:] += [np.count_nonzero(column) for column in columns]
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-            doc_ids = batch.column("doc_id").cast(pa.string())
-            yield pa.record_batch([doc_ids, *(pa.array(column.astype(float)) for column in columns)], schema=SCHEMA)
 
-    rows = write_part(folder / "blocklist.parquet", SCHEMA, matched())
-    facts = {name: int(n) for name, n in zip(BLOCKLIST_SIGNALS, hits, strict=True) if name != "blocked_words_distinct"}
-    return Outcome(rows, add_up(accounts), facts)
+def measure(batch: pa.RecordBatch, options: Blocklist, state: Lists) -> Measured:  # noqa: ARG001
+    """Listed phrases in each text, and whether its address or its hash is listed."""
+    counts = count_words(batch, state.phrases)
+    blocked = pc.cast(match_urls(batch.column("url"), state.addresses), pa.int64()).to_numpy()
+    hashed = pc.cast(pc.is_in(batch.column("text_hash"), value_set=state.hashes), pa.int64()).to_numpy(False)
+    columns = [*counts.T, blocked, hashed]
+    names = [signal.name for signal in BLOCKLIST.signals]
+    words, _, urls, hashes = (int(np.count_nonzero(column)) for column in columns)
+    arrays = {name: pa.array(column.astype(float)) for name, column in zip(names, columns, strict=True)}
+    return Measured(arrays, facts=BlocklistFacts(words, urls, hashes))
 
 
 # ------------------------------------------------------------------------------------------------ words
 
 
 @lru_cache(maxsize=2)
-def load_blocklist(paths: tuple[Path, ...]) -> Blocklist:
+def load_blocklist(paths: tuple[Path, ...]) -> Phrases:
     """Read lists of words and phrases and index them, once a process.
 
     Raises
@@ -116,7 +84,7 @@ def load_blocklist(paths: tuple[Path, ...]) -> Blocklist:
     return index_phrases(_listed(paths).to_pylist())
 
 
-def index_phrases(entries: Sequence[str]) -> Blocklist:
+def index_phrases(entries: Sequence[str]) -> Phrases:
     """Index phrases; one without a word in it, or of more than 32, is not looked for.
 
     >>> bad = index_phrases(["bad word", "坏话"])
@@ -129,24 +97,24 @@ def index_phrases(entries: Sequence[str]) -> Blocklist:
     starts, ends = np.empty((2, places), np.int64)
     keys, first_keys = np.zeros((2, n), np.uint64)
     n_words = np.zeros(n, np.int64)
-    _kernels_overlap.phrase_keys(*column, starts, ends, np.empty(places, np.uint64), keys, first_keys, n_words)
+    _kernels.phrase_keys(*column, starts, ends, np.empty(places, np.uint64), keys, first_keys, n_words)
     chosen = np.flatnonzero(n_words)
     first_table, first_slots = _table(first_keys[chosen])
     table, slots = _table(keys[chosen])
     lengths, phrases = np.zeros(len(first_table), np.uint32), np.full(len(table), -1, np.int64)
     np.bitwise_or.at(lengths, first_slots, (1 << (n_words[chosen] - 1)).astype(np.uint32))
     phrases[slots] = chosen
-    return Blocklist(first_table, lengths, table, phrases, *column)
+    return Phrases(first_table, lengths, table, phrases, *column)
 
 
-def count_words(batch: pa.RecordBatch, blocklist: Blocklist) -> np.ndarray:
+def count_words(batch: pa.RecordBatch, blocklist: Phrases) -> np.ndarray:
     """int64[n_docs, 2]: listed phrases in each text, leftmost and longest first, and how many different ones."""
     text = text_column(pa.table({"text": pc.utf8_lower(batch.column("text").cast(pa.large_string()))}))
     places = word_capacity(text.offsets)
     scratch = (*np.empty((2, places), np.int64), np.empty(places, np.uint64))
     seen = np.full(len(blocklist.phrase_offsets) - 1, -1, np.int64)
     counts = np.empty((text.n_docs, 2), np.int64)
-    _kernels_overlap.count_phrases(*text, *blocklist, scratch, seen, counts)
+    _kernels.count_phrases(*text, *blocklist, scratch, seen, counts)
     return counts
 
 

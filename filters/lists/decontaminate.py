@@ -18,29 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.account import Account, add_up
-from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
-from gristmill.corpus.files import content_key, file_sha256
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import signals_schema
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import PartWriter, read_batches, read_part
+from gristmill.corpus.errors import SchemaError, SourceError
+from gristmill.corpus.stage import Measured
+from gristmill.corpus.tables import read_part
 from gristmill.corpus.text._kernels import word_capacity
 from gristmill.corpus.text.columns import TextColumn, text_column
-from gristmill.filters.lists import _kernels as _kernels_overlap
+from gristmill.filters.lists import _kernels
+from gristmill.filters.lists.stage import BenchmarkFacts, ContaminationFacts, Decontaminate
 from gristmill.filters.signals._kernels_words import fill_keys
-from gristmill.filters.signals.measure import Signal
 
-VERSION = "1"
-_SOURCE = "n-gram overlap, weighted by rarity in the benchmark"
-CONTAMINATION_SIGNALS = {
-    signal.name: signal
-    for signal in (
-        Signal("contamination", "share of a passage, 0 to 1", "largest part of an evaluation passage held", _SOURCE),
-        Signal("contaminated_passages", "passages", "evaluation passages held, from the threshold up", _SOURCE),
-    )
-}
-SCHEMA = signals_schema({name: signal.unit for name, signal in CONTAMINATION_SIGNALS.items()})
 PASSAGES = pa.schema(
     [
         pa.field("doc_id", pa.string(), False),
@@ -56,7 +42,7 @@ Sets = Mapping[str, Sequence[Path]]
 
 
 class Passages(NamedTuple):
-    """Grams of all passages, ready to look up; see ``_kernels_overlap.overlaps``."""
+    """Grams of all passages, ready to look up; see ``_kernels.overlaps``."""
 
     benchmarks: tuple[str, ...]
     firsts_of: np.ndarray  # int64[n_benchmarks + 1]: first passage of each benchmark
@@ -69,64 +55,29 @@ class Passages(NamedTuple):
     totals: np.ndarray  # int64[n_passages]; 0 for one that is too short
 
 
-def contamination_digest(sets: Sets) -> str:
-    """Names and contents of the evaluation sets: part of the stage's key."""
-    return content_key({name: [file_sha256(path) for path in paths] for name, paths in sets.items()})
-
-
-def contamination_part(
-    documents: Path,
-    folder: Path,
-    *,
-    sets: Sets,
-    text_field: str = "text",
-    ngram: int = 13,
-    short_ngram: int = 8,
-    threshold: float = 0.8,
-) -> Outcome:
-    """Score one part: ``folder/contamination.parquet``, row-aligned with it, and ``folder/passages.parquet``, the hits.
-
-    Parameters
-    ----------
-    sets : by benchmark, its files: .jsonl, .jsonl.gz or .parquet with a passage in ``text_field``
-    ngram, short_ngram : words a gram, and for passages shorter than ``ngram``
-    threshold : from this share, above 0 to 1, a passage counts as contained
-
-    Returns
-    -------
-    Outcome with rows and accounts; ``facts`` by benchmark: passages, too_short, found and documents in this part.
-    For several parts see ``contamination_report``
+def prepare(options: Decontaminate, sets: Sets) -> Passages:
+    """Read the evaluation sets: .jsonl, .jsonl.gz or .parquet with a passage in ``text_field``.
 
     Raises
     ------
     SourceError, SchemaError : a set is missing or has no such field
-    RecipeError : a bound is out of its range
-
-    Cost
-    ----
-    One pass over the text; memory is a row group of text and about 100 bytes a word of the evaluation sets.
     """
-    if not 0 < threshold <= 1 or not 1 < short_ngram <= ngram:
-        raise RecipeError(
-            f"decontaminate: threshold {threshold}, ngram {ngram}, short_ngram {short_ngram}; "
-            "expected 0 < threshold <= 1 and 1 < short_ngram <= ngram"
-        )
-    frozen = tuple((name, tuple(paths)) for name, paths in sets.items())
-    passages = load_passages(frozen, text_field, ngram, short_ngram)
-    accounts: list[dict[str, Account]] = []
-    with (
-        PartWriter(folder / "contamination.parquet", SCHEMA) as signals,
-        PartWriter(folder / "passages.parquet", PASSAGES) as found,
-    ):
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            scored, pairs = score(batch, passages, threshold)
-            signals.write(scored)
-            found.write(pairs)
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-    return Outcome(signals.rows, add_up(accounts), contamination_report([folder], passages))
+    frozen = tuple((name, tuple(sets[name])) for name in options.sets)
+    return load_passages(frozen, options.text_field, options.ngram, options.short_ngram)
 
 
-def contamination_report(folders: Sequence[Path], passages: Passages) -> dict[str, dict[str, int]]:
+def measure(batch: pa.RecordBatch, options: Decontaminate, state: Passages) -> Measured:
+    """The largest share of a passage in each document, the passages it holds from the threshold up, and which."""
+    columns, pairs = score(batch, state, options.threshold)
+    return Measured(columns, tables={"passages.parquet": pairs})
+
+
+def conclude(facts: None, folder: Path, options: Decontaminate, state: Passages) -> ContaminationFacts:  # noqa: ARG001
+    """The facts of a part; for several parts see ``contamination_report``."""
+    return ContaminationFacts(contamination_report([folder], state))
+
+
+def contamination_report(folders: Sequence[Path], passages: Passages) -> dict[str, BenchmarkFacts]:
     """By benchmark: its passages, those too short to look for, those found, and documents that hold one."""
     tables = [read_part(folder / "passages.parquet") for folder in folders]
     table = pa.concat_tables(tables) if tables else PASSAGES.empty_table()
@@ -134,17 +85,13 @@ def contamination_report(folders: Sequence[Path], passages: Passages) -> dict[st
     for place, name in enumerate(passages.benchmarks):
         totals = passages.totals[passages.firsts_of[place] : passages.firsts_of[place + 1]]
         mine = table.filter(pc.equal(table.column("benchmark"), name))
-        report[name] = {
-            "passages": len(totals),
-            "too_short": int((totals == 0).sum()),
-            "found": pc.count_distinct(mine.column("passage")).as_py(),
-            "documents": pc.count_distinct(mine.column("doc_id")).as_py(),
-        }
+        found, documents = (pc.count_distinct(mine.column(column)).as_py() for column in ("passage", "doc_id"))
+        report[name] = BenchmarkFacts(len(totals), int((totals == 0).sum()), found, documents)
     return report
 
 
-def score(batch: pa.RecordBatch, passages: Passages, threshold: float) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Signals of ``SCHEMA`` for each document, and a row of ``PASSAGES`` for each passage that one holds."""
+def score(batch: pa.RecordBatch, passages: Passages, threshold: float) -> tuple[dict[str, pa.Array], pa.RecordBatch]:
+    """The two signals of each document, and a row of ``PASSAGES`` for each passage that one holds."""
     text = lowered(batch, "text")
     places = word_capacity(text.offsets)
     scratch = (*np.empty((2, places), np.int64), *np.empty((2, places), np.uint64))
@@ -163,7 +110,7 @@ def score(batch: pa.RecordBatch, passages: Passages, threshold: float) -> tuple[
         pa.array(hits[:, 1] - passages.firsts_of[owners]),
         pa.array(hits[:, 2] / passages.totals[hits[:, 1]]),
     ]
-    signals = pa.record_batch([doc_ids, pa.array(best), pa.array(counts)], schema=SCHEMA)
+    signals = {"contamination": pa.array(best), "contaminated_passages": pa.array(counts)}
     return signals, pa.record_batch(pairs, schema=PASSAGES)
 
 
@@ -184,7 +131,7 @@ def _overlaps(
     n_passages = len(passages.totals)
     seen, stamps = np.full(len(passages.keys), -1, np.int64), np.full(n_passages, -1, np.int64)
     stamped = (seen, stamps, *np.empty((2, n_passages), np.int64))
-    return _kernels_overlap.overlaps(*text, *passages[2:], threshold, scratch, stamped, best, hits)
+    return _kernels.overlaps(*text, *passages[2:], threshold, scratch, stamped, best, hits)
 
 
 # ------------------------------------------------------------------------------------------------ evaluation sets
@@ -210,8 +157,8 @@ def load_passages(
     fill_keys(distinct, keys, slots)
     ranges = np.zeros((len(keys), 2), np.int64)
     ranges[slots] = np.column_stack([begins, begins + n_entries])
-    gate = np.zeros(_kernels_overlap.GATE_WORDS, np.uint64)
-    _kernels_overlap.fill_gate(distinct, gate)
+    gate = np.zeros(_kernels.GATE_WORDS, np.uint64)
+    _kernels.fill_gate(distinct, gate)
     widths = np.unique([short_ngram, ngram]).astype(np.int64)
     return Passages(tuple(name for name, _ in sets), firsts, widths, gate, keys, ranges, owners, weights, totals)
 
@@ -221,9 +168,7 @@ def _grams(column: TextColumn, ngram: int, short_ngram: int) -> tuple[np.ndarray
     places, capacity = word_capacity(column.offsets), len(column.data) + column.n_docs
     grams, passages = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
     starts, ends = np.empty((2, places), np.int64)
-    n = _kernels_overlap.passage_grams(
-        *column, ngram, short_ngram, starts, ends, np.empty(places, np.uint64), grams, passages
-    )
+    n = _kernels.passage_grams(*column, ngram, short_ngram, starts, ends, np.empty(places, np.uint64), grams, passages)
     order = np.lexsort((passages[:n], grams[:n]))
     grams, passages = grams[order], passages[order]
     new = np.ones(n, np.bool_)

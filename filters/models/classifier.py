@@ -5,7 +5,7 @@ that is a hash of their texts, and fasttext-wheel, the one build whose training 
 other: nothing is dropped here. Models from elsewhere serve as well if their text was as ``normalise`` makes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,18 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import SourceError, UnknownNameError
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.seeds import fraction
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
+from gristmill.corpus.stage import Measured
 from gristmill.filters.models.classifier_metrics import auc, precision_recall_f1
 from gristmill.filters.models.examples import LABEL, TEXT, read_examples
 from gristmill.filters.models.language import load_model
+from gristmill.filters.models.stage import Classifier, ClassifierFacts
 
-VERSION = "1"
 MODEL = "model.bin"
 MAX_CHARS = 8192  # of a document; the rest changes a bag of words little and costs as much
 MIN_EXAMPLES = 10  # a label, held-out ones included: fewer train nothing that a figure could describe
@@ -92,35 +89,26 @@ def train_classifier(
     return Outcome(len(texts), {}, facts)
 
 
-def classify_part(documents: Path, model: Path, folder: Path, *, name: str, label: str = POSITIVE) -> Outcome:
-    """Score one part: ``folder/classifier.parquet`` with doc_id and ``score_<name>``, row-aligned with ``documents``.
-
-    Parameters
-    ----------
-    name : of the classifier, and so of its signal
-    label : the label whose probability is the score, 0 to 1; 0 for a document without words
+def prepare(options: Classifier, files: Mapping[str, tuple[Path, ...]]) -> Any:
+    """The classifier, which must know the label.
 
     Raises
     ------
     SourceError : no model, or no fastText model
     UnknownNameError : the model knows no such label
     """
-    classifier = load_model(model, "classifiers.model")
-    known = [one.removeprefix(_PREFIX) for one in classifier.get_labels()]
-    if label not in known:
-        raise UnknownNameError("label", label, known)
-    signal = f"score_{name}"
-    schema = signals_schema({signal: "0 to 1"})
-    accounts: list[dict[str, Account]] = []
+    model = load_model(files["model"][0], "classifiers.model")
+    known = [one.removeprefix(_PREFIX) for one in model.get_labels()]
+    if options.label not in known:
+        raise UnknownNameError("label", options.label, known)
+    return model
 
-    def scored() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            scores = predict(normalise(batch.column("text")), classifier, [label])
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-            yield pa.record_batch([batch.column("doc_id").cast(pa.string()), pa.array(scores[:, 0])], schema=schema)
 
-    rows = write_part(folder / "classifier.parquet", schema, scored())
-    return Outcome(rows, add_up(accounts), {"signal": signal, "label": label})
+def measure(batch: pa.RecordBatch, options: Classifier, state: Any) -> Measured:
+    """The probability of the label, 0 to 1; 0 for a document without words."""
+    scores = predict(normalise(batch.column("text")), state, [options.label])
+    signal = f"score_{options.name}"
+    return Measured({signal: pa.array(scores[:, 0])}, facts=ClassifierFacts(signal, options.label))
 
 
 def normalise(texts: pa.Array | pa.ChunkedArray) -> list[str]:

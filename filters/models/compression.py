@@ -6,7 +6,6 @@ in MADs of the good text of samples/ of that length and of as many bytes a chara
 """
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
-from gristmill.corpus.account import Account, add_up
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import signals_schema
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
-from gristmill.filters.signals.measure import Signal
+from gristmill.corpus.stage import Measured
+from gristmill.filters.models.stage import Compression
 
-VERSION = "1"
 TABLE = Path(__file__).with_name("compression_table.json")
-COMPRESSION_SIGNALS = {
-    signal.name: signal
-    for signal in (
-        Signal(
-            "zstd_ratio", "bytes per compressed byte", "bytes over bytes of a zstd frame; high is repetitive", "zstd"
-        ),
-        Signal("zstd_ratio_residual", "MADs", "zstd_ratio against its median at so many bytes", "filters.compression"),
-    )
-}
 KINDS = (("ascii", 1.2), ("two_bytes", 2.2), ("three_bytes", 9.0))  # by bytes a character, below these
-_SCHEMA = signals_schema({name: signal.unit for name, signal in COMPRESSION_SIGNALS.items()})
 
 
-def library_version() -> str:
+def library_versions() -> dict[str, str]:
     """The version of libzstd: another one may give other bytes, so it stands in the stage's key.
 
-    >>> library_version().count(".")
+    >>> library_versions()["zstd"].count(".")
     2
     """
-    return ".".join(map(str, zstandard.ZSTD_VERSION))
+    return {"zstd": ".".join(map(str, zstandard.ZSTD_VERSION))}
 
 
 @cache
@@ -53,26 +37,11 @@ def table() -> dict[str, Any]:
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 
-def compress_part(documents: Path, folder: Path, *, level: int) -> Outcome:
-    """Measure one part: ``folder/compression.parquet``, row-aligned with ``documents``.
-
-    Parameters
-    ----------
-    level : zstd's, 1 to 19; the residual's table was fitted at level 3
-    """
-    accounts: list[dict[str, Account]] = []
-
-    def measured() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            text = batch.column("text")
-            ratio = ratios(text, level)
-            columns = (ratio, residual(ratio, *_sizes(text)))
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(text)))
-            ids = batch.column("doc_id").cast(pa.string())
-            yield pa.record_batch([ids, *(pa.array(column) for column in columns)], schema=_SCHEMA)
-
-    rows = write_part(folder / "compression.parquet", _SCHEMA, measured())
-    return Outcome(rows, add_up(accounts))
+def measure(batch: pa.RecordBatch, options: Compression, state: None) -> Measured:  # noqa: ARG001
+    """The ratio of each document, and its residual; the residual's table was fitted at level 3."""
+    text = batch.column("text")
+    ratio = ratios(text, options.level)
+    return Measured({"zstd_ratio": pa.array(ratio), "zstd_ratio_residual": pa.array(residual(ratio, *_sizes(text)))})
 
 
 def ratios(texts: pa.Array, level: int = 3) -> np.ndarray:

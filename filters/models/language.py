@@ -5,27 +5,23 @@ each and, of those with several paragraphs, ``max_paragraphs`` beginnings. Scrip
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import LANGUAGE, signals_schema
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
+from gristmill.corpus.schema import signals_schema
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.filters.models._kernels_scripts import list_paragraphs
-from gristmill.filters.models.scripts import SCRIPT_SHARES, script_columns
-from gristmill.filters.signals.measure import Signal
+from gristmill.filters.models.scripts import script_columns
+from gristmill.filters.models.shipped import LANGUAGE_MODEL
+from gristmill.filters.models.stage import LANGUAGE, Language, LanguageFacts
 
-VERSION = "2"
 UNKNOWN = "und"
 _LOADING = threading.Lock()
 MAX_BYTES = (
@@ -34,16 +30,7 @@ MAX_BYTES = (
 MAX_PARAGRAPHS = 8
 PARAGRAPH_BYTES = 256  # of each paragraph the model sees this much
 MIN_PARAGRAPH_BYTES = 64  # headings are guessed at: right on 68% of shorter sentences, on 90% beyond 192 (75 languages)
-LANGUAGE_SIGNALS = {
-    signal.name: signal
-    for signal in (
-        Signal("lang_score", "0 to 1", "the language model's confidence", "lid.176"),
-        Signal("lang_paragraph_share", "share of bytes", "paragraphs in the document's own language", "lid.176"),
-        *(Signal(name, "share of letters", "letters of this script", "Unicode blocks") for name in SCRIPT_SHARES),
-    )
-}
-_MEASURED = signals_schema({name: signal.unit for name, signal in LANGUAGE_SIGNALS.items()})
-SCHEMA = pa.schema([*LANGUAGE, pa.field("script_main", pa.string(), False), *list(_MEASURED)[2:]])
+SCHEMA = signals_schema(LANGUAGE.signals, LANGUAGE.labels)
 
 
 def load_model(path: Path, key: str = "language.model") -> Any:
@@ -66,7 +53,7 @@ def _load(path: Path, key: str) -> Any:
 
     fasttext.FastText.eprint = lambda *_: None  # it warns at every load about an interface that we do not use
     if not path.is_file():
-        hint = " (samples/models/lid.176.ftz comes with the mill)" if key == "language.model" else ""
+        hint = ", or leave the key out for the model that comes with the mill" if key == "language.model" else ""
         raise SourceError(f"no model at {path}; set {key}{hint}")
     try:
         model = fasttext.load_model(str(path))
@@ -107,37 +94,20 @@ def identify(
     return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def identify_part(
-    documents: Path,
-    model: Path,
-    folder: Path,
-    *,
-    max_bytes: int = MAX_BYTES,
-    max_paragraphs: int = MAX_PARAGRAPHS,
-) -> Outcome:
-    """Identify one part: ``folder/language.parquet``, row-aligned with the ``documents`` file.
+def prepare(options: Language, files: Mapping[str, tuple[Path, ...]]) -> Any:
+    """The language model: the recipe's, or this machine's copy of the one that comes with the mill."""
+    return load_model(files["model"][0] if options.model else LANGUAGE_MODEL)
 
-    Returns
-    -------
-    Outcome: rows, documents and bytes passed on by source, and in ``facts`` the documents by language and by script
-    """
-    classifier = load_model(model)
-    accounts: list[dict[str, Account]] = []
-    counts: dict[str, dict[str, int]] = {"lang_id": {}, "script_main": {}}
 
-    def identified() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            found = identify(batch, classifier, max_bytes, max_paragraphs)
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-            for column, totals in counts.items():
-                for count in found.column(column).value_counts().to_pylist():
-                    totals[count["values"]] = totals.get(count["values"], 0) + count["counts"]
-            yield found
-
-    rows = write_part(folder / "language.parquet", SCHEMA, identified())
-    languages, scripts = (dict(sorted(totals.items())) for totals in counts.values())
-    facts = {"languages": languages, "scripts": scripts, "max_bytes": max_bytes, "max_paragraphs": max_paragraphs}
-    return Outcome(rows, add_up(accounts), facts)
+def measure(batch: pa.RecordBatch, options: Language, state: Any) -> Measured:  # noqa: ARG001
+    """Language and script of each document; facts count documents by both."""
+    found = identify(batch, state)
+    counts = [
+        {count["values"]: count["counts"] for count in found.column(name).value_counts().to_pylist()}
+        for name in ("lang_id", "script_main")
+    ]
+    columns = {name: found.column(name) for name in SCHEMA.names[1:]}
+    return Measured(columns, facts=LanguageFacts(*(dict(sorted(count.items())) for count in counts)))
 
 
 def _predict(text: TextColumn, starts: np.ndarray, ends: np.ndarray, model: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -10,32 +10,29 @@ languages are, or fit one on all of them. The first characters of a text have li
 characters the figures scatter. Words are told by white space, so that word order says little of Chinese or Thai.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.seeds import fraction
-from gristmill.corpus.source_accounts import passed_by_source
-from gristmill.corpus.tables import read_batches, write_part
+from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import text_column
 from gristmill.filters.models._kernels_ngrams import BLOCK, MAX_ORDER, fill_table, score
 from gristmill.filters.models.examples import read_texts
 from gristmill.filters.models.ngrams import Model, fit_model
+from gristmill.filters.models.stage import Reference as ReferenceSpec
+from gristmill.filters.models.stage import ReferenceFacts, ReferenceModelFacts, Spread, reference_signals
 
-VERSION = "1"
-FILE, SCORES = "reference.parquet", "scores.parquet"
+FILE = "reference.parquet"
 MAX_CHARS = 20_000  # of a text to fit on, so that no long book outweighs all others
 HELDOUT = 0.1
 _FORMAT = b"gristmill character n-grams 1"
@@ -49,11 +46,6 @@ class Reference:
     table: np.ndarray  # uint64[slots], see filters._kernels_ngrams
     unseen: int
     order: int
-
-
-def signal_units(name: str) -> dict[str, str]:
-    """Units of a reference's signals, by signal."""
-    return {f"cross_entropy_{name}": "bits/character", f"word_order_{name}": "bits/word"}
 
 
 def fit_reference(
@@ -84,36 +76,28 @@ def fit_reference(
     fitted, heldout = _sample(read_texts(texts), sample_bytes, seed)
     model = fit_model(fitted, order)
     save_model(model, folder / FILE)
-    values = dict(zip(signal_units("x"), score_texts(heldout, as_reference(model)).T, strict=True))
-    facts = {
-        "fitted_on": len(fitted),
-        "heldout": len(heldout),
-        "ngrams": len(model.keys),
-        "order": order,
-        **{name.removesuffix("_x"): _spread(found) for name, found in values.items()},
-    }
-    return Outcome(len(fitted) + len(heldout), {}, facts)
+    spreads = [_spread(found) for found in score_texts(heldout, as_reference(model)).T]
+    facts = ReferenceModelFacts(len(fitted), len(heldout), len(model.keys), order, *spreads)
+    return Outcome(len(fitted) + len(heldout), {}, asdict(facts))
 
 
-def score_part(documents: Path, reference: Path, folder: Path, *, name: str) -> Outcome:
-    """Score one part: ``folder/scores.parquet`` with doc_id and the signals of ``name``, row-aligned with documents.
+def prepare(options: ReferenceSpec, files: Mapping[str, tuple[Path, ...]]) -> tuple[Reference, str]:  # noqa: ARG001
+    """The reference and its sha256.
 
     Raises
     ------
     SourceError : no reference, or a file that is none
     """
-    model, schema = load_reference(reference), signals_schema(signal_units(name))
-    accounts: list[dict[str, Account]] = []
+    return load_reference(files["model"][0]), file_sha256(files["model"][0])
 
-    def scored() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(documents, ["doc_id", "source", "text"]):
-            columns = score_texts(batch.column("text"), model).T
-            accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
-            ids = batch.column("doc_id").cast(pa.string())
-            yield pa.record_batch([ids, *(pa.array(column) for column in columns)], schema=schema)
 
-    rows = write_part(folder / SCORES, schema, scored())
-    return Outcome(rows, add_up(accounts), {"signals": list(schema.names[1:]), "reference": file_sha256(reference)})
+def measure(batch: pa.RecordBatch, options: ReferenceSpec, state: tuple[Reference, str]) -> Measured:
+    """Bits a character, and bits a word that word order saves, under the reference."""
+    model, sha256 = state
+    names = [signal.name for signal in reference_signals(options)]
+    columns = score_texts(batch.column("text"), model).T
+    arrays = {name: pa.array(column) for name, column in zip(names, columns, strict=True)}
+    return Measured(arrays, facts=ReferenceFacts(sha256))
 
 
 def score_texts(texts: pa.Array | pa.ChunkedArray, reference: Reference) -> np.ndarray:
@@ -184,10 +168,10 @@ def _sample(texts: pa.ChunkedArray, sample_bytes: int, seed: int) -> tuple[pa.Ar
     return short.take(pa.array(chosen[~held])), short.take(pa.array(chosen[held]))
 
 
-def _spread(values: np.ndarray) -> dict[str, Any]:
+def _spread(values: np.ndarray) -> Spread:
     if not len(values):
-        return {"median": None, "mad": None, "p5": None, "p95": None}
+        return Spread(None, None, None, None)
     median = float(np.median(values))
     low, high = (float(found) for found in np.quantile(values, (0.05, 0.95)))
-    figures = {"median": median, "mad": float(np.median(np.abs(values - median))), "p5": low, "p95": high}
-    return {name: round(figure, 4) for name, figure in figures.items()}
+    figures = (median, float(np.median(np.abs(values - median))), low, high)
+    return Spread(*(round(figure, 4) for figure in figures))

@@ -6,9 +6,9 @@ import pyarrow as pa
 from gristmill.corpus.text.columns import TextColumn
 from gristmill.filters.models._kernels_scripts import count_scripts
 from gristmill.filters.models._unicode_scripts import SCRIPTS
+from gristmill.filters.models.stage import SCRIPT_SHARES
 
 NO_SCRIPT = "none"
-SCRIPT_SHARES = tuple(f"script_{script}_share" for script in SCRIPTS)
 
 
 def script_columns(text: TextColumn) -> dict[str, pa.Array]:

@@ -4,47 +4,23 @@
 or ratio whose denominator is 0 is 0.
 """
 
-import numpy as np
-
 import gristmill.filters.signals._kernels_lines as lines
 from gristmill.corpus.text._kernels import popc, tokenise
 from gristmill.corpus.text._kernels_jit import kernel, leaf
 from gristmill.filters.signals._kernels_chars import measure_chars
 from gristmill.filters.signals._kernels_entropy import entropy, step_of
+from gristmill.filters.signals._kernels_layout import (
+    CHARS_END,
+    DUPLICATES_END,
+    ENTROPY_END,
+    LINES_END,
+    SIZE_END,
+    STOPS_END,
+    WORDS_END,
+)
 from gristmill.filters.signals._kernels_lines import count_ellipses, measure_lines, measure_paragraphs
 from gristmill.filters.signals._kernels_repetition import climb, count_duplicates
 from gristmill.filters.signals._kernels_words import count_symbol_words, measure_words, median_length
-
-LANGUAGES = ("en", "zh", "ja", "ru", "de", "fr", "es")  # of stop words, bit tables in this order
-GROUPS = {
-    "size": ("bytes", "chars", "words", "content_words", "distinct_words", "sentences", "lines", "text_lines", "paragraphs"),
-    "chars": ("alpha_share", "upper_share", "digit_share", "punct_share", "symbol_share", "space_share", "cjk_share"),
-    "entropy": ("byte_entropy_bits", "char_entropy_bits", "word_entropy_bits", "word_conditional_entropy_bits"),
-    "words": (
-        "mean_word_chars", "median_word_chars", "alpha_word_share", "hash_word_ratio", "ellipsis_word_ratio",
-        "newline_word_ratio", "dolma_symbol_word_share", "dolma_stop_words",
-    ),
-    "stops": tuple("stop_words" if language == "en" else f"stop_words_{language}" for language in LANGUAGES),
-    "lines": (
-        "bullet_line_share", "dolma_bullet_line_share", "dclm_bullet_line_share", "ellipsis_line_share",
-        "dolma_ellipsis_line_share", "dclm_ellipsis_line_share", "terminal_punct_line_share", "sentence_end_line_share",
-        "short_line_share", "c4_line_share", "c4_sentences", "javascript_lines", "policy_lines", "lorem_ipsum", "curly_brackets",
-    ),
-    "duplicates": (
-        "dup_line_share", "dup_line_char_share", "dup_paragraph_share", "dup_paragraph_char_share", "fineweb_dup_line_char_share",
-        "dolma_dup_line_share", "dolma_dup_line_char_share", "dclm_dup_line_share", "dclm_dup_line_char_share",
-        "dclm_dup_paragraph_share", "dclm_dup_paragraph_char_share",
-    ),
-    "grams": tuple(
-        f"{reading}{kind}_{n}gram_char_share"
-        for reading in ("", "dolma_", "dclm_")
-        for kind, sizes in (("top", (2, 3, 4)), ("dup", (5, 6, 7, 8, 9, 10)))
-        for n in sizes
-    ),
-}  # fmt: skip
-NAMES = tuple(name for names in GROUPS.values() for name in names)
-_ENDS = np.cumsum([len(names) for names in GROUPS.values()])
-_SIZE, _CHARS, _ENTROPY, _WORDS, _STOPS, _LINES, _DUPLICATES = (int(end) for end in _ENDS[:-1])
 
 
 @kernel
@@ -66,16 +42,16 @@ def _measure_document(data, start, stop, stop_words, s, out):
     described = measure_words(data, s.starts, s.ends, n, stop_words, s.hashes, s.polynomial, s.char_sums, s.lengths)
     climb(n, s.hashes, s.polynomial, s.char_sums, chars, s.places, s.slots, s.table, s.top, s.dup, s.facts)
     paragraphs = _measure_lines(data, start, stop, n, s)
-    for k in range(_CHARS - _SIZE):
-        out[_SIZE + k] = s.class_counts[k] / chars
-    out[_CHARS], out[_CHARS + 1] = byte_bits, char_bits
-    _put_word_entropies(n, s.facts, out[_CHARS:_ENTROPY])
-    _put_sizes(stop - start, chars, n, described, paragraphs, s, out[:_SIZE])
-    _put_words(data, n, described, ellipses, start, stop, s, out[_ENTROPY:_WORDS])
-    _put_stops(described, stop_words.languages, out[_WORDS:_STOPS])
-    _put_lines(s.found, s.counts[0, 123], out[_STOPS:_LINES])
-    _put_duplicates(chars, s.char_sums[n], data[start], data[stop - 1], paragraphs, s, out[_LINES:_DUPLICATES])
-    _put_grams(s.top, s.dup, out[_DUPLICATES:])
+    for k in range(CHARS_END - SIZE_END):
+        out[SIZE_END + k] = s.class_counts[k] / chars
+    out[CHARS_END], out[CHARS_END + 1] = byte_bits, char_bits
+    _put_word_entropies(n, s.facts, out[CHARS_END:ENTROPY_END])
+    _put_sizes(stop - start, chars, n, described, paragraphs, s, out[:SIZE_END])
+    _put_words(data, n, described, ellipses, start, stop, s, out[ENTROPY_END:WORDS_END])
+    _put_stops(described, stop_words.languages, out[WORDS_END:STOPS_END])
+    _put_lines(s.found, s.counts[0, 123], out[STOPS_END:LINES_END])
+    _put_duplicates(chars, s.char_sums[n], data[start], data[stop - 1], paragraphs, s, out[LINES_END:DUPLICATES_END])
+    _put_grams(s.top, s.dup, out[DUPLICATES_END:])
 
 
 @leaf

@@ -17,13 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.filters.signals.stage import RESIDUALS
+
 TABLE = Path(__file__).with_name("entropy_table.json")
 CJK_SHARE = 0.2  # share of characters from which a text is judged by the table of Han and kana text
-RESIDUALS = {  # residual -> the entropy and the length it is conditioned on
-    "word_entropy_residual": ("word_entropy_bits", "words"),
-    "word_conditional_entropy_residual": ("word_conditional_entropy_bits", "words"),
-    "char_conditional_entropy_residual": ("char_conditional_entropy_bits", "chars"),
-}
 
 
 @cache

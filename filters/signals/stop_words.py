@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.text.columns import text_column
-from gristmill.filters.signals._kernels import LANGUAGES
+from gristmill.filters.signals._kernels_layout import LANGUAGES
 from gristmill.filters.signals._kernels_words import STOP_SLOTS, hash_words
 
 _LISTS = {

@@ -1,5 +1,6 @@
 """``gristmill explain``: the life of one document, from its file to the rows it stands in."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.identity import document_id
-from gristmill.flows.pipeline.context import Mill, reopen_mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS, REJECTS
+from gristmill.corpus.span_tables import MASK
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
-from gristmill.flows.pipeline.signal_tables import measured_files
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
+from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 
 HEAD_CHARS = 300
 
@@ -25,21 +27,21 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
     ------
     UnknownNameError : no document and no reject bears the name
     """
-    with reopen_mill(run_path) as mill:
-        found = _find_document(mill, name)
+    with reopen_run(run_path, first_format=True) as context:
+        found = _find_document(context, name)
         if found is not None:
-            return _life(mill, *found)
-        rejected = _find_reject(mill, name)
+            return _life(context, *found)
+        rejected = _find_reject(context, name)
         if rejected is not None:
             return rejected
     raise UnknownNameError("document", name, ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"])
 
 
-def _find_document(mill: Mill, name: str) -> tuple[int, int] | None:
+def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
     """Part and row of the document, by doc_id, locator, or the id that the input gave it."""
     own_id = canonical_json({"id": name})[1:-1]
-    for number, part in enumerate(mill.run.manifest("documents").parts):
-        table = pq.read_table(mill.store.folder(part) / DOCUMENTS, columns=["doc_id", "locator", "meta"])
+    for number, part in enumerate(context.run.manifest("documents").parts):
+        table = pq.read_table(context.store.folder(part) / DOCUMENTS_FILE, columns=["doc_id", "locator", "meta"])
         hit = pc.or_(pc.equal(table["doc_id"], name), pc.equal(table["locator"], name))
         hit = pc.or_(hit, pc.fill_null(pc.match_substring(table["meta"], own_id), False))
         row = pc.index(hit, True).as_py()
@@ -48,9 +50,9 @@ def _find_document(mill: Mill, name: str) -> tuple[int, int] | None:
     return None
 
 
-def _find_reject(mill: Mill, name: str) -> dict[str, Any] | None:
-    for part in mill.run.manifest("documents").parts:
-        for reject in pq.read_table(mill.store.folder(part) / REJECTS).to_pylist():
+def _find_reject(context: RunContext, name: str) -> dict[str, Any] | None:
+    for part in context.run.manifest("documents").parts:
+        for reject in pq.read_table(context.store.folder(part) / REJECTS_FILE).to_pylist():
             doc_id = document_id(reject["source"], reject["locator"])
             if name in (doc_id, reject["locator"]):
                 head = (reject.pop("head") or b"").decode("utf-8", "replace")
@@ -67,35 +69,34 @@ def _find_reject(mill: Mill, name: str) -> dict[str, Any] | None:
 NOTHING: dict[str, Any] = {"verdicts": [], "cluster": None, "spans": [], "rows": []}
 
 
-def _life(mill: Mill, part: int, row: int) -> dict[str, Any]:
-    document = _row_of(mill, "documents", DOCUMENTS, part, row)
+def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
+    document = _row_of(context, "documents", DOCUMENTS_FILE, part, row)
     doc_id, text = document["doc_id"], document.pop("text")
-    verdicts = _rows_where(mill, "decide", "ledger.parquet", doc_id)
+    verdicts = _rows_where(context, "decide", "ledger.parquet", doc_id)
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
-    stages += _measured(mill, part, row)
-    stages += _line_edits(mill, part, row, text)
-    kept = _rows_where(mill, "edits" if mill.run.has("edits") else "decide", "kept.parquet", doc_id)
+    stages += _measured(context, part, row, text)
+    kept = _rows_where(context, "edits" if context.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
         rules = [v["rule"] for v in verdicts if v["rule"]]
-        stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(mill, document)})
+        stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(context, document)})
     return {
         "doc_id": doc_id,
         "source": document["source"],
         "verdict": verdict,
         "stages": stages,
         "verdicts": verdicts,
-        "cluster": _cluster(mill, doc_id),
+        "cluster": _cluster(context, doc_id),
         "spans": kept[0]["spans"] if kept else [],
-        "rows": _rows_of_document(mill, doc_id, document["domain"]) if kept else [],
+        "rows": _rows_of_document(context, doc_id, document["domain"]) if kept else [],
     }
 
 
-def _person(mill: Mill, document: dict[str, Any]) -> dict[str, Any]:
+def _person(context: RunContext, document: dict[str, Any]) -> dict[str, Any]:
     """What a person decided of the document, and whether it was on this text; nothing where nobody has."""
     from gristmill.filters.decide.decisions import read_decisions
 
-    path = decisions_file(mill)
+    path = decisions_file(context.recipe)
     said = [row for row in read_decisions(path).to_pylist() if row["doc_id"] == document["doc_id"]] if path else []
     if not said:
         return {}
@@ -104,59 +105,57 @@ def _person(mill: Mill, document: dict[str, Any]) -> dict[str, Any]:
     return {"person": {**told, "stale": stale}}
 
 
-def _row_of(mill: Mill, stage: str, name: str, part: int, row: int) -> dict[str, Any]:
-    return pq.read_table(mill.file(stage, name, part)).slice(row, 1).to_pylist()[0]
+def _row_of(context: RunContext, stage: str, name: str, part: int, row: int) -> dict[str, Any]:
+    return pq.read_table(context.file(stage, name, part)).slice(row, 1).to_pylist()[0]
 
 
-def _measured(mill: Mill, part: int, row: int) -> list[dict[str, Any]]:
-    """What each stage measured of the document, a stage after the other."""
-    entries: dict[str, dict[str, Any]] = {}
-    files = [*measured_files(mill), *([("mentions", "mentions.parquet")] if mill.run.has("mentions") else [])]
-    for stage, name in files:
-        if stage == "line_edits":
-            continue  # shown with the text it cut
-        entry = entries.setdefault(stage, {"stage": stage, "verdict": "measured"})
-        entry |= _row_of(mill, stage, name, part, row)
-    return list(entries.values())
+def _measured(context: RunContext, part: int, row: int, text: str) -> Iterator[dict[str, Any]]:
+    """What each stage measured of the document and found in it, a stage after the other."""
+    for stage in stages_of_run(context.run).stages:
+        if stage.by_part and stage.table and context.run.has(stage.name):
+            found = {"stage": stage.name, "verdict": "measured"}
+            for name in (stage.table, *stage.aligned):
+                found |= _row_of(context, stage.name, name, part, row)
+            yield found | ({"cut": _spans(context, stage.name, part, found["doc_id"], text)} if stage.spans else {})
 
 
-def _line_edits(mill: Mill, part: int, row: int, text: str) -> list[dict[str, Any]]:
-    """What line rules cut from the document and why, whether it is kept or not."""
-    if not mill.run.has("line_edits"):
-        return []
-    columns = _row_of(mill, "line_edits", "line_edits.parquet", part, row)
-    spans = pq.read_table(mill.file("line_edits", "spans.parquet", part), filters=[("doc_id", "=", columns["doc_id"])])
+def _spans(context: RunContext, stage: str, part: int, doc_id: str, text: str) -> list[dict[str, Any]]:
+    """What a stage cuts from the document and why, whether it is kept or not; what it masks is not shown."""
+    spans = pq.read_table(context.file(stage, "spans.parquet", part), filters=[("doc_id", "=", doc_id)])["spans"]
     data = text.encode()
-    cut = [
-        span | {"text": data[span["start"] : span["end"]].decode()[:HEAD_CHARS]}
-        for spans_of in spans["spans"].to_pylist()
+    return [
+        span if span["reason"].startswith(MASK) else span | {"text": _cut_text(data, span)}
+        for spans_of in spans.to_pylist()
         for span in spans_of
     ]
-    return [{"stage": "line_edits", "verdict": "measured", **columns, "cut": cut}]
 
 
-def _rows_where(mill: Mill, stage: str, name: str, doc_id: str) -> list[dict[str, Any]]:
-    if not mill.run.has(stage):
+def _cut_text(data: bytes, span: dict[str, Any]) -> str:
+    return data[span["start"] : span["end"]].decode()[:HEAD_CHARS]
+
+
+def _rows_where(context: RunContext, stage: str, name: str, doc_id: str) -> list[dict[str, Any]]:
+    if not context.run.has(stage):
         return []
-    return pq.read_table(mill.file(stage, name), filters=[("doc_id", "=", doc_id)]).to_pylist()
+    return pq.read_table(context.file(stage, name), filters=[("doc_id", "=", doc_id)]).to_pylist()
 
 
-def _cluster(mill: Mill, doc_id: str) -> dict[str, Any] | None:
+def _cluster(context: RunContext, doc_id: str) -> dict[str, Any] | None:
     """The document's cluster and its other members; None when it stands alone."""
-    own = _rows_where(mill, "clusters", "clusters.parquet", doc_id)
+    own = _rows_where(context, "clusters", "clusters.parquet", doc_id)
     if not own or own[0]["size"] == 1:
         return None
-    table = pq.read_table(mill.file("clusters", "clusters.parquet"), filters=[("cluster", "=", own[0]["cluster"])])
+    table = pq.read_table(context.file("clusters", "clusters.parquet"), filters=[("cluster", "=", own[0]["cluster"])])
     return {**own[0], "members": [other for other in table["doc_id"].to_pylist() if other != doc_id]}
 
 
-def _rows_of_document(mill: Mill, doc_id: str, domain: str) -> list[dict[str, Any]]:
+def _rows_of_document(context: RunContext, doc_id: str, domain: str) -> list[dict[str, Any]]:
     """Every packed row that holds a piece of the document."""
     return [
         {"stage": stage, "domain": domain, "row": row, **piece}
         for stage in ("shards", "heldout")
-        if mill.run.has(stage)
-        for row, piece in _pieces(mill.run.path / stage / domain, doc_id)
+        if context.run.has(stage)
+        for row, piece in _pieces(context.run.path / stage / domain, doc_id)
     ]
 
 

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import StoreError, UnknownNameError
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import document_columns
-from gristmill.flows.pipeline.signal_tables import measured_files, signals_measured
-from gristmill.flows.pipeline.versions import stage_version
+from gristmill.flows.pipeline.judge import document_columns, rules_by_domain
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables, signals_measured, table_paths
 
 if TYPE_CHECKING:
     from gristmill.filters.decide.evidence import Evidence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Rules = Mapping[str, "tuple[Rule, ...]"]
 
 
-def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
+def gather_run(context: RunContext, signals: Iterable[str]) -> "Evidence":
     """Evidence with the named signals alone; a signal that the run lacks is left out.
 
     Raises
@@ -37,25 +37,25 @@ def gather_run(mill: Mill, signals: Iterable[str]) -> "Evidence":
     from gristmill.filters.decide.evidence import gather
 
     documents = document_columns(
-        _paths(mill, "documents", DOCUMENTS),
-        _paths(mill, "signals", "signals.parquet"),
-        _paths(mill, "language", "language.parquet"),
+        _paths(context, "documents", DOCUMENTS_FILE),
+        _paths(context, "signals", "signals.parquet"),
+        _paths(context, "language", "language.parquet") if context.run.has("language") else [],
     )
-    clusters = pa.concat_tables([pq.read_table(path) for path in _paths(mill, "clusters", "clusters.parquet")])
+    clusters = pa.concat_tables([pq.read_table(path) for path in _paths(context, "clusters", "clusters.parquet")])
     clusters = clusters.filter(pc.field("size") > 1)  # a document without a row stands alone
-    priorities = {source.name: source.priority for source in mill.recipe.sources}
-    columns = read_signals(mill, signals).combine_chunks()  # in one piece a column is judged without a copy
+    priorities = {source.name: source.priority for source in context.recipe.sources}
+    columns = read_signals(context, signals).combine_chunks()  # in one piece a column is judged without a copy
     return gather(documents, columns, clusters, priorities)
 
 
-def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
+def read_signals(context: RunContext, names: Iterable[str]) -> pa.Table:
     """doc_id and the named signals of every document, from whichever stage measured them."""
     wanted = set(names)
     tables = []
-    for stage, name in measured_files(mill):
-        paths = _paths(mill, stage, name)
+    for place, stage in enumerate(signal_tables(context.run)):
+        paths = table_paths(context, stage)
         chosen = [one for one in signals_measured(paths) if one in wanted]
-        if stage == "signals":
+        if place == 0:
             chosen.insert(0, "doc_id")
         if chosen:
             tables.append(pa.concat_tables([pq.read_table(path, columns=chosen) for path in paths]))
@@ -63,12 +63,12 @@ def read_signals(mill: Mill, names: Iterable[str]) -> pa.Table:
     return pa.table(columns)
 
 
-def known_signals(mill: Mill) -> list[str]:
-    """Names of all signals that the run measured, in the order of its tables."""
-    return [one for stage, name in measured_files(mill) for one in signals_measured(_paths(mill, stage, name))]
+def rules_of_run(context: RunContext) -> "dict[str, tuple[Rule, ...]]":
+    """The rules that the run's recipe gives each domain."""
+    return rules_by_domain(context.recipe, frozenset(known_signals(context)) | frozenset(Catalogue().signals))
 
 
-def signals_read(mill: Mill, *several: Rules) -> set[str]:
+def signals_read(context: RunContext, *several: Rules) -> set[str]:
     """Signals that any of the rules reads.
 
     Raises
@@ -78,25 +78,24 @@ def signals_read(mill: Mill, *several: Rules) -> set[str]:
     """
     from gristmill.filters.decide.rules import signals_of
 
-    known = known_signals(mill)
+    known = known_signals(context)
     read = {signal for rules in several for chosen in rules.values() for signal in signals_of(chosen)}
     for signal in sorted(read.difference(known)):
-        _refuse_older(mill, signal)
+        _refuse_older(context, signal)
         raise UnknownNameError("signal of this run", signal, known)
     return read
 
 
-def _refuse_older(mill: Mill, signal: str) -> None:
-    from gristmill.filters.decide.rules import STAGE_SIGNALS
+def _refuse_older(context: RunContext, signal: str) -> None:
+    spec, _ = Catalogue().signals.get(signal, (None, None))
+    if spec is None or not context.run.has(spec.name):
+        return
+    then = context.run.lock.stages.get(spec.name)
+    raise StoreError(
+        f"run `gristmill run RECIPE` again: this run has no signal {signal!r} (measured by {spec.name} version "
+        f"{spec.version}; the run was milled with version {then})"
+    )
 
-    for stage in (stage for stage, names in STAGE_SIGNALS.items() if signal in names and mill.run.has(stage)):
-        then = mill.run.lock["versions"]["stages"].get(stage)
-        raise StoreError(
-            f"run `gristmill run RECIPE` again: this run has no signal {signal!r} (measured by {stage} version "
-            f"{stage_version(stage)}; the run was milled with version {then})"
-        )
 
-
-def _paths(mill: Mill, stage: str, name: str) -> list[Path]:
-    optional = stage == "language" and not mill.run.has(stage)
-    return [] if optional else [resolve(mill.store, ref) for ref in mill.refs(stage, name)]
+def _paths(context: RunContext, stage: str, name: str) -> list[Path]:
+    return [resolve(context.store, ref) for ref in context.refs(stage, name)]

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gristmill.corpus.errors import RecipeError, nearest
-from gristmill.corpus.recipe import Decide, Recipe, RuleBound
+from gristmill.filters.decide.stage import Decide, RuleBound
+from gristmill.flows.pipeline.recipe import Recipe
 
 FIELDS = tuple(RuleBound.model_fields)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import PlanError
-from gristmill.corpus.recipe_file import load_recipe
+from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.pipeline.recipe_reading import stored_recipe
 
 
 def trace_step(run_path: Path, step: int) -> dict[str, Any]:
@@ -19,7 +20,8 @@ def trace_step(run_path: Path, step: int) -> dict[str, Any]:
     from gristmill.handoff.trace import trace
 
     run = RunDir.open(run_path)
-    trainer = load_recipe(run.path / "recipe.toml").trainer
+    path = run.path / "recipe.toml"
+    trainer = stored_recipe(read_recipe(path), str(path)).trainer
     batch_rows = trainer.batch_rows if trainer else 1
     steps = -(-Plan.load(run.path / "plan").samples // batch_rows)
     if not 0 <= step < steps:

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import STAGES
 from gristmill.corpus.store import check_files
-from gristmill.flows.pipeline.context import Mill, reopen_mill
-from gristmill.flows.pipeline.signal_tables import measured_files
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
+
+RUN_FILES = ("train", "card")  # they lie in the run, not in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Check:
 
 def verify_run(run_path: Path) -> dict[str, Any]:
     """Check conservation, receipts, alignment, shards, plan, consumption and card of a run."""
-    with reopen_mill(run_path) as mill:
-        checks = [check for group in CHECKS for check in group(mill)]
+    with reopen_run(run_path, first_format=True) as context:
+        checks = [check for group in CHECKS for check in group(context)]
     return {
         "run": str(run_path),
         "ok": all(check.ok for check in checks),
@@ -37,8 +38,9 @@ def verify_run(run_path: Path) -> dict[str, Any]:
     }
 
 
-def _stages(mill: Mill) -> Iterator[Manifest]:
-    return (mill.run.manifest(stage) for stage in STAGES if stage != "train" and mill.run.has(stage))
+def _stages(context: RunContext) -> Iterator[Manifest]:
+    names = (name for name in stages_of_run(context.run).names if name not in RUN_FILES)
+    return (context.run.manifest(name) for name in names if context.run.has(name))
 
 
 def _attempt(name: str, detail: str, action: Callable[[], Any]) -> Check:
@@ -49,9 +51,9 @@ def _attempt(name: str, detail: str, action: Callable[[], Any]) -> Check:
     return Check(name, True, detail)
 
 
-def check_accounts(mill: Mill) -> Iterator[Check]:
+def check_accounts(context: RunContext) -> Iterator[Check]:
     """In = kept + dropped + merged, for every stage and source."""
-    for manifest in _stages(mill):
+    for manifest in _stages(context):
         for source, account in manifest.accounts.items():
             detail = f"{account.documents_in} = {account.documents_kept} + {account.documents_dropped} + "
             detail += f"{account.documents_merged} documents; {account.bytes_in} bytes"
@@ -59,26 +61,26 @@ def check_accounts(mill: Mill) -> Iterator[Check]:
             yield _attempt(name, detail, lambda s=source, a=account, m=manifest: check_conservation(m.stage, {s: a}))
 
 
-def check_chain(mill: Mill) -> Iterator[Check]:
+def check_chain(context: RunContext) -> Iterator[Check]:
     """What one stage passes on is what the next one takes in, source by source."""
-    chain = [stage for stage in ("documents", "signals", "decide", "edits", "tokens") if mill.run.has(stage)]
+    chain = [stage for stage in ("documents", "signals", "decide", "edits", "tokens") if context.run.has(stage)]
     for before, after in pairwise(chain):
-        given, taken = mill.run.manifest(before).accounts, mill.run.manifest(after).accounts
+        given, taken = context.run.manifest(before).accounts, context.run.manifest(after).accounts
         for source, account in given.items():
             received = taken[source].documents_in if source in taken else 0
             detail = f"{account.documents_kept} given, {received} taken"
             yield Check(f"hand-on {before} -> {after} {source}", account.documents_kept == received, detail)
 
 
-def check_edits(mill: Mill) -> Iterator[Check]:
+def check_edits(context: RunContext) -> Iterator[Check]:
     """The spans of every kept document, counted again: each cut byte has one reason, and all add up to the account."""
     from gristmill.corpus.span_tables import MASK
     from gristmill.flows.pipeline.edits import count_reasons
 
-    if not mill.run.has("edits"):
+    if not context.run.has("edits"):
         return
-    manifest, decided = mill.run.manifest("edits"), mill.run.manifest("decide").accounts
-    found = count_reasons(pq.read_table(mill.file("edits", "kept.parquet")))
+    manifest, decided = context.run.manifest("edits"), context.run.manifest("decide").accounts
+    found = count_reasons(pq.read_table(context.file("edits", "kept.parquet")))
     told = manifest.parts[0].facts["by_reason"]
     yield Check("edits by reason", found == told, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
     for source, account in manifest.accounts.items():
@@ -91,77 +93,79 @@ def check_edits(mill: Mill) -> Iterator[Check]:
         )
 
 
-def check_receipts(mill: Mill) -> Iterator[Check]:
+def check_receipts(context: RunContext) -> Iterator[Check]:
     """Every file of every part has the size and sha256 of its receipt."""
-    for manifest in _stages(mill):
+    for manifest in _stages(context):
         files = sum(len(part.files) for part in manifest.parts)
         parts = manifest.parts
         yield _attempt(
             f"receipts {manifest.stage}",
             f"{len(parts)} parts, {files} files",
-            lambda parts=parts: [check_files(mill.store.folder(part), part) for part in parts],
+            lambda parts=parts: [check_files(context.store.folder(part), part) for part in parts],
         )
 
 
-def check_alignment(mill: Mill) -> Iterator[Check]:
+def check_alignment(context: RunContext) -> Iterator[Check]:
     """Stages that add columns have exactly the documents' rows, part by part."""
-    rows = [part.rows for part in mill.run.manifest("documents").parts]
-    for stage in ("signatures", *(stage for stage, _ in measured_files(mill))):
-        if mill.run.has(stage):
-            found = [part.rows for part in mill.run.manifest(stage).parts]
-            yield Check(f"alignment {stage}", found == rows, f"{sum(found)} rows in {len(found)} parts")
+    rows = [part.rows for part in context.run.manifest("documents").parts]
+    for stage in stages_of_run(context.run).stages:
+        if stage.by_part and context.run.has(stage.name):
+            found = [part.rows for part in context.run.manifest(stage.name).parts]
+            yield Check(f"alignment {stage.name}", found == rows, f"{sum(found)} rows in {len(found)} parts")
 
 
-def check_shards(mill: Mill) -> Iterator[Check]:
+def check_shards(context: RunContext) -> Iterator[Check]:
     """Every shard of the run has the digests of its index, whole and batch by batch."""
     from gristmill.handoff.reader import ShardReader
 
     for stage in ("shards", "heldout"):
-        if mill.run.has(stage):
-            for folder in sorted((mill.run.path / stage).iterdir()):
+        if context.run.has(stage):
+            for folder in sorted((context.run.path / stage).iterdir()):
                 problems = ShardReader(folder).verify()
                 yield Check(f"{stage} {folder.name}", not problems, "; ".join(problems) or "digests agree")
 
 
-def check_plan(mill: Mill) -> Iterator[Check]:
+def check_plan(context: RunContext) -> Iterator[Check]:
     """The plan loads, names these shards, and covers its samples."""
     from gristmill.corpus.files import file_sha256
     from gristmill.handoff.plan import Plan
 
-    if not mill.run.has("plan"):
+    if not context.run.has("plan"):
         return
-    plan = Plan.load(mill.run.path / "plan")
+    plan = Plan.load(context.run.path / "plan")
     for domain in plan.domains:
-        found = file_sha256(mill.run.path / "shards" / domain.name / "index.json")
+        found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
         yield Check(f"plan names shards {domain.name}", found == domain.index, found[:16])
     total = sum(plan.counts(0, plan.samples).values())
     yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
 
 
-def check_consumption(mill: Mill) -> Iterator[Check]:
+def check_consumption(context: RunContext) -> Iterator[Check]:
     """What the trainer logged is the plan, row by row, and so tokens by domain exactly."""
-    if not mill.run.has("train"):
+    if not context.run.has("train"):
         return
     from gristmill.handoff.audit import consumed, differences
     from gristmill.handoff.plan import Plan
 
-    log = pq.read_table(mill.run.path / "train" / "consumption.parquet")
-    samples = Plan.load(mill.run.path / "plan").samples
+    log = pq.read_table(context.run.path / "train" / "consumption.parquet")
+    samples = Plan.load(context.run.path / "plan").samples
     rows = dict(zip(*(column.to_pylist() for column in log["domain"].value_counts().flatten()), strict=True))
-    for domain, planned in consumed(mill.run.path, samples).items():
-        tokens = mill.recipe.shards.row_tokens
+    for domain, planned in consumed(context.run.path, samples).items():
+        tokens = context.recipe.shards.row_tokens
         detail = f"{rows.get(domain, 0) * tokens} tokens consumed, {planned * tokens} planned"
         yield Check(f"consumption {domain}", rows.get(domain, 0) == planned, detail)
-    problems = differences(mill.run.path, log)
+    problems = differences(context.run.path, log)
     yield Check("consumption in order", not problems, "; ".join(problems) or f"{log.num_rows} rows as planned")
 
 
-def check_card(mill: Mill) -> Iterator[Check]:
+def check_card(context: RunContext) -> Iterator[Check]:
     """The card is complete and its numbers are the run's."""
     from gristmill.data_cards.check import check_card as problems_of
 
-    if mill.run.has("card"):
-        problems = problems_of(mill.run.path / "card", mill.run)
+    if context.run.has("card") and context.run.lock.format == 1:
+        yield Check("card", True, "written by gristmill 0.1.0; its numbers are not compared")
+    elif context.run.has("card"):
+        problems = problems_of(context.run.path / "card", context.run, context.store.folder)
         yield Check("card", not problems, "; ".join(problems) or "complete, numbers agree")
 
 

@@ -1,7 +1,6 @@
 """``gristmill whatif``: the decision again with other bounds or profiles, from stored columns; nothing is written."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,14 @@ import pyarrow as pa
 
 from gristmill.corpus.account import Account, Accounts
 from gristmill.corpus.errors import BudgetError, RecipeError
-from gristmill.flows.inspect.run_evidence import Rules, gather_run, signals_read
+from gristmill.flows.inspect.run_evidence import Rules, gather_run, rules_of_run, signals_read
 from gristmill.flows.inspect.settings import with_settings
-from gristmill.flows.pipeline.context import Mill, reopen_mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.catalogue import known_profiles
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import decisions_file, rules_by_domain, standing_decisions
+from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.open_context import reopen_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,12 +52,12 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
 
     if bool(sets) == bool(diff):
         raise RecipeError("give --set KEY=VALUE, any number of times, or --diff PROFILE_A PROFILE_B")
-    with reopen_mill(run) as mill:
-        before, after = _two_profiles(mill, *diff) if diff else (rules_by_domain(mill), rules_with(mill, sets))
-        evidence = gather_run(mill, signals_read(mill, before, after))
-        answer = whatif(evidence, before, after, people_on(mill, evidence))
+    with reopen_run(run) as context:
+        before, after = _two_profiles(context, *diff) if diff else (rules_of_run(context), rules_with(context, sets))
+        evidence = gather_run(context, signals_read(context, before, after))
+        answer = whatif(evidence, before, after, people_on(context, evidence))
         return {
-            "run": str(mill.run.path),
+            "run": str(context.run.path),
             "before": asdict(_total(answer.before)),
             "after": asdict(_total(answer.after)),
             "by_source": {
@@ -65,33 +66,32 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
             },
             "rules": _changed_rules(before, after),
             "flipped": _flipped(answer.flipped),
-            "budget": _broken_budget(mill, answer.after),
+            "budget": _broken_budget(context, answer.after),
         }
 
 
-def people_on(mill: Mill, evidence: "Evidence") -> "np.ndarray | None":
+def people_on(context: RunContext, evidence: "Evidence") -> "np.ndarray | None":
     """What people decided on the review page, document by document, where the recipe honours it."""
     from gristmill.filters.decide.evidence import align_decisions
 
-    path = decisions_file(mill)
+    path = decisions_file(context.recipe)
     if path is None:
         return None
-    said, _ = standing_decisions(path, resolve(mill.store, mill.refs("documents", DOCUMENTS)))
+    said, _ = standing_decisions(path, resolve(context.store, context.refs("documents", DOCUMENTS_FILE)))
     return align_decisions(evidence.documents["doc_id"], said)
 
 
-def rules_with(mill: Mill, sets: Sequence[str]) -> Rules:
+def rules_with(context: RunContext, sets: Sequence[str]) -> Rules:
     """Each domain's rules under the recipe with other settings."""
-    changed = copy(mill)
-    changed.recipe = with_settings(mill.recipe, sets)
-    return rules_by_domain(changed)
+    return rules_of_run(context.with_recipe(with_settings(context.recipe, sets)))
 
 
-def _two_profiles(mill: Mill, first: str, second: str) -> tuple[Rules, Rules]:
+def _two_profiles(context: RunContext, first: str, second: str) -> tuple[Rules, Rules]:
     from gristmill.filters.decide.rules import resolve
 
-    sides = [resolve([name], {}) for name in (first, second)]
-    return dict.fromkeys(mill.recipe.domains, sides[0]), dict.fromkeys(mill.recipe.domains, sides[1])
+    known = known_profiles(context.recipe)
+    sides = [resolve([name], {}, known, ()) for name in (first, second)]
+    return dict.fromkeys(context.recipe.domains, sides[0]), dict.fromkeys(context.recipe.domains, sides[1])
 
 
 def _total(accounts: Accounts) -> Account:
@@ -121,11 +121,11 @@ def _flipped(table: pa.Table) -> dict[str, Any]:
     return {"counts": counts, **{f"to_{verdict}": ids.head(MAX_LISTED).to_list() for verdict, ids in sides.items()}}
 
 
-def _broken_budget(mill: Mill, accounts: Accounts) -> str | None:
+def _broken_budget(context: RunContext, accounts: Accounts) -> str | None:
     from gristmill.filters.decide.verdicts import check_budgets
 
     try:
-        check_budgets(accounts, {source.name: source.retention_budget for source in mill.recipe.sources})
+        check_budgets(accounts, {source.name: source.retention_budget for source in context.recipe.sources})
     except BudgetError as error:
         return str(error)
     return None

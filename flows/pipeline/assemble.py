@@ -8,91 +8,97 @@ import pyarrow as pa
 from gristmill.corpus.errors import PlanError
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.seeds import derive_seed
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
-from gristmill.flows.pipeline.versions import stage_version
+from gristmill.flows.pipeline.locking import libraries_of
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.stages import Instance
 
 
-def learn_tokenizer(mill: Mill) -> Manifest:
+def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     """Byte-level BPE on a keyed sample of the kept text."""
     from gristmill.tokenizer.bpe_training import train_tokenizer
-    from gristmill.tokenizer.vocabulary import library_versions
 
-    kept = kept_by_part(mill)
-    options = {**mill.recipe.tokenizer.model_dump(), "seed": derive_seed(mill.recipe.seed, "tokenizer")}
-    inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(mill, kept)]
-    key = job_key("tokenizer", stage_version("tokenizer"), inputs, libraries=library_versions(), **options)
-    parts = [(Ref(part, DOCUMENTS), rows) for part, rows in _with_kept(mill, kept)]
-    manifest = mill.stage("tokenizer", [Job("tokenizer", key, train_tokenizer, {"parts": parts, **options})])
-    mill.run.place(mill.store.folder(manifest.parts[0]), "tokenizer")
+    kept = kept_by_part(context)
+    seed = derive_seed(context.seed("tokenizer"), "tokenizer")  # twice, as 0.1.0 did: equal bytes
+    options = {**context.recipe.tokenizer.model_dump(), "seed": seed}
+    inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
+    key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), **options)
+    parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
+    manifest = context.compute("tokenizer", [Job("tokenizer", key, train_tokenizer, {"parts": parts, **options})])
+    context.run.place(context.store.folder(manifest.parts[0]), "tokenizer")
     return manifest
 
 
-def encode(mill: Mill) -> Manifest:
+def encode(context: RunContext, stage: Instance) -> Manifest:
     """Kept text to tokens, part by part."""
     from gristmill.tokenizer.encode import encode_part
 
-    model = mill.run.manifest("tokenizer").parts[0]
+    model = context.run.manifest("tokenizer").parts[0]
     jobs = []
-    for part, rows in _with_kept(mill, kept_by_part(mill)):
-        key = job_key("tokens", stage_version("tokens"), [part.key, kept_digest(rows), model.key])
-        arguments = {"documents": Ref(part, DOCUMENTS), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
+    for part, rows in _with_kept(context, kept_by_part(context)):
+        key = job_key("tokens", stage.spec.version, [part.key, kept_digest(rows), model.key])
+        arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
         jobs.append(Job("tokens", key, encode_part, arguments))
-    return mill.stage("tokens", jobs)
+    return context.compute("tokens", jobs)
 
 
-def pack(mill: Mill) -> tuple[Manifest, Manifest]:
-    """Tokens to packed rows in Arrow shards, a folder a domain; held-out rows beside them."""
-    return _pack(mill, "shards", heldout=False), _pack(mill, "heldout", heldout=True)
+def pack_shards(context: RunContext, stage: Instance) -> Manifest:
+    """Tokens to packed rows in Arrow shards, a folder for each domain."""
+    return _pack(context, stage, heldout=False)
 
 
-def _pack(mill: Mill, stage: str, *, heldout: bool) -> Manifest:
-    from gristmill.tokenizer.pack import pack_domain
+def pack_heldout(context: RunContext, stage: Instance) -> Manifest:
+    """The rows that no training sees, beside them."""
+    return _pack(context, stage, heldout=True)
 
-    spec = mill.recipe.shards.model_dump(exclude={"heldout"})
-    options = {**spec, "vocab_size": vocab_size(mill), "heldout": heldout}
-    tokens = [part.key for part in mill.run.manifest("tokens").parts]
+
+def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
+    from gristmill.tokenizer.pack import Layout, pack_domain
+
+    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}))
+    options = {"vocab_size": vocab_size(context), "heldout": heldout}
+    tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
-    for domain in mill.recipe.domains:
-        key = job_key(stage, stage_version(stage), tokens, domain=domain, **options)
-        arguments = {"tokens": mill.refs("tokens", "tokens.parquet"), "domain": domain, **options}
-        jobs.append(Job(stage, key, pack_domain, arguments))
-    manifest = mill.stage(stage, jobs)
-    for domain, receipt in zip(mill.recipe.domains, manifest.parts, strict=True):
-        mill.run.place(mill.store.folder(receipt), f"{stage}/{domain}")
+    for domain in context.recipe.domains:
+        key = job_key(stage.name, stage.spec.version, tokens, domain=domain, layout=asdict(layout), **options)
+        arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
+        jobs.append(Job(stage.name, key, pack_domain, arguments))
+    manifest = context.compute(stage.name, jobs)
+    for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
+        context.run.place(context.store.folder(receipt), f"{stage.name}/{domain}")
     return manifest
 
 
-def plan_mixture(mill: Mill) -> Manifest:
+def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.feasibility import EpochCaps
 
-    packed = mill.run.manifest("shards")
+    packed = context.run.manifest("shards")
     if not packed.rows:
         raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
-    caps = mill.recipe.mixing.caps
+    caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
-        "phases": [Phase(**phase.model_dump()) for phase in mill.recipe.curriculum],
-        "row_tokens": mill.recipe.shards.row_tokens,
-        "seed": derive_seed(mill.recipe.seed, "plan"),
-        "max_epochs": caps.max_epochs,
-        "caps": caps.domains,
+        "phases": [Phase(**phase.model_dump()) for phase in context.recipe.curriculum],
+        "row_tokens": context.recipe.shards.row_tokens,
+        "seed": context.seed("plan"),
+        "caps": caps,
     }
-    plain = options | {"phases": [asdict(phase) for phase in options["phases"]]}
-    key = job_key("plan", stage_version("plan"), packed.key, **plain)
-    shards = {domain: Ref(part, "") for domain, part in zip(mill.recipe.domains, packed.parts, strict=True)}
-    manifest = mill.stage("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
-    mill.run.place(mill.store.folder(manifest.parts[0]), "plan")
+    plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
+    key = job_key("plan", stage.spec.version, packed.key, **plain)
+    shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
+    manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
+    context.run.place(context.store.folder(manifest.parts[0]), "plan")
     return manifest
 
 
-def vocab_size(mill: Mill) -> int:
+def vocab_size(context: RunContext) -> int:
     """The size that the tokenizer really has; small corpora do not fill the one asked for."""
-    return mill.run.manifest("tokenizer").parts[0].facts["vocab_size"]
+    return context.run.manifest("tokenizer").parts[0].facts["vocab_size"]
 
 
-def _with_kept(mill: Mill, kept: Sequence[pa.Table]):  # noqa: ANN202  pairs of receipt and table
-    return zip(mill.run.manifest("documents").parts, kept, strict=True)
+def _with_kept(context: RunContext, kept: Sequence[pa.Table]):  # noqa: ANN202  pairs of receipt and table
+    return zip(context.run.manifest("documents").parts, kept, strict=True)

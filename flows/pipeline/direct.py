@@ -1,12 +1,18 @@
-"""The flows without Prefect: the same stage functions in the same order, for libraries, tests and ``--direct``."""
+"""The flows without Prefect: the same stages in the same order, for libraries, notebooks, tests and ``--direct``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gristmill.flows.pipeline.context import Mill, open_mill, reopen_mill
+from gristmill.corpus.errors import RecipeError
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.open_context import open_recipe, reopen_run
 from gristmill.flows.pipeline.progress import Reporter
-from gristmill.flows.pipeline.report import summarise
-from gristmill.flows.pipeline.stages import STAGES, run_stages
+from gristmill.flows.pipeline.run_summary import summarise
+from gristmill.flows.pipeline.running import need_extras, run_stage, run_stages
+from gristmill.flows.pipeline.stages import Instance
+
+RunStage = Callable[[RunContext, Instance], Any]
 
 
 def refine_directly(
@@ -14,23 +20,23 @@ def refine_directly(
 ) -> dict[str, Any]:
     """Run a recipe in this process; returns what ``gristmill run --json`` prints."""
     engine = {} if workers is None else {"workers": workers}
-    with open_mill(recipe, reporter=reporter, engine=engine) as mill:
-        run_stages(mill, until)
-        return summarise(mill)
+    with open_recipe(recipe, reporter=reporter, engine=engine) as context:
+        run_stages(context, until)
+        return summarise(context)
 
 
 def train_directly(run: Path, reporter: Reporter | None = None) -> dict[str, Any]:
     """Train on a run's plan and renew its card; returns the training summary."""
-    with reopen_mill(run, reporter=reporter) as mill:
-        return train_and_card(mill, STAGES)
+    with reopen_run(run, reporter=reporter) as context:
+        return train_and_card(context, run_stage)
 
 
-def train_and_card(mill: Mill, stages: dict[str, Any]) -> dict[str, Any]:
-    """The stages ``train`` and ``card`` of ``stages`` (plain functions or Prefect tasks)."""
-    from gristmill.corpus.errors import RecipeError
-
-    if mill.recipe.trainer is None:
-        raise RecipeError(f"the recipe of {mill.run.path} has no [trainer]; add one and run the recipe again")
-    stages["train"](mill)
-    stages["card"](mill)
-    return mill.run.manifest("train").parts[0].facts["summary"]
+def train_and_card(context: RunContext, run: RunStage) -> dict[str, Any]:
+    """The stages ``train`` and ``card``, each through ``run`` (plainly or as a Prefect task)."""
+    if context.recipe.trainer is None:
+        raise RecipeError(f"the recipe of {context.run.path} has no [trainer]; add one and run the recipe again")
+    last = [stage for stage in context.stages if stage.name in ("train", "card")]
+    need_extras(last)
+    for stage in last:
+        run(context, stage)
+    return context.run.manifest("train").parts[0].facts["summary"]

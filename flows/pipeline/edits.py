@@ -1,12 +1,11 @@
-"""Stages that cut kept text: repeated lines and substrings, masks; as spans, applied once when the text is encoded.
+"""The stage ``edits``: the spans of all stages that cut or mask, as one list for each kept document.
 
-Spans of several stages overlap. A stage that finds them passes all bytes on in its account, and says what it found in
-its facts; ``edits`` makes one list of them, and its account and its facts by reason count every byte once.
+Spans of several stages overlap. A stage that finds them passes all bytes on in its account; here every byte is counted
+once, in the account and by reason. Text is rewritten later, once, when it is encoded.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,64 +15,30 @@ import pyarrow.parquet as pq
 from gristmill.corpus.account import Account
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.span_tables import merge_spans, put_spans
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
-from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
-from gristmill.flows.pipeline.versions import stage_version
+from gristmill.flows.pipeline.stages import Instance, finds_spans
 
-VERSION = "2"  # of ``edits``
-SPANS = "spans.parquet"
-SPAN_STAGES = (
-    "line_edits",
-    "lines",
-    "substrings",
-    "pii",
-)  # where two cut the same byte, the earlier span gives the reason
+SPANS_FILE = "spans.parquet"
 
 
-def cut_lines(mill: Mill) -> Manifest | None:
-    """Lines or paragraphs that an earlier kept document has; only with [dedup.lines]."""
-    if mill.recipe.dedup.lines is None:
-        return None
-    from gristmill.dedup.repeats.lines import line_spans
+def edit(context: RunContext, stage: Instance) -> Manifest | None:
+    """All spans of a document merged into one list; only where some stage cuts or masks.
 
-    return _global_cut(mill, "lines", line_spans, mill.recipe.dedup.lines.model_dump())
-
-
-def cut_substrings(mill: Mill) -> Manifest | None:
-    """Runs of tokens that an earlier kept document has; only with [dedup.substrings]."""
-    if mill.recipe.dedup.substrings is None:
-        return None
-    from gristmill.dedup.repeats.substrings import substring_spans
-
-    return _global_cut(mill, "substrings", substring_spans, mill.recipe.dedup.substrings.model_dump())
-
-
-def _global_cut(mill: Mill, stage: str, function: Any, options: dict[str, Any]) -> Manifest:
-    kept = kept_by_part(mill, "decide")
-    inputs = [
-        [part.key, kept_digest(rows)] for part, rows in zip(mill.run.manifest("documents").parts, kept, strict=True)
-    ]
-    key = job_key(stage, stage_version(stage), inputs, **options)
-    arguments = {"documents": mill.refs("documents", DOCUMENTS), "kept": kept, **options}
-    return mill.stage(stage, [Job(stage, key, function, arguments)])
-
-
-def edit(mill: Mill) -> Manifest | None:
-    """All spans of a document merged into one list; only where some stage cuts or masks."""
-    stages = [stage for stage in SPAN_STAGES if mill.run.has(stage)]
+    Where two stages cut the same byte, the span that starts first gives the reason, then the earlier stage.
+    """
+    stages = [one.name for one in context.stages if finds_spans(one.spec) and context.run.has(one.name)]
     if not stages:
         return None
-    spans = [Ref(part, SPANS) for stage in stages for part in mill.run.manifest(stage).parts]
-    inputs = [mill.run.manifest("decide").key, *(mill.run.manifest(stage).key for stage in stages)]
-    key = job_key("edits", VERSION, inputs)
+    spans = [Ref(part, SPANS_FILE) for name in stages for part in context.run.manifest(name).parts]
+    inputs = [context.run.manifest("decide").key, *(context.run.manifest(name).key for name in stages)]
+    key = job_key(stage.name, stage.spec.version, inputs)
     arguments = {
-        "kept": Ref(mill.run.manifest("decide").parts[0], "kept.parquet"),
+        "kept": Ref(context.run.manifest("decide").parts[0], "kept.parquet"),
         "spans": spans,
-        "signals": mill.refs("signals", "signals.parquet"),
+        "signals": context.refs("signals", "signals.parquet"),
     }
-    return mill.stage("edits", [Job("edits", key, edit_stage, arguments)])
+    return context.compute(stage.name, [Job(stage.name, key, edit_stage, arguments)])
 
 
 def edit_stage(kept: Path, spans: Sequence[Path], signals: Sequence[Path], folder: Path) -> Outcome:

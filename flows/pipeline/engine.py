@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from gristmill.corpus.errors import RecipeError
-from gristmill.corpus.recipe import Engine as EngineSpec
 from gristmill.corpus.store import Store
 from gristmill.flows.pipeline.jobs import Done, Job, run_job
+from gristmill.flows.pipeline.recipe import Engine as EngineSpec
 
 OnDone = Callable[[Done], None]
 

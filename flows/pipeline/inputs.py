@@ -1,60 +1,67 @@
-"""The inputs of a recipe: every file with its digest, and the artefacts (graph, models) that stages read."""
+"""The inputs of a recipe: every file of its sources, and every artefact that a stage reads, with digests."""
 
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import file_sha256
-from gristmill.corpus.recipe import Recipe, SourceSpec
+from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.stages import Instance
 from gristmill.sources.listing import InputFile, list_files
+from gristmill.sources.stage import SourceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """The files that a section names under one name, and their content."""
+
+    paths: tuple[Path, ...]
+    digest: str  # sha256 of one file; of several, 32 hex of the sha256 over theirs, in order
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What a run reads."""
 
-    files: dict[str, list[InputFile]]  # by source; empty for a graph source
-    graph: str | None  # digest of the knowledge graph
-    language_model: str | None  # sha256 of the language identification model
+    files: Mapping[str, list[InputFile]]  # by source; empty for a graph source
+    artefacts: Mapping[str, Mapping[str, Artefact]]  # by stage and by what the files are
 
-    def to_json(self) -> dict[str, Any]:
-        """For the lock: paths as the recipe gives them, sizes and digests."""
-        files = {
-            source: [{"path": f.path, "bytes": f.bytes, "digest": f.digest, "format": f.format} for f in listed]
-            for source, listed in self.files.items()
-        }
-        return {"files": files, "graph": self.graph, "language_model": self.language_model}
+    def of_stage(self, name: str) -> Mapping[str, Artefact]:
+        """The artefacts of a stage, by what they are."""
+        return self.artefacts.get(name, {})
 
 
-def list_inputs(recipe: Recipe) -> Inputs:
+def list_inputs(recipe: Recipe, stages: Sequence[Instance]) -> Inputs:
     """List and digest every input; SourceError when one is missing or has no known format."""
-    files = {source.name: _files_of(source, recipe) for source in recipe.sources}
-    return Inputs(files, _graph_digest(recipe), _model_digest(recipe))
+    files = {source.name: _files_of(source) for source in recipe.sources}
+    return Inputs(files, list_artefacts(stages))
 
 
-def _files_of(source: SourceSpec, recipe: Recipe) -> list[InputFile]:
-    if source.format != "graph":
-        return list_files(source.paths, source.format, source=source.name)
-    if recipe.knowledge is None:
-        raise SourceError(
-            f"sources.{source.name}.format is 'graph', but the recipe has no [knowledge] graph to verbalise"
-        )
-    return []
+def list_artefacts(stages: Sequence[Instance]) -> dict[str, dict[str, Artefact]]:
+    """Digest every file that a section names; SourceError when one is missing."""
+    found = {one.name: dict(_artefacts(one)) for one in stages}
+    return {name: artefacts for name, artefacts in found.items() if artefacts}
 
 
-def _graph_digest(recipe: Recipe) -> str | None:
-    if recipe.knowledge is None:
-        return None
-    from gristmill.knowledge.graph import graph_digest
+def _artefacts(stage: Instance) -> Iterator[tuple[str, Artefact]]:
+    if stage.options is None:
+        return
+    for name, paths in stage.spec.artefacts(stage.options).items():
+        if paths:
+            yield name, artefact([Path(path) for path in paths], f"{stage.spec.recipe_key}.{name}")
 
-    return graph_digest(Path(recipe.knowledge.graph))
+
+def artefact(paths: Sequence[Path], key: str) -> Artefact:
+    """Files with their digest; SourceError naming the recipe key when one is missing."""
+    for path in paths:
+        if not path.is_file():
+            raise SourceError(f"{key}: no file at {path}")
+    digests = [file_sha256(path) for path in paths]
+    several = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
+    return Artefact(tuple(paths), digests[0] if len(digests) == 1 else several)
 
 
-def _model_digest(recipe: Recipe) -> str | None:
-    if recipe.language is None:
-        return None
-    path = Path(recipe.language.model)
-    if not path.is_file():
-        raise SourceError(f"language.model: no file at {path}; samples/models holds lid.176.ftz")
-    return file_sha256(path)
+def _files_of(source: SourceSpec) -> list[InputFile]:
+    return [] if source.format == "graph" else list_files(source.paths, source.format, source=source.name)

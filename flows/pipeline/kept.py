@@ -5,19 +5,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from gristmill.flows.pipeline.context import Mill
+from gristmill.flows.pipeline.context import RunContext
 
 
-def kept_by_part(mill: Mill, stage: str | None = None) -> list[pa.Table]:
+def kept_by_part(context: RunContext, stage: str | None = None) -> list[pa.Table]:
     """The kept rows of each documents part, in part order.
 
     Parameters
     ----------
     stage : ``decide`` for rows without spans; when left out, those with spans where some stage has cut or masked
     """
-    stage = stage or ("edits" if mill.run.has("edits") else "decide")
-    kept = pq.read_table(mill.file(stage, "kept.parquet"))
-    parts = range(len(mill.run.manifest("documents").parts))
+    stage = stage or ("edits" if context.run.has("edits") else "decide")
+    kept = pq.read_table(context.file(stage, "kept.parquet"))
+    parts = range(len(context.run.manifest("documents").parts))
     return [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in parts]
 
 

@@ -1,96 +1,98 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
-import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
-from gristmill.corpus.rundir import STAGES
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.assemble import vocab_size
-from gristmill.flows.pipeline.context import Mill
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
-from gristmill.flows.pipeline.versions import environment_versions, stage_version
+from gristmill.flows.pipeline.run_report import timed
+from gristmill.flows.pipeline.stages import Instance
+from gristmill.trainer.config import FREE
+
+if TYPE_CHECKING:
+    from gristmill.trainer.metrics import StepFigures
+
+# versions that stand in the card so that a rebuild can be set up
+ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
 
 
-def train_model(mill: Mill) -> Manifest | None:
-    """Train on the plan, or find the finished training again; only when the recipe has [trainer]."""
-    if mill.recipe.trainer is None:
-        return None
-    begin = time.perf_counter()
-    key = train_key(mill)
-    out = mill.run.path / "train"
+def train_model(context: RunContext, stage: Instance) -> Manifest:
+    """Train on the plan, or find the finished training again."""
+    seconds = timed()
+    key = train_key(context, stage)
+    out = context.run.path / "train"
     finished = (out / "done.json").exists() and read_json(out / "done.json")["key"] == key
     if not finished:
-        _train(mill)
+        _train(context, stage)
         write_json(out / "done.json", {"key": key})
-    manifest = Manifest("train", (_train_receipt(mill, key),))
-    mill.run.write_manifest(manifest)
-    mill.record("train", manifest, int(finished), time.perf_counter() - begin)
+    manifest = Manifest(stage.name, (_train_receipt(context, key),))
+    context.run.write_manifest(manifest)
+    context.report.record(manifest, int(finished), seconds())
     return manifest
 
 
-def train_key(mill: Mill) -> str:
-    """Names a training: the plan, the held-out rows and the model's settings. Threads do not change the result."""
-    assert mill.recipe.trainer is not None
-    settings = mill.recipe.trainer.model_dump(exclude={"threads", "checkpoint_steps", "device"})
-    plan, heldout = mill.run.manifest("plan").key, mill.run.manifest("heldout").key
-    return content_key(["train", train_version(), plan, heldout, settings, mill.recipe.seed])
+def train_key(context: RunContext, stage: Instance) -> str:
+    """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
+    settings = stage.options.model_dump(exclude=set(FREE))
+    plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
+    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
 
 
-def train_version() -> str:
-    """The trainer's VERSION; its loop imports torch only when it trains."""
-    from gristmill.trainer.config import VERSION
-
-    return VERSION
-
-
-def _train(mill: Mill) -> None:
+def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
     from gristmill.trainer.config import TrainConfig
     from gristmill.trainer.loop import train
 
-    assert mill.recipe.trainer is not None
     config = TrainConfig(
-        **mill.recipe.trainer.model_dump(),
-        seed=derive_seed(mill.recipe.seed, "train"),
-        row_tokens=mill.recipe.shards.row_tokens,
-        vocab_size=vocab_size(mill),
+        **stage.options.model_dump(),
+        seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
+        row_tokens=context.recipe.shards.row_tokens,
+        vocab_size=vocab_size(context),
     )
-    steps = -(-Plan.load(mill.run.path / "plan").samples // config.batch_rows)
-    with mill.progress("train", steps) as progress:
-        train(mill.run.path, mill.run.path / "train", config, on_step=lambda step: progress.advance(_step_note(step)))
+    steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
+    out = context.run.path / "train"
+    with context.report.progress("train", steps) as progress:
+        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
 
 
-def _step_note(step: dict[str, Any]) -> str:
-    return f"loss {step['loss']:.3f}"
+def _step_note(step: "StepFigures") -> str:
+    return f"loss {step.loss:.3f}"
 
 
-def _train_receipt(mill: Mill, key: str) -> Receipt:
-    summary = read_json(mill.run.path / "train" / "summary.json")
+def _train_receipt(context: RunContext, key: str) -> Receipt:
+    summary = read_json(context.run.path / "train" / "summary.json")
     return Receipt("train", key, summary["steps"], {}, {"summary": summary}, ())
 
 
-def publish_card(mill: Mill) -> Manifest:
-    """The data card, from the run's manifests alone."""
+def publish_card(context: RunContext, stage: Instance) -> Manifest:
+    """The data card, from the run's receipts and tables alone."""
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
-    stages = [stage for stage in STAGES if mill.run.has(stage)]
-    inputs = {stage: mill.run.manifest(stage).key for stage in stages}
-    text = (mill.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
+    read = [one.name for one in context.stages if one.name != stage.name and context.run.has(one.name)]
+    inputs = {name: context.run.manifest(name).key for name in read}
+    text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
     said = {
-        "lock": mill.run.lock,
+        "lock": context.run.lock.to_json(),
         "text": text,
         "environment": environment_versions(),
-        "takedowns": takedowns(mill.run),
+        "takedowns": takedowns(context.run),
     }
-    key = job_key("card", stage_version("card"), inputs, **said)
+    key = job_key(stage.name, stage.spec.version, inputs, **said)
 
     def write(folder: Any) -> Outcome:
-        files = write_card(mill.run, mill.store.folder, folder)
+        files = write_card(context.run, context.store.folder, folder)
         return Outcome(len(files))
 
-    manifest = mill.stage("card", [Job("card", key, write)], here=True)
-    mill.run.place(mill.store.folder(manifest.parts[0]), "card")
+    manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
+    context.run.place(context.store.folder(manifest.parts[0]), "card")
     return manifest
+
+
+def environment_versions() -> dict[str, str]:
+    """Versions of what made a run, for its card."""
+    return installed_versions(ENVIRONMENT)

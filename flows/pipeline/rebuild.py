@@ -5,9 +5,13 @@ from typing import Any
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
-from gristmill.flows.pipeline.context import Mill, open_mill_text
+from gristmill.corpus.lock import Lock
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.locking import build_lock
+from gristmill.flows.pipeline.open_context import open_checked, without_index
 from gristmill.flows.pipeline.progress import Reporter
-from gristmill.flows.pipeline.stages import run_stages
+from gristmill.flows.pipeline.recipe_reading import parse_recipe
+from gristmill.flows.pipeline.running import run_stages
 
 
 def rebuild_from_card(
@@ -21,14 +25,19 @@ def rebuild_from_card(
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
-    name = f"{card}: recipe"
-    with open_mill_text(facts["recipe"], name, reporter=reporter, engine=engine, index=False) as mill:
+    checked = parse_recipe(facts["recipe"], f"{card}: recipe", _folder_of(card))
+    checked = checked.with_recipe(without_index(checked.recipe))
+    with open_checked(checked, reporter=reporter, engine=engine) as context:
         if check:
-            check_inputs(facts["lock"]["inputs"]["files"], mill.inputs.to_json()["files"])
-        run_stages(mill, "plan")
-        difference = first_difference(facts["shards"], shard_digests(mill)) if check else None
-        result = {"run": str(mill.run.path), "checked": check}
+            check_lock(Lock.from_json(facts["lock"]), build_lock(checked, context.inputs))
+        run_stages(context, "plan")
+        difference = first_difference(facts["shards"], shard_digests(context)) if check else None
+        result = {"run": str(context.run.path), "checked": check}
         return result | ({"identical": difference is None, "first_difference": difference} if check else {})
+
+
+def _folder_of(card: Path) -> Path:
+    return card if card.is_dir() else card.parent
 
 
 def read_card(card: Path) -> dict[str, Any]:
@@ -39,24 +48,31 @@ def read_card(card: Path) -> dict[str, Any]:
     return read_json(path)
 
 
-def check_inputs(carded: dict[str, Any], found: dict[str, Any]) -> None:
-    """Raise CardError naming the first input that is missing, new or changed."""
-    for source, files in carded.items():
-        here = {file["path"]: file["digest"] for file in found.get(source, [])}
+def check_lock(carded: Lock, found: Lock) -> None:
+    """Raise CardError naming the first input, artefact or plug-in that is missing, new or changed."""
+    for source, files in carded.inputs.items():
+        here = {file.path: file.digest for file in found.inputs.get(source, [])}
         for file in files:
-            if here.pop(file["path"], None) != file["digest"]:
-                raise CardError(f"sources.{source}: {file['path']} is not the file that the card was made from")
+            if here.pop(file.path, None) != file.digest:
+                raise CardError(f"sources.{source}: {file.path} is not the file that the card was made from")
         if here:
             raise CardError(f"sources.{source}: {sorted(here)[0]} was not there when the card was made")
+    for stage, artefacts in carded.artefacts.items():
+        for name, digest in artefacts.items():
+            if found.artefacts.get(stage, {}).get(name) != digest:
+                raise CardError(f"{stage}: {name} is not what the card was made from")
+    for name, plugin in carded.plugins.items():
+        if found.plugins.get(name) != plugin:
+            raise CardError(f"plugins: {name} is not the one that the card was made with")
 
 
-def shard_digests(mill: Mill) -> dict[str, list[dict[str, Any]]]:
+def shard_digests(context: RunContext) -> dict[str, list[dict[str, Any]]]:
     """Name, rows and sha256 of every shard, by domain."""
     return {
         folder.name: [
             {k: shard[k] for k in ("name", "rows", "sha256")} for shard in read_json(folder / "index.json")["shards"]
         ]
-        for folder in sorted((mill.run.path / "shards").iterdir())
+        for folder in sorted((context.run.path / "shards").iterdir())
     }
 
 

@@ -1,47 +1,34 @@
-"""Which stages measured signals, and in which file: rules, what-if, sweeps and review read the same columns."""
+"""Which tables of a run hold signals: rules, what-if, sweeps and review read the same columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.jobs import Ref
-
-SIGNAL_FILES = {
-    "signals": "signals.parquet",
-    "language": "language.parquet",
-    "mentions": "knowledge.parquet",
-    "line_edits": "line_edits.parquet",
-    "pii": "pii.parquet",
-    "blocklist": "blocklist.parquet",
-    "contamination": "contamination.parquet",
-    "compression": "compression.parquet",
-}
-CLASSIFIER_FILE, REFERENCE_FILE = "classifier.parquet", "scores.parquet"
+from gristmill.corpus.run_stages import RunStage
+from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.schema import signal_of
+from gristmill.corpus.stage import Signal
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.jobs import resolve
+from gristmill.flows.pipeline.open_context import stages_of_run
 
 
-def measured_files(mill: Mill) -> Iterator[tuple[str, str]]:
-    """Stage and file name of every table of signals that the run has, text first."""
-    yield from ((stage, name) for stage, name in SIGNAL_FILES.items() if mill.run.has(stage))
-    for spec in mill.recipe.classifiers:
-        if mill.run.has(f"classifier-{spec.name}"):
-            yield f"classifier-{spec.name}", CLASSIFIER_FILE
-    for spec in mill.recipe.references:
-        if mill.run.has(f"reference-{spec.name}"):
-            yield f"reference-{spec.name}", REFERENCE_FILE
-
-
-def measured_refs(mill: Mill) -> list[list[Ref]]:
-    """The signal tables of the run, each as its parts in order."""
-    return [mill.refs(stage, name) for stage, name in measured_files(mill)]
+def signal_tables(run: RunDir) -> list[RunStage]:
+    """The stages whose tables hold signals and that the run has, in order: those of the text alone first."""
+    return [stage for stage in stages_of_run(run).stages if stage.signals and run.has(stage.name)]
 
 
 def signals_measured(paths: Sequence[Path]) -> list[str]:
     """The number columns of a stage's table; none when the run lacks the stage."""
-    schema = pq.read_schema(paths[0]) if paths else pa.schema([])
-    return [field.name for field in schema if pa.types.is_floating(field.type)]
+    return [signal.name for signal in signals_of_table(paths)]
+
+
+def signals_of_table(paths: Iterable[Path]) -> list[Signal]:
+    """The signals of a stage's table, as its columns describe them."""
+    schema = next((pq.read_schema(path) for path in paths), pa.schema([]))
+    return [signal_of(field) for field in schema if pa.types.is_floating(field.type)]
 
 
 def signal_columns(tables: Sequence[Sequence[Path]]) -> pa.Table:
@@ -52,3 +39,14 @@ def signal_columns(tables: Sequence[Sequence[Path]]) -> pa.Table:
         table = pa.concat_tables([pq.read_table(path, columns=names) for path in paths])
         columns |= {name: table[name] for name in names}
     return pa.table(columns)
+
+
+def table_paths(context: RunContext, stage: RunStage) -> list[Path]:
+    """The table of every part of a stage."""
+    return [resolve(context.store, ref) for ref in context.refs(stage.name, str(stage.table))]
+
+
+def known_signals(context: RunContext) -> dict[str, Signal]:
+    """All signals that a run measured, in the order of its tables, as they describe themselves."""
+    found = (signals_of_table(table_paths(context, stage)) for stage in signal_tables(context.run))
+    return {signal.name: signal for signals in found for signal in signals}

@@ -1,69 +1,160 @@
-"""The order of stages, once: what ``run`` does, what ``--until`` may name."""
+"""The stages of the mill: the one list of them, and the order in which they run, which follows from what they read."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gristmill.corpus.errors import UnknownNameError
-from gristmill.flows.pipeline.assemble import encode, learn_tokenizer, pack, plan_mixture
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.edits import cut_lines, cut_substrings, edit
-from gristmill.flows.pipeline.ingest import identify_language, ingest, link_mentions, measure_signals, sign
-from gristmill.flows.pipeline.judge import cluster, decide
-from gristmill.flows.pipeline.publish import publish_card, train_model
-from gristmill.flows.pipeline.screen import (
-    classify,
-    compress,
-    edit_lines,
-    find_contamination,
-    match_blocklist,
-    refer,
-    scan_pii,
+from gristmill.corpus.errors import RecipeError, UnknownNameError
+from gristmill.corpus.stage import EVERY_SIGNAL, EVERY_SPAN, CorpusStage, PartStage, Plugin, StageSpec
+from gristmill.data_cards.stage import CARD
+from gristmill.dedup.clusters.stage import CLUSTERS, SIGNATURES
+from gristmill.dedup.repeats.stage import LINES, SUBSTRINGS
+from gristmill.filters.decide.stage import DECIDE, EDITS
+from gristmill.filters.line_edits.stage import LINE_EDITS
+from gristmill.filters.lists.stage import BLOCKLIST, CONTAMINATION
+from gristmill.filters.models.stage import (
+    CLASSIFIER,
+    CLASSIFIER_MODEL,
+    COMPRESSION,
+    LANGUAGE,
+    REFERENCE,
+    REFERENCE_MODEL,
+)
+from gristmill.filters.pii.stage import PII
+from gristmill.filters.signals.stage import SIGNALS
+from gristmill.knowledge.stage import MENTIONS, VERBALISE
+from gristmill.mixing.stage import PLAN
+from gristmill.sources.stage import DOCUMENTS
+from gristmill.tokenizer.stage import HELDOUT, SHARDS, TOKENIZER, TOKENS
+from gristmill.trainer.stage import TRAIN
+
+BUILT_IN: tuple[StageSpec, ...] = (
+    VERBALISE,
+    DOCUMENTS,
+    SIGNALS,
+    LANGUAGE,
+    SIGNATURES,
+    MENTIONS,
+    LINE_EDITS,
+    PII,
+    BLOCKLIST,
+    CONTAMINATION,
+    CLASSIFIER_MODEL,
+    CLASSIFIER,
+    REFERENCE_MODEL,
+    REFERENCE,
+    COMPRESSION,
+    CLUSTERS,
+    DECIDE,
+    LINES,
+    SUBSTRINGS,
+    EDITS,
+    TOKENIZER,
+    TOKENS,
+    SHARDS,
+    HELDOUT,
+    PLAN,
+    TRAIN,
+    CARD,
 )
 
-StageFunction = Callable[[Mill], Any]
 
-REFINE: dict[str, StageFunction] = {
-    "documents": ingest,  # raw files -> documents, rejects
-    "signals": measure_signals,  # a number a document and signal
-    "language": identify_language,
-    "signatures": sign,  # MinHash
-    "mentions": link_mentions,  # entities, and the triples that join them
-    "line_edits": edit_lines,  # lines that published rules cut, as spans
-    "pii": scan_pii,
-    "blocklist": match_blocklist,
-    "contamination": find_contamination,
-    "classifiers": classify,
-    "references": refer,  # cross-entropy against fitted n-grams
-    "compression": compress,
-    "clusters": cluster,  # exact and verified near duplicates
-    "decide": decide,  # keep, drop, merge; the ledger
-    "lines": cut_lines,  # repeated lines or paragraphs, as spans
-    "substrings": cut_substrings,
-    "edits": edit,  # all spans of a document in one list
-    "tokenizer": learn_tokenizer,
-    "tokens": encode,
-    "shards": pack,  # packed rows, and the held-out ones
-    "plan": plan_mixture,  # the exact order of rows
-}
-PUBLISH: dict[str, StageFunction] = {"train": train_model, "card": publish_card}
-STAGES = {**REFINE, **PUBLISH}
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A stage as one recipe runs it: its own section, and for one of a list a name of its own."""
+
+    spec: StageSpec
+    name: str
+    options: Any
+    plugin: Plugin | None = None
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Names of the signals that it measures."""
+        if not isinstance(self.spec, PartStage):
+            return ()
+        return tuple(signal.name for signal in self.spec.measured(self.options))
 
 
-def stages_until(until: str | None) -> list[str]:
-    """Names of the stages to run, in order, up to and with ``until``.
+def in_order(specs: Sequence[StageSpec]) -> tuple[StageSpec, ...]:
+    """Stages after all that they read; of those that could come next, the first in the list.
 
-    >>> stages_until("signals")
-    ['documents', 'signals']
+    Raises
+    ------
+    RecipeError : stages that read each other
+
+    >>> [spec.name for spec in in_order(BUILT_IN)][:3]
+    ['verbalise', 'documents', 'signals']
     """
-    names = list(STAGES)
+    left, done = list(specs), list[StageSpec]()
+    names = {spec.name for spec in specs}
+    while left:
+        finished = {spec.name for spec in done}
+        ready = next((spec for spec in left if set(reads(spec, specs)) & names <= finished), None)
+        if ready is None:
+            raise RecipeError(f"stages read each other: {', '.join(spec.name for spec in left)}")
+        left.remove(ready)
+        done.append(ready)
+    return tuple(done)
+
+
+def reads(spec: StageSpec, specs: Iterable[StageSpec]) -> tuple[str, ...]:
+    """Names of the stages that it reads, groups written out."""
+    groups = {
+        EVERY_SIGNAL: [one.name for one in specs if isinstance(one, PartStage) and (one.signals or one.chosen)],
+        EVERY_SPAN: [one.name for one in specs if one.name != spec.name and finds_spans(one)],
+    }
+    return tuple(dict.fromkeys(name for read in spec.reads for name in groups.get(read, [read])))
+
+
+def finds_spans(spec: StageSpec) -> bool:
+    """True for a stage whose spans are merged into the kept rows."""
+    return spec.spans if isinstance(spec, PartStage) else spec.table == "spans.parquet"
+
+
+def instances(
+    specs: Sequence[StageSpec], recipe: Any, plugins: dict[str, Plugin] | None = None
+) -> tuple[Instance, ...]:
+    """The stages that a recipe runs, in order, each with its section.
+
+    Parameters
+    ----------
+    recipe : has the method ``at``, see ``gristmill.flows.pipeline.recipe.Recipe``
+    plugins : where stages from outside come from, by name of the stage
+    """
+    return tuple(one for spec in in_order(specs) for one in _instances(spec, recipe, (plugins or {}).get(spec.name)))
+
+
+def _instances(spec: StageSpec, recipe: Any, plugin: Plugin | None) -> Iterator[Instance]:
+    if not isinstance(spec, PartStage | CorpusStage):
+        return
+    found = recipe.at(spec.recipe_key) if spec.section else None
+    if spec.each:
+        for options in found or ():
+            if spec.asked(options):
+                yield Instance(spec, f"{spec.name}-{options.name}", options, plugin)
+    elif spec.always or (spec.section is None and plugin) or (found is not None and spec.asked(found)):
+        yield Instance(spec, spec.name, found, plugin)
+
+
+def stages_until(chosen: Sequence[Instance], until: str | None) -> list[Instance]:
+    """The stages to run, in order, up to and with ``until``, which names a stage or all of a list.
+
+    Raises
+    ------
+    UnknownNameError : no stage of the mill has the name; RecipeError : this recipe does not run it
+    """
     if until is None:
-        return names
-    if until not in STAGES:
-        raise UnknownNameError("stage", until, names)
-    return names[: names.index(until) + 1]
+        return list(chosen)
+    last = [place for place, one in enumerate(chosen) if until in (one.name, one.spec.name)]
+    if last:
+        return list(chosen[: last[-1] + 1])
+    known = {spec.name for spec in BUILT_IN if isinstance(spec, PartStage | CorpusStage)}
+    if until in known:
+        raise RecipeError(f"--until {until}: the recipe does not ask for this stage")
+    raise UnknownNameError("stage", until, known | {one.name for one in chosen})
 
 
-def run_stages(mill: Mill, until: str | None = None) -> None:
-    """Run the stages one after the other in this process, without Prefect."""
-    for name in stages_until(until):
-        STAGES[name](mill)
+def stage_named(chosen: Sequence[Instance], name: str) -> Instance:
+    """The stage of this name among those that a recipe runs."""
+    return next(one for one in chosen if one.name == name)

@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import StoreError
 from gristmill.filters.decide.decisions import Decided, append_decision, rules_key
 from gristmill.filters.decide.review_queue import distances, queue
-from gristmill.filters.decide.rules import KNOWN_SIGNALS
-from gristmill.flows.inspect.run_evidence import gather_run, signals_read
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run, signals_read
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import rules_by_domain, standing_decisions
-from gristmill.flows.pipeline.signal_tables import measured_files
+from gristmill.flows.pipeline.judge import standing_decisions
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables
 
 if TYPE_CHECKING:
     from gristmill.filters.decide.rules import Rule
@@ -51,18 +50,19 @@ class Progress(NamedTuple):
 class Desk:
     """The queue of a run and what people decided of it; safe for the threads of a server."""
 
-    def __init__(self, mill: Mill, decisions: Path, margin: float):
-        rules = rules_by_domain(mill)
-        self.run, self.path, self.margin = mill.run.path, decisions, margin
+    def __init__(self, context: RunContext, decisions: Path, margin: float):
+        rules = rules_of_run(context)
+        self.run, self.path, self.margin = context.run.path, decisions, margin
         self.rules = rules
         self.key = rules_key(rules)
-        table = queue(gather_run(mill, signals_read(mill, rules)), rules, margin=margin)
+        self.units = {name: signal.unit for name, signal in known_signals(context).items()}
+        table = queue(gather_run(context, signals_read(context, rules)), rules, margin=margin)
         self.queue = pl.DataFrame(table).with_columns(pl.col("lang_id").fill_null(UNKNOWN_LANGUAGE)).with_row_index()
-        self._mill = mill
+        self._context = context
         self._at = {doc_id: at for at, doc_id in enumerate(self.queue["doc_id"])}
         self._lock = threading.Lock()
         self._texts = self._text_hashes()
-        said, stale = standing_decisions(decisions, resolve(mill.store, mill.refs("documents", DOCUMENTS)))
+        said, stale = standing_decisions(decisions, resolve(context.store, context.refs("documents", DOCUMENTS_FILE)))
         self._decided = {row["doc_id"]: row for row in said.to_pylist()}
         self._stale = {row["doc_id"]: row for row in stale.to_pylist()}
         self.last: str | None = None  # decided since the desk was opened, and not withdrawn
@@ -93,7 +93,7 @@ class Desk:
     def _text_hashes(self) -> dict[str, str]:
         """text_hash of each document of the queue."""
         wanted = pc.field("doc_id").isin(self.queue["doc_id"].to_arrow())
-        paths = resolve(self._mill.store, self._mill.refs("documents", DOCUMENTS))
+        paths = resolve(self._context.store, self._context.refs("documents", DOCUMENTS_FILE))
         tables = [pq.read_table(path, columns=["doc_id", "text_hash"], filters=wanted) for path in paths]
         return {row["doc_id"]: row["text_hash"] for table in tables for row in table.to_pylist()}
 
@@ -130,17 +130,16 @@ class Desk:
     def document(self, doc_id: str) -> dict[str, Any]:
         """The queue's row and the document's columns, its text and its rules."""
         row = self.queue.row(self._at[doc_id], named=True)
-        document = read_row(self._mill.file("documents", DOCUMENTS, row["part"]), row["row"])
+        document = read_row(self._context.file("documents", DOCUMENTS_FILE, row["part"]), row["row"])
         signals = self._signals(row["part"], row["row"])
         judged = [one for one in self.rules[row["domain"]] if _judges(one, row["lang_id"])]
-        rules = [_told(rule, signals.get(rule.signal)) for rule in judged]
-        units = {name: known.unit for name, known in KNOWN_SIGNALS.items()}
-        return {**document, **row, "signals": signals, "rules": rules, "units": units}
+        rules = [_told(rule, signals.get(rule.signal), self.units.get(rule.signal, "")) for rule in judged]
+        return {**document, **row, "signals": signals, "rules": rules, "units": self.units}
 
     def _signals(self, part: int, row: int) -> dict[str, float]:
         found: dict[str, Any] = {}
-        for stage, name in measured_files(self._mill):
-            found |= read_row(self._mill.file(stage, name, part), row)
+        for stage in signal_tables(self._context.run):
+            found |= read_row(self._context.file(stage.name, str(stage.table), part), row)
         return {name: value for name, value in found.items() if isinstance(value, float)}
 
 
@@ -155,14 +154,14 @@ def _judges(rule: "Rule", lang_id: str) -> bool:
     return not rule.languages or lang_id == UNKNOWN_LANGUAGE or lang_id in rule.languages
 
 
-def _told(rule: "Rule", value: float | None) -> dict[str, Any]:
+def _told(rule: "Rule", value: float | None, unit: str) -> dict[str, Any]:
     """A rule as the page shows it."""
     values = pl.Series([float("nan") if value is None else value]).to_numpy()
     return {
         "rule": rule.name,
         "signal": rule.signal,
         "value": value,
-        "unit": rule.unit,
+        "unit": unit,
         "bound": rule.bound,
         "profile": rule.profile,
         "fails": bool(rule.fails(values)[0]),

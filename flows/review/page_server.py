@@ -31,7 +31,7 @@ from gristmill.flows.review.page_text import number_text, piece_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from gristmill.flows.pipeline.context import Mill
+    from gristmill.flows.pipeline.context import RunContext
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
 ROWS = 50  # of the queue, on one page
@@ -71,11 +71,11 @@ def serve_review(
     """
     import uvicorn
 
-    from gristmill.flows.pipeline.context import reopen_mill
+    from gristmill.flows.pipeline.open_context import reopen_run
 
     token = secrets.token_urlsafe(24)
-    with reopen_mill(run) as mill:  # the lock is held while the queue is made, not while a person reads
-        desk = Desk(mill, decisions or decisions_of(mill), margin)
+    with reopen_run(run) as context:  # the lock is held while the queue is made, not while a person reads
+        desk = Desk(context, decisions or decisions_of(context), margin)
     with socket.create_server(("127.0.0.1", port)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
         sys.stderr.write(f"{desk.progress().queue} documents to review: {address}\nanswers go to {desk.path}\n")
@@ -97,19 +97,19 @@ def review_state(desk: Desk) -> dict[str, int]:
 
 def queue_state(run: Path, margin: float) -> dict[str, int]:
     """The state of a run's queue without serving it."""
-    from gristmill.flows.pipeline.context import reopen_mill
+    from gristmill.flows.pipeline.open_context import reopen_run
 
-    with reopen_mill(run) as mill:
-        return review_state(Desk(mill, decisions_of(mill), margin))
+    with reopen_run(run) as context:
+        return review_state(Desk(context, decisions_of(context), margin))
 
 
-def decisions_of(mill: "Mill") -> Path:
+def decisions_of(context: "RunContext") -> Path:
     """The recipe's file of decisions, else one in the run."""
-    named = mill.recipe.decide.decisions
-    return Path(named) if named else mill.run.path / "decisions.jsonl"
+    named = context.recipe.decide.decisions
+    return Path(named) if named else context.run.path / "decisions.jsonl"
 
 
-def review_app(mill: "Mill", token: str, decisions: Path, margin: float, *, reviewer: str = "") -> Starlette:
+def review_app(context: "RunContext", token: str, decisions: Path, margin: float, *, reviewer: str = "") -> Starlette:
     """The page as an ASGI application, for a server and for tests.
 
     Parameters
@@ -118,7 +118,7 @@ def review_app(mill: "Mill", token: str, decisions: Path, margin: float, *, revi
     decisions, margin : see ``serve_review``
     reviewer : stands in every decision
     """
-    return _app(Desk(mill, decisions, margin), token, reviewer)
+    return _app(Desk(context, decisions, margin), token, reviewer)
 
 
 def _app(desk: Desk, token: str, reviewer: str) -> Starlette:

@@ -15,7 +15,7 @@ from gristmill.corpus.errors import SourceError, UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.tables import read_batches, read_part, write_part
-from gristmill.flows.pipeline.each_part import DOCUMENTS, REJECTS
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
 from gristmill.flows.takedown.search import Slices, column_blocks
 
 VERSION = "1"
@@ -63,11 +63,11 @@ def find_named(parts: Sequence[Path], names: Sequence[str]) -> Named:
     wanted, known = pa.array(sorted(set(names)), pa.string()), set()
     doc_ids, rejects = [], []
     for part in parts:
-        found, hits = _documents_named(part / DOCUMENTS, wanted)
+        found, hits = _documents_named(part / DOCUMENTS_FILE, wanted)
         known |= hits
         doc_ids.append(found)
     for part in parts:
-        found, hits = _rejects_named(part / REJECTS, set(names), set(names) - known)
+        found, hits = _rejects_named(part / REJECTS_FILE, set(names), set(names) - known)
         known |= hits
         rejects.append(found)
     missing = sorted(set(names) - known)
@@ -113,14 +113,14 @@ def said_by(parts: Sequence[Path], named: Named) -> Slices:
     texts = []
     for part, doc_ids in zip(parts, named.doc_ids, strict=True):
         if doc_ids:
-            table = pq.read_table(part / DOCUMENTS, columns=list(SAID), filters=[("doc_id", "in", doc_ids)])
+            table = pq.read_table(part / DOCUMENTS_FILE, columns=list(SAID), filters=[("doc_id", "in", doc_ids)])
             texts += table.columns
     return Slices.of(texts).without(_remaining_blocks(parts, named)) | Slices.of([pa.array(named.all_doc_ids)])
 
 
 def copies_of(parts: Sequence[Path], named: Named) -> list[str]:
     """doc_ids of documents that stay with exactly the text of a named one, ascending."""
-    tables = [read_part(part / DOCUMENTS, ["doc_id", "text_hash"]) for part in parts]
+    tables = [read_part(part / DOCUMENTS_FILE, ["doc_id", "text_hash"]) for part in parts]
     gone, hashes = pa.array(named.all_doc_ids, pa.string()), set()
     marks = [pc.is_in(table["doc_id"], value_set=gone) for table in tables]
     for table, mark in zip(tables, marks, strict=True):
@@ -135,7 +135,7 @@ def copies_of(parts: Sequence[Path], named: Named) -> list[str]:
 
 def _remaining_blocks(parts: Sequence[Path], named: Named) -> Iterator[np.ndarray]:
     for part, doc_ids in zip(parts, named.doc_ids, strict=True):
-        for batch in _without(part / DOCUMENTS, doc_ids):
+        for batch in _without(part / DOCUMENTS_FILE, doc_ids):
             for column in batch.columns:
                 yield from column_blocks(column)
 
@@ -148,7 +148,7 @@ def _without(documents: Path, doc_ids: Sequence[str]) -> Iterator[pa.RecordBatch
 
 def rejects_that_say(part: Path, slices: Slices) -> list[int]:
     """Places of the part's rejects whose head or detail holds one of the slices."""
-    table = read_part(part / REJECTS, ["detail", "head"])
+    table = read_part(part / REJECTS_FILE, ["detail", "head"])
     rows = (b"\0".join(((row["detail"] or "").encode(), row["head"] or b"")) for row in table.to_pylist())
     return [place for place, row in enumerate(rows) if slices.count_in(np.frombuffer(row, np.uint8))]
 
@@ -161,17 +161,17 @@ def forget_rows(
     The documents count as dropped while reading, by the reason "takedown", with the bytes of their text: how large
     their records were is not stored. A reject keeps its row: source, locator, reason and size.
     """
-    schema = pq.read_schema(part / DOCUMENTS)
-    rows = write_part(folder / DOCUMENTS, schema, _without(part / DOCUMENTS, doc_ids))
-    table = read_part(part / REJECTS)
+    schema = pq.read_schema(part / DOCUMENTS_FILE)
+    rows = write_part(folder / DOCUMENTS_FILE, schema, _without(part / DOCUMENTS_FILE, doc_ids))
+    table = read_part(part / REJECTS_FILE)
     for name in ("detail", "head"):
         place = table.schema.get_field_index(name)
         kept = np.ones(len(table), np.bool_)
         kept[rejects] = False
         column = pc.if_else(pa.array(kept), table[name], pa.scalar(None, table.schema.field(name).type))
         table = table.set_column(place, table.schema.field(name), column)
-    write_part(folder / REJECTS, table.schema, table.to_batches())
-    gone_bytes = _text_bytes(part / DOCUMENTS) - _text_bytes(folder / DOCUMENTS)
+    write_part(folder / REJECTS_FILE, table.schema, table.to_batches())
+    gone_bytes = _text_bytes(part / DOCUMENTS_FILE) - _text_bytes(folder / DOCUMENTS_FILE)
     return Outcome(rows, _dropped(account, len(doc_ids), gone_bytes), _facts(facts, len(doc_ids), gone_bytes))
 
 

@@ -14,28 +14,28 @@ import pyarrow.compute as pc
 
 from gristmill.corpus.files import read_json
 from gristmill.corpus.tables import read_part
-from gristmill.flows.pipeline.context import Mill
-from gristmill.flows.pipeline.each_part import DOCUMENTS
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.takedown.forget import Named
 
 
-def index_of(mill: Mill) -> Path | None:
+def index_of(context: RunContext) -> Path | None:
     """The folder of the recipe's index, when there is one on the disk."""
     from gristmill.dedup.band_index.index_folder import INDEX
 
-    named = mill.recipe.dedup.near.index
+    named = context.recipe.dedup.near.index
     return Path(named) if named and (Path(named) / INDEX).exists() else None
 
 
-def index_follows(mill: Mill) -> bool:
+def index_follows(context: RunContext) -> bool:
     """True when the index holds the documents of this very run; a later run of the recipe takes it along."""
     from gristmill.dedup.band_index.index_folder import INDEX
 
-    folder = index_of(mill)
-    if folder is None or not mill.run.has("clusters"):
+    folder = index_of(context)
+    if folder is None or not context.run.has("clusters"):
         return False
     try:
-        return read_json(folder / INDEX)["step"] == mill.run.manifest("clusters").parts[0].key
+        return read_json(folder / INDEX)["step"] == context.run.manifest("clusters").parts[0].key
     except (ValueError, KeyError):
         return False
 
@@ -68,7 +68,7 @@ def lone_hashes(parts: Sequence[Path], named: Named) -> list[str]:
     """Text hashes of the named documents that no other document of the run has."""
     gone, own, others = pa.array(named.all_doc_ids, pa.string()), set(), set()
     for part in parts:
-        table = read_part(part / DOCUMENTS, ["doc_id", "text_hash"])
+        table = read_part(part / DOCUMENTS_FILE, ["doc_id", "text_hash"])
         mark = pc.is_in(table["doc_id"], value_set=gone)
         own |= set(table["text_hash"].filter(mark).to_pylist())
         others |= set(table["text_hash"].filter(pc.invert(mark)).to_pylist())

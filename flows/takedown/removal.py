@@ -22,16 +22,19 @@ from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
-from gristmill.flows.pipeline.context import Mill, reopen_mill, without_index
-from gristmill.flows.pipeline.inputs import Inputs, list_inputs
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.inputs import Inputs, list_artefacts
 from gristmill.flows.pipeline.jobs import Job, Ref
-from gristmill.flows.pipeline.progress import Reporter, SilentReporter
+from gristmill.flows.pipeline.open_context import reopen_run, without_index
+from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card
-from gristmill.flows.pipeline.stages import REFINE
+from gristmill.flows.pipeline.running import run_stage
+from gristmill.flows.pipeline.stages import stage_named
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown.index_removal import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
 from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
+NOT_AGAIN = ("documents", "train", "card")  # rewritten, deleted, and written last
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
 Found = dict[str, Any]
 
@@ -68,41 +71,44 @@ def takedown(
     StoreError : no run there, or an artefact that the stages need is not the one that the run was made with
     """
     date = date or datetime.now(UTC).date().isoformat()
-    with _mill_of(run_path, reporter) as mill:
-        journal = RunDir(mill.run.path / JOURNAL)
+    with _context_of(run_path, reporter) as context:
+        journal = RunDir(context.run.path / JOURNAL)
         names = sorted(set(doc_ids))
         if journal.path.exists():  # a takedown was killed
             before = read_json(journal.path / "names.json")["names"]
-            result = _carry_out(mill, journal, before, date)
+            result = _carry_out(context, journal, before, date)
             names = [name for name in names if name not in before]
             if not names:
                 return result
-        forget.find_named(_folders(mill, mill.run), names)
-        _open_journal(mill.run, journal, names)
-        return _carry_out(mill, journal, names, date)
+        forget.find_named(_folders(context, context.run), names)
+        _open_journal(context.run, journal, names)
+        return _carry_out(context, journal, names, date)
 
 
 @contextmanager
-def _mill_of(run_path: Path, reporter: Reporter | None) -> Iterator[Mill]:
-    """The run's mill, with the digests of its artefacts but without its raw files, which are not read."""
-    with reopen_mill(run_path, reporter=reporter) as mill:
-        inputs = list_inputs(mill.recipe.model_copy(update={"sources": ()}))
-        _check_artefacts(mill, inputs)
-        yield Mill(mill.recipe, inputs, mill.run, mill.store, mill.engine, reporter or SilentReporter())
+def _context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
+    """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
+    with reopen_run(run_path, reporter=reporter, plugins=True, first_format=True) as context:
+        context.listed = Inputs({}, list_artefacts(context.stages))
+        _check_artefacts(context)
+        yield context
 
 
-def _check_artefacts(mill: Mill, inputs: Inputs) -> None:
+def _check_artefacts(context: RunContext) -> None:
     """Changed parts are measured again, with the run's own graph and models or not at all."""
-    for name, digest in mill.run.lock["inputs"].items():
-        if name != "files" and inputs.to_json().get(name) != digest:
-            raise StoreError(
-                f"{mill.run.path}: the {name.replace('_', ' ')} is not the one that the run was made with. Takedown "
-                "measures the parts that it changes again: put the old file back, or run the recipe again"
-            )
+    for stage, locked in context.run.lock.artefacts.items():
+        found = context.inputs.of_stage(stage)
+        for name, digest in locked.items():
+            if name not in found or found[name].digest != digest:
+                raise StoreError(
+                    f"{context.run.path}: the {name.replace('_', ' ')} of the stage {stage} is not the one that the "
+                    "run was made with. Takedown measures the parts that it changes again: put the old file back, or "
+                    "run the recipe again"
+                )
 
 
-def _folders(mill: Mill, run: RunDir) -> list[Path]:
-    return [mill.store.folder(part) for part in run.manifest("documents").parts]
+def _folders(context: RunContext, run: RunDir) -> list[Path]:
+    return [context.store.folder(part) for part in run.manifest("documents").parts]
 
 
 def _open_journal(run: RunDir, journal: RunDir, names: list[str]) -> None:
@@ -113,16 +119,16 @@ def _open_journal(run: RunDir, journal: RunDir, names: list[str]) -> None:
     aside.rename(journal.path)
 
 
-def _carry_out(mill: Mill, journal: RunDir, names: list[str], date: str) -> Found:
+def _carry_out(context: RunContext, journal: RunDir, names: list[str], date: str) -> Found:
     """Each step can be repeated: entries are found again, and what the old ones say is needed until result.json."""
     done = journal.path / "result.json"
     if not done.exists():
-        write_json(done, {"date": date, **_rewrite(mill, journal, names)})
+        write_json(done, {"date": date, **_rewrite(context, journal, names)})
     result = read_json(done)
-    for receipt in _superseded(mill.run, journal):
-        mill.store.delete(receipt)
-    _append_record(mill.run, result)
-    _renew_card(mill)
+    for receipt in _superseded(context.run, journal):
+        context.store.delete(receipt)
+    _append_record(context.run, result)
+    _renew_card(context)
     shutil.rmtree(journal.path)
     return result
 
@@ -132,54 +138,53 @@ def _append_record(run: RunDir, result: Found) -> None:
         write_json(run.path / TAKEDOWN, {"takedowns": [*run.takedowns, result]})
 
 
-def _renew_card(mill: Mill) -> None:
+def _renew_card(context: RunContext) -> None:
     """A card that tells of the takedown, in place of the one that the search looked at; it adds dates and counts."""
-    if not mill.run.has("card"):
+    if not context.run.has("card"):
         return
-    (before,) = mill.run.manifest("card").parts
-    (after,) = publish_card(mill).parts
-    if before.key != after.key and (before.stage, before.key) not in _named_by_others(mill.run):
-        mill.store.delete(before)
+    (before,) = context.run.manifest("card").parts
+    (after,) = publish_card(context, stage_named(context.stages, "card")).parts
+    if before.key != after.key and (before.stage, before.key) not in _named_by_others(context.run):
+        context.store.delete(before)
 
 
 # ------------------------------------------------------------------------------------------------ the run again
 
 
-def _rewrite(mill: Mill, journal: RunDir, names: list[str]) -> Found:
-    parts = _folders(mill, journal)
+def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
+    parts = _folders(context, journal)
     named = forget.find_named(parts, names)
     said = forget.said_by(parts, named)
     rejects = [
         sorted({*places, *forget.rejects_that_say(part, said)})
         for part, places in zip(parts, named.rejects, strict=True)
     ]
-    _drop_training(mill.run)
-    folder, follows = index_of(mill), index_follows(mill)
+    _drop_training(context.run)
+    folder, follows = index_of(context), index_follows(context)
     forgotten = forget_in_index(folder, named.all_doc_ids)
-    mill.stage("documents", _document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
-    retrained = _spells(mill, journal, said)
-    plan = _later_stages(mill if follows else _leaving_the_index(mill), journal, retrained)
-    own = _superseded(mill.run, journal)
+    context.compute("documents", _document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
+    retrained = _spells(context, journal, said)
+    plan = _later_stages(context if follows else _leaving_the_index(context), journal, retrained)
+    own = _superseded(context.run, journal)
     return {
         "removed": named.all_doc_ids,
-        "reelected": sorted(_kept(mill, mill.run) - _kept(mill, journal)),
+        "reelected": sorted(_kept(context, context.run) - _kept(context, journal)),
         "rejects": sum(map(len, rejects)),
         "copies": forget.copies_of(parts, named),
-        "rows_rewritten": sum(_rows_rewritten(mill, journal, stage) for stage in ("shards", "heldout")),
+        "rows_rewritten": sum(_rows_rewritten(context, journal, stage) for stage in ("shards", "heldout")),
         "entries_deleted": len(own),
-        "entries_of_others": _entries_of_others(mill.run, journal),
+        "entries_of_others": _entries_of_others(context.run, journal),
         "retrained": "tokenizer" if retrained else None,
         "plan": plan,
         "train": journal.has("train"),
         "index_removed": forgotten,
-        "left": _search(mill, said) + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
+        "left": _search(context, said) + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
     }
 
 
-def _leaving_the_index(mill: Mill) -> Mill:
+def _leaving_the_index(context: RunContext) -> RunContext:
     """Its clusters come from signatures: the index holds a later run's documents, and is not to be taken back."""
-    recipe = without_index(mill.recipe)
-    return Mill(recipe, mill.inputs, mill.run, mill.store, mill.engine, mill.reporter)
+    return context.with_recipe(without_index(context.recipe))
 
 
 def _drop_training(run: RunDir) -> None:
@@ -202,45 +207,53 @@ def _document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[lis
     return jobs
 
 
-def _spells(mill: Mill, before: RunDir, said: Slices) -> bool:
+def _spells(context: RunContext, before: RunDir, said: Slices) -> bool:
     """True when a word of the vocabulary is a slice of a removed text."""
     if not before.has("tokenizer"):
         return False
-    return said.count_in(Vocabulary(mill.file("tokenizer", "tokenizer.json")).table) > 0
+    return said.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table) > 0
 
 
-def _later_stages(mill: Mill, before: RunDir, retrain: bool) -> str | None:
+def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | None:
     """Run what the run had; returns why there is no plan, if so."""
     problem = None
-    for name, stage in REFINE.items():
-        if name == "documents" or not before.has(name) or (name == "tokenizer" and not retrain):
+    _forget_lists(context.run, context.stage_names)
+    for stage in context.stages:
+        if stage.name in NOT_AGAIN or not before.has(stage.name) or (stage.name == "tokenizer" and not retrain):
             continue
         try:
             with suppress(BudgetError):  # a source that loses documents to a takedown is no defect of its rules
-                stage(mill)
+                run_stage(context, stage)
         except PlanError as error:
             problem = str(error)
-            for lost in (name, "card"):  # a card tells of a plan
-                shutil.rmtree(mill.run.path / lost, ignore_errors=True)
-                _forget_stage(mill.run, lost)
+            for lost in (stage.name, "card"):  # a card tells of a plan
+                shutil.rmtree(context.run.path / lost, ignore_errors=True)
+                _forget_stage(context.run, lost)
     if before.has("card") and not problem:
-        publish_card(mill)
+        publish_card(context, stage_named(context.stages, "card"))
     return problem
 
 
-def _kept(mill: Mill, run: RunDir) -> set[str]:
+def _forget_lists(run: RunDir, names: frozenset[str]) -> None:
+    """Runs of version 0.1.0 have a manifest over all classifiers, and one over all references: no stage renews them."""
+    for path in (run.path / "manifests").glob("*.json"):
+        if path.stem in ("classifiers", "references") and path.stem not in names:
+            path.unlink()
+
+
+def _kept(context: RunContext, run: RunDir) -> set[str]:
     if not run.has("decide"):
         return set()
-    path = mill.store.folder(run.manifest("decide").parts[0]) / "kept.parquet"
+    path = context.store.folder(run.manifest("decide").parts[0]) / "kept.parquet"
     return set(pq.read_table(path, columns=["doc_id"])["doc_id"].to_pylist())
 
 
-def _rows_rewritten(mill: Mill, journal: RunDir, stage: str) -> int:
+def _rows_rewritten(context: RunContext, journal: RunDir, stage: str) -> int:
     """Rows of the domains whose index is another now."""
     if not journal.has(stage):
         return 0
-    parts = zip(journal.manifest(stage).parts, mill.run.manifest(stage).parts, strict=True)
-    indexes = ([read_json(mill.store.folder(part) / "index.json") for part in pair] for pair in parts)
+    parts = zip(journal.manifest(stage).parts, context.run.manifest(stage).parts, strict=True)
+    indexes = ([read_json(context.store.folder(part) / "index.json") for part in pair] for pair in parts)
     return sum(after["rows"] for before, after in indexes if before != after)
 
 
@@ -281,11 +294,11 @@ def _other_runs(run: RunDir) -> list[RunDir]:
     return [RunDir(folder) for folder in folders if folder != own]
 
 
-def _search(mill: Mill, said: Slices) -> list[dict[str, Any]]:
+def _search(context: RunContext, said: Slices) -> list[dict[str, Any]]:
     """Files of the run and of its entries that hold a slice, by path; a file with two names is read once."""
-    vocabulary = Vocabulary(mill.file("tokenizer", "tokenizer.json")) if mill.run.has("tokenizer") else None
+    vocabulary = Vocabulary(context.file("tokenizer", "tokenizer.json")) if context.run.has("tokenizer") else None
     left, seen = [], set()
-    for path in _files(mill):
+    for path in _files(context):
         status = path.stat()
         if (status.st_dev, status.st_ino) in seen:
             continue
@@ -296,10 +309,10 @@ def _search(mill: Mill, said: Slices) -> list[dict[str, Any]]:
     return left
 
 
-def _files(mill: Mill) -> Iterator[Path]:
-    for path in sorted(mill.run.path.rglob("*")):
-        if path.is_file() and path.relative_to(mill.run.path).parts[0] not in (JOURNAL, TAKEDOWN):
+def _files(context: RunContext) -> Iterator[Path]:
+    for path in sorted(context.run.path.rglob("*")):
+        if path.is_file() and path.relative_to(context.run.path).parts[0] not in (JOURNAL, TAKEDOWN):
             yield path
-    folders = [mill.store.folder(receipt) for receipt in _entries(mill.run).values()]
-    for folder in [*folders, *filter(None, [index_of(mill)])]:
+    folders = [context.store.folder(receipt) for receipt in _entries(context.run).values()]
+    for folder in [*folders, *filter(None, [index_of(context)])]:
         yield from (path for path in sorted(folder.rglob("*")) if path.is_file())

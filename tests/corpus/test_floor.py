@@ -18,8 +18,9 @@ from gristmill.corpus._rooms import HOUSE, ROOMS
 from gristmill.corpus.account import Account, add_up, from_json, passed_on, to_json
 from gristmill.corpus.errors import LockedError, SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import canonical_json, content_key, read_json, write_json
+from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import RunDir, run_id
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed, fraction
 from gristmill.corpus.tables import PartWriter, read_batches, read_part, write_part
 from gristmill.corpus.text.columns import PAD_BYTES, text_column
@@ -103,9 +104,9 @@ def test_json_is_canonical_and_files_are_replaced_whole(tmp_path):
 
 
 def test_run_directory(tmp_path):
-    lock = {"recipe": {"name": "x"}}
+    lock = Lock({"name": "x"}, {}, {}, {"signals": "1"})
     run = RunDir.create(tmp_path, "x", "name = 'x'", lock)
-    assert run.path == tmp_path / "x" / run_id(lock)
+    assert run.path == tmp_path / "x" / lock.run_id
     assert RunDir.create(tmp_path, "x", "name = 'x'", lock).path == run.path
     run.write_manifest(Manifest("signals", ()))
     assert RunDir.open(run.path).manifest("signals") == Manifest("signals", ())
@@ -122,7 +123,7 @@ def test_placed_files_are_links_without_the_receipt(tmp_path):
     entry.mkdir()
     (entry / "data").write_text("x")
     (entry / "receipt.json").write_text("{}")
-    run = RunDir.create(tmp_path / "runs", "x", "", {})
+    run = RunDir.create(tmp_path / "runs", "x", "", Lock({}, {}, {}, {}))
     for _ in range(2):
         placed = run.place(entry, "shards/web")
     assert [path.name for path in placed.iterdir()] == ["data"]

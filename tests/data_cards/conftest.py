@@ -11,11 +11,16 @@ import pytest
 
 from gristmill.corpus.account import Account, passed_on
 from gristmill.corpus.files import file_sha256, write_json
+from gristmill.corpus.lock import Lock, LockedFile
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
-from gristmill.corpus.recipe_file import parse_recipe
-from gristmill.corpus.rundir import RunDir
-from gristmill.corpus.schema import DOCUMENTS, KEPT, LANGUAGE, LEDGER, ROW_DOCUMENT, signals_schema
+from gristmill.corpus.run_stages import STAGES_FILE, RunStages, runnable
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.schema import DOCUMENTS, KEPT, LEDGER, REJECTS, ROW_DOCUMENT, signals_schema
+from gristmill.corpus.stage import Signal
 from gristmill.corpus.store import LocalStore
+from gristmill.data_cards.card import Card
+from gristmill.flows.pipeline.recipe_reading import stored_recipe
+from gristmill.flows.pipeline.stages import BUILT_IN, in_order
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import ONE, Segment
 from gristmill.handoff.shards import ShardWriter
@@ -49,7 +54,58 @@ shares = {{ web = 0.25, books = 0.75 }}
 [shards]
 row_tokens = 16
 """
+RICH = """\
+[pii]
+email = "mask"
+phone = "count"
+[blocklist]
+words = ["bad.txt"]
+[decontaminate.sets]
+sums = ["sums.jsonl"]
+[line_edits]
+rules = ["c4"]
+[dedup.lines]
+[dedup.substrings]
+[[classifiers]]
+name = "speech"
+positive = ["good.jsonl"]
+negative = ["bad.jsonl"]
+[[classifiers]]
+name = "given"
+model = "given.bin"
+[[references]]
+name = "prose"
+texts = ["good.jsonl"]
+[[references]]
+name = "given"
+model = "given.parquet"
+"""
+CLUSTERS = {
+    "near": True,
+    "threshold": 0.8,
+    "hashes": 128,
+    "shingle_words": 5,
+    "bands": 2,
+    "rows": 4,
+    "engine": "bands",
+    "curve": [[0.0, 0.0], [1.0, 1.0]],
+    "documents": 60,
+    "texts": 58,
+    "exact_copies": 2,
+    "candidates": 9,
+    "verified": 8,
+    "unverified_share": 1 / 9,
+    "clusters": 52,
+    "largest_cluster": 4,
+    "largest_share": 4 / 60,
+    "sizes": [[1, 1, 50], [3, 4, 2]],
+    "bridges": 1,
+    "chained": 0,
+    "largest": [{"cluster": "web-000", "size": 4, "lowest_to_root": 0.81}],
+}
+SPREAD = {"median": 2.0, "mad": 0.1, "p5": 1.5, "p95": 3.25}
 UNITS = {"bytes": "bytes", "words": "words", "byte_entropy_bits": "bits per byte"}
+SIGNALS = [Signal(name, unit, None, None, name) for name, unit in UNITS.items()]
 
 
 @dataclass
@@ -58,10 +114,14 @@ class Mill:
 
     run: RunDir
     store: LocalStore
-    n: int
+    licence: str
 
     def folder(self, receipt: Receipt) -> Path:
         return self.store.folder(receipt)
+
+    @staticmethod
+    def note_stages(run: RunDir) -> None:
+        note_stages(run)
 
 
 def build_run(
@@ -71,21 +131,15 @@ def build_run(
     host: str = "example.org",
     description: str = "Two sources.",
     train: bool = True,
+    rich: bool = False,
 ) -> Mill:
     """40 web documents and 20 books; every third dropped, every fifth of the rest merged."""
-    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description))
-    recipe = parse_recipe(text)
-    files = {
-        s.name: [{"path": str(s.path), "bytes": 900, "digest": "ab" * 16, "format": "jsonl"}] for s in recipe.sources
-    }
-    versions = {"stages": {"documents": "1", "decide": "1"}, "libraries": {"orjson": "3"}}
-    lock = {
-        "format": 1,
-        "recipe": recipe.locked(),
-        "inputs": {"files": files, "graph": None, "language_model": None},
-        "versions": versions,
-    }
-    mill = Mill(RunDir.create(root / "runs", "tiny", text, lock), LocalStore(root / "store"), 60)
+    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description)) + RICH * rich
+    recipe = stored_recipe(text, "tiny")
+    files = {s.name: [LockedFile(str(s.path), 900, "ab" * 16, "jsonl")] for s in recipe.sources}
+    versions = {"documents": "1", "decide": "1"}
+    lock = Lock(recipe.locked(), files, {}, versions, {"documents": {"orjson": "3"}})
+    mill = Mill(RunDir.create(root / "runs", "tiny", text, lock), LocalStore(root / "store"), licence)
     sources = {"web": 40, "books": 20}
     for stage in ("documents", "signals", "language", "mentions"):
         _stage(mill, stage, [_part_maker(stage, name, n, licence, host) for name, n in sources.items()])
@@ -96,21 +150,18 @@ def build_run(
             lambda _: Outcome(
                 60,
                 {},
-                {
-                    "near": True,
-                    "bands": 2,
-                    "rows": 4,
-                    "curve": [[0.0, 0.0], [1.0, 1.0]],
-                    "candidates": 9,
-                    "verified": 8,
-                    "unverified_share": 1 / 9,
-                    "sizes": [[1, 1, 50], [3, 4, 2]],
-                },
+                CLUSTERS,
             )
         ],
     )
     _stage(mill, "decide", [lambda folder: _decide(folder, sources)])
-    _stage(mill, "tokenizer", [lambda _: Outcome(0, {}, {"vocab_size": 300})])
+    if rich:
+        _screen(mill, sources)
+    _stage(
+        mill,
+        "tokenizer",
+        [lambda _: Outcome(0, {}, {"vocab_size": 300, "sample_bytes": 3000, "bytes_per_token": 10.0})],
+    )
     _stage(
         mill,
         "tokens",
@@ -118,7 +169,12 @@ def build_run(
             lambda _: Outcome(
                 32,
                 {"web": passed_on(22, 2200), "books": passed_on(10, 1000)},
-                {"tokens": {"web": 220, "books": 100}, "bytes": {"web": 2100, "books": 1100}, "vocab_size": 300},
+                {
+                    "tokens": {"web": 120, "books": 120},
+                    "bytes": {"web": 2100, "books": 1100},
+                    "vocab_size": 300,
+                    "engine": "kernels",
+                },
             )
         ],
     )
@@ -130,7 +186,21 @@ def build_run(
     mill.run.place(mill.store.folder(mill.run.manifest("plan").parts[0]), "plan")
     if train:
         _train(mill)
+    note_stages(mill.run)
     return mill
+
+
+def note_stages(run: RunDir) -> None:
+    """Write what a run keeps of its stages: those that have a manifest."""
+    specs = runnable(in_order(BUILT_IN))
+    names = [path.stem for path in (run.path / "manifests").glob("*.json")]
+    running = [
+        (name, spec)
+        for spec in specs
+        for name in sorted(names)
+        if name == spec.name or (spec.each and name.startswith(f"{spec.name}-") and "model" not in name.split("-")[1:2])
+    ]
+    write_json(run.path / STAGES_FILE, RunStages.of(running, specs).to_json())
 
 
 def _stage(mill: Mill, stage: str, makers: list, keys: tuple[str, ...] | None = None) -> Manifest:
@@ -159,6 +229,10 @@ def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
                 for d in ids
             ]
             pq.write_table(pa.Table.from_pylist(rows, DOCUMENTS), folder / "documents.parquet")
+            reject = {"source": source, "locator": "a:1", "bytes": 3}
+            reasons = ["not_json", "not_json", "http_status"]
+            rejects = pa.Table.from_pylist([reject | {"reason": reason} for reason in reasons], REJECTS)
+            pq.write_table(rejects, folder / "rejects.parquet")
             accounts = {source: Account(n + 3, n, 3, 0, 120 * n + 9, 120 * n, 9, 0)}
             return Outcome(
                 n, accounts, {"rejects": {"not_json": 2}, "skipped": {"http_status": 1}, "text_bytes": 100 * n}
@@ -170,19 +244,21 @@ def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
                 "words": [float(i + 1) for i in range(n)],
                 "byte_entropy_bits": [4.5] * (n - 1) + [float("nan")],
             }
-            pq.write_table(pa.table(columns, signals_schema(UNITS)), folder / "signals.parquet")
+            pq.write_table(pa.table(columns, signals_schema(SIGNALS)), folder / "signals.parquet")
         if stage == "language":
             columns = {"doc_id": ids, "lang_id": ["en" if i % 4 else "de" for i in range(n)], "lang_score": [0.9] * n}
-            pq.write_table(pa.table(columns, LANGUAGE), folder / "language.parquet")
+            pq.write_table(pa.table(columns), folder / "language.parquet")
+        languages = {"languages": {"en": n}, "scripts": {"latin": n}}
         facts = {
             "mentions": 5,
             "documents_with_entity": 3,
             "documents_with_linked_pair": 1,
             "triples": 4,
             "dangling_triples": 2,
+            "unwitnessed": 0,
             "top_types": {"person": 4, "place": 1},
         }
-        return Outcome(n, accounts, facts if stage == "mentions" else {})
+        return Outcome(n, accounts, {"mentions": facts, "language": languages}.get(stage, {}))
 
     return make
 
@@ -251,10 +327,14 @@ def _plan(folder: Path, run: RunDir) -> Outcome:
 
 def _train(mill: Mill) -> None:
     loss = {"first": 5.7, "last": 4.1, "heldout_before": 5.7, "heldout_after": 4.2, "heldout_unigram": 5.0}
-    load = {"max_over_mean": 1.2, "std": 0.1, "entropy": 0.98, "dead": 0}
+    load = {"max_over_mean": 1.2, "min_over_mean": 0.8, "std": 0.1, "entropy": 0.98, "dead": 0}
     by_domain = {"web": {"before": 5.7, "after": 4.1, "unigram": 5.0}}
     summary = {
         "steps": 4,
+        "samples": 32,
+        "tokens_by_domain": {"books": 240, "web": 240},
+        "heldout_load": load,
+        "config": {"layers": 2, "score": "sigmoid"},
         "tokens": 480,
         "loss": loss,
         "load": load,
@@ -264,6 +344,91 @@ def _train(mill: Mill) -> None:
     }
     write_json(mill.run.path / "train" / "summary.json", summary)
     mill.run.write_manifest(Manifest("train", (Receipt("train", "t", 4, {}, {"summary": summary}, ()),)))
+
+
+def _screen(mill: Mill, sources: dict[str, int]) -> None:
+    """Receipts of the optional stages, one part a source, and one finds table."""
+    for stage, facts in {
+        "pii": {"finds": {"email": 3, "phone": 0}, "masked": 2},
+        "blocklist": {"blocked_words": 4, "blocked_url": 1, "blocked_hash": 0},
+        "line_edits": {"bytes_by_reason": {"c4:few_words": 120}, "edited": 5},
+    }.items():
+        _stage(mill, stage, [_passed(n, source, facts) for source, n in sources.items()])
+    _stage(mill, "contamination", [_contaminated(source, n) for source, n in sources.items()])
+    scored = {"reference": "ab" * 32}
+    fitted = {"fitted_on": 1200, "heldout": 100, "ngrams": 5000, "order": 6}
+    fitted |= {"cross_entropy": SPREAD, "word_order": dict.fromkeys(SPREAD)}
+    _stage(mill, "reference-model-prose", [lambda _: Outcome(1300, {}, fitted)])
+    for name in ("prose", "given"):
+        _stage(mill, f"reference-{name}", [_passed(n, source, scored) for source, n in sources.items()])
+    scores = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "auc": None}
+    model = {"examples": {"positive": 40, "negative": 50}, "trained_on": 80, "heldout": 10, "accuracy": 0.9}
+    model |= {"labels": {"positive": scores, "negative": scores}}
+    _stage(mill, "classifier-model-speech", [lambda _: Outcome(90, {}, model)])
+    counts = {"units": 90, "duplicates": 4, "bytes_removed": 130}
+    _stage(mill, "lines", [lambda _: Outcome(4, {}, {"unit": "line", **counts, "by_source": {"web": counts}})])
+    removed = {"bytes_removed": 60}
+    runs = {"min_tokens": 50, "tokens": 700, "windows": 12, **removed, "by_source": {"web": removed}}
+    _stage(mill, "substrings", [lambda _: Outcome(2, {}, runs)])
+    _stage(mill, "edits", [_edited])
+
+
+def _passed(n: int, source: str, facts: dict):
+    return lambda _: Outcome(n, {source: passed_on(n, 100 * n)}, facts)
+
+
+def _contaminated(source: str, n: int):
+    """Document i of a source holds passage i % 3, for i below 4; document 1 is kept, 0 and 3 are dropped."""
+
+    def make(folder: Path) -> Outcome:
+        rows = [{"doc_id": f"{source}-{i:03d}", "benchmark": "sums", "passage": i % 3, "share": 1.0} for i in range(4)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "passages.parquet")
+        found = {"benchmarks": {"sums": {"passages": 9, "too_short": 1, "found": 3, "documents": 4}}}
+        return Outcome(n, {source: passed_on(n, 100 * n)}, found)
+
+    return make
+
+
+def _edited(folder: Path) -> Outcome:
+    """190 bytes cut from web, where lines and substrings overlap in nothing, and two masks."""
+    spans = {
+        0: [(0, 40, "line"), (50, 65, "mask:EMAIL"), (70, 85, "mask:EMAIL")],
+        1: [(0, 30, "line"), (40, 50, "mask:EMAIL")],
+        2: [(0, 30, "line"), (40, 70, "substring")],
+        3: [(0, 30, "line"), (40, 70, "substring")],
+    }
+    row = {"source": "web", "domain": "web", "part": 0, "weight": 1.0, "heldout": False}
+    keys = ("start", "end", "reason")
+    rows = [
+        row | {"doc_id": f"{i}", "row": i, "spans": [dict(zip(keys, span, strict=True)) for span in spans.get(i, [])]}
+        for i in range(22)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, KEPT), folder / "kept.parquet")
+    cut = {"line": {"spans": 4, "bytes": 130, "documents": 4}, "substring": {"spans": 2, "bytes": 60, "documents": 2}}
+    cut |= {"mask:EMAIL": {"spans": 3, "bytes": 40, "documents": 2}}
+    accounts = {"web": Account(22, 22, 0, 0, 2200, 2010, 190, 0), "books": passed_on(10, 1000)}
+    return Outcome(32, accounts, {"spans": 9, "by_reason": {"web": cut}})
+
+
+@pytest.fixture(scope="session")
+def edited():
+    """Another card: this one with an edit of its JSON."""
+
+    def make(card: Card, edit) -> Card:
+        value = card.to_json()
+        edit(value)
+        return Card.from_json(value)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rich_mill(tmp_path_factory) -> Mill:
+    """A run with every optional stage and a takedown."""
+    mill = build_run(tmp_path_factory.mktemp("rich"), rich=True)
+    record = {"date": "2026-01-31", "removed": ["a" * 32], "reelected": [], "rejects": 1, "left": [], "train": True}
+    write_json(mill.run.path / TAKEDOWN, {"takedowns": [record]})
+    return mill
 
 
 @pytest.fixture(scope="session")

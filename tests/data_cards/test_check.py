@@ -1,17 +1,26 @@
 """A good card has no problem; a card that lost or changed anything has one that names it."""
 
+import copy
+import hashlib
 import json
 import shutil
+from dataclasses import fields
 
 import mlcroissant
 import pytest
 
+from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
+from gristmill.data_cards.card import Card, card_text
 from gristmill.data_cards.check import FILES, check_card
-from gristmill.data_cards.mandatory import CROISSANT_KEYS, FILE_KEYS, FILLED, HUB_KEYS, INSIDE, PRESENT
-from gristmill.data_cards.render import card_json, render, write_card
+from gristmill.data_cards.differences import differences
+from gristmill.data_cards.gather import gather
+from gristmill.data_cards.render import FIGURE_FILES, render, render_html, write_card
+from gristmill.data_cards.standards import CROISSANT_KEYS, FILE_KEYS, HUB_KEYS
+from gristmill.data_cards.sums import FILLED
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +39,20 @@ def change(folder, edit, *, rendered=True):
     """Edit card.json; ``rendered``: and write the pages again, so that only the edit itself can be found."""
     card = read_json(folder / "card.json")
     edit(card)
-    (folder / "card.json").write_text(card_json(card))
+    (folder / "card.json").write_text(card_text(card))
     if rendered:
-        for name, text in render(card).items():
+        for name, text in render(Card.from_json(card)).items():
             (folder / name).write_text(text)
 
 
 def test_a_good_card_has_no_problem(folder, mill):
-    assert check_card(folder, mill.run) == []
-    assert check_card(folder, None) == []
+    assert check_card(folder, mill.run, mill.folder) == []
+    assert check_card(folder) == []
 
 
 def test_a_card_of_hostile_text_has_no_problem(hostile_mill, tmp_path):
     write_card(hostile_mill.run, hostile_mill.folder, tmp_path)
-    assert check_card(tmp_path, hostile_mill.run) == []
+    assert check_card(tmp_path, hostile_mill.run, hostile_mill.folder) == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rdflib's, about mlcroissant's use of it
@@ -51,6 +60,12 @@ def test_croissant_is_valid_and_its_inline_records_load(made, mill):
     dataset = mlcroissant.Dataset(jsonld=made / "croissant.json")
     assert not dataset.metadata.issues.warnings
     records = list(dataset.records("domains"))
+    for domain in ("books", "web"):
+        rows = list(dataset.records(f"rows-{domain}"))
+        assert [list(map(int, row[f"rows-{domain}/tokens"])) for row in rows] == [[5] * 16] * 4
+        first = {"doc_id": f"{0:032x}".encode(), "start": 0, "length": 12, "offset": 0}
+        pieces = rows[0][f"rows-{domain}/documents"]
+        assert pieces == [{f"rows-{domain}/documents/{key}": value for key, value in first.items()}]
     assert {record["domains/domain"] for record in records} == {"books", "web"}
     assert sum(int(record["domains/drawn"]) for record in records) == 32
     assert {file.sha256 for file in dataset.metadata.file_objects} >= {
@@ -61,7 +76,7 @@ def test_croissant_is_valid_and_its_inline_records_load(made, mill):
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(folder, mill, name):
     (folder / name).unlink()
-    assert any(problem == f"{name} is missing" for problem in check_card(folder, mill.run))
+    assert any(problem == f"{name} is missing" for problem in check_card(folder, mill.run, mill.folder))
 
 
 @pytest.fixture
@@ -72,22 +87,39 @@ def bare(folder):
     return folder
 
 
-@pytest.mark.parametrize("field", [*FILLED, *PRESENT])
-def test_a_missing_field_is_named(bare, field):
-    change(bare, lambda card: card.pop(field), rendered=False)
-    assert f"card.json has no {field}" in check_card(bare, None)
-
-
 @pytest.mark.parametrize("field", FILLED)
 def test_an_empty_field_is_named(bare, field):
     change(bare, lambda card: card.update({field: type(card[field])()}), rendered=False)
-    assert f"card.json: {field} is empty" in check_card(bare, None)
+    assert f"card.json: {field} is empty" in check_card(bare)
 
 
-@pytest.mark.parametrize(("field", "key"), [(field, key) for field, keys in INSIDE.items() for key in keys])
-def test_a_missing_inner_field_is_named(bare, field, key):
-    change(bare, lambda card: card[field].pop(key), rendered=False)
-    assert f"card.json has no {field}.{key}" in check_card(bare, None)
+@pytest.mark.parametrize("field", [field.name for field in fields(Card) if field.name != "format"])
+def test_a_missing_field_is_named(bare, field):
+    change(bare, lambda card: card.pop(field), rendered=False)
+    assert f"card.json has no {field}" in check_card(bare)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda card: card["identity"].pop("seed"), "card.json.identity has no seed"),
+        (
+            lambda card: card["sources"][0].update(keep=1),
+            "card.json.sources[0]: unknown key 'keep'; did you mean 'kept'?",
+        ),
+        (lambda card: card["rows"].update(row_tokens="16"), "card.json.rows.row_tokens is text, not a whole number"),
+        (
+            lambda card: card["mixture"].update(tokens=True),
+            "card.json.mixture.tokens is true or false, not a whole number",
+        ),
+        (lambda card: card.update(stages={}), "card.json.stages is an object, not a list"),
+        (lambda card: card["dedup"]["found"]["sizes"][0].pop(), "card.json.dedup.found.sizes[0] has 2 values, not 3"),
+        (lambda card: card.update(format=1), "card.json is of format 1, this version reads 2"),
+    ],
+)
+def test_what_is_not_as_the_types_say_is_named_by_its_path(bare, edit, problem):
+    change(bare, edit, rendered=False)
+    assert any(found.startswith(problem) for found in check_card(bare))
 
 
 @pytest.mark.parametrize("key", CROISSANT_KEYS)
@@ -95,7 +127,7 @@ def test_a_missing_croissant_property_is_named(folder, key):
     value = read_json(folder / "croissant.json")
     del value[key]
     (folder / "croissant.json").write_text(json.dumps(value))
-    assert f"croissant.json has no {key}" in check_card(folder, None)
+    assert f"croissant.json has no {key}" in check_card(folder)
 
 
 @pytest.mark.parametrize("key", FILE_KEYS)
@@ -103,14 +135,14 @@ def test_a_missing_property_of_a_file_is_named(folder, key):
     value = read_json(folder / "croissant.json")
     del value["distribution"][0][key]
     (folder / "croissant.json").write_text(json.dumps(value))
-    assert any(problem.endswith(f"has no {key}") for problem in check_card(folder, None))
+    assert any(problem.endswith(f"has no {key}") for problem in check_card(folder))
 
 
 @pytest.mark.parametrize("key", HUB_KEYS)
 def test_a_missing_key_of_the_front_matter_is_named(folder, key):
     text = (folder / "README.md").read_text()
     (folder / "README.md").write_text(text.replace(f"\n{key}:", f"\nx_{key}:", 1))
-    assert f"README.md: the front matter has no {key}" in check_card(folder, None)
+    assert f"README.md: the front matter has no {key}" in check_card(folder)
 
 
 @pytest.mark.parametrize("name", ["README.md", "card.html", "croissant.json"])
@@ -118,7 +150,7 @@ def test_a_number_typed_by_hand_is_found(folder, name):
     text = (folder / name).read_text()
     assert "32 documents" in text
     (folder / name).write_text(text.replace("32 documents", "33 documents"))
-    assert any(problem.startswith(f"{name} is not what card.json renders to") for problem in check_card(folder, None))
+    assert any(problem.startswith(f"{name} is not what card.json renders to") for problem in check_card(folder))
 
 
 def test_lost_documents_are_found(folder):
@@ -126,36 +158,227 @@ def test_lost_documents_are_found(folder):
         card["funnel"][0]["sources"]["web"]["documents_kept"] -= 1
 
     change(folder, edit)
-    problems = check_card(folder, None)
+    problems = check_card(folder)
     assert "funnel: stage documents does not conserve source web" in problems
     assert "funnel: the total of stage documents is not the sum of its sources" in problems
 
 
 def test_a_ledger_that_does_not_add_up_is_found(folder):
     change(folder, lambda card: card["verdicts"][0].update(documents=1))
-    assert any("differ between ledger and account" in problem for problem in check_card(folder, None))
+    assert any("differ between ledger and account" in problem for problem in check_card(folder))
 
 
 def test_shares_that_do_not_sum_to_one_are_found(folder):
     change(folder, lambda card: card["mixture"]["by_domain"]["web"].update(target_share=0.9))
-    assert any(problem.startswith("mixture: target_share sums to") for problem in check_card(folder, None))
+    assert any(problem.startswith("mixture: target_share sums to") for problem in check_card(folder))
 
 
-EDITS = {
-    "lock": lambda card: card["lock"]["inputs"]["files"]["web"][0].update(digest="00"),
-    "stages": lambda card: card["stages"][0].update(key="00"),
-    "shards": lambda card: card["shards"]["web"][0].update(sha256="0" * 64),
-    "shards_by_domain": lambda card: card["shards_by_domain"]["web"].update(tokens=1),
-    "mixture": lambda card: card["mixture"].update(samples=33),
-    "training": lambda card: card["training"].update(steps=5),
-}
+def mutations(value, path=()):
+    """Every change of one leaf of a JSON value, made in place and taken back: (what, path) while it stands."""
+    if isinstance(value, dict):
+        for key in list(value):
+            yield from (
+                mutations(value[key], (*path, key))
+                if isinstance(value[key], dict | list)
+                else changed(value, key, path)
+            )
+            taken = value.pop(key)
+            yield "missing", (*path, key)
+            value[f"{key}_"] = taken
+            yield "another key", (*path, key)
+            del value[f"{key}_"]
+            value[key] = taken
+        value["added"] = 1
+        yield "added", path
+        del value["added"]
+    else:
+        for place in range(len(value)):
+            yield from (
+                mutations(value[place], (*path, place))
+                if isinstance(value[place], dict | list)
+                else changed(value, place, path)
+            )
+            before = list(value)
+            value.insert(place, value.pop())
+            if value != before:
+                yield "order", (*path, place)
+            value.append(value.pop(place))
+        value.append(1)
+        yield "added", path
+        value.pop()
 
 
-@pytest.mark.parametrize("name", list(EDITS))
-def test_a_number_that_is_not_the_runs_is_found(folder, mill, name):
-    change(folder, EDITS[name])
-    assert check_card(folder, None) == []
-    assert [problem for problem in check_card(folder, mill.run) if problem.startswith(name)]
+def changed(value, key, path):
+    """A leaf with another value, and with the same one of another kind."""
+    kept = value[key]
+    others = {bool: [not kept, int(bool(kept))], str: [f"{kept}x", ""], type(None): [0, "null"]}
+    numbers = (
+        [kept + 1, -kept or 1, float(kept) if type(kept) is int else str(kept)] if type(kept) in (int, float) else []
+    )
+    for other in others.get(type(kept), numbers):
+        if other != kept or type(other) is not type(kept):
+            value[key] = other
+            yield f"{kept!r} to {other!r}", (*path, key)
+    value[key] = kept
+
+
+def test_every_change_of_every_leaf_is_found(rich_mill):
+    expected = gather(rich_mill.run, rich_mill.folder).to_json()
+    expected = json.loads(card_text(expected))
+    card, unseen, n = copy.deepcopy(expected), [], 0
+    for what, path in mutations(card):
+        n += 1
+        if not any(differences(card, expected, "card.json")):
+            unseen.append((what, path))
+    assert card == expected
+    assert unseen == []
+    assert n > 3000
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(Card)])
+def test_a_change_of_every_part_is_found_by_the_whole_check(rich_made, rich_mill, tmp_path, key):
+    folder = shutil.copytree(rich_made, tmp_path / "card")
+    for name in FILES[1:]:
+        (folder / name).unlink()
+    text = (folder / "card.json").read_text()
+    card = json.loads(text)
+    (folder / "card.json").write_text(card_text(card | {key: mutated(card[key])}))
+    problems = check_card(folder, rich_mill.run, rich_mill.folder)
+    assert any(
+        problem.startswith((f"card.json: {key}", f"card.json.{key}", "card.json is of format")) for problem in problems
+    )
+
+
+def mutated(value):
+    """The value after its first mutation."""
+    held = {"held": copy.deepcopy(value)}
+    next(mutations(held))
+    return next(iter(held.values()))
+
+
+@pytest.fixture(scope="module")
+def rich_made(rich_mill, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rich_card")
+    write_card(rich_mill.run, rich_mill.folder, folder)
+    return folder
+
+
+def test_a_card_of_every_stage_has_no_problem(rich_made, rich_mill):
+    assert check_card(rich_made, rich_mill.run, rich_mill.folder) == []
+
+
+def test_a_change_that_is_rendered_again_is_found(folder, mill):
+    change(folder, lambda card: card["sources"][0].update(kept=20, merged=6))
+    assert check_card(folder) == []
+    problems = check_card(folder, mill.run, mill.folder)
+    assert problems == [
+        "card.json: sources[0].kept is 20, the run says 21",
+        "card.json: sources[0].merged is 6, the run says 5",
+        "sources of web: kept is 20 in the card, 21 in the tables",
+        "sources of web: merged is 6 in the card, 5 in the tables",
+    ]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n\n",
+        lambda text: json.dumps(dict(reversed(json.loads(text).items())), indent=1, ensure_ascii=False) + "\n",
+        lambda text: text.replace('"format": 2,', '"format": 2,\n "format": 2,'),
+    ],
+)
+def test_the_same_in_other_bytes_is_found(folder, mill, edit):
+    (folder / "card.json").write_text(edit((folder / "card.json").read_text()))
+    (problem,) = check_card(folder, mill.run, mill.folder)
+    assert problem.startswith("card.json says the same in other bytes")
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+def test_every_other_file_is_what_the_card_renders_to(folder, mill, name):
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace("kept", "lost", 1) if "kept" in text else text.replace("web", "wob", 1))
+    assert (folder / name).read_text() != text
+    problems = check_card(folder, mill.run, mill.folder)
+    assert [problem for problem in problems if problem.startswith(f"{name} is not what card.json renders to")]
+
+
+def test_rows_that_are_not_those_of_the_shards_are_found(folder, mill, tmp_path):
+    """The same change in rows, card.json and pages: readers of Croissant would see nothing."""
+    text = (folder / "rows" / "web.jsonl").read_text().replace("5", "6", 1)
+
+    def edit(card):
+        card["row_samples"]["web"] |= {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    (folder / "rows" / "web.jsonl").write_text(text)
+    assert any("rows/web.jsonl cannot be read through croissant.json" in problem for problem in check_card(folder))
+    change(folder, edit)
+    assert check_card(folder) == []
+    problems = check_card(folder, mill.run, mill.folder)
+    assert "rows/web.jsonl does not hold the first rows of shards/web" in problems
+    (folder / "rows" / "web.jsonl").unlink()
+    assert "rows/web.jsonl is missing" in check_card(folder)
+
+
+def test_figures_of_another_matplotlib_are_shown_as_they_are(folder, monkeypatch):
+    for name in FIGURE_FILES:
+        (folder / name).write_text((folder / name).read_text().replace("<svg", "<svg data-drawn='elsewhere'", 1))
+    card = Card.from_json(read_json(folder / "card.json"))
+    figures = {name: (folder / name).read_text() for name in FIGURE_FILES}
+    (folder / "card.html").write_text(render_html(card, figures))
+    assert len(check_card(folder)) == 1 + len(FIGURE_FILES)
+    monkeypatch.setattr("gristmill.data_cards.check.version", lambda name: "0.1")
+    assert check_card(folder) == []
+
+
+def test_a_card_that_no_page_can_show_is_a_problem_and_no_traceback(folder):
+    change(folder, lambda card: card["signals"].pop("bytes"), rendered=False)
+    assert any(problem.startswith("card.json cannot be rendered") for problem in check_card(folder))
+
+
+def test_many_differences_are_counted(folder, mill):
+    change(folder, lambda card: card.update(environment={f"p{i}": "1" for i in range(40)}), rendered=False)
+    problems = [problem for problem in check_card(folder, mill.run, mill.folder) if problem.startswith("card.json:")]
+    assert len(problems) == 21
+    assert problems[-1] == "card.json: 31 more differences"
+
+
+def figures(value):
+    """Changes of one number of a JSON value, in place and taken back."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        if isinstance(value[key], dict | list):
+            yield from figures(value[key])
+        elif type(value[key]) in (int, float):
+            value[key] += 1
+            yield key
+            value[key] -= 1
+
+
+STAGES = ("documents", "signals", "language", "mentions", "clusters", "decide", "tokenizer", "tokens", "shards", "plan")
+STAGES += ("pii", "blocklist", "contamination", "line_edits", "lines", "substrings", "edits", "heldout", "train")
+STAGES += ("reference-model-prose", "classifier-model-speech")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_one_figure_in_any_receipt_is_found(rich_made, rich_mill, tmp_path, stage):
+    """By what is gathered, or by a receipt that is none any more: so the card or the run is wrong, and it is told."""
+    card = read_json(rich_made / "card.json")
+    run = RunDir(shutil.copytree(rich_mill.run.path, tmp_path / rich_mill.run.path.name))
+    path = run.path / "manifests" / f"{stage}.json"
+    manifest, unseen = read_json(path), []
+    for figure in figures(manifest):
+        write_json(path, manifest)
+        try:
+            found = any(differences(card, gather(run, rich_mill.folder).to_json(), "card.json"))
+        except GristmillError:
+            found = True
+        if not found:
+            unseen.append(figure)
+    assert unseen == []
+
+
+def test_a_run_is_compared_with_its_tables_or_not_at_all(folder, mill):
+    with pytest.raises(TypeError, match="folder_of"):
+        check_card(folder, mill.run)
 
 
 def test_an_account_that_balances_but_is_not_the_runs_is_found(folder, mill):
@@ -165,25 +388,32 @@ def test_an_account_that_balances_but_is_not_the_runs_is_found(folder, mill):
             account["documents_dropped"] += 1
 
     change(folder, edit)
-    assert check_card(folder, None) == []
-    assert check_card(folder, mill.run) == ["funnel: stage documents differs from the run's manifest"]
+    assert check_card(folder) == []
+    problems = check_card(folder, mill.run, mill.folder)
+    assert problems[0] == "card.json: funnel[0].sources.web.documents_dropped is 4, the run says 3"
+    assert len(problems) == 4
 
 
 def test_a_card_of_another_run_is_found(folder, mill, tmp_path):
-    other = RunDir.create(tmp_path, "tiny", "", {"other": 1})
-    assert check_card(folder, other) == [f"the card is of run {mill.run.path.name}, not of {other.path.name}"]
+    other = RunDir.create(tmp_path, "tiny", "", Lock({"other": 1}, {}, {}, {}))
+    assert check_card(folder, other, mill.folder) == [
+        f"the card is of run {mill.run.path.name}, not of {other.path.name}"
+    ]
 
 
 def test_a_run_that_went_on_after_its_card_is_found(folder, mill, tmp_path):
     run = RunDir(shutil.copytree(mill.run.path, tmp_path / mill.run.path.name))
     parts = run.manifest("signals").parts
     run.write_manifest(Manifest("signatures", parts))
-    assert check_card(folder, run) == ["stages: signatures is in the run alone"]
+    mill.note_stages(run)
+    problems = check_card(folder, run, mill.folder)
+    assert "card.json: stages has 12 entries, the run has 13; they differ from [3] on" in problems
     write_json(run.path / "plan" / "plan.json", {})
-    assert any(problem.startswith("the run cannot be compared") for problem in check_card(folder, run))
+    problems = check_card(folder, run, mill.folder)
+    assert any(problem.startswith("the run cannot be compared") for problem in problems)
 
 
 @pytest.mark.parametrize("name", ["card.json", "croissant.json", "README.md"])
 def test_rubbish_is_a_problem_and_no_traceback(folder, name):
     (folder / name).write_text("---\n{ [ :\n---\n")
-    assert any(problem.startswith(name) for problem in check_card(folder, None))
+    assert any(problem.startswith(name) for problem in check_card(folder))

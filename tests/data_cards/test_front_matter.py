@@ -1,6 +1,7 @@
 """The YAML that Hugging Face reads, for cards of every kind."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from datasets import Features, load_dataset
@@ -8,8 +9,9 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.data_cards.facts import gather
 from gristmill.data_cards.front_matter import SIZES, front_matter, size_category
+from gristmill.data_cards.gather import gather
+from gristmill.data_cards.parts.profile import LanguageRow, LicenceRow
 from gristmill.data_cards.render import render_readme
 
 
@@ -23,8 +25,7 @@ def parsed(card):
 
 
 def with_licences(card, *names):
-    rows = [{"source": "web", "license": name, "documents": 1, "bytes": 1, "kept": 1} for name in names]
-    return {**card, "licenses": rows}
+    return replace(card, licenses=tuple(LicenceRow("web", name, 1, 1, 1) for name in names))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,7 @@ def test_another_licence_says_where_to_look(card):
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_of_the_data_breaks_the_yaml(card, name, lang):
-    row = {"lang": lang, "documents": 1, "bytes": 1, "kept": 1}
-    data = parsed({**with_licences(card, name), "languages": [row]})
+    data = parsed(replace(with_licences(card, name), languages=(LanguageRow(lang, 1, 1, 1),)))
     assert set(data) - {"language", "license_name", "license_link"} == set(parsed(card)) - {"language"}
     assert data["pretty_name"] == "tiny"
     assert all(len(code) in (2, 3) for code in data.get("language", []))

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.schema import DOCUMENTS, KEPT
 from gristmill.corpus.tables import write_part
 from gristmill.dedup.clusters.cluster import cluster_documents
-from gristmill.dedup.clusters.minhash import signatures_part
+from gristmill.dedup.clusters.stage import SIGNATURES, SignatureOptions
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -84,7 +85,8 @@ def sign(tmp_path_factory):
         paths = []
         for path in documents:
             folder = tmp_path_factory.mktemp("signatures")
-            signatures_part(path, folder, shingle_words=shingle_words, hashes=hashes, seed=seed, exact=exact)
+            options = SignatureOptions(shingle_words=shingle_words, hashes=hashes, seed=seed, exact=exact)
+            measure_part(SIGNATURES, path, folder, options)
             paths.append(folder / "signatures.parquet")
         return paths
 

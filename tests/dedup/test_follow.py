@@ -15,7 +15,7 @@ from gristmill.corpus.writer_lock import WriterLock
 from gristmill.dedup.band_index import follow
 from gristmill.dedup.band_index.follow import Followed, follow_parts
 from gristmill.dedup.band_index.index_folder import DamagedIndexError, IndexFolder, check
-from gristmill.dedup.clusters.cluster import cluster as clusters
+from gristmill.dedup.clusters import cluster as clusters
 from gristmill.dedup.clusters.edges import _recut
 from tests.dedup.test_index import corpus, text
 

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.account import Account
-from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
+from gristmill.corpus.errors import SchemaError, UnknownNameError
+from gristmill.corpus.measuring import measure_part
 from gristmill.dedup.clusters.minhash import (
-    SIGNATURES,
     family_of,
     measure,
     permutations,
     signature_matrix,
-    signatures_part,
     signatures_schema,
     to_datasketch,
 )
+from gristmill.dedup.clusters.stage import SIGNATURES, SignatureOptions
 from gristmill.dedup.clusters.verification import _sets_of
 
 
@@ -150,8 +150,8 @@ def test_a_short_text_equals_only_the_same_words():
 def test_part_is_row_aligned_and_says_its_family(write_documents, tmp_path):
     rows = [(f"{i:032x}", f"text number {i} " * i) for i in range(20)]
     (path,) = write_documents([rows])
-    outcome = signatures_part(path, tmp_path, shingle_words=3, hashes=32, seed=2**35 + 9)
-    table = pq.read_table(tmp_path / SIGNATURES)
+    outcome = measure_part(SIGNATURES, path, tmp_path, SignatureOptions(shingle_words=3, hashes=32, seed=2**35 + 9))
+    table = pq.read_table(tmp_path / "signatures.parquet")
     assert outcome.rows == table.num_rows == 20
     assert table.schema.equals(signatures_schema(3, 32, 9), check_metadata=False)
     assert family_of(table.schema) == {"scheme": "affine64", "shingle_words": 3, "hashes": 32, "seed": 9}
@@ -164,7 +164,7 @@ def test_part_is_row_aligned_and_says_its_family(write_documents, tmp_path):
 
 def test_part_accounts_for_every_source(write_documents, tmp_path):
     (path,) = write_documents([[("1", "äb", "web"), ("2", "c", "books"), ("3", "", "web")]])
-    outcome = signatures_part(path, tmp_path, shingle_words=5, hashes=16, seed=1)
+    outcome = measure_part(SIGNATURES, path, tmp_path, SignatureOptions(shingle_words=5, hashes=16, seed=1))
     assert outcome.accounts == {
         "books": Account(1, 1, 0, 0, 1, 1, 0, 0),
         "web": Account(2, 2, 0, 0, 3, 3, 0, 0),
@@ -173,9 +173,9 @@ def test_part_accounts_for_every_source(write_documents, tmp_path):
 
 def test_an_empty_part_is_a_file_without_rows(write_documents, tmp_path):
     (path,) = write_documents([[]])
-    outcome = signatures_part(path, tmp_path, shingle_words=5, hashes=16, seed=1)
+    outcome = measure_part(SIGNATURES, path, tmp_path, SignatureOptions(shingle_words=5, hashes=16, seed=1))
     assert (outcome.rows, dict(outcome.accounts)) == (0, {})
-    assert pq.read_table(tmp_path / SIGNATURES).num_rows == 0
+    assert pq.read_table(tmp_path / "signatures.parquet").num_rows == 0
 
 
 def test_same_input_same_bytes(write_documents, sign, sample_texts):
@@ -192,20 +192,10 @@ def test_casefold_reading_replaces_the_hash(write_documents, sign):
     assert one == two != three
 
 
-@pytest.mark.parametrize(
-    ("key", "options"),
-    [("shingle_words", {"shingle_words": 0, "hashes": 8}), ("hashes", {"shingle_words": 5, "hashes": 0})],
-)
-def test_values_out_of_range_name_the_key(write_documents, tmp_path, key, options):
-    (path,) = write_documents([[("1", "a")]])
-    with pytest.raises(RecipeError, match=rf"dedup\.near\.{key} = 0"):
-        signatures_part(path, tmp_path, seed=1, **options)
-
-
 def test_unknown_reading_names_the_known_one(write_documents, tmp_path):
     (path,) = write_documents([[("1", "a")]])
     with pytest.raises(UnknownNameError, match="did you mean 'casefold'"):
-        signatures_part(path, tmp_path, shingle_words=5, hashes=8, seed=1, exact="case-fold")
+        measure_part(SIGNATURES, path, tmp_path, SignatureOptions(shingle_words=5, hashes=8, seed=1, exact="case-fold"))
 
 
 def test_a_table_of_unknown_family_is_refused():

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.measuring import measure_part
+from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.filters.lists import blocklist
+from gristmill.filters.lists.stage import BLOCKLIST, Blocklist
 
 
 def is_cjk(character: str) -> bool:
@@ -158,28 +161,22 @@ def part(folder: Path, texts: list[str], urls: list[str | None]) -> Path:
 def test_a_part_is_matched(tmp_path):
     texts = ["An evil, evil BAD word.", "坏话 in c#", "good"]
     documents = part(tmp_path, texts, ["http://www.bad.org/", None, "http://example.com/Private/a"])
-    outcome = blocklist.match_part(documents, tmp_path, **lists(tmp_path))
+    outcome = measure_part(BLOCKLIST, documents, tmp_path, Blocklist(), lists(tmp_path))
     check_conservation("blocklist", outcome.accounts)
     assert outcome.facts == {"blocked_words": 2, "blocked_url": 2, "blocked_hash": 1}
     signals = read_part(tmp_path / "blocklist.parquet")
-    assert signals.schema == blocklist.SCHEMA
+    assert signals.schema == signals_schema(BLOCKLIST.signals)
     assert [list(row.values())[1:] for row in signals.to_pylist()] == [[3, 2, 1, 1], [2, 2, 0, 0], [0, 0, 1, 0]]
 
 
 def test_without_lists_nothing_is_blocked(tmp_path):
-    outcome = blocklist.match_part(part(tmp_path, ["evil"], ["http://bad.org"]), tmp_path)
+    outcome = measure_part(BLOCKLIST, part(tmp_path, ["evil"], ["http://bad.org"]), tmp_path, Blocklist())
     assert set(outcome.facts.values()) == {0}
-    assert blocklist.match_part(part(tmp_path, [], []), tmp_path).rows == 0
-
-
-def test_the_digest_knows_the_contents(tmp_path):
-    paths = lists(tmp_path)
-    before = blocklist.blocklist_digest(**paths)
-    assert before == blocklist.blocklist_digest(**paths)
-    (tmp_path / "zh.txt").write_text("好话\n")
-    assert before != blocklist.blocklist_digest(**paths)
+    assert measure_part(BLOCKLIST, part(tmp_path, [], []), tmp_path, Blocklist()).rows == 0
 
 
 def test_a_missing_list_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"no list at .*gone.txt; set blocklist.words"):
-        blocklist.match_part(part(tmp_path, ["x"], [None]), tmp_path, words=[tmp_path / "gone.txt"])
+        measure_part(
+            BLOCKLIST, part(tmp_path, ["x"], [None]), tmp_path, Blocklist(), {"words": [tmp_path / "gone.txt"]}
+        )

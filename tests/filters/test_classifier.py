@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.filters.models.classifier import (
     MAX_CHARS,
-    classify_part,
     evaluate,
     load_model,
     normalise,
@@ -26,6 +26,7 @@ from gristmill.filters.models.classifier import (
 )
 from gristmill.filters.models.classifier_metrics import auc, precision_recall_f1
 from gristmill.filters.models.examples import read_examples
+from gristmill.filters.models.stage import CLASSIFIER, Classifier
 
 CALM = "the river runs by mill and miller grinds corn of village every day".split()  # noqa: SIM905
 ANGRY = "what a stupid awful rotten heap idiots who ruin wreck this broken hateful place".split()  # noqa: SIM905
@@ -145,7 +146,7 @@ def write_documents(folder: Path, texts: list[str]) -> Path:
 def test_documents_are_scored_row_by_row(tmp_path, model):
     texts = [" ".join(CALM), "\n".join(ANGRY), "", " \n\t\u2028", "__label__positive " * 3, "\x00the river\r\n"]
     documents = write_documents(tmp_path, texts)
-    outcome = classify_part(documents, model[0], tmp_path, name="anger")
+    outcome = measure_part(CLASSIFIER, documents, tmp_path, Classifier(name="anger"), {"model": [model[0]]})
     found = read_part(tmp_path / "classifier.parquet")
     assert found.column_names == ["doc_id", "score_anger"]
     assert found["doc_id"].to_pylist() == [f"d{number}" for number in range(6)]
@@ -161,7 +162,7 @@ def test_the_scores_of_two_labels_add_up_to_one(tmp_path, model):
     documents = write_documents(tmp_path, sentences(CALM + ANGRY, 30, 5))
     columns = []
     for label in ("positive", "negative"):
-        classify_part(documents, model[0], tmp_path, name="x", label=label)
+        measure_part(CLASSIFIER, documents, tmp_path, Classifier(name="x", label=label), {"model": [model[0]]})
         columns.append(read_part(tmp_path / "classifier.parquet")["score_x"].to_numpy())
     assert columns[0] + columns[1] == pytest.approx(1, abs=1e-3)
     assert np.ptp(columns[0]) > 0.5
@@ -206,9 +207,9 @@ def test_mistakes_in_the_examples_are_named(tmp_path, inputs):
 def test_mistakes_in_applying_are_named(tmp_path, model):
     documents = write_documents(tmp_path, ["a"])
     with pytest.raises(UnknownNameError, match=r"unknown label 'postive'; did you mean 'positive'"):
-        classify_part(documents, model[0], tmp_path, name="x", label="postive")
+        measure_part(CLASSIFIER, documents, tmp_path, Classifier(name="x", label="postive"), {"model": [model[0]]})
     with pytest.raises(SourceError, match=r"no model at .*none\.bin; set classifiers\.model"):
-        classify_part(documents, tmp_path / "none.bin", tmp_path, name="x")
+        measure_part(CLASSIFIER, documents, tmp_path, Classifier(name="x"), {"model": [tmp_path / "none.bin"]})
 
 
 def test_examples_are_read_in_order_and_empty_ones_left_out(tmp_path):

@@ -8,16 +8,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import write_part
 from gristmill.filters.models.compression import (
-    COMPRESSION_SIGNALS,
     KINDS,
-    compress_part,
-    library_version,
+    library_versions,
     ratios,
     residual,
     table,
 )
+from gristmill.filters.models.stage import COMPRESSION, Compression
 
 
 @given(st.lists(st.text(max_size=200), max_size=6), st.integers(1, 5), st.integers(0, 3))
@@ -69,9 +69,9 @@ def test_a_part_has_a_row_a_document(tmp_path):
     columns = {"doc_id": ["x", "y", "z"], "source": ["s"] * 3, "text": pa.array(texts, pa.large_string())}
     batch = pa.record_batch(columns)
     write_part(tmp_path / "documents.parquet", batch.schema, [batch])
-    outcome = compress_part(tmp_path / "documents.parquet", tmp_path, level=3)
+    outcome = measure_part(COMPRESSION, tmp_path / "documents.parquet", tmp_path, Compression())
     found = pq.read_table(tmp_path / "compression.parquet")
-    assert found.column_names == ["doc_id", *COMPRESSION_SIGNALS]
+    assert found.column_names == ["doc_id", *(signal.name for signal in COMPRESSION.signals)]
     assert found["zstd_ratio"].to_pylist() == ratios(batch["text"], 3).tolist()
     assert found["zstd_ratio_residual"].to_pylist()[:2] == [0, 0]
     assert found["zstd_ratio_residual"][2].as_py() > 10
@@ -80,5 +80,5 @@ def test_a_part_has_a_row_a_document(tmp_path):
 
 def test_the_table_names_what_it_was_fitted_with():
     assert table()["level"] == 3
-    assert table()["zstd"].split(".")[0] == library_version().split(".")[0]
+    assert table()["zstd"].split(".")[0] == library_versions()["zstd"].split(".")[0]
     assert set(table()["tables"]) == {kind for kind, _ in KINDS}

@@ -14,10 +14,20 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import RecipeError, SchemaError, SourceError
+from gristmill.corpus.measuring import measure_part
+from gristmill.corpus.recipe_file import check_tables
+from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.filters.lists import decontaminate
+from gristmill.filters.lists.stage import CONTAMINATION, BenchmarkFacts, Decontaminate
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def screen(documents, folder, sets):
+    """Measure a part against evaluation sets given as paths."""
+    named = {name: [str(path) for path in paths] for name, paths in sets.items()}
+    return measure_part(CONTAMINATION, documents, folder, Decontaminate(sets=named), sets)
 
 
 # ------------------------------------------------------------------------------------------------ the twin
@@ -68,7 +78,7 @@ def test_shares_equal_the_twin(tmp_path_factory, documents, passages, short, mor
     batch = pa.record_batch({"doc_id": pa.array(ids, pa.string()), "text": pa.array(documents, pa.large_string())})
     signals, pairs = decontaminate.score(batch, index, 0.3)
     expected = [twin(document, passages, short + more, short) for document in documents]
-    best = signals.column("contamination").to_pylist()
+    best = signals["contamination"].to_pylist()
     assert best == pytest.approx([max(shares, default=0.0) for shares in expected], abs=1e-5)
     clear = [[(p, s) for p, s in enumerate(shares) if abs(s - 0.3) > 1e-5] for shares in expected]
     wanted = {(str(d), p): s for d, shares in enumerate(clear) for p, s in shares if s > 0.3}
@@ -93,14 +103,14 @@ def test_every_planted_passage_is_found_and_no_other(tmp_path):
     rows = [json.loads(line) for line in file.read_text().split("\n") if line]
     planted = {number for number, row in enumerate(rows) if row["contaminated"] and row["file"].endswith(".parquet")}
     absent = {number for number, row in enumerate(rows) if row["contaminated"] is False}
-    outcome = decontaminate.contamination_part(part(tmp_path, sample_documents()), tmp_path, sets={"eval": [file]})
+    outcome = screen(part(tmp_path, sample_documents()), tmp_path, {"eval": [file]})
     found = set(read_part(tmp_path / "passages.parquet").column("passage").to_pylist())
     assert {row["kind"] for row in rows if row["contaminated"]} == {"verbatim", "recased", "respaced"}
     assert len(planted) > 40
     assert planted <= found
     assert not found & absent
     assert not {number for number in found if rows[number]["contaminated"] is None}  # halves
-    assert outcome.facts["eval"]["found"] == len(found)
+    assert outcome.facts["benchmarks"]["eval"]["found"] == len(found)
 
 
 # ------------------------------------------------------------------------------------------------ the stage
@@ -113,14 +123,14 @@ def test_a_part_is_scored(tmp_path):
     sets = {"b": [jsonl(tmp_path / "b.jsonl", [EIGHT]), jsonl(tmp_path / "c.jsonl", [LONG, "too short"])]}
     sets["a"] = [jsonl(tmp_path / "a.jsonl", [LONG.upper()])]
     documents = part(tmp_path, [f"x {LONG}. y", "alpha beta gamma DELTA epsilon\nzeta eta theta", "", "nothing"])
-    outcome = decontaminate.contamination_part(documents, tmp_path, sets=sets)
+    outcome = screen(documents, tmp_path, sets)
     check_conservation("contamination", outcome.accounts)
-    assert outcome.facts == {
+    assert outcome.facts["benchmarks"] == {
         "b": {"passages": 3, "too_short": 1, "found": 2, "documents": 2},
         "a": {"passages": 1, "too_short": 0, "found": 1, "documents": 1},
     }
     signals = read_part(tmp_path / "contamination.parquet")
-    assert signals.schema == decontaminate.SCHEMA
+    assert signals.schema == signals_schema(CONTAMINATION.signals)
     assert signals.column("contamination").to_pylist() == [1, 1, 0, 0]
     assert signals.column("contaminated_passages").to_pylist() == [2, 1, 0, 0]
     pairs = read_part(tmp_path / "passages.parquet").to_pylist()
@@ -136,11 +146,11 @@ def test_a_report_counts_a_passage_of_two_parts_once(tmp_path):
     folders = [tmp_path / "0", tmp_path / "1"]
     for folder in folders:
         folder.mkdir()
-        decontaminate.contamination_part(part(folder, [LONG, LONG]), folder, sets={"b": [file]})
+        screen(part(folder, [LONG, LONG]), folder, {"b": [file]})
     index = decontaminate.load_passages((("b", (file,)),))
     report = decontaminate.contamination_report(folders, index)
-    assert report == {"b": {"passages": 1, "too_short": 0, "found": 1, "documents": 2}}
-    assert decontaminate.contamination_report([], index)["b"]["found"] == 0
+    assert report == {"b": BenchmarkFacts(passages=1, too_short=0, found=1, documents=2)}
+    assert decontaminate.contamination_report([], index)["b"].found == 0
 
 
 def test_standing_words_of_a_benchmark_weigh_little(tmp_path):
@@ -148,7 +158,7 @@ def test_standing_words_of_a_benchmark_weigh_little(tmp_path):
     passages = [f"{frame} {name} was a king of which of these four countries" for name in ("arthur", "louis", "olaf")]
     index = decontaminate.load_passages((("b", (jsonl(tmp_path / "b.jsonl", passages),)),), "text", 8, 8)
     batch = pa.record_batch({"doc_id": ["d"], "text": [frame]})
-    share = decontaminate.score(batch, index, 0.8)[0].column("contamination")[0].as_py()
+    share = decontaminate.score(batch, index, 0.8)[0]["contamination"][0].as_py()
     assert 0 < share < 2 / 12  # two of twelve grams, both in every passage
 
 
@@ -157,7 +167,7 @@ def test_many_hits_outgrow_the_first_table(tmp_path):
     batch = pa.record_batch({"doc_id": [str(number) for number in range(3_000)], "text": [EIGHT] * 3_000})
     signals, pairs = decontaminate.score(batch, index, 0.8)
     assert pairs.num_rows == 6_000
-    assert set(signals.column("contaminated_passages").to_pylist()) == {2.0}
+    assert set(signals["contaminated_passages"].to_pylist()) == {2.0}
 
 
 def test_sets_come_as_parquet_and_gzip_too(tmp_path):
@@ -170,25 +180,17 @@ def test_sets_come_as_parquet_and_gzip_too(tmp_path):
 
 
 def test_no_sets_and_no_documents(tmp_path):
-    assert decontaminate.contamination_part(part(tmp_path, ["text"]), tmp_path, sets={}).facts == {}
-    outcome = decontaminate.contamination_part(
-        part(tmp_path, []), tmp_path, sets={"b": [jsonl(tmp_path / "b", [LONG])]}
-    )
-    assert outcome.rows == 0
+    assert screen(part(tmp_path, ["text"]), tmp_path, {}).facts == {"benchmarks": {}}
+    assert screen(part(tmp_path, []), tmp_path, {"b": [jsonl(tmp_path / "b", [LONG])]}).rows == 0
 
 
-def test_the_digest_knows_names_and_contents(tmp_path):
-    file = jsonl(tmp_path / "b.jsonl", [LONG])
-    before = decontaminate.contamination_digest({"b": [file]})
-    assert before != decontaminate.contamination_digest({"c": [file]})
-    jsonl(file, [EIGHT])
-    assert before != decontaminate.contamination_digest({"b": [file]})
-
-
-@pytest.mark.parametrize("bounds", [{"threshold": 0}, {"threshold": 1.1}, {"short_ngram": 14}, {"short_ngram": 1}])
-def test_bounds_out_of_range(tmp_path, bounds):
-    with pytest.raises(RecipeError, match="expected 0 < threshold"):
-        decontaminate.contamination_part(part(tmp_path, ["x"]), tmp_path, sets={}, **bounds)
+@pytest.mark.parametrize(
+    "bounds", [{"threshold": 0}, {"threshold": 1.1}, {"short_ngram": 14}, {"short_ngram": 1}, {"sets": {}}]
+)
+def test_bounds_out_of_range(bounds):
+    """What is out of range by itself the section refuses; what does not fit together is a mistake."""
+    with pytest.raises(RecipeError, match=next(iter(bounds))):
+        check_tables({"sets": {"b": ["x"]}, **bounds}, Decontaminate, lambda _: (), "", "test")
 
 
 def test_bad_sets_are_named(tmp_path):

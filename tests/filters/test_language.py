@@ -10,23 +10,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.corpus.text._unicode_table import UNICODE_VERSION
 from gristmill.corpus.text.columns import text_column
-from gristmill.filters.decide.rules import KNOWN_SIGNALS
 from gristmill.filters.models._unicode_scripts import SCRIPTS
 from gristmill.filters.models.language import (
-    LANGUAGE_SIGNALS,
     MIN_PARAGRAPH_BYTES,
     SCHEMA,
     UNKNOWN,
     _paragraphs,
     _spread,
     identify,
-    identify_part,
     load_model,
 )
 from gristmill.filters.models.scripts import NO_SCRIPT, SCRIPT_SHARES, script_columns
+from gristmill.filters.models.stage import LANGUAGE, Language
+from gristmill.flows.pipeline.catalogue import Catalogue
 
 MODEL = Path(__file__).parents[2] / "samples" / "models" / "lid.176.ftz"
 TEXTS = {
@@ -81,7 +81,7 @@ def test_a_slice_is_identified_as_the_slice(model):
 def test_a_part_is_identified_and_counted(tmp_path, model, capfd):
     batch = batch_of([*TEXTS.values(), TEXTS["en"], ""])
     write_part(tmp_path / "documents.parquet", batch.schema, [batch])
-    outcome = identify_part(tmp_path / "documents.parquet", MODEL, tmp_path)
+    outcome = measure_part(LANGUAGE, tmp_path / "documents.parquet", tmp_path, Language(), {"model": [MODEL]})
     found = read_part(tmp_path / "language.parquet")
     assert found["doc_id"].to_pylist() == batch.column("doc_id").to_pylist()
     assert outcome.rows == 8
@@ -219,5 +219,6 @@ def test_scripts_of_plain_sentences():
 
 
 def test_rules_may_judge_every_language_signal():
-    assert set(LANGUAGE_SIGNALS) <= set(KNOWN_SIGNALS)
-    assert set(SCHEMA.names) - set(LANGUAGE_SIGNALS) == {"doc_id", "lang_id", "script_main"}
+    names = {signal.name for signal in LANGUAGE.signals}
+    assert names <= set(Catalogue().signals)
+    assert set(SCHEMA.names) - names == {"doc_id", "lang_id", "script_main"}

@@ -9,15 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.schema import SPANS
-from gristmill.corpus.span_tables import merge_spans, spans_batch
+from gristmill.corpus.span_tables import merge_spans, span_rows, spans_column
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.corpus.text import _kernels as k
-from gristmill.filters.line_edits.find_edits import LINE_SIGNALS, READINGS, REASONS, find_edits, measure_edits
-from gristmill.filters.line_edits.find_edits import find_edits as line_edits
+from gristmill.filters.line_edits.find_edits import READINGS, REASONS, find_edits, measure_edits
+from gristmill.filters.line_edits.stage import LINE_EDITS, LineEdits
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DCLM = "refinedweb@dclm"
@@ -206,7 +208,7 @@ def test_samples_equal_the_twin(reading, file):
 def test_a_slice_is_judged_as_the_whole(texts, start):
     signals, found = measure_edits(batch_of(texts), list(READINGS))
     part, some = measure_edits(batch_of(texts).slice(start), list(READINGS))
-    assert part.equals(signals.slice(start))
+    assert all(part[name].equals(signals[name].slice(start)) for name in signals)
     assert (some + np.array([start, 0, 0, 0])).tolist() == found[found[:, 0] >= start].tolist()
 
 
@@ -269,7 +271,7 @@ def test_lines_in_a_row_that_go_for_one_reason_are_one_span():
 def test_pages_that_datatrove_drops_are_counted_in_lines_that_get_so_far():
     text = "Lorem ipsum dolor sit.\nlorem ipsum\nint f() {\nA set {1} is here.\nThe javascript {} is here.\n"
     signals, _ = measure_edits(batch_of([text]), ["c4"])
-    row = signals.to_pylist()[0]
+    row = {name: column[0].as_py() for name, column in signals.items()}
     assert (row["c4_lorem_ipsum_left"], row["c4_curly_brackets_left"], row["c4_sentences_left"]) == (1, 1, 2)
     assert row["c4_cut_line_share"] == pytest.approx(3 / 5)
 
@@ -308,11 +310,11 @@ TEXTS = ["The mill turns.\nmenu\n", "int main() { return 0; }\n", "LOUD WORDS\nT
 
 
 def test_a_part_is_measured_and_its_spans_are_written(tmp_path):
-    outcome = line_edits.edit_part(part(tmp_path, TEXTS), tmp_path, rules=list(READINGS))
+    outcome = measure_part(LINE_EDITS, part(tmp_path, TEXTS), tmp_path, LineEdits(rules=list(READINGS)))
     check_conservation("line_edits", outcome.accounts)
     assert outcome.rows == 4
     signals, spans = read_part(tmp_path / "line_edits.parquet"), read_part(tmp_path / "spans.parquet")
-    assert set(signals.column_names[1:]) == set(LINE_SIGNALS)
+    assert set(signals.column_names[1:]) == {signal.name for signal in LINE_EDITS.signals}
     assert signals["c4_words_left"].to_pylist() == [3, 0, 4, 0]
     assert spans.schema.equals(SPANS)
     assert [len(row) for row in spans["spans"].to_pylist()] == [2, 1, 3]
@@ -327,26 +329,29 @@ def test_a_part_is_measured_and_its_spans_are_written(tmp_path):
 
 
 def test_only_the_named_domains_are_edited_but_all_are_measured(tmp_path):
-    line_edits.edit_part(part(tmp_path, TEXTS), tmp_path, rules=["c4"], domains=["web"])
+    measure_part(LINE_EDITS, part(tmp_path, TEXTS), tmp_path, LineEdits(rules=["c4"], domains=["web"]))
     signals, spans = read_part(tmp_path / "line_edits.parquet"), read_part(tmp_path / "spans.parquet")
     assert signals["c4_cut_line_share"].to_pylist() == [0.5, 1, 0.5, 0]
     assert spans["doc_id"].to_pylist() == [f"{0:032x}", f"{2:032x}"]
 
 
 def test_a_part_of_nothing(tmp_path):
-    assert line_edits.edit_part(part(tmp_path, []), tmp_path, rules=["c4"]).facts == {
+    assert measure_part(LINE_EDITS, part(tmp_path, []), tmp_path, LineEdits(rules=["c4"])).facts == {
         "bytes_by_reason": {},
         "edited": 0,
     }
 
 
-def test_unknown_readings_are_named(tmp_path):
-    with pytest.raises(UnknownNameError, match=r"unknown reading in line_edits.rules 'c4s'; did you mean 'c4'"):
-        line_edits.edit_part(part(tmp_path, ["x"]), tmp_path, rules=["c4s"])
+def test_unknown_readings_are_named():
+    with pytest.raises(ValidationError, match="c4s"):
+        LineEdits(rules=["c4s"])
+    with pytest.raises(UnknownNameError, match="did you mean 'c4'"):
+        find_edits(batch_of(["x"]), "c4s")
 
 
 def test_spans_of_a_scanner_become_a_table():
-    batch = spans_batch(pa.array(["a", "b", "c"]), np.array([[0, 1, 2, 1], [2, 0, 1, 0], [2, 3, 4, 0]]), ["x", "y"])
+    found = np.array([[0, 1, 2, 1], [2, 0, 1, 0], [2, 3, 4, 0]])
+    batch = span_rows(pa.array(["a", "b", "c"]), spans_column(3, found, ["x", "y"]))
     assert batch.to_pylist() == [
         {"doc_id": "a", "spans": [{"start": 1, "end": 2, "reason": "y"}]},
         {"doc_id": "c", "spans": [{"start": 0, "end": 1, "reason": "x"}, {"start": 3, "end": 4, "reason": "x"}]},

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gristmill.corpus.account import check_conservation
-from gristmill.corpus.errors import RecipeError, UnknownNameError
-from gristmill.corpus.schema import SPANS
+from gristmill.corpus.measuring import measure_part
+from gristmill.corpus.schema import SPANS, signals_schema
 from gristmill.corpus.tables import read_part, write_part
+from gristmill.filters.pii import scan as pii
 from gristmill.filters.pii._kernels_numbers import _IBAN_LENGTHS
-from gristmill.filters.pii.scan import scan as pii
+from gristmill.filters.pii.stage import PII, Pii
 
 # ------------------------------------------------------------------------------------------------ the twin
 
@@ -330,12 +332,12 @@ def part(folder: Path, documents: list[str]) -> Path:
 
 def test_a_part_is_counted_masked_and_held_against(tmp_path):
     documents = part(tmp_path, ["é a@b.org b@c.org", "", "4111111111111111 a@b.org", "82.50.72.202 467 3395"])
-    outcome = pii.scan_part(documents, tmp_path, kinds={"email": "mask", "card": "drop", "ipv4": "count"})
+    outcome = measure_part(PII, documents, tmp_path, Pii(email="mask", card="drop", ipv4="count"))
     check_conservation("pii", outcome.accounts)
     assert outcome.rows == 4
     assert outcome.facts == {"finds": {"card": 1, "email": 3, "ipv4": 1}, "masked": 2}
     signals, spans = read_part(tmp_path / "pii.parquet"), read_part(tmp_path / "spans.parquet")
-    assert signals.schema == pii.SCHEMA
+    assert signals.schema == signals_schema(PII.signals)
     assert signals.column("pii_email").to_pylist() == [2, 0, 1, 0]
     assert signals.column("pii_total").to_pylist() == [2, 0, 2, 1]
     assert signals.column("pii_drop").to_pylist() == [0, 0, 1, 0]
@@ -348,7 +350,7 @@ def test_a_part_is_counted_masked_and_held_against(tmp_path):
 
 
 def test_a_part_of_nothing(tmp_path):
-    assert pii.scan_part(part(tmp_path, []), tmp_path, kinds={"email": "mask"}).facts["finds"] == {"email": 0}
+    assert measure_part(PII, part(tmp_path, []), tmp_path, Pii(email="mask")).facts["finds"] == {"email": 0}
 
 
 def test_a_kind_left_out_hides_nothing():
@@ -357,6 +359,6 @@ def test_a_kind_left_out_hides_nothing():
 
 
 @pytest.mark.parametrize("kinds", [{"emails": "mask"}, {"email": "hide"}])
-def test_unknown_kinds_and_actions_are_named(tmp_path, kinds):
-    with pytest.raises((UnknownNameError, RecipeError), match="email"):
-        pii.scan_part(part(tmp_path, ["x"]), tmp_path, kinds=kinds)
+def test_unknown_kinds_and_actions_are_named(kinds):
+    with pytest.raises(ValidationError, match="email"):
+        Pii(**kinds)

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import write_part
 from gristmill.filters.models._kernels_ngrams import BLOCK
 from gristmill.filters.models.examples import read_texts
 from gristmill.filters.models.ngrams import CODE_POINTS, fit_model, symbols_of
 from gristmill.filters.models.reference import (
     FILE,
-    SCORES,
     as_reference,
     fit_reference,
     load_reference,
-    score_part,
     score_texts,
 )
+from gristmill.filters.models.stage import REFERENCE, Reference
 
 ORDER = 4
 PROSE = "To be, or not to be: that is the question. Whether it is nobler in the mind to suffer. " * 3
@@ -207,14 +207,16 @@ def test_a_part_is_scored_row_by_row(samples, tmp_path):
     ids = [f"d{n}" for n in range(len(found))]
     batch = pa.record_batch({"doc_id": ids, "source": ["s"] * len(found), "text": column(found)})
     write_part(tmp_path / "documents.parquet", batch.schema, [batch])
-    outcome = score_part(tmp_path / "documents.parquet", path.parent / FILE, tmp_path, name="talk")
-    table = pq.read_table(tmp_path / SCORES)
+    outcome = measure_part(
+        REFERENCE, tmp_path / "documents.parquet", tmp_path, Reference(name="talk"), {"model": [path.parent / FILE]}
+    )
+    table = pq.read_table(tmp_path / "scores.parquet")
     assert table.column_names == ["doc_id", "cross_entropy_talk", "word_order_talk"]
     assert table.schema.field("cross_entropy_talk").metadata[b"unit"] == b"bits/character"
     assert table["doc_id"].to_pylist() == ids
     assert table["cross_entropy_talk"][0].as_py() == 0
     assert outcome.accounts["s"].documents_kept == len(found)
-    assert outcome.facts["signals"] == ["cross_entropy_talk", "word_order_talk"]
+    assert outcome.facts == {"reference": hashlib.sha256((path.parent / FILE).read_bytes()).hexdigest()}
 
 
 def test_texts_are_read_from_parquet_and_json_lines(tmp_path):

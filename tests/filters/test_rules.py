@@ -8,10 +8,19 @@ import pytest
 
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.filters.decide.profiles import PROFILES
-from gristmill.filters.decide.rules import KNOWN_SIGNALS, OWN, Profile, Rule, resolve
+from gristmill.filters.decide.rules import OWN, Profile, Rule
+from gristmill.filters.decide.rules import resolve as resolve_rules
 from gristmill.filters.line_edits.find_edits import READINGS, measure_edits
 from gristmill.filters.signals.measure import measure
 from gristmill.filters.signals.stop_words import STOP_WORDS
+from gristmill.flows.pipeline.catalogue import Catalogue
+
+KNOWN_SIGNALS = Catalogue().signals
+
+
+def resolve(profiles, bounds, known=PROFILES, further=()):
+    return resolve_rules(profiles, bounds, known, {*KNOWN_SIGNALS, *further})
+
 
 PROSE = (
     "The committee met on Tuesday to consider what should be done with the old mill by the river. "
@@ -25,7 +34,8 @@ PROSE = (
 def fails(profile: str, text: str, language: str = "en") -> set[str]:
     """Names of the profile's rules that a document of this language fails."""
     batch = pa.record_batch({"doc_id": ["x"], "text": pa.array([text], pa.large_string())})
-    tables = (measure(batch), measure_edits(batch, list(READINGS))[0])
+    edits = pa.table(measure_edits(batch, list(READINGS))[0])
+    tables = (measure(batch), edits)
     values = {name: table[name].to_numpy() for table in tables for name in table.schema.names[1:]}
     values["lang_score"] = np.array([1.0])
     rules = [rule for rule in PROFILES[profile].rules if not rule.languages or language in rule.languages]
@@ -127,7 +137,6 @@ def test_every_rule_names_a_signal_a_reason_and_its_profile():
         for rule in profile.rules:
             assert rule.signal in KNOWN_SIGNALS
             assert rule.source
-            assert rule.unit
             assert rule.profile == f"{profile.name} v{profile.version}"
             assert rule.at_least > -math.inf or rule.at_most < math.inf
 
@@ -177,7 +186,7 @@ def test_unknown_names_come_with_the_nearest(profiles, bounds, message):
 
 
 def test_signals_of_other_rooms_can_be_judged_when_they_are_named():
-    rule = resolve([], {"linked_pairs": (1, None, False)}, further_signals=["linked_pairs"])[0]
+    rule = resolve([], {"linked_pairs": (1, None, False)}, further=["linked_pairs"])[0]
     assert (rule.signal, rule.unit, rule.bound) == ("linked_pairs", "", ">= 1")
 
 

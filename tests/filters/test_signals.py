@@ -16,10 +16,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SchemaError, SourceError
+from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.corpus.text import _kernels as k
 from gristmill.corpus.text._unicode_table import UNICODE_VERSION
-from gristmill.filters.signals.measure import SCHEMA, SIGNALS, _kernels, entropy, measure, measure_part
+from gristmill.filters.signals import _kernels_layout as layout
+from gristmill.filters.signals import entropy
+from gristmill.filters.signals.measure import NAMES, SCHEMA, measure
+from gristmill.filters.signals.stage import SIGNALS
 from gristmill.filters.signals.stop_words import STOP_WORDS
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -310,16 +314,16 @@ def test_every_signal_equals_its_twin_on_real_text(name):
 
 
 def test_the_twin_covers_every_signal():
-    assert {*twin("a"), *entropy.RESIDUALS} == set(SIGNALS)
-    assert SCHEMA.names == ["doc_id", *SIGNALS]
-    assert SCHEMA.field("word_entropy_bits").metadata == {b"unit": b"bits/word"}
+    assert {*twin("a"), *entropy.RESIDUALS} == set(NAMES)
+    assert SCHEMA.names == ["doc_id", *NAMES]
+    assert SCHEMA.field("word_entropy_bits").metadata[b"unit"] == b"bits/word"
 
 
 def test_every_signal_says_what_it_is():
-    for name, signal in SIGNALS.items():
-        assert signal.name == name
+    assert len(set(NAMES)) == len(SIGNALS.signals)
+    for signal in SIGNALS.signals:
         assert signal.unit
-        assert signal.description
+        assert signal.text
 
 
 @given(st.lists(texts, min_size=1, max_size=6), st.data())
@@ -418,7 +422,7 @@ def test_a_part_is_measured_row_by_row_and_accounted(tmp_path):
     outcomes = []
     for folder in ("first", "again"):
         (tmp_path / folder).mkdir()
-        outcomes.append(measure_part(tmp_path / "documents.parquet", tmp_path / folder))
+        outcomes.append(measure_part(SIGNALS, tmp_path / "documents.parquet", tmp_path / folder))
     signals = read_part(tmp_path / "first" / "signals.parquet")
     assert signals["doc_id"].to_pylist() == ["a", "b", "c"]
     assert signals["words"].to_pylist() == [2, 0, 1]
@@ -431,4 +435,4 @@ def test_a_part_is_measured_row_by_row_and_accounted(tmp_path):
 
 
 def test_kernel_columns_are_declared_once():
-    assert len(set(_kernels.NAMES)) == len(_kernels.NAMES)
+    assert len(set(layout.NAMES)) == len(layout.NAMES)

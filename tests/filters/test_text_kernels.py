@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.corpus.text.columns import PAD_BYTES
-from gristmill.filters.signals._kernels import LANGUAGES
-from gristmill.filters.signals.measure import (
+from gristmill.filters.signals import (
     _kernels_lines,
     _kernels_pairs,
     _kernels_phrases,
     _kernels_repetition,
     _kernels_words,
 )
+from gristmill.filters.signals._kernels_layout import LANGUAGES
 from gristmill.filters.signals.stop_words import STOP_WORDS, stop_table
 
 PHRASES = {

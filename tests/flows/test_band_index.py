@@ -10,12 +10,12 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.files import read_json
-from gristmill.corpus.recipe_file import parse_recipe
 from gristmill.flows.inspect.verify import verify_run
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
+from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card
+from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.takedown.removal import takedown
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -65,29 +65,29 @@ def nightly(tmp_path, monkeypatch):
 
 def entry(result) -> tuple[str, dict]:
     """Key, and digests of the files, of a run's clusters."""
-    with reopen_mill(Path(result["run"])) as mill:
-        receipt = mill.run.manifest("clusters").parts[0]
+    with reopen_run(Path(result["run"])) as context:
+        receipt = context.run.manifest("clusters").parts[0]
     return receipt.key, receipt.to_json()
 
 
 def test_a_night_appends_its_snapshot_and_says_what_all_say(nightly):
     for night, appended in ((1, 150), (2, 150)):
         found = nightly(night, index="index")
-        assert found["upkeep"]["index"] == f"{appended} appended, 0 removed"
+        assert found["maintenance"]["index"] == f"{appended} appended, 0 removed"
         assert entry(found) == entry(nightly(night, home="plain"))
-        assert read_json(Path(found["run"]) / "report.json")["upkeep"] == found["upkeep"]
-    assert nightly(2, index="index")["upkeep"] == {"index": "in step"}
+        assert read_json(Path(found["run"]) / "report.json")["maintenance"] == found["maintenance"]
+    assert nightly(2, index="index")["maintenance"] == {"index": "in step"}
 
 
 def test_the_index_changes_neither_run_nor_key_and_is_brought_in_step_over_a_reused_entry(nightly, tmp_path):
     plain = nightly(2)
     kept = nightly(2, index="index")
     assert (kept["run"], kept["stages"]["clusters"]["reused"]) == (plain["run"], 1)
-    assert kept["upkeep"]["index"] == "300 appended, 0 removed"
+    assert kept["maintenance"]["index"] == "300 appended, 0 removed"
     shutil.rmtree(tmp_path / "index")
-    assert nightly(2, index="index")["upkeep"]["index"] == "300 appended, 0 removed"
+    assert nightly(2, index="index")["maintenance"]["index"] == "300 appended, 0 removed"
     (tmp_path / "index" / "index.json").write_text("not JSON")
-    assert nightly(2, index="index")["upkeep"]["index"].startswith("made anew: ")
+    assert nightly(2, index="index")["maintenance"]["index"].startswith("made anew: ")
 
 
 def test_plan_writes_no_index(nightly, tmp_path):
@@ -111,8 +111,8 @@ def test_a_wrong_index_is_a_mistake_of_the_recipe(keys, said):
 def test_the_lock_does_not_name_the_index(nightly):
     run = Path(nightly(1, index="index")["run"])
     assert "index" not in read_json(run / "lock.json")["recipe"]["dedup"]["near"]
-    with reopen_mill(run) as mill:
-        assert mill.recipe.dedup.near.index
+    with reopen_run(run) as context:
+        assert context.recipe.dedup.near.index
 
 
 # ------------------------------------------------------------------------------------------------ takedown, rebuild
@@ -125,9 +125,9 @@ def finished(nightly, tmp_path):
 
 
 def documents(run: Path) -> pa.Table:
-    with reopen_mill(run) as mill:
-        parts = range(len(mill.run.manifest("documents").parts))
-        return pa.concat_tables([pq.read_table(mill.file("documents", "documents.parquet", part)) for part in parts])
+    with reopen_run(run) as context:
+        parts = range(len(context.run.manifest("documents").parts))
+        return pa.concat_tables([pq.read_table(context.file("documents", "documents.parquet", part)) for part in parts])
 
 
 def doc_ids_of(index: Path) -> set[str]:

@@ -6,13 +6,13 @@ import pytest
 from gristmill.corpus.errors import UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.flows.inspect.explain import explain_document
-from gristmill.flows.pipeline.context import reopen_mill
+from gristmill.flows.pipeline.open_context import reopen_run
 
 
 @pytest.fixture(scope="module")
 def ledger(small_run):
-    with reopen_mill(small_run) as mill:
-        return pq.read_table(mill.file("decide", "ledger.parquet")).to_pylist()
+    with reopen_run(small_run) as context:
+        return pq.read_table(context.file("decide", "ledger.parquet")).to_pylist()
 
 
 def first(ledger, verdict: str) -> dict:

@@ -10,10 +10,10 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.recipe import Engine as EngineSpec
 from gristmill.corpus.store import LocalStore
 from gristmill.flows.pipeline.engine import ClusterEngine, ThreadEngine, open_engine
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key, resolve, run_job
+from gristmill.flows.pipeline.recipe import Engine as EngineSpec
 
 
 def write(text: str, folder: Path, seconds: float = 0.0) -> Outcome:

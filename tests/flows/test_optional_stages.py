@@ -1,6 +1,7 @@
 """Stages that a recipe may ask for: personal data, contamination, blocklists, classifiers, cut lines, substrings."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,13 +9,13 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.files import file_sha256
-from gristmill.data_cards.outputs import references
+from gristmill.data_cards.gather import gather
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
+from gristmill.flows.pipeline.open_context import reopen_run
 
 OPTIONAL = """
 [line_edits]
@@ -72,9 +73,9 @@ def run(tmp_path_factory, small_text):
 
 
 def table(run: Path, stage: str, name: str):
-    with reopen_mill(run) as mill:
-        parts = mill.run.manifest(stage).parts
-        return [pq.read_table(mill.store.folder(part) / name) for part in parts]
+    with reopen_run(run) as context:
+        parts = context.run.manifest(stage).parts
+        return [pq.read_table(context.store.folder(part) / name) for part in parts]
 
 
 def test_every_promise_holds(run):
@@ -112,8 +113,8 @@ def union_of_spans(run: Path) -> dict[str, int]:
 
 def test_every_cut_byte_is_accounted_for_once(run):
     """Spans of lines and substrings overlap: what they find apart is more than what is cut."""
-    with reopen_mill(run) as mill:
-        manifests = {stage: mill.run.manifest(stage) for stage in ("decide", "lines", "substrings", "edits")}
+    with reopen_run(run) as context:
+        manifests = {stage: context.run.manifest(stage) for stage in ("decide", "lines", "substrings", "edits")}
     union = union_of_spans(run)
     edits = manifests["edits"]
     assert {source: account.bytes_dropped for source, account in edits.accounts.items()} == union
@@ -133,17 +134,17 @@ def test_every_cut_byte_is_accounted_for_once(run):
 
 
 def test_the_card_shows_the_union(run):
-    from gristmill.data_cards.edits import by_reason, unbalanced
-    from gristmill.data_cards.facts import gather
+    from gristmill.data_cards.sections.funnel import cuts
+    from gristmill.data_cards.sums import unbalanced
 
-    with reopen_mill(run) as mill:
-        card = gather(mill.run, mill.store.folder)
+    with reopen_run(run) as context:
+        card = gather(context.run, context.store.folder)
     assert unbalanced(card) == []
-    shown = by_reason(card)
+    shown = cuts(card.edits)
     fates = {row[0]: row[1] for row in shown.rows}
     assert fates.items() >= {"line": "cut", "substring": "cut", "mask:EMAIL": "masked", "c4:few_words": "cut"}.items()
-    card["edits"]["notes"]["line"]["bytes"] += 1
-    assert unbalanced(card) == ["notes"]
+    wrong = [replace(one, bytes=one.bytes + (one.source == "notes" and one.reason == "line")) for one in card.edits]
+    assert unbalanced(replace(card, edits=tuple(wrong))) == ["notes"]
 
 
 def test_no_address_reaches_the_tokens(run):
@@ -204,11 +205,11 @@ def test_references_and_compression_are_signals_like_any_other(run):
 
 
 def test_the_card_names_a_reference_by_its_digest(run):
-    with reopen_mill(run) as mill:
-        (said,) = references(mill.run)
-        assert said["sha256"] == file_sha256(mill.file("reference-model-speech", "reference.parquet"))
-    assert said["name"] == "speech"
-    assert said["cross_entropy"]["p5"] <= said["cross_entropy"]["p95"]
+    with reopen_run(run) as context:
+        (said,) = gather(context.run, context.store.folder).references
+        assert said.sha256 == file_sha256(context.file("reference-model-speech", "reference.parquet"))
+    assert said.name == "speech"
+    assert said.fitted.cross_entropy.p5 <= said.fitted.cross_entropy.p95
 
 
 def test_explain_tells_what_every_stage_measured(run):
@@ -231,8 +232,8 @@ def test_a_missing_file_is_named_with_its_key(small_text, tmp_path, monkeypatch)
 
 def test_a_given_reference_serves_as_well(run, small_text, tmp_path, monkeypatch):
     monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path))
-    with reopen_mill(run) as mill:
-        model = mill.file("reference-model-speech", "reference.parquet")
+    with reopen_run(run) as context:
+        model = context.file("reference-model-speech", "reference.parquet")
     section = f'[[references]]\nname = "speech"\nmodel = "{model}"\n[decide]\n'
     (tmp_path / "recipe.toml").write_text(small_text.replace("[decide]\n", section, 1))
     other = Path(refine_directly(tmp_path / "recipe.toml", until="references")["run"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.errors import RecipeError
-from gristmill.flows.cron import cron_line
+from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
 PROGRAM = str(Path(sys.executable).with_name("gristmill"))
 SCHEDULED = """
@@ -114,5 +114,5 @@ def test_a_wrong_schedule_is_told(tmp_path, line, told):
     recipe = write_recipe(tmp_path)
     recipe.write_text(recipe.read_text().replace('cron = "* * * * *"', line))
     with pytest.raises(RecipeError) as caught:
-        cron_line(recipe)
+        load_scheduled(recipe)
     assert told in str(caught.value)

@@ -15,8 +15,8 @@ from gristmill.corpus.errors import StoreError
 from gristmill.filters.decide.decisions import Decided, append_decision
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.review.desk import Choice, Desk, read_row
 from gristmill.flows.review.page_server import review_app, review_state, serve_review
 from gristmill.flows.review.page_text import PIECE_CHARS, number_text, piece_of, segments
@@ -67,8 +67,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ids(run: Path) -> dict[str, str]:
     """doc_id of each hostile document by its name."""
-    with reopen_mill(run) as mill:
-        table = pq.read_table(mill.file("documents", "documents.parquet"), columns=["doc_id", "meta"])
+    with reopen_run(run) as context:
+        table = pq.read_table(context.file("documents", "documents.parquet"), columns=["doc_id", "meta"])
     return {json.loads(one["meta"])["id"]: one["doc_id"] for one in table.to_pylist()}
 
 
@@ -81,8 +81,8 @@ def decisions(tmp_path: Path) -> Path:
 @pytest.fixture
 def app(run: Path, decisions: Path):
     """The page on the hostile run, with a margin that takes every document in."""
-    with reopen_mill(run) as mill:
-        return review_app(mill, TOKEN, decisions, 10.0, reviewer="ada")
+    with reopen_run(run) as context:
+        return review_app(context, TOKEN, decisions, 10.0, reviewer="ada")
 
 
 @pytest.fixture
@@ -184,17 +184,19 @@ def test_a_decision_is_on_the_disk_and_the_next_document_comes(client, ids, deci
 
 def test_a_decision_names_the_text_that_was_read(run, client, ids, decisions):
     post(client, ids["script"], "keep")
-    with reopen_mill(run) as mill:
-        rows = pq.read_table(mill.file("documents", "documents.parquet"), columns=["doc_id", "text_hash"]).to_pylist()
+    with reopen_run(run) as context:
+        rows = pq.read_table(
+            context.file("documents", "documents.parquet"), columns=["doc_id", "text_hash"]
+        ).to_pylist()
     told = json.loads(decisions.read_text())
     assert {"doc_id": ids["script"], "text_hash": told["text_hash"]} in rows
 
 
 def test_a_decision_on_another_text_does_not_count_and_can_be_withdrawn(run, ids, decisions):
     append_decision(decisions, Decided(ids["script"], "keep", reviewer="bob", text_hash="0" * 32))
-    with reopen_mill(run) as mill:
-        desk = Desk(mill, decisions, 10.0)
-        page = TestClient(review_app(mill, TOKEN, decisions, 10.0), base_url="http://127.0.0.1")
+    with reopen_run(run) as context:
+        desk = Desk(context, decisions, 10.0)
+        page = TestClient(review_app(context, TOKEN, decisions, 10.0), base_url="http://127.0.0.1")
         page.get(f"/?token={TOKEN}")
     assert review_state(desk) == {"queue": 5, "decided": 0}
     assert desk.decision(ids["script"]) is None
@@ -228,8 +230,8 @@ def test_a_run_counts_stale_decisions_and_explain_tells_them(run, ids, tmp_path,
     recipe.write_text(text.replace("profiles = []", f'profiles = []\ndecisions = "{said}"'))
     monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
     again = Path(refine_directly(recipe, "decide")["run"])
-    with reopen_mill(again) as mill:
-        assert mill.run.manifest("decide").parts[0].facts["reviewed"] == {"keep": 0, "drop": 1, "stale": 1}
+    with reopen_run(again) as context:
+        assert context.run.manifest("decide").parts[0].facts["reviewed"] == {"keep": 0, "drop": 1, "stale": 1}
     told = {name: explain_document(again, ids[name])["stages"][-1] for name in ("script", "lines", "long")}
     assert told["script"]["person"] == {"decision": "drop", "reviewer": "", "note": "", "stale": True}
     assert told["lines"]["person"]["stale"] is False
@@ -274,16 +276,16 @@ def test_a_desk_opened_again_knows_what_was_decided(run, client, ids, decisions)
     post(client, ids["script"], "keep")
     post(client, ids["lines"], "keep")
     post(client, ids["lines"], "drop")
-    with reopen_mill(run) as mill:
-        desk = Desk(mill, decisions, 10.0)
+    with reopen_run(run) as context:
+        desk = Desk(context, decisions, 10.0)
     assert review_state(desk) == {"queue": 5, "decided": 2}
     assert desk.decision(ids["lines"])["decision"] == "drop"
     assert desk.progress(Choice(rule="no-such-rule")) == (0, 0)
 
 
 def test_neighbours_follow_the_queue_and_come_round(run, decisions):
-    with reopen_mill(run) as mill:
-        desk = Desk(mill, decisions, 10.0)
+    with reopen_run(run) as context:
+        desk = Desk(context, decisions, 10.0)
     order = desk.queue["doc_id"].to_list()
     assert desk.neighbours(order[1], Choice())["before"] == order[0]
     assert desk.neighbours(order[-1], Choice()) == {"before": order[-2], "behind": None, "undecided": order[0]}
@@ -292,8 +294,8 @@ def test_neighbours_follow_the_queue_and_come_round(run, decisions):
 
 
 def test_a_row_beyond_the_part_is_named(run):
-    with reopen_mill(run) as mill:
-        path = mill.file("documents", "documents.parquet")
+    with reopen_run(run) as context:
+        path = context.file("documents", "documents.parquet")
     assert read_row(path, 4)["doc_id"]
     with pytest.raises(StoreError, match="has 5 rows and none at 5"):
         read_row(path, 5)

@@ -22,9 +22,10 @@ from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
 from gristmill.flows.inspect.verify import verify_run
-from gristmill.flows.pipeline.context import reopen_mill
-from gristmill.flows.takedown import forget, takedown
-from gristmill.flows.takedown.removal import removal as takedown_module
+from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.takedown import forget
+from gristmill.flows.takedown import removal as takedown_module
+from gristmill.flows.takedown.removal import takedown
 from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -44,9 +45,9 @@ def copied(small_run, small_home, tmp_path, monkeypatch):
 
 
 def read(run: Path, stage: str, name: str) -> pa.Table:
-    with reopen_mill(run) as mill:
-        parts = range(len(mill.run.manifest(stage).parts))
-        return pa.concat_tables([pq.read_table(mill.file(stage, name, part)) for part in parts])
+    with reopen_run(run) as context:
+        parts = range(len(context.run.manifest(stage).parts))
+        return pa.concat_tables([pq.read_table(context.file(stage, name, part)) for part in parts])
 
 
 def chosen(run: Path) -> list[str]:
@@ -122,8 +123,8 @@ def test_a_copy_stands_up_for_its_representative(taken):
 
 def test_the_documents_count_as_dropped_while_reading(taken):
     before, run, names, _ = taken
-    with reopen_mill(before) as old, reopen_mill(run) as new:
-        was, now = (mill.run.manifest("documents") for mill in (old, new))
+    with reopen_run(before) as old, reopen_run(run) as new:
+        was, now = (context.run.manifest("documents") for context in (old, new))
     assert sum(part.facts["skipped"].get("takedown", 0) for part in now.parts) == len(names)
     assert sum(a.documents_in for a in was.accounts.values()) == sum(a.documents_in for a in now.accounts.values())
     assert was.rows - now.rows == len(names)
@@ -262,8 +263,8 @@ def test_names_are_doc_ids_locators_or_input_ids(copied):
     documents = read(copied, "documents", "documents.parquet").to_pylist()
     with_id = next(row for row in documents if "id" in json.loads(row["meta"] or "{}"))
     reject = read(copied, "documents", "rejects.parquet").to_pylist()[0]
-    with reopen_mill(copied) as mill:
-        folders = [mill.store.folder(part) for part in mill.run.manifest("documents").parts]
+    with reopen_run(copied) as context:
+        folders = [context.store.folder(part) for part in context.run.manifest("documents").parts]
     own_id = str(json.loads(with_id["meta"])["id"])
     names = [documents[0]["doc_id"], documents[1]["locator"], own_id, reject["locator"]]
     named = forget.find_named(folders, names)

@@ -4,21 +4,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
-from gristmill.corpus.recipe_file import parse_recipe
 from gristmill.flows.inspect import run_evidence as evidence
 from gristmill.flows.inspect.rank import rank_run
 from gristmill.flows.inspect.settings import setting_path, with_settings
 from gristmill.flows.inspect.sweep import sweep_run
 from gristmill.flows.inspect.whatif import MAX_LISTED, whatif_run
-from gristmill.flows.pipeline.context import reopen_mill
 from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.review.page_server import queue_state
 
 
 def ledger_of(run) -> dict[str, str]:
     """doc_id -> verdict."""
-    with reopen_mill(run) as mill:
-        table = pq.read_table(mill.file("decide", "ledger.parquet"), columns=["doc_id", "verdict"])
+    with reopen_run(run) as context:
+        table = pq.read_table(context.file("decide", "ledger.parquet"), columns=["doc_id", "verdict"])
     return dict(zip(*table.to_pydict().values(), strict=True))
 
 
@@ -224,7 +224,7 @@ def ask_review(run):
 def test_a_run_of_older_code_is_to_be_run_again(small_run, monkeypatch, ask):
     """A profile asks for a signal that the stage measures today and the stored run does not have."""
     real = evidence.known_signals
-    monkeypatch.setattr(evidence, "known_signals", lambda mill: [one for one in real(mill) if one != "words"])
+    monkeypatch.setattr(evidence, "known_signals", lambda context: [one for one in real(context) if one != "words"])
     with pytest.raises(
         StoreError, match=r"run `gristmill run RECIPE` again: this run has no signal 'words' \(measured"
     ):

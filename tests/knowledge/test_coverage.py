@@ -4,8 +4,17 @@ from collections import Counter
 import polars as pl
 import pytest
 
+from gristmill.corpus.measuring import measure_part
 from gristmill.knowledge.coverage import coverage
-from gristmill.knowledge.mentions import link_part
+from gristmill.knowledge.stage import GRAPH_FILES, Knowledge
+from gristmill.knowledge.stage import MENTIONS as STAGE
+
+
+def link_part(documents, graph, folder, **options):
+    """The stage on one part, with a graph in a folder."""
+    files = {"graph": [graph / name for name in GRAPH_FILES]}
+    return measure_part(STAGE, documents, folder, Knowledge(graph=str(graph), **options), files)
+
 
 ENTITIES = [
     ("fr", "France", {"type": "country", "aliases": ["French Republic"]}),

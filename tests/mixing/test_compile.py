@@ -1,5 +1,7 @@
 """From packed folders and a curriculum to a plan on disk."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.shards import ShardWriter
 from gristmill.mixing.compile import VERSION, compile_plan, one_epoch, plan_stage
 from gristmill.mixing.curriculum import Phase
+from gristmill.mixing.feasibility import EpochCaps
+from gristmill.mixing.stage import PlanFacts
 
 L = 8
 ROWS = {"web": 61, "math": 9, "code": 30, "unused": 5}
@@ -18,6 +22,8 @@ CURRICULUM = [
     Phase(80 * L, {"web": 0.3, "code": 0.3, "math": 0.4}, "linear"),
     Phase(110 * L, {"code": 0.5, "math": 0.5}),
 ]
+
+CAPS = EpochCaps(5.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +39,12 @@ def run(tmp_path_factory):
 
 def stage(run, folder, phases=CURRICULUM, **options):
     shards = {name: run / "shards" / name for name in ROWS}
-    return plan_stage(folder, shards, phases, **{"row_tokens": L, "seed": 4, "max_epochs": 5.0, "caps": {}} | options)
+    return plan_stage(folder, shards, phases, **{"row_tokens": L, "seed": 4, "caps": CAPS} | options)
 
 
 def compiled(phases, rows=ROWS, **options):
     digests = dict.fromkeys(rows, "0" * 64)
-    defaults = {"row_tokens": L, "seed": 4, "max_epochs": 5.0, "caps": {}, "index_digests": digests}
+    defaults = {"row_tokens": L, "seed": 4, "caps": CAPS, "index_digests": digests}
     return compile_plan(phases, rows, **defaults | options)
 
 
@@ -51,6 +57,7 @@ def test_the_stage_writes_a_plan_that_the_loader_reads(run):
     assert plan.domains[1].index == file_sha256(run / "shards" / "math" / "index.json")
     assert sum(len(batch.tokens) for batch in Loader(run, batch_rows=4)) == 110
     facts = outcome.facts
+    assert list(facts) == [field.name for field in fields(PlanFacts)]
     assert (facts["samples"], facts["tokens"], facts["knots"]) == (110, 110 * L, 3)
     assert facts["digest"] == plan.digest
     drawn = plan.counts(0, 110)
@@ -91,18 +98,18 @@ def test_without_a_curriculum_every_row_is_read_once():
 
 
 def test_a_cap_below_one_holds_without_a_curriculum():
-    assert one_epoch({"web": 100, "math": 10}, L, 4.0, {"web": 0.5})[0].until_tokens == 60 * L
-    plan = compiled([], {"web": 100, "math": 10}, caps={"web": 0.5})
+    assert one_epoch({"web": 100, "math": 10}, L, EpochCaps(4.0, {"web": 0.5}))[0].until_tokens == 60 * L
+    plan = compiled([], {"web": 100, "math": 10}, caps=EpochCaps(4.0, {"web": 0.5}))
     assert plan.counts(0, plan.samples) == {"web": 50, "math": 10}
 
 
 def test_no_domain_is_repeated_beyond_its_cap():
     shares = {"web": 0.5, "math": 0.5}
-    plan = compiled([Phase(36 * L, shares)], max_epochs=2.0)
+    plan = compiled([Phase(36 * L, shares)], caps=EpochCaps(2.0))
     assert plan.counts(0, 36) == {"math": 18, "web": 18}
     assert plan.locate(0, 36).epoch.max() == 1
     with pytest.raises(PlanError, match=r"math: 2\.11 epochs of 9 rows; the cap is 2"):
-        compiled([Phase(38 * L, shares)], max_epochs=2.0)
+        compiled([Phase(38 * L, shares)], caps=EpochCaps(2.0))
 
 
 def test_impossible_curricula_are_refused(run, tmp_path):

@@ -1,5 +1,7 @@
 """Phases to segments, the integral of a schedule, caps, baselines."""
 
+import subprocess
+import sys
 import tomllib
 from fractions import Fraction
 
@@ -12,7 +14,8 @@ from gristmill.corpus.errors import PlanError
 from gristmill.handoff.schedule import ONE, Segment, pieces, quantise
 from gristmill.mixing.baselines import proportional, temperature, unimax
 from gristmill.mixing.curriculum import Phase, drawn_domains, segments
-from gristmill.mixing.feasibility import check, demand, within_caps
+from gristmill.mixing.feasibility import EpochCaps, check, demand, within_caps
+from gristmill.mixing.shapes import SHAPES, Shape
 
 NAMES = ("code", "math", "web")
 BASE = {"web": 0.7, "code": 0.2, "math": 0.1}
@@ -71,23 +74,56 @@ def test_demand_is_the_integral_of_the_staircase(phases):
     assert sum(needed.values()) == pytest.approx(stop)
 
 
+def test_an_unknown_shape_is_named():
+    with pytest.raises(PlanError, match=r"curriculum\.0\.shape: unknown shape 'linea'; did you mean 'linear'"):
+        segments([Phase(160, BASE, "linea")], NAMES, 16)
+
+
+def test_a_new_shape_is_one_entry_of_the_table(monkeypatch):
+    """No share moves in the first half. Segments meet, end at the shares of the phase, and sum to one."""
+    monkeypatch.setitem(SHAPES, "late", Shape(lambda progress: max(0.0, 2 * progress - 1), pieces=4))
+    found = segments([Phase(1600, BASE), Phase(3200, LATE, "late")], NAMES, 16)
+    assert [segment.stop for segment in found] == [100, 125, 150, 175, 200]
+    assert found[1] == Segment(125, found[0].last, found[0].last)
+    assert found[2].last == found[0].last
+    assert found[3].last == found[4].first
+    assert found[3].last == pytest.approx([(a + b) / 2 for a, b in zip(found[0].last, found[4].last, strict=True)])
+    assert found[4].last == quantise([0.3, 0.5, 0.2])
+    assert all(sum(segment.last) == ONE for segment in found)
+    with pytest.raises(PlanError, match="the first phase cannot be 'late'"):
+        segments([Phase(160, BASE, "late")], NAMES, 16)
+
+
+def test_a_phase_of_fewer_rows_than_pieces_still_ends_at_its_shares(monkeypatch):
+    monkeypatch.setitem(SHAPES, "slow", Shape(lambda progress: progress**2, pieces=8))
+    found = segments([Phase(160, BASE), Phase(208, LATE, "slow")], NAMES, 16)
+    assert [segment.stop for segment in found] == [10, 11, 12, 13]
+    assert found[-1].last == quantise([0.3, 0.5, 0.2])
+
+
+def test_the_names_of_shapes_need_no_numba():
+    heavy = "{'numba', 'pyarrow', 'numpy'} & set(sys.modules)"
+    code = f"import sys, gristmill.mixing.shapes, gristmill.mixing.stage; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_schedule_within_its_caps_passes():
-    check([Phase(1600, BASE)], {"web": 70, "code": 20, "math": 10}, 16, 1.0, {})
-    check([Phase(1600, BASE)], {"web": 70, "code": 20, "math": 5}, 16, 1.0, {"math": 2})
+    check([Phase(1600, BASE)], {"web": 70, "code": 20, "math": 10}, 16, EpochCaps(1.0))
+    check([Phase(1600, BASE)], {"web": 70, "code": 20, "math": 5}, 16, EpochCaps(1.0, {"math": 2}))
 
 
 def test_the_cap_is_checked_on_the_integral_and_not_at_the_peak():
     """Half of the last rows are math, but only 20 of 100 rows in all."""
     phases = [Phase(800, BASE), Phase(1600, LATE, "linear")]
-    check(phases, {"web": 99, "code": 99, "math": 20}, 16, 1.0, {})
+    check(phases, {"web": 99, "code": 99, "math": 20}, 16, EpochCaps(1.0))
     with pytest.raises(PlanError, match=r"math: 1\.05 epochs of 19 rows; the cap is 1"):
-        check(phases, {"web": 99, "code": 99, "math": 19}, 16, 1.0, {})
+        check(phases, {"web": 99, "code": 99, "math": 19}, 16, EpochCaps(1.0))
 
 
 @pytest.mark.parametrize("rows", [{"web": 5, "code": 5}, {"web": 5, "code": 5, "math": 0}])
 def test_a_share_of_nothing_is_refused(rows):
     with pytest.raises(PlanError, match=r"domain 'math' has a share, but no row .*\[\[sources\]\] and at decide"):
-        check([Phase(16, BASE)], rows, 16, 4.0, {})
+        check([Phase(16, BASE)], rows, 16, EpochCaps(4.0))
 
 
 def pasted(message):
@@ -99,17 +135,19 @@ def pasted(message):
 def test_the_refusal_holds_a_budget_and_a_curriculum_that_work():
     phases, rows = [Phase(16_000, BASE), Phase(32_000, LATE, "linear")], {"web": 900, "code": 900, "math": 100}
     with pytest.raises(PlanError) as caught:
-        check(phases, rows, 16, 4.0, {"math": 2})
+        check(phases, rows, 16, EpochCaps(4.0, {"math": 2}))
     message = str(caught.value)
     budget = int(message.split("With these shares ")[1].split()[0])
     scale = budget / 32_000
-    check([Phase(int(p.until_tokens * scale), p.shares, p.shape) for p in phases], rows, 16, 4.0, {"math": 2})
+    check(
+        [Phase(int(p.until_tokens * scale), p.shares, p.shape) for p in phases], rows, 16, EpochCaps(4.0, {"math": 2})
+    )
     larger = [Phase(int(p.until_tokens * scale * 1.02), p.shares, p.shape) for p in phases]
     with pytest.raises(PlanError):
-        check(larger, rows, 16, 4.0, {"math": 2})
+        check(larger, rows, 16, EpochCaps(4.0, {"math": 2}))
     fitted = pasted(message)
     assert [(p.until_tokens, p.shape) for p in fitted] == [(16_000, "step"), (32_000, "linear")]
-    check(fitted, rows, 16, 4.0, {"math": 2})
+    check(fitted, rows, 16, EpochCaps(4.0, {"math": 2}))
     needed = demand(segments(fitted, NAMES, 16), NAMES)
     assert needed["math"] == pytest.approx(200, rel=0.01)  # the scarce domain is at its cap
     assert fitted[0].shares["web"] / fitted[0].shares["code"] == pytest.approx(3.5, rel=1e-3)  # the others keep theirs
@@ -117,7 +155,7 @@ def test_the_refusal_holds_a_budget_and_a_curriculum_that_work():
 
 def test_when_nothing_fits_it_says_so():
     with pytest.raises(PlanError, match=r"No shares meet the caps.*mixing\.caps\.max_epochs"):
-        check([Phase(1600, BASE)], {"web": 7, "code": 2, "math": 1}, 16, 2.0, {})
+        check([Phase(1600, BASE)], {"web": 7, "code": 2, "math": 1}, 16, EpochCaps(2.0))
     assert within_caps([Phase(160, {"web": 1.0})], 16, {"web": 5.0}) is None
 
 

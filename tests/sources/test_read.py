@@ -2,18 +2,17 @@
 
 import json
 import threading
-from typing import get_args
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.recipe import Format
 from gristmill.sources.catalogue import reader_names
 from gristmill.sources.listing import InputFile, list_files
 from gristmill.sources.part import BATCH_BYTES
-from gristmill.sources.read import VERSION, ReadSpec, library_versions, read_part
+from gristmill.sources.read import ReadSpec, library_versions, read_part
+from gristmill.sources.stage import DocumentsFacts
 
 MIXED = [
     "samples/web/debian-docs.warc.gz", "samples/web/html", "samples/dirty/broken.jsonl", "samples/dirty/truncated.*",
@@ -80,9 +79,10 @@ def test_many_rejects_are_kept(tmp_path, read):
     assert result.outcome.facts["rejects"] == {"not_json": 10_000}
 
 
-def test_every_format_has_a_reader():
-    assert set(reader_names()) == set(get_args(Format)) - {"graph"}
-    assert VERSION
+def test_facts_are_those_of_the_stage(read):
+    facts = read(MIXED).outcome.facts
+    assert set(facts) == {*DocumentsFacts.__dataclass_fields__} - {"triples"}
+    assert DocumentsFacts(**facts).files == facts["files"]
     assert all(library_versions().values())
 
 

@@ -1,5 +1,8 @@
 """Packing a domain into shards: every token once, whatever the parts, and three ways to open the result."""
 
+import subprocess
+import sys
+
 import datasets
 import numpy as np
 import pyarrow as pa
@@ -9,10 +12,11 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SchemaError
 from gristmill.tokenizer import pack
 from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
-from gristmill.tokenizer.pack import pack_domain
+from gristmill.tokenizer.pack import Layout, pack_domain
+from gristmill.tokenizer.packings import PACKINGS, Packing
 from gristmill.tokenizer.vocabulary import PAD_ID
 
-SHAPE = {"row_tokens": 64, "vocab_size": 1000, "shard_rows": 100, "batch_rows": 16}
+LAYOUT = {"row_tokens": 64, "shard_rows": 100, "batch_rows": 16}
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +37,10 @@ def write_tokens(path, lists, source="web", heldout=False):
     return path
 
 
-def packed(tokens, folder, domain="docs", heldout=False, **changes):
+def packed(tokens, folder, domain="docs", heldout=False, vocab_size=1000, **changes):
     folder.mkdir()
-    return pack_domain(tokens, folder, domain=domain, heldout=heldout, **(SHAPE | changes))
+    layout = Layout(**(LAYOUT | changes))
+    return pack_domain(tokens, folder, domain=domain, heldout=heldout, vocab_size=vocab_size, layout=layout)
 
 
 def rows_of(folder):
@@ -159,3 +164,29 @@ def test_ids_of_another_width_are_refused(encoded, tmp_path):
 def test_numbers_below_1_name_their_key(encoded, tmp_path, name):
     with pytest.raises(RecipeError, match=rf"shards\.{name} is 0"):
         packed(encoded, tmp_path / "rows", **{name: 0})
+
+
+def test_an_unknown_packing_is_named():
+    with pytest.raises(RecipeError, match=r"shards\.packing: unknown packing 'bestfit'; did you mean 'best_fit'"):
+        Layout(**LAYOUT, packing="bestfit")
+
+
+def test_a_new_packing_is_one_entry_of_the_table(encoded, tmp_path, monkeypatch):
+    """A row for every piece: the rows are more, the documents the same."""
+
+    def one_a_row(lengths, row_tokens):
+        found = PACKINGS["best_fit"](lengths, row_tokens)
+        order = np.lexsort((found.offset, found.document))
+        document, offset, length = (column[order] for column in found[:3])
+        return Packing(document, offset, length, np.arange(len(order)), np.zeros(len(order), np.int64), len(order))
+
+    monkeypatch.setitem(PACKINGS, "one_a_row", one_a_row)
+    best, own = packed(encoded, tmp_path / "best"), packed(encoded, tmp_path / "own", packing="one_a_row")
+    assert own.rows > best.rows
+    assert documents_of(tmp_path / "own")[0] == documents_of(tmp_path / "best")[0]
+
+
+def test_the_names_of_packings_need_no_numba():
+    heavy = "{'numba', 'pyarrow', 'tokenizers'} & set(sys.modules)"
+    code = f"import sys, gristmill.tokenizer.packings, gristmill.tokenizer.stage; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

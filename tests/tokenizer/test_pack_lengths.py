@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.tokenizer import _kernels
-from gristmill.tokenizer.pack import pack_lengths
+from gristmill.tokenizer.packings import best_fit
 
 SHAPES = st.one_of(st.integers(1, 12), st.integers(60, 70), st.integers(4090, 4100), st.integers(8000, 9000))
 
@@ -59,7 +59,7 @@ def covered(packing, lengths, row_tokens):
 @given(corpora())
 def test_every_token_has_one_place(corpus):
     lengths, row_tokens = corpus
-    packing = pack_lengths(np.array(lengths, np.int64), row_tokens)
+    packing = best_fit(np.array(lengths, np.int64), row_tokens)
     tokens, places = covered(packing, lengths, row_tokens)
     assert all((document == 1).all() for document in tokens)
     assert places.max(initial=0) <= 1
@@ -70,7 +70,7 @@ def test_every_token_has_one_place(corpus):
 @given(corpora())
 def test_no_document_that_fits_is_cut_and_a_long_one_only_at_row_length(corpus):
     lengths, row_tokens = corpus
-    packing = pack_lengths(np.array(lengths, np.int64), row_tokens)
+    packing = best_fit(np.array(lengths, np.int64), row_tokens)
     pieces = np.bincount(packing.document, minlength=len(lengths))
     assert pieces.tolist() == [-(-length // row_tokens) for length in lengths]
     assert (packing.offset % row_tokens == 0).all()
@@ -79,14 +79,14 @@ def test_no_document_that_fits_is_cut_and_a_long_one_only_at_row_length(corpus):
 @given(corpora())
 def test_rows_equal_naive_best_fit(corpus):
     lengths, row_tokens = corpus
-    packing = pack_lengths(np.array(lengths, np.int64), row_tokens)
+    packing = best_fit(np.array(lengths, np.int64), row_tokens)
     assert packing.rows == naive_row_count(lengths, row_tokens)
 
 
 @given(corpora())
 def test_pieces_come_by_row_and_start_and_leave_no_gap_between(corpus):
     lengths, row_tokens = corpus
-    packing = pack_lengths(np.array(lengths, np.int64), row_tokens)
+    packing = best_fit(np.array(lengths, np.int64), row_tokens)
     order = np.lexsort((packing.start, packing.row))
     assert (order == np.arange(len(order))).all()
     for row in range(packing.rows):
@@ -97,23 +97,23 @@ def test_pieces_come_by_row_and_start_and_leave_no_gap_between(corpus):
 @pytest.mark.parametrize("row_tokens", [512, 1024, 4096, 5000, 8192, 300_000])
 def test_rows_stay_near_the_lower_bound(row_tokens):
     lengths = np.random.default_rng(1).lognormal(6.5, 1.4, 60_000).astype(np.int64) + 1  # median 665, mean 1,770
-    packing = pack_lengths(lengths, row_tokens)
+    packing = best_fit(lengths, row_tokens)
     bound = -(-int(lengths.sum()) // row_tokens)
     assert bound <= packing.rows <= bound * 1.0001 + 1
 
 
 def test_row_count_equals_naive_on_realistic_lengths():
     lengths = np.random.default_rng(2).lognormal(6.5, 1.4, 20_000).astype(np.int64) + 1
-    assert pack_lengths(lengths, 1024).rows == naive_rows(lengths.tolist(), 1024)
+    assert best_fit(lengths, 1024).rows == naive_rows(lengths.tolist(), 1024)
 
 
 def test_no_documents_make_no_rows():
-    packing = pack_lengths(np.array([], np.int64), 8)
+    packing = best_fit(np.array([], np.int64), 8)
     assert packing.rows == len(packing.row) == 0
 
 
 def test_narrow_integers_are_taken():
-    assert pack_lengths(np.array([3, 300], np.int32), 8).rows == 38
+    assert best_fit(np.array([3, 300], np.int32), 8).rows == 38
 
 
 @given(st.lists(st.integers(0, 20), max_size=50))

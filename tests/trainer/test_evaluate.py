@@ -46,11 +46,11 @@ def test_loss_by_domain_equals_document_by_document(run, config, session):
     everything = []
     for name in NAMES:
         losses = [loss for doc in slices_of(run / "heldout", name) for loss in naive_losses(session.model, doc)]
-        assert found["domains"][name]["tokens"] == len(losses)
-        assert found["domains"][name]["loss"] == pytest.approx(np.mean(losses), abs=1e-5)
+        assert found.domains[name].tokens == len(losses)
+        assert found.domains[name].loss == pytest.approx(np.mean(losses), abs=1e-5)
         everything += losses
-    assert found["loss"] == pytest.approx(np.mean(everything), abs=1e-5)
-    assert found["tokens"] == len(everything)
+    assert found.loss == pytest.approx(np.mean(everything), abs=1e-5)
+    assert found.tokens == len(everything)
 
 
 def test_unigram_level_equals_its_definition(run, config, session):
@@ -59,7 +59,7 @@ def test_unigram_level_equals_its_definition(run, config, session):
     targets = Counter(token for name in NAMES for doc in slices_of(run / "heldout", name) for token in doc[1:])
     total = int(counts.sum()) + 64
     nats = [n * -math.log((int(counts[token]) + 1) / total) for token, n in targets.items()]
-    assert found["unigram"] == pytest.approx(sum(nats) / sum(targets.values()))
+    assert found.unigram == pytest.approx(sum(nats) / sum(targets.values()))
 
 
 def test_evaluating_changes_nothing(run, config, session):
@@ -75,8 +75,8 @@ def test_evaluating_changes_nothing(run, config, session):
 
 def test_load_counts_every_token_in_every_layer(run, config, session):
     heldout = read_heldout(run / "heldout", NAMES, config)
-    load = evaluate(session.model, heldout, config, session.unigrams)["load"]
-    assert 1 <= load["max_over_mean"] <= config.experts / config.top_k
+    load = evaluate(session.model, heldout, config, session.unigrams).load
+    assert 1 <= load.max_over_mean <= config.experts / config.top_k
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(1, 1), (4, 4), (100, 6), (0, 0)])

@@ -45,6 +45,26 @@ def test_bias_moves_the_choice_and_not_the_weights():
     assert router(x).experts.flatten().tolist() == [3] * 10
 
 
+@pytest.mark.parametrize("score", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("depth", [0.0, 80.0, 104.0, 160.0, 1e4])
+def test_scores_that_underflow_still_share_a_token(score, depth):
+    """All logits far below zero, and a bias that chooses the two experts which are the furthest below the others."""
+    router, x = make_router(score), torch.ones(3, 8)
+    levels = torch.tensor([-depth, -depth - 1, -2 * depth - 2, -2 * depth - 3])
+    router.weight.data = levels[:, None].expand(4, 8) / 8
+    router.bias.copy_(torch.tensor([0.0, 0.0, 5.0, 5.0]))
+    routing = router(x)
+    assert torch.allclose(routing.weights.sum(-1), torch.ones(3))
+    assert torch.allclose(routing.probabilities.sum(-1), torch.ones(3))
+    if depth:  # far out, both kinds of score weigh by exp(logit)
+        first = 1 / (1 + math.exp(-1))
+        assert torch.allclose(
+            routing.weights.sort(-1, descending=True).values[0], torch.tensor([first, 1 - first]), atol=1e-3
+        )
+    (routing.weights[:, 0].sum() + routing.probabilities[:, 0].sum()).backward()
+    assert router.weight.grad.isfinite().all()
+
+
 def test_bias_is_saved_and_not_trained():
     router = make_router()
     assert "bias" in router.state_dict()
@@ -130,11 +150,11 @@ def _toy(balance, steps=200):
 
 def test_balancing_prevents_collapse():
     none, bias, switch = (_toy(balance) for balance in ("none", "bias", "switch"))
-    assert none["dead"] >= 2
-    assert bias["dead"] == 0
-    assert bias["max_over_mean"] < 0.7 * none["max_over_mean"]
-    assert switch["dead"] == 0
-    assert switch["max_over_mean"] < 0.7 * none["max_over_mean"]
+    assert none.dead >= 2
+    assert bias.dead == 0
+    assert bias.max_over_mean < 0.7 * none.max_over_mean
+    assert switch.dead == 0
+    assert switch.max_over_mean < 0.7 * none.max_over_mean
 
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=6).filter(any))
@@ -142,15 +162,15 @@ def test_load_figures_equal_their_definitions(counts):
     figures = load_figures(torch.tensor([counts]))
     total, mean = sum(counts), sum(counts) / len(counts)
     shares = [c / total for c in counts if c]
-    assert figures["max_over_mean"] == pytest.approx(max(counts) / mean)
-    assert figures["min_over_mean"] == pytest.approx(min(counts) / mean)
-    assert figures["std"] == pytest.approx(math.sqrt(sum((c / mean - 1) ** 2 for c in counts) / len(counts)))
-    assert figures["entropy"] == pytest.approx(-sum(p * math.log(p) for p in shares) / math.log(len(counts)))
-    assert figures["dead"] == sum(c < 0.1 * mean for c in counts)
+    assert figures.max_over_mean == pytest.approx(max(counts) / mean)
+    assert figures.min_over_mean == pytest.approx(min(counts) / mean)
+    assert figures.std == pytest.approx(math.sqrt(sum((c / mean - 1) ** 2 for c in counts) / len(counts)))
+    assert figures.entropy == pytest.approx(-sum(p * math.log(p) for p in shares) / math.log(len(counts)))
+    assert figures.dead == sum(c < 0.1 * mean for c in counts)
 
 
 def test_load_of_one_expert_is_even():
-    assert load_figures(torch.tensor([[5]]))["entropy"] == 1.0
+    assert load_figures(torch.tensor([[5]])).entropy == 1.0
 
 
 def test_last_steps_is_the_mean_of_the_last_tenth():

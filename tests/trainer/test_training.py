@@ -1,5 +1,6 @@
 """Whole trainings on a small run: what was consumed, determinism, resume, and what every saved piece is for."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,14 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gristmill.corpus.errors import GristmillError, TrainError
 from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
+from gristmill.trainer.balance import BALANCES, Balance
+from gristmill.trainer.evaluate import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
-from gristmill.trainer.session import begin
+from gristmill.trainer.session import begin, restore
+from gristmill.trainer.step import loss_of, train_step
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
@@ -99,7 +104,7 @@ def test_two_trainings_are_equal_to_the_bit(run, config, done, tmp_path):
 @pytest.mark.parametrize("stops", [(3,), (2, 3, 6)])
 def test_resumed_equals_uninterrupted(run, config, done, tmp_path, stops):
     for stop in stops:
-        assert train(run, tmp_path, config, max_steps=stop)["steps"] == stop
+        assert train(run, tmp_path, config, max_steps=stop).steps == stop
     train(run, tmp_path, replace(config, checkpoint_steps=5))
     assert metrics(tmp_path).equals(metrics(done))
     assert same(weights(tmp_path), weights(done))
@@ -112,13 +117,13 @@ def test_a_crash_between_checkpoints_leaves_no_gap_and_no_repeat(run, config, do
     config = replace(config, checkpoint_steps=checkpoint_steps)
 
     def crash(record):
-        if record["step"] == 5:
+        if record.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(run, tmp_path, config, on_step=crash)
     seen = []
-    train(run, tmp_path, config, on_step=lambda record: seen.append(record["step"]))
+    train(run, tmp_path, config, on_step=lambda record: seen.append(record.step))
     assert seen == list(range(5 if checkpoint_steps == 2 else 1, STEPS + 1))
     assert differences(run, pq.read_table(tmp_path / "consumption.parquet")) == []
     assert metrics(tmp_path).equals(metrics(done))
@@ -196,8 +201,8 @@ def test_unigram_counts_are_saved(run, config, done, tmp_path):
     )
     summary = train(run, tmp_path, config)
     expected = json.loads((done / "summary.json").read_text())["loss"]
-    assert summary["loss"]["heldout_unigram"] != expected["heldout_unigram"]
-    assert summary["loss"]["heldout_after"] == expected["heldout_after"]
+    assert summary.loss.heldout_unigram != expected["heldout_unigram"]
+    assert summary.loss.heldout_after == expected["heldout_after"]
 
 
 def test_another_config_is_refused(run, config, done):
@@ -238,12 +243,49 @@ def test_divergence_is_an_error_that_names_the_key(run, config, tmp_path, monkey
     assert not list(tmp_path.glob("checkpoints/step-*"))
 
 
+@pytest.mark.parametrize("rate", [1e4, 1e20, 1e38])
+def test_no_update_is_saved_that_the_next_step_dies_of(run, config, tmp_path, rate):
+    """With 1e38 the first update leaves weights that are no numbers; with less, norms still save the model."""
+    wild = replace(config, learning_rate=rate, warmup_steps=0, checkpoint_steps=1)
+    with contextlib.suppress(TrainError):
+        train(run, tmp_path, wild)
+    for found in (tmp_path / "checkpoints").glob("step-*/*.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(found).values()), found
+    saved = checkpoint.load_latest(tmp_path / "checkpoints")
+    if saved:  # then the plan goes on behind it
+        session = restore(saved, replace(wild, precision="float32"), Plan.load(run / "plan").digest)
+        batch = read_heldout(run / "heldout", ("books",), wild)["books"][0]
+        assert np.isfinite(loss_of(session.model, batch, wild))
+    else:
+        assert train(run, tmp_path, config).steps == STEPS  # and another rate is free to begin
+
+
+def test_a_gradient_that_is_no_number_moves_nothing(run, config, monkeypatch):
+    session = begin(config)
+    before = {name: value.clone() for name, value in session.model.state_dict().items()}
+    monkeypatch.setattr("gristmill.trainer.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+    batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
+    result = train_step(session.model, session.optimizer, batch, config)
+    assert not result.is_finite
+    assert same(session.model.state_dict(), before)
+    assert all(parameter.grad is None for parameter in session.model.parameters())
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda:99", "vulkan", "mps", "xla"])
+def test_a_device_that_is_not_there_is_named(run, config, tmp_path, device):
+    with pytest.raises(
+        TrainError, match=rf"trainer\.device is '{device}', which this machine does not have.*It has cpu"
+    ):
+        train(run, tmp_path, replace(config, device=device))
+    assert not list(tmp_path.iterdir())
+
+
 def test_training_without_heldout_rows(run, config, tmp_path):
     for name in ("plan", "shards"):
         shutil.copytree(run / name, tmp_path / "run" / name)
     summary = train(tmp_path / "run", tmp_path / "out", config, max_steps=1)
-    assert summary["loss"]["heldout_after"] is None
-    assert summary["heldout_load"] is None
+    assert summary.loss.heldout_after is None
+    assert summary.heldout_load is None
 
 
 @pytest.mark.parametrize("balance", ["switch", "none"])
@@ -251,9 +293,23 @@ def test_training_without_heldout_rows(run, config, tmp_path):
 def test_every_gate_and_balance_trains(run, config, tmp_path, balance, score):
     config = replace(config, balance=balance, score=score, z_loss=1e-3, shared_experts=0)
     summary = train(run, tmp_path, config, max_steps=2)
-    assert summary["steps"] == 2
+    assert summary.steps == 2
     biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
     assert all((bias == 0).all() for bias in biases)
+
+
+def test_a_new_balance_is_one_entry_of_the_table(run, config, tmp_path, monkeypatch):
+    seen = []
+
+    def load_of(routing):
+        seen.append(routing.counts.sum().item())
+        return routing.probabilities.mean(0).square().sum()
+
+    monkeypatch.setitem(BALANCES, "squares", Balance(loss=load_of, update=lambda bias, counts, rate: bias.add_(rate)))
+    train(run, tmp_path, replace(config, balance="squares", balance_rate=0.5), max_steps=2)
+    assert len(seen) == 2 * config.layers
+    biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
+    assert all((bias == 1).all() for bias in biases)
 
 
 def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
@@ -268,11 +324,11 @@ def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
 def test_learning_beats_the_unigram_level(tmp_path, config, long_run):
     """The text is a Markov chain: its context is worth some three nats to whoever reads it."""
     config = replace(config, dropout=0.0, width=32, checkpoint_steps=1000)
-    loss = train(long_run, tmp_path, config)["loss"]
-    assert loss["heldout_unigram"] == pytest.approx(np.log(64), abs=0.1)
-    assert loss["heldout_after"] < 0.75 * loss["heldout_unigram"]
-    assert loss["last"] < loss["first"]
-    assert abs(loss["heldout_before"] - np.log(64)) < 0.2
+    loss = train(long_run, tmp_path, config).loss
+    assert loss.heldout_unigram == pytest.approx(np.log(64), abs=0.1)
+    assert loss.heldout_after < 0.75 * loss.heldout_unigram
+    assert loss.last < loss.first
+    assert abs(loss.heldout_before - np.log(64)) < 0.2
 
 
 def test_the_learning_rate_of_each_step(done):

@@ -1,0 +1,172 @@
+"""The one loop of every stage that measures documents part by part: read a batch, measure it, check it, write it.
+
+What is checked of a stage, its own or a plug-in's: one value for each document, in the documents' order; every number
+finite and inside the range that its signal declares; spans inside the text, in order, apart and between characters.
+Stages are declared in ``stage``; which parts are measured where is decided in flows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.facts import add_facts, facts_json
+from gristmill.corpus.measured_checks import check_columns, check_spans, check_tables
+from gristmill.corpus.plugins import resolve, told_by
+from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.schema import SPANS, signals_schema
+from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.span_tables import span_rows
+from gristmill.corpus.stage import Measured, PartStage, Plugin, SideTable
+from gristmill.corpus.tables import PartWriter, read_batches
+
+SPANS_FILE = "spans.parquet"
+ALWAYS_READ = ("doc_id", "source", "text")
+Paths = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurer:
+    """A stage with its options, ready to measure batches in this process."""
+
+    spec: PartStage
+    options: Any
+    measure: Callable[[pa.RecordBatch, Any, Any], Measured]
+    state: Any
+    plugin: Plugin | None = None
+
+    @classmethod
+    def of(
+        cls, spec: PartStage, options: Any = None, artefacts: Paths | None = None, plugin: Plugin | None = None
+    ) -> "Measurer":
+        """Load a stage's functions and prepare its state.
+
+        Raises
+        ------
+        StageError : a plug-in's function that is not there, or fails to prepare
+        """
+        find = partial(resolve, plugin=plugin)
+        prepare = find(spec.prepare) if spec.prepare else None
+        paths = {name: tuple(files) for name, files in (artefacts or {}).items()}
+        with told_by(plugin, f"preparing stage {spec.name!r}"):
+            state = prepare(options, paths) if prepare else None
+        return cls(spec, options, find(spec.measure), state, plugin)
+
+    def batch(self, batch: pa.RecordBatch) -> Measured:
+        """Measure one batch and check what came back."""
+        first = batch["doc_id"][0] if batch.num_rows else "none"
+        doing = f"measuring {batch.num_rows} documents from {first} on in stage {self.spec.name!r}"
+        with told_by(self.plugin, doing):
+            measured = self.measure(batch, self.options, self.state)
+        check_columns(self.spec, self.options, batch, measured)
+        check_spans(self.spec, batch, measured)
+        check_tables(self.spec, batch, measured)
+        return measured
+
+    def conclude(self, folder: Path, facts: list[Any]) -> Any:
+        """The facts of a whole part."""
+        total = add_facts(facts)
+        if self.spec.conclude is None:
+            return total
+        with told_by(self.plugin, f"adding up stage {self.spec.name!r}"):
+            return resolve(self.spec.conclude, plugin=self.plugin)(total, folder, self.options, self.state)
+
+
+def measure_part(
+    spec: PartStage,
+    documents: Path,
+    folder: Path,
+    options: Any = None,
+    artefacts: Paths | None = None,
+    plugin: Plugin | None = None,
+) -> Outcome:
+    """Measure one part of the documents: the stage's tables in ``folder``, row-aligned with ``documents``.
+
+    Parameters
+    ----------
+    spec : the stage; ``options`` is its section of the recipe, ``artefacts`` the files that it names, by what they are
+    documents : a Parquet file of ``corpus.schema.DOCUMENTS``
+    plugin : where the stage comes from, when it is none of ours
+
+    Returns
+    -------
+    Outcome: rows, documents and bytes passed on by source, and the facts that the stage gives
+
+    Raises
+    ------
+    StageError : what the stage returned is not what it declares, or its code failed; names stage and document
+
+    Cost
+    ----
+    One pass over the text; memory is a row group of text and what is measured on it.
+    """
+    measurer = Measurer.of(spec, options, artefacts, plugin)
+    part = _Part(spec, folder, options, plugin)
+    columns = [*ALWAYS_READ, *(name for name in spec.columns if name not in ALWAYS_READ)]
+    with ExitStack() as open_files:
+        part.open(open_files)
+        for batch in read_batches(documents, columns):
+            part.write(batch, measurer.batch(batch))
+        if not part.rows:
+            part.facts.append(measurer.batch(_no_documents(documents, columns)).facts)
+    facts = [one for one in part.facts if one is not None]
+    return Outcome(part.rows, add_up(part.accounts), facts_json(measurer.conclude(folder, facts)))
+
+
+def _no_documents(documents: Path, columns: Sequence[str]) -> pa.RecordBatch:
+    """A batch without documents: what a stage says of it are its facts at zero."""
+    schema = pq.read_schema(documents)
+    return pa.RecordBatch.from_pylist([], pa.schema([schema.field(name) for name in columns]))
+
+
+@dataclass(slots=True)
+class _Part:
+    """The tables of one part while they are written."""
+
+    spec: PartStage
+    folder: Path
+    options: Any
+    plugin: Plugin | None
+    rows: int = 0
+    accounts: list[dict[str, Account]] = field(default_factory=list)
+    facts: list[Any] = field(default_factory=list)
+    _writers: dict[str, PartWriter] = field(default_factory=dict)
+
+    def open(self, files: ExitStack) -> None:
+        for name, schema, noise in self._tables():
+            self._writers[name] = files.enter_context(PartWriter(self.folder / name, schema, noise))
+
+    def _tables(self) -> Iterator[tuple[str, pa.Schema, tuple[str, ...]]]:
+        if self.spec.table:
+            yield self.spec.table, signals_schema(self.spec.measured(self.options), self.spec.labels), ()
+        if self.spec.spans:
+            yield SPANS_FILE, SPANS, ()
+        for side in self.spec.tables:
+            yield side.file, side_schema(side, self.options, self.plugin), side.noise
+
+    def write(self, batch: pa.RecordBatch, measured: Measured) -> None:
+        doc_ids = batch.column("doc_id").cast(pa.string())
+        if self.spec.table:
+            schema = signals_schema(self.spec.measured(self.options), self.spec.labels)
+            columns = [doc_ids, *(measured.columns[name] for name in schema.names[1:])]
+            self._writers[self.spec.table].write(pa.record_batch(columns, schema=schema))
+        if self.spec.spans and measured.spans is not None:
+            self._writers[SPANS_FILE].write(span_rows(doc_ids, measured.spans))
+        for side in self.spec.tables:
+            self._writers[side.file].write(measured.tables[side.file])
+        self.rows += batch.num_rows
+        self.accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
+        self.facts.append(measured.facts)
+
+
+def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None) -> pa.Schema:
+    """The schema of a further table, under these options."""
+    found = resolve(side.schema, plugin=plugin)
+    return found if isinstance(found, pa.Schema) else found(options)

@@ -1,0 +1,31 @@
+"""What a card reads from a run's lock.json, which it carries as it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gristmill.corpus.lock import Lock, LockedFile
+
+LockJson = Mapping[str, Any]
+
+
+def source_files(lock: LockJson) -> dict[str, tuple[LockedFile, ...]]:
+    """Input files by source.
+
+    >>> file = {"path": "a", "bytes": 1, "digest": "00", "format": "jsonl"}
+    >>> nothing = {"recipe": {}, "artefacts": {}, "stages": {}, "libraries": {}, "plugins": {}}
+    >>> source_files({"format": 2, "inputs": {"web": [file]}, **nothing})
+    {'web': (LockedFile(path='a', bytes=1, digest='00', format='jsonl'),)}
+    """
+    return {source: tuple(files) for source, files in Lock.from_json(lock).inputs.items()}
+
+
+def stage_version(lock: LockJson, stage: str) -> str | None:
+    """The version of a stage's code; None where the lock of 0.1.0 lacks it (edits, train)."""
+    versions = Lock.from_json(lock).stages
+    return versions.get(stage, versions.get(stage.split("-")[0]))  # 0.1.0 has one version for all classifiers
+
+
+def libraries(lock: LockJson) -> dict[str, str]:
+    """Versions of the libraries that decide what a stage writes."""
+    found = Lock.from_json(lock).libraries.values()
+    return {name: version for versions in found for name, version in versions.items()}

@@ -1,0 +1,125 @@
+"""What a run hands over: the tokenizer, rows, and shards with their digests."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from gristmill.corpus.errors import CardError
+from gristmill.corpus.files import read_json
+from gristmill.data_cards.reading import Reading
+from gristmill.tokenizer.stage import TokenizerFacts, TokensFacts
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedDomain:
+    """Kept text of one domain after cuts."""
+
+    domain: str
+    bytes: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """The trained vocabulary, and the kept text in its tokens."""
+
+    vocab_size: int
+    sample_bytes: int
+    bytes_per_token: float
+    encoded: tuple[EncodedDomain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What [shards] of the recipe asks for."""
+
+    row_tokens: int
+    heldout: float
+    shard_rows: int
+    batch_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of rows."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """All rows of a domain."""
+
+    rows: int
+    tokens: int
+    documents: int
+    row_tokens: int
+    token_type: str
+
+
+def tokenizer(reading: Reading) -> Tokenizer:
+    """From the receipts of ``tokenizer`` and ``tokens``, domains in order of name."""
+    facts = reading.fact("tokenizer", TokenizerFacts)
+    if facts is None:
+        raise CardError(f"{reading.run.path} has no tokenizer yet; `gristmill run` its recipe first")
+    tokens: Counter[str] = Counter()
+    n_bytes: Counter[str] = Counter()
+    for part in reading.facts("tokens", TokensFacts):
+        tokens.update(part.tokens)
+        n_bytes.update(part.bytes)
+    encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name]) for name in sorted(n_bytes))
+    return Tokenizer(facts.vocab_size, facts.sample_bytes, facts.bytes_per_token, encoded)
+
+
+class HandedOver(NamedTuple):
+    """The parts of a card that say what a trainer is handed."""
+
+    tokenizer: Tokenizer
+    rows: RowShape
+    shards: Mapping[str, tuple[Shard, ...]]
+    shards_by_domain: Mapping[str, Packed]
+    heldout: Mapping[str, tuple[Shard, ...]]
+    heldout_by_domain: Mapping[str, Packed]
+
+
+def handed_over(reading: Reading) -> HandedOver:
+    """Tokenizer, and rows to train on and held out."""
+    return HandedOver(
+        tokenizer=tokenizer(reading),
+        rows=row_shape(reading),
+        shards=shards(reading, "shards"),
+        shards_by_domain=packed(reading, "shards"),
+        heldout=shards(reading, "heldout"),
+        heldout_by_domain=packed(reading, "heldout"),
+    )
+
+
+def row_shape(reading: Reading) -> RowShape:
+    """From the recipe."""
+    return RowShape(**{field.name: reading.recipe["shards"][field.name] for field in fields(RowShape)})
+
+
+def shards(reading: Reading, stage: str) -> dict[str, tuple[Shard, ...]]:
+    """Files by domain; ``stage`` is shards or heldout."""
+    return {
+        domain: tuple(Shard(*(file[field.name] for field in fields(Shard))) for file in index["shards"])
+        for domain, index in indexes(reading, stage).items()
+    }
+
+
+def packed(reading: Reading, stage: str) -> dict[str, Packed]:
+    """Rows, tokens and documents by domain; ``stage`` is shards or heldout."""
+    return {
+        domain: Packed(*(index[field.name] for field in fields(Packed)))
+        for domain, index in indexes(reading, stage).items()
+    }
+
+
+def indexes(reading: Reading, stage: str) -> dict[str, Mapping[str, Any]]:
+    """index.json of each domain's folder in the run."""
+    folders = sorted((reading.run.path / stage).iterdir()) if reading.has(stage) else []
+    return {folder.name: read_json(folder / "index.json") for folder in folders}

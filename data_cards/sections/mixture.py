@@ -1,0 +1,41 @@
+"""Shares as asked and as planned, and the curriculum that asks for them."""
+
+from collections.abc import Mapping
+
+from gristmill.data_cards.card import Card
+from gristmill.data_cards.page import Section, Share, Table
+from gristmill.data_cards.parts.mixture import DomainShare
+from gristmill.data_cards.wording import number, percent
+
+COLUMNS = ("domain", "rows", "drawn", "epochs", "target", "realised", "difference, points")
+
+
+def section(card: Card) -> Section:
+    """By domain, and over the tokens of the plan."""
+    plan = card.mixture
+    rows = [_row(domain, entry) for domain, entry in plan.by_domain.items()]
+    phases = [(number(phase.until_tokens), _shares(phase.first), _shares(phase.last)) for phase in plan.schedule]
+    text = [
+        f"The plan fixes the order of {number(plan.samples)} samples ({number(plan.tokens)} tokens): which row "
+        "of which domain stands at each place, for any number of ranks."
+    ]
+    schedule = Table(("until token", "shares from", "shares to"), phases, "Schedule", 3)
+    caption = "Shares over the tokens of the plan; beside each domain the share that the whole plan realises"
+    tables = [Table(COLUMNS, rows), schedule]
+    return Section("mixture", "Mixture and schedule", text, ("mixture.svg", caption), tables)
+
+
+def _row(domain: str, entry: DomainShare) -> tuple:
+    return (
+        domain,
+        number(entry.rows),
+        number(entry.drawn),
+        f"{entry.epochs:.2f}",
+        Share(entry.target_share),
+        Share(entry.realised_share),
+        f"{100 * (entry.realised_share - entry.target_share):+.4f}",
+    )
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{domain} {percent(share)}" for domain, share in shares.items() if share)

@@ -1,0 +1,130 @@
+"""What the recipe says of block lists and evaluation sets, and the stages that look texts up in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from gristmill.corpus.recipe_values import Mistake, Section, Share
+from gristmill.corpus.stage import Artefacts, PartStage, SideTable, Signal
+
+_OVERLAP = "n-gram overlap, weighted by rarity in the benchmark"
+
+
+class Blocklist(Section):
+    """Lists of words, addresses and text hashes; they become signals that [decide.rules] may bound."""
+
+    words: tuple[str, ...] = ()  # one word or phrase a line
+    urls: tuple[str, ...] = ()  # one host, domain or address a line
+    hashes: tuple[str, ...] = ()  # one text_hash a line
+
+
+def lists_of(options: Blocklist) -> Artefacts:
+    """The files of each kind of list."""
+    return {"words": options.words, "urls": options.urls, "hashes": options.hashes}
+
+
+class Decontaminate(Section):
+    """Overlap with evaluation sets; the signals contamination and contaminated_passages."""
+
+    sets: dict[str, tuple[str, ...]]  # files of each benchmark, jsonl or parquet
+    text_field: str = "text"
+    ngram: Annotated[int, Field(ge=2)] = 13
+    short_ngram: Annotated[int, Field(ge=2)] = 8  # for passages shorter than ngram words
+    threshold: Share = 0.8
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A bound outside its range, and no set at all."""
+        if self.short_ngram > self.ngram:
+            text = f"{self.short_ngram} is more than ngram {self.ngram}; short passages need shorter n-grams"
+            yield Mistake(("short_ngram", "ngram"), text)
+        if not self.threshold:
+            yield Mistake(("threshold",), "0 would find every passage everywhere; expected more than 0, up to 1")
+        if not self.sets:
+            yield Mistake(("sets",), 'no evaluation set is named; write sets = { NAME = ["FILE"] }')
+
+
+def sets_of(options: Decontaminate) -> Artefacts:
+    """The files of each benchmark."""
+    return options.sets
+
+
+@dataclass(frozen=True, slots=True)
+class BlocklistFacts:
+    """Documents with a listed phrase, address, text."""
+
+    blocked_words: int
+    blocked_url: int
+    blocked_hash: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkFacts:
+    """One evaluation set in one part."""
+
+    passages: int
+    too_short: int  # to be looked for
+    found: int  # different passages that a document holds
+    documents: int  # that hold one
+
+
+@dataclass(frozen=True, slots=True)
+class ContaminationFacts:
+    """Every evaluation set in one part."""
+
+    benchmarks: dict[str, BenchmarkFacts]
+
+
+BLOCKLIST = PartStage(
+    facts=BlocklistFacts,
+    name="blocklist",
+    version="1",
+    title="listed words, addresses and texts",
+    section=Blocklist,
+    artefacts=lists_of,
+    table="blocklist.parquet",
+    unscanned="lists of blocked addresses and words",
+    measure="gristmill.filters.lists.blocklist:measure",
+    prepare="gristmill.filters.lists.blocklist:prepare",
+    columns=("url", "text_hash"),
+    signals=(
+        Signal("blocked_words", "phrases", 0, None, "listed words and phrases, every time they occur"),
+        Signal("blocked_words_distinct", "phrases", 0, None, "different listed words and phrases"),
+        Signal("blocked_url", "0 or 1", 0, 1, "the address, its path or its host is listed"),
+        Signal("blocked_hash", "0 or 1", 0, 1, "the hash of the text is listed"),
+    ),
+)
+CONTAMINATION = PartStage(
+    facts=ContaminationFacts,
+    name="contamination",
+    key="decontaminate",
+    version="1",
+    title="how much of an evaluation passage a document holds",
+    section=Decontaminate,
+    artefacts=sets_of,
+    table="contamination.parquet",
+    unscanned="a search for public benchmark items",
+    measure="gristmill.filters.lists.decontaminate:measure",
+    prepare="gristmill.filters.lists.decontaminate:prepare",
+    conclude="gristmill.filters.lists.decontaminate:conclude",
+    signals=(
+        Signal(
+            "contamination",
+            "share of a passage, 0 to 1",
+            0,
+            1,
+            "largest part of an evaluation passage held",
+            _OVERLAP,
+        ),
+        Signal(
+            "contaminated_passages",
+            "passages",
+            0,
+            None,
+            "evaluation passages held, from the threshold up",
+            _OVERLAP,
+        ),
+    ),
+    tables=(SideTable("passages.parquet", "gristmill.filters.lists.decontaminate:PASSAGES"),),
+)

@@ -1,0 +1,62 @@
+"""What a recipe can name: stages, signals and profiles, shipped and from its plug-ins. Imports nothing heavy."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gristmill.corpus.stage import PartStage, Plugin, Signal, StageSpec
+from gristmill.filters.decide.own_profiles import own_profiles
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.decide.rules import Bound, Profile, Rule, resolve
+from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.stages import BUILT_IN, Instance, instances
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Stages by name, and where those from outside come from."""
+
+    specs: tuple[StageSpec, ...] = BUILT_IN
+    plugins: Mapping[str, Plugin] = field(default_factory=dict)  # by name of the stage
+
+    def stages_of(self, recipe: Recipe) -> tuple[Instance, ...]:
+        """The stages that a recipe runs, in order."""
+        return instances(self.specs, recipe, dict(self.plugins))
+
+    @cached_property
+    def signals(self) -> dict[str, tuple[StageSpec, Signal]]:
+        """Every signal by name with the stage that may measure it; of classifiers and references the patterns."""
+        return {signal.name: (spec, signal) for spec, signal in self._signals()}
+
+    def _signals(self) -> Iterator[tuple[StageSpec, Signal]]:
+        for spec in self.specs:
+            if isinstance(spec, PartStage):
+                yield from ((spec, signal) for signal in spec.signals)
+
+
+def known_profiles(recipe: Recipe) -> dict[str, Profile]:
+    """Profiles that the recipe may name: the shipped ones and its own."""
+    return PROFILES | own_profiles(recipe.decide.own_profiles, PROFILES)
+
+
+def rules_of(recipe: Recipe, measured: frozenset[str]) -> dict[str, tuple[Rule, ...]]:
+    """Each domain's rules: its own profiles and bounds when the recipe gives any, else the common ones.
+
+    Parameters
+    ----------
+    measured : signals that a bound may judge, whether or not this run measures them
+
+    Raises
+    ------
+    UnknownNameError : a profile, rule or signal that nobody knows
+    """
+    known, chosen = known_profiles(recipe), {}
+    for domain in recipe.domains:
+        profiles, bounds = recipe.decide.of_domain(domain)
+        chosen[domain] = resolve(profiles, {name: bound_of(one) for name, one in bounds.items()}, known, measured)
+    return chosen
+
+
+def bound_of(rule: object) -> Bound:
+    """A recipe's bound as rules take it."""
+    return (rule.at_least, rule.at_most, rule.off)  # type: ignore[attr-defined]

@@ -1,0 +1,37 @@
+"""The lock of a recipe on its inputs, made from the declarations of the stages that it runs."""
+
+from collections.abc import Mapping
+
+from gristmill.corpus.lock import Lock, LockedFile, LockedPlugin
+from gristmill.corpus.stage import load
+from gristmill.flows.pipeline.inputs import Inputs
+from gristmill.flows.pipeline.recipe_reading import CheckedRecipe
+from gristmill.flows.pipeline.stages import Instance
+from gristmill.knowledge.stage import VERBALISE
+
+
+def build_lock(checked: CheckedRecipe, inputs: Inputs) -> Lock:
+    """Everything that decides the bytes of a run; nothing measured, and no path but the recipe's own."""
+    stages = checked.stages
+    verbalised = any(source.format == "graph" for source in checked.recipe.sources)
+    versions = {one.name: one.spec.version for one in stages}
+    versions |= {VERBALISE.name: VERBALISE.version} if verbalised else {}
+    return Lock(
+        recipe=checked.recipe.locked(),
+        inputs={
+            source: [LockedFile(file.path, file.bytes, file.digest, file.format) for file in files]
+            for source, files in inputs.files.items()
+        },
+        artefacts={
+            stage: {name: artefact.digest for name, artefact in artefacts.items()}
+            for stage, artefacts in inputs.artefacts.items()
+        },
+        stages=versions,
+        libraries={one.name: found for one in stages if (found := libraries_of(one))},
+        plugins={plugin.name: LockedPlugin(plugin.sha256, plugin.version) for plugin in checked.plugins},
+    )
+
+
+def libraries_of(stage: Instance) -> Mapping[str, str]:
+    """Versions of the libraries that decide what a stage writes."""
+    return load(stage.spec.libraries)() if stage.spec.libraries and stage.plugin is None else {}

@@ -1,0 +1,159 @@
+"""Opening a run context: from a recipe, to run it; or from a finished run, to ask it something or go on with it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import write_json
+from gristmill.corpus.recipe_file import read_recipe
+from gristmill.corpus.remote import open_store
+from gristmill.corpus.run_stages import STAGES_FILE, RunStages
+from gristmill.corpus.rundir import PLUGINS, TAKEDOWN, RunDir
+from gristmill.corpus.store import Store
+from gristmill.corpus.writer_lock import WriterLock
+from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
+from gristmill.flows.pipeline.inputs import list_inputs
+from gristmill.flows.pipeline.locking import build_lock
+from gristmill.flows.pipeline.plugged_in import kept_plugin, plugged_in
+from gristmill.flows.pipeline.progress import Reporter, SilentReporter
+from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.recipe_reading import (
+    CheckedRecipe,
+    catalogue_with,
+    parse_recipe,
+    parse_stored,
+    stored_recipe,
+)
+from gristmill.flows.pipeline.run_report import RunReport
+
+
+def home() -> Path:
+    """``$GRISTMILL_HOME``, or ``.gristmill`` in the working directory."""
+    return Path(os.environ.get("GRISTMILL_HOME", ".gristmill"))
+
+
+def store_of(recipe: Recipe) -> Store:
+    """The store that the recipe names, else the one in the home."""
+    return open_store(recipe.store.path or str(home() / "store"), home() / "cache")
+
+
+def store_of_run(run: RunDir, recipe: Recipe) -> Store:
+    """The store of a run: the recipe's, else the one in the home that the run stands in."""
+    root = run.path.resolve().parents[2]
+    base = root if (root / "store").is_dir() else home()
+    return open_store(recipe.store.path or str(base / "store"), base / "cache")
+
+
+@contextmanager
+def open_recipe(
+    recipe: Path, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
+) -> Iterator[RunContext]:
+    """Open a recipe file; see ``open_checked``."""
+    checked = parse_recipe(read_recipe(recipe), str(recipe), recipe.parent)
+    with open_checked(checked, reporter=reporter, engine=engine) as context:
+        yield context
+
+
+@contextmanager
+def open_checked(
+    checked: CheckedRecipe, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
+) -> Iterator[RunContext]:
+    """List a recipe's inputs, lock its run directory, and give the context to the caller.
+
+    Parameters
+    ----------
+    engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
+    """
+    recipe = checked.recipe
+    if engine:
+        recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
+    inputs = list_inputs(recipe, checked.stages)
+    run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
+    write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
+    _refuse_after_takedown(run)
+    store = store_of(recipe)
+    with WriterLock(run.path):
+        run.sweep()
+        store.sweep()
+        worker = open_engine(recipe.engine)
+        report = RunReport(run, reporter or SilentReporter())
+        try:
+            yield RunContext(recipe, checked.stages, run, store, worker, report, inputs)
+        finally:
+            worker.close()
+
+
+def run_stages(checked: CheckedRecipe) -> RunStages:
+    """What is kept of a recipe's stages in its run."""
+    return RunStages.of([(one.name, one.spec) for one in checked.stages], checked.catalogue.specs)
+
+
+def _refuse_after_takedown(run: RunDir) -> None:
+    if (run.path / TAKEDOWN).exists():
+        raise StoreError(
+            f"documents were taken down from {run.path}, and its inputs still hold them: a run would bring them back. "
+            "Remove them from the inputs, which makes another run, or delete the run directory."
+        )
+
+
+@contextmanager
+def reopen_run(
+    run_path: Path, *, reporter: Reporter | None = None, plugins: bool = False, first_format: bool = False
+) -> Iterator[RunContext]:
+    """Open a finished run again, without looking at its inputs; for training, cards and questions.
+
+    Parameters
+    ----------
+    plugins : load the run's plug-ins, as it keeps them; only what measures documents again needs their code
+    first_format : whether a run of version 0.1.0 will do
+    """
+    run = RunDir.open(run_path)
+    if not first_format and run.lock.format == 1:
+        raise StoreError(
+            f"{run.path} was made by gristmill 0.1.0. verify, explain, trace and takedown read it as it is; for all "
+            f"else run its recipe again: `gristmill run {run.path / 'recipe.toml'}`"
+        )
+    text, name = read_recipe(run.path / "recipe.toml"), str(run.path / "recipe.toml")
+    recipe, catalogue = stored_recipe(text, name), Catalogue()
+    if plugins and run.lock.plugins:
+        catalogue = kept_catalogue(run)
+        recipe = parse_stored(text, name, catalogue)
+    with WriterLock(run.path):
+        yield RunContext(
+            recipe,
+            catalogue.stages_of(recipe),
+            run,
+            store_of_run(run, recipe),
+            ThreadEngine(recipe.engine.workers),
+            RunReport(run, reporter or SilentReporter()),
+        )
+
+
+def kept_catalogue(run: RunDir) -> Catalogue:
+    """The catalogue with the plug-ins that a run keeps."""
+    kept = [
+        kept_plugin(run.path / PLUGINS, name, locked.sha256, locked.version)
+        for name, locked in run.lock.plugins.items()
+    ]
+    return catalogue_with([plugged_in(plugin) for plugin in kept])
+
+
+def stages_of_run(run: RunDir) -> RunStages:
+    """The stages of a finished run, in order; of a run of version 0.1.0 those that its recipe asks for."""
+    if (run.path / STAGES_FILE).exists():
+        return run.stages
+    name = str(run.path / "recipe.toml")
+    recipe = stored_recipe(read_recipe(run.path / "recipe.toml"), name)
+    catalogue = Catalogue()
+    return RunStages.of([(one.name, one.spec) for one in catalogue.stages_of(recipe)], catalogue.specs)
+
+
+def without_index(recipe: Recipe) -> Recipe:
+    """The same recipe, which keeps no band index; the corpus is the same."""
+    near = recipe.dedup.near.model_copy(update={"index": None})
+    return recipe.model_copy(update={"dedup": recipe.dedup.model_copy(update={"near": near})})

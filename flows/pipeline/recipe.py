@@ -1,0 +1,97 @@
+"""The recipe: one frozen object that says everything about a corpus. Unknown keys are mistakes.
+
+The sections of stages stand beside their stages; here are those that belong to no stage, and the whole. Rooms never see
+a recipe, they take plain values or their own section.
+"""
+
+from functools import reduce
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.dedup.clusters.stage import Near
+from gristmill.dedup.repeats.stage import Lines, Substrings
+from gristmill.filters.decide.stage import Decide
+from gristmill.filters.line_edits.stage import LineEdits
+from gristmill.filters.lists.stage import Blocklist, Decontaminate
+from gristmill.filters.models.stage import Classifier, Compression, Language, Reference
+from gristmill.filters.pii.stage import Pii
+from gristmill.knowledge.stage import Knowledge
+from gristmill.mixing.stage import Mixing, Phase
+from gristmill.sources.stage import Limits, SourceSpec
+from gristmill.tokenizer.stage import Shards, Tokenizer
+from gristmill.trainer.config import FREE
+from gristmill.trainer.stage import Trainer
+
+
+class Dedup(Section):
+    """Duplicates."""
+
+    near: Near = Near()
+    lines: Lines | None = None
+    substrings: Substrings | None = None
+
+
+class Schedule(Section):
+    """When Prefect runs the recipe."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class Engine(Section):
+    """How parts are computed; never changes what is computed."""
+
+    workers: Annotated[int, Field(ge=0)] = 0  # 0 = all cores
+    address: str | None = None  # a running Dask scheduler, tcp://...
+
+
+class StoreSpec(Section):
+    """Where outputs are kept."""
+
+    path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+
+
+class Recipe(Section):
+    """One corpus."""
+
+    name: Slug
+    seed: Annotated[int, Field(ge=0)]
+    description: str = ""
+    plugins: tuple[str, ...] = ()  # files beside the recipe ("./my_signals.py") and installed modules
+    sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    limits: Limits = Limits()
+    language: Language | None = None
+    line_edits: LineEdits | None = None
+    pii: Pii = Pii()
+    blocklist: Blocklist | None = None
+    decontaminate: Decontaminate | None = None
+    classifiers: tuple[Classifier, ...] = ()
+    references: tuple[Reference, ...] = ()
+    compression: Compression | None = None
+    decide: Decide = Decide()
+    dedup: Dedup = Dedup()
+    knowledge: Knowledge | None = None
+    curriculum: tuple[Phase, ...] = ()
+    mixing: Mixing = Mixing()
+    tokenizer: Tokenizer = Tokenizer()
+    shards: Shards = Shards()
+    trainer: Trainer | None = None
+    schedule: Schedule | None = None
+    engine: Engine = Engine()
+    store: StoreSpec = StoreSpec()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Domains of the sources, sorted."""
+        return tuple(sorted({source.domain for source in self.sources}))
+
+    def at(self, key: str) -> Any:
+        """The section at a key such as ``dedup.near``; None where the recipe has none."""
+        return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
+
+    def locked(self) -> dict[str, Any]:
+        """What decides the corpus, as plain JSON: not where it is computed and kept, when, or how fast."""
+        aside = {"engine": True, "store": True, "schedule": True, "plugins": True, "dedup": {"near": {"index"}}}
+        return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

@@ -1,0 +1,124 @@
+"""What is wrong between the tables of a recipe: unknown names, missing files, what one table needs of another.
+
+All of it is said before anything runs. Mistakes of a single value, and between keys of one table, are the tables' own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from gristmill.corpus.errors import GristmillError, nearest
+from gristmill.corpus.recipe_values import Mistake
+from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.cron import schedule_mistakes
+from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.rule_checks import rule_mistakes
+from gristmill.mixing.stage import curriculum_mistakes
+
+
+def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
+    """Every mistake between tables, in no order; keys are those of the recipe."""
+    for check in CHECKS:
+        yield from check(recipe)
+    yield from artefact_mistakes(recipe, catalogue)
+    yield from rule_mistakes(recipe, catalogue)
+
+
+def unique_names(recipe: Recipe) -> Iterator[Mistake]:
+    """Two sources, classifiers or references of one name."""
+    for key, listed in (
+        ("sources", recipe.sources),
+        ("classifiers", recipe.classifiers),
+        ("references", recipe.references),
+    ):
+        first: dict[str, int] = {}
+        for place, one in enumerate(listed):
+            before = first.setdefault(one.name, place)
+            if before != place:
+                keys = (f"{key}.{place}.name", f"{key}.{before}.name")
+                yield Mistake(keys, f"{one.name!r} is the name of two {key}")
+
+
+def known_domains(recipe: Recipe) -> Iterator[Mistake]:
+    """Domains that no source has."""
+    edits = recipe.line_edits.domains if recipe.line_edits else ()
+    yield from _unknown(recipe, [(("mixing", "caps", "domains", name), name) for name in recipe.mixing.caps.domains])
+    yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
+    yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
+    for number, phase in enumerate(recipe.curriculum):
+        shares = [(("curriculum", number, "shares", name), name) for name in phase.shares]
+        yield from _unknown(recipe, shares)
+
+
+def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]]) -> Iterator[Mistake]:
+    sources = tuple(f"sources.{place}.domain" for place in range(len(recipe.sources)))
+    for path, name in named:
+        if name not in recipe.domains:
+            text = f"no source has the domain {name!r}{nearest(name, recipe.domains)}"
+            yield Mistake((path, *sources), text)
+
+
+def phases(recipe: Recipe) -> Iterator[Mistake]:
+    """A curriculum that cannot be followed."""
+    yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
+
+
+def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
+    """A source that puts a graph into words, where the recipe has no graph."""
+    for place, source in enumerate(recipe.sources):
+        if source.format == "graph" and recipe.knowledge is None:
+            text = "'graph' puts the knowledge graph into words, but the recipe has no [knowledge] graph"
+            yield Mistake((f"sources.{place}.format", "knowledge"), text)
+
+
+def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
+    """An encoding or a template that no reader takes."""
+    from gristmill.sources.spec import ReadSpec
+
+    for place, source in enumerate(recipe.sources):
+        try:
+            ReadSpec(source.name, source.domain, template=source.template, encoding=source.encoding)
+        except GristmillError as error:
+            where, _, text = str(error).removeprefix(f"sources.{source.name}.").partition(": ")
+            yield Mistake((f"sources.{place}.{where}",), text)
+
+
+def schedule(recipe: Recipe) -> Iterator[Mistake]:
+    """A cron line or a time zone that is none."""
+    if recipe.schedule is not None:
+        yield from schedule_mistakes(recipe.schedule)
+
+
+def artefact_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
+    """Files that a section names and that are not there."""
+    for instance in catalogue.stages_of(recipe):
+        key = _section_key(recipe, instance.spec.recipe_key, instance.options)
+        for name, paths in instance.spec.artefacts(instance.options).items() if instance.options is not None else ():
+            for path in paths:
+                if not Path(path).is_file():
+                    leaf = (*key, name) if _has(recipe, (*key, name)) else key
+                    yield Mistake((leaf,), f"no file at {path}")
+
+
+def _section_key(recipe: Recipe, key: str, options: object) -> tuple[str | int, ...]:
+    path: tuple[str | int, ...] = tuple(key.split("."))
+    listed = recipe.at(key)
+    if not isinstance(listed, tuple):
+        return path
+    return (*path, next(place for place, one in enumerate(listed) if one is options))
+
+
+def _has(recipe: Recipe, path: tuple[str | int, ...]) -> bool:
+    value: object = recipe
+    for step in path:
+        value = value[step] if isinstance(value, tuple) and isinstance(step, int) else getattr(value, str(step), None)
+    return value is not None
+
+
+CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
+    unique_names,
+    known_domains,
+    phases,
+    graph_sources,
+    readable_sources,
+    schedule,
+)

@@ -1,0 +1,114 @@
+"""Reading a recipe whole: its plug-ins first, then its tables with the sections that they add, then all checks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import create_model
+
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
+from gristmill.corpus.stage import Plugin, StageSpec
+from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.plugged_in import PluggedIn, entry_points, load_plugins
+from gristmill.flows.pipeline.recipe import Recipe, Schedule
+from gristmill.flows.pipeline.recipe_checks import check_recipe
+from gristmill.flows.pipeline.stages import BUILT_IN, Instance
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRecipe:
+    """A recipe without mistakes, what it can name, and the code from outside that it uses."""
+
+    recipe: Recipe
+    catalogue: Catalogue
+    text: str
+    plugins: tuple[Plugin, ...] = ()
+
+    @property
+    def stages(self) -> tuple[Instance, ...]:
+        """The stages that it runs, in order."""
+        return self.catalogue.stages_of(self.recipe)
+
+    def with_recipe(self, recipe: Recipe) -> "CheckedRecipe":
+        """The same with other values in it."""
+        return replace(self, recipe=recipe)
+
+
+def load_recipe(path: Path) -> CheckedRecipe:
+    """Read and check a recipe file; RecipeError lists every mistake."""
+    return parse_recipe(read_recipe(path), str(path), path.parent)
+
+
+def load_scheduled(path: Path) -> tuple[str, Schedule]:
+    """A recipe's name and its [schedule].
+
+    Raises
+    ------
+    RecipeError : the recipe has mistakes, or no [schedule]
+    """
+    recipe = load_recipe(path).recipe
+    if recipe.schedule is None:
+        raise RecipeError(f'{path} has no [schedule]; add: [schedule] with cron = "0 3 * * *"')
+    return recipe.name, recipe.schedule
+
+
+def parse_recipe(text: str, name: str = "recipe", folder: Path | None = None) -> CheckedRecipe:
+    """Check a recipe given as TOML text.
+
+    Parameters
+    ----------
+    name : stands in messages
+    folder : where paths of plug-ins start from; the working directory when None
+
+    Raises
+    ------
+    RecipeError : lists every mistake, those of plug-ins among them
+    """
+    raw = parse_toml(text, name)
+    plugged, faults = load_plugins(raw.get("plugins", ()), folder or Path())
+    installed = [one for one in entry_points() if _is_used(one, raw)]
+    catalogue = catalogue_with([*plugged, *installed])
+    model = recipe_model(catalogue.specs)
+    recipe = check_tables(raw, model, lambda found: check_recipe(found, catalogue), text, name, faults)
+    return CheckedRecipe(recipe, catalogue, text, _used(catalogue, recipe, plugged))
+
+
+def catalogue_with(plugged: Sequence[PluggedIn]) -> Catalogue:
+    """The shipped catalogue and what plug-ins add to it."""
+    specs = [spec for one in plugged for spec in one.stages]
+    return Catalogue((*BUILT_IN, *specs), {spec.name: one.plugin for one in plugged for spec in one.stages})
+
+
+def _is_used(one: PluggedIn, raw: Mapping[str, Any]) -> bool:
+    """An installed plug-in takes part where the recipe has the section of one of its stages."""
+    return any(spec.section is not None and spec.recipe_key.split(".")[0] in raw for spec in one.stages)
+
+
+def _used(catalogue: Catalogue, recipe: Recipe, plugged: Sequence[PluggedIn]) -> tuple[Plugin, ...]:
+    stages = [one.plugin for one in catalogue.stages_of(recipe) if one.plugin]
+    named = [one.plugin for one in plugged]
+    return tuple({plugin.name: plugin for plugin in (*named, *stages)}.values())
+
+
+def recipe_model(specs: Sequence[StageSpec]) -> type[Recipe]:
+    """The recipe with a key for each section that it does not have yet: of plug-ins, and of stages just added."""
+    added: dict[str, Any] = {}
+    for spec in specs:
+        if spec.section is not None and spec.recipe_key.split(".")[0] not in Recipe.model_fields:
+            kind = tuple[spec.section, ...] if spec.each else spec.section | None
+            added[spec.recipe_key] = (kind, () if spec.each else None)
+    return create_model("Recipe", __base__=Recipe, **added) if added else Recipe
+
+
+def stored_recipe(text: str, name: str) -> Recipe:
+    """The recipe of a run, which was checked when it ran: no file is looked for, and no plug-in is loaded."""
+    raw = parse_toml(text, name)
+    known = {key: value for key, value in raw.items() if key in Recipe.model_fields}
+    return check_tables(known, Recipe, lambda _: (), text, name)
+
+
+def parse_stored(text: str, name: str, catalogue: Catalogue) -> Recipe:
+    """The recipe of a run with the sections of its plug-ins; what it says was checked when it ran."""
+    return check_tables(parse_toml(text, name), recipe_model(catalogue.specs), lambda _: (), text, name)

@@ -1,0 +1,72 @@
+"""What each stage of a run cost and where its documents and bytes went: shown as it happens, and kept in the run."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gristmill.corpus.files import write_json
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import RunDir
+from gristmill.flows.pipeline.progress import Reporter, StageProgress
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What one stage cost and where its documents and bytes went."""
+
+    computed: int
+    reused: int
+    seconds: float
+    documents_in: int
+    documents_out: int
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(slots=True)
+class RunReport:
+    """The reports of a run's stages so far."""
+
+    run: RunDir
+    reporter: Reporter
+    stages: dict[str, StageReport] = field(default_factory=dict)
+    maintenance: dict[str, str] = field(default_factory=dict)
+
+    def record(self, manifest: Manifest, reused: int, seconds: float) -> None:
+        """Keep a stage's report and write all of them to the run."""
+        total = list(manifest.accounts.values())
+        self.stages[manifest.stage] = StageReport(
+            computed=len(manifest.parts) - reused,
+            reused=reused,
+            seconds=round(seconds, 3),
+            documents_in=sum(a.documents_in for a in total),
+            documents_out=sum(a.documents_kept for a in total),
+            bytes_in=sum(a.bytes_in for a in total),
+            bytes_out=sum(a.bytes_kept for a in total),
+        )
+        write_json(self.run.path / "report.json", {"stages": self.to_json(), "maintenance": self.maintenance})
+
+    def maintain(self, name: str, work: Callable[[], Any]) -> None:
+        """Do what leaves no store entry; what ``work`` returns, if anything, is told and stands in the report."""
+        with self.reporter.stage(name, 1) as progress:
+            done = work()
+            progress.advance(str(done or "in step"))
+        self.maintenance[name] = str(done or "in step")
+
+    def to_json(self) -> dict[str, Any]:
+        """Stage reports as plain JSON."""
+        return {name: asdict(report) for name, report in self.stages.items()}
+
+    @contextmanager
+    def progress(self, name: str, total: int) -> Iterator[StageProgress]:
+        """Show progress of work that has no parts (training)."""
+        with self.reporter.stage(name, total) as progress:
+            yield progress
+
+
+def timed() -> Callable[[], float]:
+    """Seconds since this call, at each call of what it returns."""
+    begin = time.perf_counter()
+    return lambda: time.perf_counter() - begin

@@ -1,0 +1,47 @@
+"""What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
+
+from typing import Any
+
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.dry_run import learn_rates
+
+
+def summarise(context: RunContext) -> dict[str, Any]:
+    """The result of ``gristmill run``; also remembers the stages' rates for the next estimate."""
+    learn_rates(context)
+    result = {
+        "run": str(context.run.path),
+        "stages": context.report.to_json(),
+        "maintenance": context.report.maintenance,
+        "sources": sources(context),
+        "mixture": mixture(context),
+    }
+    if context.run.has("train") and "train" in context.report.stages:
+        result["training"] = context.run.manifest("train").parts[0].facts["summary"]
+    return result
+
+
+def sources(context: RunContext) -> dict[str, dict[str, int]]:
+    """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
+    if "decide" not in context.report.stages:
+        return {}
+    read, decided = context.run.manifest("documents").accounts, context.run.manifest("decide").accounts
+    return {
+        name: {
+            "documents": account.documents_in,
+            "rejected": read[name].documents_dropped,
+            "dropped": account.documents_dropped,
+            "merged": account.documents_merged,
+            "kept": account.documents_kept,
+            "bytes_in": account.bytes_in,
+            "bytes_kept": account.bytes_kept,
+        }
+        for name, account in decided.items()
+    }
+
+
+def mixture(context: RunContext) -> dict[str, dict[str, Any]]:
+    """Rows, draws, epochs, target and realised share by domain."""
+    if "plan" not in context.report.stages:
+        return {}
+    return context.run.manifest("plan").parts[0].facts["by_domain"]

@@ -1,0 +1,32 @@
+"""Running the stages of a recipe one after the other in this process, without Prefect."""
+
+from collections.abc import Iterable
+
+from gristmill.corpus.extras import need
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.stage import CorpusStage, load
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.measure_documents import measure_documents
+from gristmill.flows.pipeline.stages import Instance, stages_until
+
+
+def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
+    """Run one stage: its parts are found in the store or made, and its manifest is written."""
+    if isinstance(stage.spec, CorpusStage):
+        return load(stage.spec.run)(context, stage)
+    return measure_documents(context, stage)
+
+
+def need_extras(stages: Iterable[Instance]) -> None:
+    """Raise MissingExtraError before anything is milled, not hours later when the stage has its turn."""
+    for stage in stages:
+        if stage.spec.extra:
+            need(stage.spec.extra)
+
+
+def run_stages(context: RunContext, until: str | None = None) -> None:
+    """Run the stages of the recipe, up to and with ``until``."""
+    stages = stages_until(context.stages, until)
+    need_extras(stages)
+    for stage in stages:
+        run_stage(context, stage)

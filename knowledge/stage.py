@@ -1,0 +1,79 @@
+"""What the recipe says of the knowledge graph, and the stage that joins text with it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from gristmill.corpus.recipe_values import Section
+from gristmill.corpus.stage import Artefacts, PartStage, SideTable, Signal, StageSpec
+
+GRAPH_FILES = ("entities.parquet", "triples.parquet")
+
+
+class Knowledge(Section):
+    """The graph that text is joined with."""
+
+    graph: str  # folder with entities.parquet and triples.parquet
+    languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
+    min_label_chars: Annotated[int, Field(ge=1)] = 4
+
+
+def graph_files(options: Knowledge) -> Artefacts:
+    """The files of the graph."""
+    return {"graph": [f"{options.graph.rstrip('/')}/{name}" for name in GRAPH_FILES]}
+
+
+SIGNALS = (
+    Signal("entities", "mentions", 0, None, "mentions of entities"),
+    Signal("distinct_entities", "entities", 0, None, "different entities mentioned"),
+    Signal("entity_types", "types", 0, None, "different types of the entities mentioned"),
+    Signal("entities_per_kilobyte", "mentions/1000 bytes", 0, None, "mentions in 1000 bytes of text"),
+    Signal("ambiguous_share", "share of mentions, 0 to 1", 0, 1, "mentions whose name more than one entity has"),
+    Signal("linked_pairs", "pairs of entities that share a triple", 0, None, "pairs that a triple of the graph joins"),
+    Signal(
+        "mean_log_degree",
+        "bits: log2(1 + triples) over distinct entities",
+        0,
+        None,
+        "how well connected the entities are, on average",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MentionsFacts:
+    """What was linked."""
+
+    mentions: int
+    unwitnessed: int
+    triples: int
+    documents_with_entity: int
+    documents_with_linked_pair: int
+    dangling_triples: int  # of the graph: they name an entity that it does not have
+    top_types: dict[str, int]  # mentions by type of the entity, the most frequent ones
+
+
+MENTIONS = PartStage(
+    facts=MentionsFacts,
+    name="mentions",
+    key="knowledge",
+    version="1",
+    title="entities of the graph in the text, and the triples that join them",
+    section=Knowledge,
+    artefacts=graph_files,
+    table="knowledge.parquet",
+    measure="gristmill.knowledge.mentions:measure",
+    prepare="gristmill.knowledge.mentions:prepare",
+    conclude="gristmill.knowledge.mentions:conclude",
+    signals=SIGNALS,
+    tables=(
+        SideTable("mentions.parquet", "gristmill.corpus.schema:MENTIONS", aligned=True),
+        SideTable("triples.parquet", "gristmill.corpus.schema:TRIPLES"),
+    ),
+)
+VERBALISE = StageSpec(
+    name="verbalise",
+    version="1",
+    title="the graph put into words; its documents are those of a source of the format graph",
+)

@@ -1,0 +1,73 @@
+"""What the recipe says of sources, and the stage that reads them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gristmill.corpus.recipe_values import Amount, Mistake, Section, Share, Slug
+from gristmill.corpus.stage import CorpusStage
+
+MAX_DOCUMENT_BYTES = 32 << 20  # counts and fixed-point sums of the signal kernels hold to here
+
+
+class SourceSpec(Section):
+    """Where documents come from."""
+
+    name: Slug
+    path: str | tuple[str, ...]  # files, folders or globs; local, s3://, gs://, https:// through fsspec
+    format: str | None = None  # a reader; inferred from each file's name when left out
+    domain: Slug
+    license: str | None = None  # for documents that carry none
+    lang: str | None = None  # likewise
+    text_field: str = "text"
+    id_field: str = "id"
+    template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
+    encoding: str = "utf-8"
+    priority: int = 0  # of two equal documents, the one of the higher priority is kept
+    retention_budget: Share = 1.0  # the run stops when more than this share is dropped
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The path key as a tuple."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+
+class Limits(Section):
+    """Input is hostile: what goes beyond is a reject with a reason."""
+
+    document_bytes: Amount = 16 << 20  # of text; signals hold up to 32 MiB
+    record_bytes: Amount = 64 << 20
+    expanded_ratio: Amount = 1000  # decompressed to compressed, per file
+    json_depth: Amount = 64
+    part_bytes: Amount = 64 << 20  # input bytes that make one part
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Documents larger than any kernel takes."""
+        if self.document_bytes > MAX_DOCUMENT_BYTES:
+            text = f"{self.document_bytes} is more than the {MAX_DOCUMENT_BYTES} bytes that signals are measured on"
+            yield Mistake(("document_bytes",), text)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsFacts:
+    """Of one part. Rejected and skipped records by reason, WARC records passed over by type."""
+
+    rejects: dict[str, int]
+    skipped: dict[str, int]
+    text_bytes: int
+    passed_over: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    line_ends: int = 0  # documents whose CRLF or lone CR became LF
+    mended_lengths: int = 0  # WARC records whose Content-Length was wrong, read to where the next begins
+    triples: int | None = None  # of a graph that was written as documents
+
+
+DOCUMENTS = CorpusStage(
+    facts=DocumentsFacts,
+    name="documents",
+    version="2",
+    title="raw files to documents and rejects",
+    always=True,
+    libraries="gristmill.sources.read:library_versions",
+    table="documents.parquet",
+    run="gristmill.flows.pipeline.ingest:ingest",
+)

@@ -1,0 +1,145 @@
+"""What the recipe says of the trainer, and what a training reports. Nothing heavy is imported."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gristmill.corpus.recipe_values import Mistake, Section
+from gristmill.corpus.stage import CorpusStage
+from gristmill.trainer.config import mistakes
+
+
+class Trainer(Section):
+    """The compact Mixture-of-Experts model."""
+
+    layers: int = 3
+    width: int = 96  # a multiple of 8
+    heads: int = 3  # a divisor of half of the width
+    experts: int = 8
+    expert_width: int = 96  # a multiple of 8
+    shared_experts: int = 1
+    top_k: int = 2
+    score: str = "sigmoid"  # or "softmax"
+    balance: str = "bias"  # or "switch", "none"
+    balance_rate: float = 0.01  # step of the bias, or weight of the balance loss
+    z_loss: float = 0.0
+    batch_rows: int = 8
+    learning_rate: float = 3e-3
+    warmup_steps: int = 20
+    checkpoint_steps: int = 100
+    dropout: float = 0.0
+    heldout_rows: int = 32  # of each domain, evaluated before and after
+    precision: str = "auto"  # or "float32", "bfloat16"
+    device: str = "cpu"
+    threads: int = 0  # of a step; 0 = one, which is the fastest for small models
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """All that the trainer would refuse, said of the recipe."""
+        yield from mistakes(self.model_dump())
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How evenly tokens are spread over experts, the mean over layers in units of a layer's mean load.
+
+    ``max_over_mean`` 1 (even) to E; ``min_over_mean`` 1 down to 0; ``std`` 0 (even) and up; ``entropy`` 1 (even) down
+    to 0, as a share of ln E; ``dead`` experts below a tenth of the mean, added up over layers.
+    """
+
+    max_over_mean: float
+    min_over_mean: float
+    std: float
+    entropy: float
+    dead: float
+
+
+@dataclass(frozen=True, slots=True)
+class DomainLoss:
+    """Held-out loss of one domain, nats per predicted token, and how many tokens were predicted.
+
+    ``unigram`` is what a model without context reaches.
+    """
+
+    loss: float
+    unigram: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heldout:
+    """Held-out loss over all domains, and of each; None without held-out rows."""
+
+    loss: float | None
+    unigram: float | None
+    tokens: int
+    domains: dict[str, DomainLoss]
+    load: Load | None
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Nats per predicted token: of the first step, the mean of the last steps, and held out before and after."""
+
+    first: float
+    last: float
+    heldout_before: float | None
+    heldout_after: float | None
+    heldout_unigram: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DomainChange:
+    """Held-out loss of one domain before and after training, and of a model without context."""
+
+    before: float
+    after: float
+    unigram: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """The content of summary.json: a pure function of plan, shards and config (speed stands in timing.json).
+
+    ``loss.last`` and ``load`` are means over the last tenth of the steps (at least ten). ``heldout_unigram`` is the
+    cross entropy of the held-out tokens under the add-one smoothed counts of the tokens trained on: the level of a
+    model without context.
+    """
+
+    steps: int
+    samples: int
+    tokens: int
+    tokens_by_domain: dict[str, int]
+    loss: Losses
+    loss_by_domain: dict[str, DomainChange]
+    load: Load
+    heldout_load: Load | None
+    parameters: int
+    active_parameters: int
+    config: dict[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainFacts:
+    """What the receipt of the stage says."""
+
+    summary: TrainSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The content of timing.json: seconds spent in steps, resumed parts included, and the mean speed."""
+
+    seconds: float
+    tokens_per_second: float
+
+
+TRAIN = CorpusStage(
+    name="train",
+    extra="train",
+    version="1",
+    reads=("plan", "shards", "heldout", "tokenizer"),
+    title="the model, trained on the plan",
+    section=Trainer,
+    key="trainer",
+    facts=TrainFacts,
+    run="gristmill.flows.pipeline.publish:train_model",
+)
