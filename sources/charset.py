@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from resiliparse.parse.encoding import detect_encoding
 
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.charset_decoders import decode_as
 from gristmill.sources.charset_labels import encoding_of
+from gristmill.sources.reader import RejectError
 
 MAX_REPLACED = 0.01  # a page with more undecodable characters than this is no text
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16le"), (codecs.BOM_UTF16_BE, "utf-16be"))

@@ -7,13 +7,13 @@ and tells no row's size, so its rejects could not be counted. Here one bad row i
 import csv
 from collections.abc import Iterator
 
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.csv_style import SAMPLE_BYTES, rows_of, tell_style
 from gristmill.sources.fields import FieldMap, check_columns
 from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
 from gristmill.sources.part import HEAD_BYTES, Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 _NO_LIMIT = 2**31 - 1  # csv's own limit is one for the whole process; _Lines keeps the source's

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gristmill.corpus.errors import SourceError, nearest
-from gristmill.sources.catalogue import RejectError
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 # The first of a group that holds text fills the column; every other field goes to meta.

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.fields import FieldMap
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
 from gristmill.sources.part import Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.catalogue import Reader, with_readers
+from gristmill.sources.catalogue import with_readers
 from gristmill.sources.folders import Found, digest_of, find, is_remote, why_passed_over
+from gristmill.sources.reader import Reader
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _TOLD = 8  # names in one message

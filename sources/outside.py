@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gristmill.corpus.errors import GristmillError, SourceError
-from gristmill.sources.catalogue import Reader, Record, Reject, RejectError
 from gristmill.sources.fields import columns_of
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, open_raw, open_stream
 from gristmill.sources.part import Part
+from gristmill.sources.reader import Reader, Record, Reject, RejectError
 from gristmill.sources.spec import ReadSpec
 
 _REASON = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.receipt import Outcome
-from gristmill.sources.catalogue import Reader, RejectError, find_reader, load_function
+from gristmill.sources.catalogue import find_reader, load_function
 from gristmill.sources.first_records import Place
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
 from gristmill.sources.outside import read_with
 from gristmill.sources.part import SKIPPED, Part
+from gristmill.sources.reader import Reader, RejectError
 from gristmill.sources.spec import ReadSpec
 
 

@@ -14,10 +14,11 @@ from typing import BinaryIO
 
 import xxhash
 
-from gristmill.sources.catalogue import Reader, find_reader, load_function
+from gristmill.sources.catalogue import find_reader, load_function
 from gristmill.sources.folders import is_remote, open_binary
 from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import open_stream
+from gristmill.sources.reader import Reader
 from gristmill.sources.records import blocks
 from gristmill.sources.spec import ReadSpec
 from gristmill.sources.stage import Limits

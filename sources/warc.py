@@ -10,7 +10,6 @@ from typing import Any
 
 from fastwarc.warc import WarcRecord, WarcRecordType
 
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.charset import decode
 from gristmill.sources.fields import Fields, meta_json
 from gristmill.sources.html import extract
@@ -18,6 +17,7 @@ from gristmill.sources.http_body import plain_body
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_stream
 from gristmill.sources.part import Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.records import Block, blocks
 from gristmill.sources.spec import ReadSpec
 

@@ -1,6 +1,6 @@
 """The formats that gristmill reads itself. Each fills the part column by column, without an object a record."""
 
-from gristmill.sources.catalogue import Reader
+from gristmill.sources.reader import Reader
 
 _CODE = (
     "asm bash c cc clj cpp cs css cu dart erl ex fs go h hpp hs java jl js jsx kt lean lisp lua m ml mjs nim pas php pl"

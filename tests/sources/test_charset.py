@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.charset import decode
 from gristmill.sources.charset_decoders import decode_as
 from gristmill.sources.charset_labels import ENCODING_OF_LABEL, encoding_of
+from gristmill.sources.reader import RejectError
 
 # Digests of the standard's index tables, made once with the npm package @exodus/bytes 1.16.0 (MIT): a line for each
 # byte and each pair that stands for text, "8140　", in order, hashed with xxh3-128.

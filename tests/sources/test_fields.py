@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.fields import KNOWN, FieldMap, check_columns, meta_json
 from gristmill.sources.part import RECORDS, Part, large_strings, text_hashes
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 NAMES = ["id", "text", "title", *(name for names in KNOWN for name in names)]

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.catalogue import RejectError
 from gristmill.sources.charset import decode
 from gristmill.sources.html import MAX_DEPTH, _is_deep, extract
+from gristmill.sources.reader import RejectError
 
 WEB = Path("samples/web")
 EXAMPLE = (WEB / "example.com.warc").read_bytes()
