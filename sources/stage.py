@@ -56,13 +56,15 @@ class DocumentsFacts:
     text_bytes: int
     passed_over: dict[str, int] = field(default_factory=dict)
     files: int = 0
+    line_ends: int = 0  # documents whose CRLF or lone CR became LF
+    mended_lengths: int = 0  # WARC records whose Content-Length was wrong, read to where the next begins
     triples: int | None = None  # of a graph that was written as documents
 
 
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="1",
+    version="2",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",
