@@ -14,7 +14,8 @@ class SourceSpec(Section):
 
     name: Slug
     path: str | tuple[str, ...]  # files, folders or globs; local, s3://, gs://, https:// through fsspec
-    format: str | None = None  # a reader; inferred from each file's name when left out
+    exclude: tuple[str, ...] = ()  # patterns of files and folders to leave out: "*.md", "drafts/*"
+    format: str | None = None  # a reader, or graph; inferred from each file's name when left out
     domain: Slug
     license: str | None = None  # for documents that carry none
     lang: str | None = None  # likewise
@@ -22,6 +23,7 @@ class SourceSpec(Section):
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     encoding: str = "utf-8"
+    quotes: bool | None = None  # csv: whether a quote opens a field; told from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more than this share is dropped
 

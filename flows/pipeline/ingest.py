@@ -33,7 +33,7 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
 
     limits = context.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
-    fields = source.model_dump(exclude={"path", "format", "priority", "retention_budget"})
+    fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget"})
     spec = ReadSpec(**fields, **limits)
     libraries = libraries_of(stage)
     parts = group_parts(context.inputs.files[source.name], part_bytes, record_bytes=spec.record_bytes)
