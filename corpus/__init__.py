@@ -7,4 +7,4 @@ Importing any room imports this package first; it refuses a room under a second 
 from gristmill.corpus import _jit, _rooms
 
 _rooms.check(__name__)
-_jit.use_versioned_cache()
+_jit.use_kernel_cache()

@@ -56,7 +56,7 @@ class TrainConfig:
     checkpoint_steps: int = 100
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
-    threads: int = 0  # 0 = all cores
+    threads: int = 0  # 0 = one
 
     def __post_init__(self):
         found = [f"trainer.{mistake.text}" for mistake in mistakes(asdict(self))]

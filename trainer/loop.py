@@ -20,7 +20,7 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import pack
+from gristmill.trainer.data import Packed, pack
 from gristmill.trainer.evaluate import evaluate, read_heldout
 from gristmill.trainer.log import Log
 from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
@@ -28,11 +28,11 @@ from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.session import Session, begin, capture, restore
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import train_step
+from gristmill.trainer.step import loss_of, train_step
 from gristmill.trainer.summary import summarise, timing
+from gristmill.trainer.threads import thread_count
 
 CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
-ALL_THREADS = torch.get_num_threads()  # all cores, or what OMP_NUM_THREADS says
 OnStep = Callable[[StepFigures], None]
 
 
@@ -49,7 +49,8 @@ def train(
 
     Raises
     ------
-    TrainError : shards do not fit the config, the checkpoint belongs to another config or plan, or the loss diverged
+    TrainError : shards do not fit the config, the checkpoint belongs to another config or plan, the device is missing,
+        or the loss diverged
     """
     if max_steps is not None and max_steps < 1:
         raise TrainError(f"max_steps is {max_steps}, expected 1 or more")
@@ -62,11 +63,12 @@ class Training:
     """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
 
     def __init__(self, run: Path, out: Path, config: TrainConfig):
+        _expect_device(config.device)
         self.loader = Loader(run, batch_rows=config.batch_rows)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
         _expect_fitting_shards(run, self.plan, config)
-        torch.set_num_threads(config.threads or ALL_THREADS)
+        torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
         self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
@@ -95,31 +97,30 @@ class Training:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
         session = self.session
         saved = session.step
+        packed = None
         for batch in self.loader:
             if session.step >= last:
                 break
-            figures = self._advance(batch)
+            figures, packed = self._advance(batch)
             if on_step:
                 on_step(figures)
             if session.step % session.config.checkpoint_steps == 0:
-                self._save()
+                self._save(packed)
                 saved = session.step
-        if session.step > saved:
-            self._save()
+        if packed is not None and session.step > saved:
+            self._save(packed)
 
-    def _advance(self, batch: Batch) -> StepFigures:
-        """One step of the plan."""
+    def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
+        """One step of the plan: its figures and what was trained on."""
         session, config, began = self.session, self.session.config, time.perf_counter()
         host = pack(batch.tokens, batch.domain, *batch.slices)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
         packed = host.to(config.device)
         result = train_step(session.model, session.optimizer, packed, config)
-        if not math.isfinite(result.loss):
-            raise TrainError(
-                f"the loss is {result.loss} at step {session.step + 1}: training diverged. Lower "
-                f"trainer.learning_rate (now {config.learning_rate:g}) or raise trainer.warmup_steps"
-            )
+        if not result.is_finite:
+            at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
+            raise _diverged(f"the loss is {result.loss:g} {at}", config)
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
         self._note_rows(batch)
@@ -134,15 +135,21 @@ class Training:
             seconds=time.perf_counter() - began,
         )
         self.metrics.append(figures.row())
-        return figures
+        return figures, packed
 
     def _note_rows(self, batch: Batch) -> None:
         names = [self.plan.names[number] for number in batch.domain.tolist()]
         steps = [self.session.step] * len(names)
         self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
 
-    def _save(self) -> None:
-        """Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start."""
+    def _save(self, last: Packed) -> None:
+        """Save, if the model still has a loss on the ``last`` batch: a rerun could not get past a checkpoint without.
+
+        Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
+        """
+        loss = loss_of(self.session.model, last, self.session.config)
+        if not math.isfinite(loss):
+            raise _diverged(f"the loss is {loss} behind step {self.session.step}", self.session.config)
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
         checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
@@ -151,12 +158,34 @@ class Training:
         """Evaluate on the held-out rows; write tables, summary and timing."""
         session = self.session
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
+        if after.loss is not None and not math.isfinite(after.loss):
+            raise _diverged(f"the held-out loss is {after.loss} behind step {session.step}", session.config)
         self.consumption.join(self.out / "consumption.parquet")
         metrics = self.metrics.join(self.out / "metrics.parquet")
         summary = summarise(session, metrics, self.plan.names, after)
         write_json(self.out / "summary.json", asdict(summary))
         write_json(self.out / "timing.json", asdict(timing(metrics)))
         return summary
+
+
+def _diverged(what: str, config: TrainConfig) -> TrainError:
+    return TrainError(
+        f"{what}: training diverged. Lower trainer.learning_rate (now {config.learning_rate:g}) or raise "
+        "trainer.warmup_steps; either makes it start anew"
+    )
+
+
+def _expect_device(name: str) -> None:
+    """Refuse a device that this machine, or this build of torch, cannot compute on."""
+    try:
+        works = torch.ones(2, device=name).sum().item() == 2
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
+        works, why = False, str(error).partition("\n")[0]
+    else:
+        why = "it computes nothing"
+    if not works:
+        here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
+        raise TrainError(f"trainer.device is {name!r}, which this machine does not have: {why}. It has {here}")
 
 
 def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from gristmill.trainer.scores import SCORES
 
+SMALLEST = 1e-20  # a gradient divided by it, times a score that small, is finite
+
 
 class Routing(NamedTuple):
     """Where the tokens go."""
@@ -46,8 +48,15 @@ class Router(nn.Module):
             logits = functional.linear(x.float(), self.weight)
         scores = self._scores(logits)
         chosen = (scores.detach() + self.bias).topk(self.top_k, dim=-1).indices
-        weights = scores.gather(-1, chosen)
-        weights = weights / weights.sum(-1, keepdim=True)
+        weights = _shares(scores.gather(-1, chosen), logits.gather(-1, chosen))
         counts = torch.bincount(chosen.flatten(), minlength=len(self.bias))
-        probabilities = scores / scores.sum(-1, keepdim=True)
-        return Routing(weights, chosen, counts, probabilities, logits)
+        return Routing(weights, chosen, counts, _shares(scores, logits), logits)
+
+
+def _shares(scores: Tensor, logits: Tensor) -> Tensor:
+    """Scores over their sum, in each row; where all of them underflow, the limit: the softmax of their logits.
+
+    A sigmoid of -104 is zero in float32, and so is a softmax 104 below the largest, which the bias may choose.
+    """
+    total = scores.sum(-1, keepdim=True)
+    return torch.where(total < SMALLEST, logits.softmax(-1), scores / total.clamp_min(SMALLEST))

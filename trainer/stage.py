@@ -30,7 +30,7 @@ class Trainer(Section):
     heldout_rows: int = 32  # of each domain, evaluated before and after
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
-    threads: int = 0  # 0 = all cores
+    threads: int = 0  # of a step; 0 = one, which is the fastest for small models
 
     def mistakes(self) -> Iterator[Mistake]:
         """All that the trainer would refuse, said of the recipe."""

@@ -1,5 +1,6 @@
 """One optimizer step: forward, loss, balance, backward, update."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -22,21 +23,39 @@ class StepResult(NamedTuple):
     counts: Tensor  # int64[layers, E], tokens each expert took
     grad_norm: float  # before clipping
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the model was updated."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
 
 def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, config: TrainConfig) -> StepResult:
-    """Move the model one step along ``batch``."""
+    """Move the model one step along ``batch``; where loss or gradient is not finite, leave it as it is."""
     with matmuls(config.precision, config.device):
         out = model(batch)
         loss, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
     (loss + _balance_terms(out, config)).backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
     counts = torch.stack([routing.counts for routing in out.routings])
-    if update := BALANCES[config.balance].update:
-        for block, used in zip(model.layers, counts, strict=True):
-            update(block.router.bias, used, config.balance_rate)
-    return StepResult(loss.item(), each, counts, norm.item())
+    result = StepResult(loss.item(), each, counts, norm.item())
+    if result.is_finite:
+        optimizer.step()
+        if update := BALANCES[config.balance].update:
+            for block, used in zip(model.layers, counts, strict=True):
+                update(block.router.bias, used, config.balance_rate)
+    optimizer.zero_grad(set_to_none=True)
+    return result
+
+
+@torch.no_grad()
+def loss_of(model: Model, batch: Packed, config: TrainConfig) -> float:
+    """Loss of a batch without dropout, in nats per predicted token; nothing is changed, no random number is drawn."""
+    was_training = model.training
+    model.eval()
+    with matmuls(config.precision, config.device):
+        loss, _ = cross_entropy(model(batch).hidden[batch.inputs], model.embedding, batch.targets)
+    model.train(was_training)
+    return loss.item()
 
 
 def _balance_terms(out: Forward, config: TrainConfig) -> Tensor:

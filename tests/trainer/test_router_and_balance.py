@@ -45,6 +45,26 @@ def test_bias_moves_the_choice_and_not_the_weights():
     assert router(x).experts.flatten().tolist() == [3] * 10
 
 
+@pytest.mark.parametrize("score", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("depth", [0.0, 80.0, 104.0, 160.0, 1e4])
+def test_scores_that_underflow_still_share_a_token(score, depth):
+    """All logits far below zero, and a bias that chooses the two experts which are the furthest below the others."""
+    router, x = make_router(score), torch.ones(3, 8)
+    levels = torch.tensor([-depth, -depth - 1, -2 * depth - 2, -2 * depth - 3])
+    router.weight.data = levels[:, None].expand(4, 8) / 8
+    router.bias.copy_(torch.tensor([0.0, 0.0, 5.0, 5.0]))
+    routing = router(x)
+    assert torch.allclose(routing.weights.sum(-1), torch.ones(3))
+    assert torch.allclose(routing.probabilities.sum(-1), torch.ones(3))
+    if depth:  # far out, both kinds of score weigh by exp(logit)
+        first = 1 / (1 + math.exp(-1))
+        assert torch.allclose(
+            routing.weights.sort(-1, descending=True).values[0], torch.tensor([first, 1 - first]), atol=1e-3
+        )
+    (routing.weights[:, 0].sum() + routing.probabilities[:, 0].sum()).backward()
+    assert router.weight.grad.isfinite().all()
+
+
 def test_bias_is_saved_and_not_trained():
     router = make_router()
     assert "bias" in router.state_dict()

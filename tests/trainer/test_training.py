@@ -1,5 +1,6 @@
 """Whole trainings on a small run: what was consumed, determinism, resume, and what every saved piece is for."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,15 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gristmill.corpus.errors import GristmillError, TrainError
 from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
 from gristmill.trainer.balance import BALANCES, Balance
+from gristmill.trainer.evaluate import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
-from gristmill.trainer.session import begin
+from gristmill.trainer.session import begin, restore
+from gristmill.trainer.step import loss_of, train_step
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
@@ -237,6 +241,43 @@ def test_divergence_is_an_error_that_names_the_key(run, config, tmp_path, monkey
     with pytest.raises(TrainError, match=r"loss is nan at step 1.*trainer\.learning_rate"):
         train(run, tmp_path, config)
     assert not list(tmp_path.glob("checkpoints/step-*"))
+
+
+@pytest.mark.parametrize("rate", [1e4, 1e20, 1e38])
+def test_no_update_is_saved_that_the_next_step_dies_of(run, config, tmp_path, rate):
+    """With 1e38 the first update leaves weights that are no numbers; with less, norms still save the model."""
+    wild = replace(config, learning_rate=rate, warmup_steps=0, checkpoint_steps=1)
+    with contextlib.suppress(TrainError):
+        train(run, tmp_path, wild)
+    for found in (tmp_path / "checkpoints").glob("step-*/*.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(found).values()), found
+    saved = checkpoint.load_latest(tmp_path / "checkpoints")
+    if saved:  # then the plan goes on behind it
+        session = restore(saved, replace(wild, precision="float32"), Plan.load(run / "plan").digest)
+        batch = read_heldout(run / "heldout", ("books",), wild)["books"][0]
+        assert np.isfinite(loss_of(session.model, batch, wild))
+    else:
+        assert train(run, tmp_path, config).steps == STEPS  # and another rate is free to begin
+
+
+def test_a_gradient_that_is_no_number_moves_nothing(run, config, monkeypatch):
+    session = begin(config)
+    before = {name: value.clone() for name, value in session.model.state_dict().items()}
+    monkeypatch.setattr("gristmill.trainer.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+    batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
+    result = train_step(session.model, session.optimizer, batch, config)
+    assert not result.is_finite
+    assert same(session.model.state_dict(), before)
+    assert all(parameter.grad is None for parameter in session.model.parameters())
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda:99", "vulkan", "mps", "xla"])
+def test_a_device_that_is_not_there_is_named(run, config, tmp_path, device):
+    with pytest.raises(
+        TrainError, match=rf"trainer\.device is '{device}', which this machine does not have.*It has cpu"
+    ):
+        train(run, tmp_path, replace(config, device=device))
+    assert not list(tmp_path.iterdir())
 
 
 def test_training_without_heldout_rows(run, config, tmp_path):

@@ -1,0 +1,85 @@
+"""Compiling kernels before they are needed, in processes side by side: numba compiles one function at a time in each.
+
+A call does a stage's work once on a tiny input, so that every kernel is compiled for the types that it will see. What a
+call has compiled is noted in the cache beside the kernels, and is not asked for again. Nothing here knows a room:
+whoever knows the recipe names the calls.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+from gristmill.corpus._jit import cache_folder
+from gristmill.corpus.files import content_key
+
+NOTES = "warm"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``function``, ``"module:name"``, called with ``arguments``; importable in a new process."""
+
+    function: str
+    arguments: tuple[str, ...] = ()
+
+    def make(self) -> None:
+        """Do the work, then note that it is done."""
+        module, _, name = self.function.partition(":")
+        getattr(import_module(module), name)(*self.arguments)
+        if note := self._note():
+            note.parent.mkdir(exist_ok=True)
+            note.touch()
+
+    def is_made(self) -> bool:
+        """Whether the cache has what this call compiles."""
+        note = self._note()
+        return note is not None and note.exists()
+
+    def _note(self) -> Path | None:
+        folder = kernel_cache()
+        return folder / NOTES / content_key([self.function, *self.arguments]) if folder else None
+
+
+def warm(calls: Sequence[Call], say: Callable[[str], None], workers: int = 0) -> Sequence[Call]:
+    """Compile what ``calls`` need and the cache lacks.
+
+    Parameters
+    ----------
+    calls : the longest first, so that no process is left with it at the end
+    say : is given one line when there is something to compile
+    workers : processes at most; 0 = all cores. One process, or one call, is this process
+
+    Returns
+    -------
+    the calls that were made
+
+    Raises
+    ------
+    whatever a call raises; the others are still made
+    """
+    missing = [call for call in dict.fromkeys(calls) if not call.is_made()]
+    if not missing:
+        return []
+    processes = min(workers or os.cpu_count() or 1, len(missing))
+    beside = f" in {processes} processes" if processes > 1 else ""
+    kept = kernel_cache() or "nowhere: no folder for them can be written"
+    say(f"compiling the kernels of {len(missing)} stages{beside}, once for this version and CPU; kept in {kept}")
+    if processes == 1:
+        for call in missing:
+            call.make()
+        return missing
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(call.make) for call in missing]:
+            done.result()
+    return missing
+
+
+def kernel_cache() -> Path | None:
+    """The folder of compiled kernels; None where none can be written."""
+    import numba  # noqa: F401  the folder is named by it
+
+    return cache_folder()
