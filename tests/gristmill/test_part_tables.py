@@ -1,6 +1,7 @@
 """Tables by part: the same rows whichever way they are read, and texts as the tokenizer reads them."""
 
 import tomllib
+from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -12,16 +13,21 @@ from hypothesis import strategies as st
 
 import gristmill
 from gristmill import file_table
+from gristmill.corpus._rooms import HOUSE
 from gristmill.corpus.errors import RecipeError, SchemaError, UnknownNameError
 from gristmill.recipe_text import is_text, to_toml
 from gristmill.tokenizer.kept_text import kept_batches
 
 
 @pytest.fixture(scope="module")
-def run(small_home, small_text, small_run) -> gristmill.Run:
-    """The small corpus with spans that are cut and masked."""
+def run(small_text, tmp_path_factory) -> Iterator[gristmill.Run]:
+    """The small corpus with spans that are cut and masked, in a home of its own."""
     edits = '[pii]\nemail = "mask"\n[line_edits]\nrules = ["refinedweb@dclm"]\ndomains = ["web"]\n'
-    return gristmill.run(small_text.replace("[knowledge]", f"{edits}[knowledge]"), until="edits", progress=False)
+    recipe = small_text.replace("[knowledge]", f"{edits}[knowledge]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.chdir(HOUSE)
+        yield gristmill.run(recipe, until="edits", progress=False)
 
 
 TABLES = {
