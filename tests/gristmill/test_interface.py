@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import gristmill
 from gristmill.corpus import errors
 from gristmill.corpus._rooms import HOUSE
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.recipe_text import to_toml
@@ -218,3 +220,20 @@ def test_files_are_the_store_s(opened):
     assert sum(pq.read_metadata(path).num_rows for path in opened.documents().paths) == len(opened.documents())
     assert isinstance(opened.documents(), gristmill.PartTable)
     assert pa.table(opened.kept()).num_rows == len(opened.kept())
+
+
+def test_a_run_of_the_first_version_is_explained_and_says_how_to_read_its_tables(opened, small_home, tmp_path):
+    old = tmp_path / "home" / "runs" / "small" / opened.id
+    shutil.copytree(opened.path, old)
+    (tmp_path / "home" / "store").symlink_to(small_home / "store")
+    lock = read_json(old / "lock.json")
+    inputs = {"files": lock["inputs"], "graph": None, "language_model": None}
+    versions = {"stages": lock["stages"], "libraries": {}}
+    write_json(old / "lock.json", {"recipe": lock["recipe"], "format": 1, "inputs": inputs, "versions": versions})
+    (old / "stages.json").unlink()
+    run = gristmill.open(old)
+    assert repr(run) == repr(opened)
+    document = opened.ledger("doc_id").head(1)["doc_id"][0]
+    assert run.explain(document)["doc_id"] == document
+    with pytest.raises(errors.StoreError, match=r"made by gristmill 0\.1\.0.*`gristmill run .*recipe\.toml`"):
+        run.documents()
