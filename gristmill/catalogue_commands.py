@@ -1,5 +1,6 @@
 """Commands that list what a recipe can name: signals, profiles, readers, stages; and one that compiles kernels."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,9 @@ from gristmill.app import Json, answer, app
 Recipe = Annotated[Path | None, Parameter(help="a recipe: its own profiles and plug-ins are listed too")]
 Name = Annotated[str | None, Parameter(help="only names that contain this text")]
 Stage = Annotated[str | None, Parameter(help="only the signals of this stage")]
+
+Needed = Annotated[Path | None, Parameter(help="a recipe: only kernels of its stages; else those of most recipes")]
+Processes = Annotated[int, Parameter(help="processes at most; 0 = as many as cores")]
 
 
 @app.command
@@ -69,3 +73,17 @@ def _of_stage(rows: list[Any], stage: str | None) -> list[Any]:
     if stage is not None and stage not in known:
         raise UnknownNameError("stage that measures signals", stage, known)
     return [row for row in rows if stage in (None, row.stage)]
+
+
+@app.command
+def warmup(recipe: Needed = None, *, workers: Processes = 0, json: Json = False) -> None:
+    """Compile the kernels that a recipe needs, in processes side by side, so that its first run does not wait."""
+    from gristmill.flows.pipeline.warming import warm_up
+    from gristmill.show_catalogue import show_compiled
+
+    compiled = warm_up(recipe, _say, workers)
+    answer({"compiled": compiled}, json, show_compiled)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -102,3 +102,9 @@ def _name(row: dict[str, Any]) -> str:
 def _asked(row: dict[str, Any]) -> str:
     asked = "always" if row["always"] else f"[{row['section']}]" if row["section"] else f"plugins ({row['origin']})"
     return f"{asked}, extra {row['extra']}" if row["extra"] else asked
+
+
+def show_compiled(result: dict[str, Any]) -> None:
+    """Which stages had kernels to compile."""
+    text = f"compiled: {', '.join(result['compiled'])}" if result["compiled"] else "every kernel is compiled already"
+    console().print(text, markup=False)

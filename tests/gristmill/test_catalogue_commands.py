@@ -10,6 +10,7 @@ from cyclopts import App
 
 from gristmill.app import app
 from gristmill.cli import main
+from gristmill.flows.pipeline import warming
 
 OWN = """
 name = "mine"
@@ -25,7 +26,7 @@ texts = ["good.txt"]
 [decide.profiles.calm]
 rules = { upper_word_share = { at_most = 0.3 } }
 """
-LOUD = '''
+LOUD = """
 import pyarrow as pa
 from gristmill.corpus.stage import Measured, PartStage, Signal
 
@@ -41,7 +42,7 @@ LOUD = PartStage(
     measure=":measure",
     signals=(Signal("upper_word_share", "share of words", 0, 1, "words in capitals"),),
 )
-'''
+"""
 
 
 @pytest.fixture
@@ -126,6 +127,17 @@ def test_the_catalogue_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_warmup_says_what_it_compiled(capsys, monkeypatch):
+    def pretend(recipe, say, workers):
+        say("compiling")
+        return ["signals", "pii"]
+
+    monkeypatch.setattr(warming, "warm_up", pretend)
+    with pytest.raises(SystemExit) as ended:
+        main(["warmup"])
+    assert (ended.value.code, *capsys.readouterr()) == (0, "compiled: signals, pii\n", "compiling\n")
 
 
 def without_sentence(commands: App) -> list[str]:
