@@ -52,8 +52,13 @@ EVERYTHING = {
     "compression": {},
     "dedup": {"lines": {}, "substrings": {}},
 }
-SENTENCES = ("The mill by the river grinds corn all day.", "Its stones turn slowly, and the flour is fine.")
-TEXTS = tuple("\n".join(f"{SENTENCES[line % 2]} Line {line} of {text}." for line in range(40)) for text in "aab")
+LINES = tuple(
+    f"Stone {number} of the mill turns slowly, and {number + 7} sacks of flour are fine." for number in range(40)
+)
+TEXTS = tuple(  # an exact copy, a near one, and one that shares half of its lines: whatever clusters and cuts compile
+    "\n".join(lines)
+    for lines in (LINES, LINES, (*LINES[:-1], "The last line is another one."), (*LINES[:20], *LINES[:9]))
+)
 
 
 def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -> list[str]:
