@@ -4,13 +4,11 @@ Nothing heavy is imported, so that the answer takes a fraction of a second.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from gristmill.corpus.stage import CorpusStage, PartStage, Signal, StageSpec, load
+from gristmill.corpus.stage import CorpusStage, PartStage, Signal, StageSpec
 from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.decide.rules import Profile, Rule
 from gristmill.flows.pipeline.catalogue import Catalogue, known_profiles
@@ -163,7 +161,12 @@ class Known:
 
     def readers(self) -> Iterator[ReaderRow]:
         """Readers, those of plug-ins last."""
-        yield from _readers(getattr(self.catalogue, "readers", ()))  # of plug-ins, once the catalogue holds them
+        from gristmill.sources.catalogue import with_readers
+
+        plugged = getattr(self.catalogue, "readers", ())  # of plug-ins, once the catalogue holds them
+        for one in with_readers(plugged):
+            origin = one.read.partition(":")[0] if one in plugged else SHIPPED
+            yield ReaderRow(one.name, one.suffixes, one.version, one.read, one.packed, origin)
 
     def _origin(self, spec: StageSpec) -> str:
         plugin = self.catalogue.plugins.get(spec.name)
@@ -185,22 +188,3 @@ def _rule(rule: Rule) -> RuleRow:
 
 def _bound(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _readers(extra: Iterable[Any]) -> Iterator[ReaderRow]:
-    if find_spec("gristmill.sources.catalogue") is None:  # to go with that module's arrival
-        yield from _readers_by_suffix()
-        return
-    for one in load("gristmill.sources.catalogue:with_readers")(extra):
-        origin = SHIPPED if one not in extra else one.read.partition(":")[0]
-        yield ReaderRow(one.name, one.suffixes, one.version, one.read, one.packed, origin)
-
-
-def _readers_by_suffix() -> Iterator[ReaderRow]:
-    from gristmill.sources.listing import FORMAT_OF_SUFFIX
-
-    suffixes: dict[str, list[str]] = {}
-    for suffix, name in FORMAT_OF_SUFFIX.items():
-        suffixes.setdefault(name, []).append(suffix)
-    for name, known in suffixes.items():
-        yield ReaderRow(name, tuple(known), "1", "", name not in ("parquet", "arrow"), SHIPPED)

@@ -92,7 +92,7 @@ def test_the_card_tells_what_was_taken_down_and_names_nobody(taken):
         assert "Documents taken down" in (run / "card" / page).read_text()
     croissant = (run / "card" / "croissant.json").read_text()
     assert f"{len(names)} documents were taken down on {DAY}" in croissant
-    said = b"".join(path.read_bytes() for path in (run / "card").iterdir())
+    said = b"".join(path.read_bytes() for path in (run / "card").rglob("*") if path.is_file())
     assert not any(name.encode() in said for name in names)
     assert len(list((run.parents[2] / "store" / "card").iterdir())) == 1  # the card that was searched is gone
 
@@ -294,9 +294,9 @@ def test_ids_are_read_line_by_line(tmp_path):
 
 def test_a_graph_that_changed_is_refused(copied):
     lock = read_json(copied / "lock.json")
-    lock["inputs"]["graph"] = "0" * 32
+    lock["artefacts"]["mentions"]["graph"] = "0" * 32
     (copied / "lock.json").write_text(json.dumps(lock))
-    with pytest.raises(StoreError, match="the graph is not the one"):
+    with pytest.raises(StoreError, match="the graph of the stage mentions is not the one"):
         takedown(copied, chosen(copied))
 
 

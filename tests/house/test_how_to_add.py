@@ -14,7 +14,6 @@ from gristmill.corpus._rooms import HOUSE, ROOMS
 
 PAGE = HOUSE / "CONTRIBUTING.md"
 CODE_FILES = {"signal": 2, "profile": 0, "reader": 1, "stage": 3, "balance loss": 1, "card section": 2}
-WAITING = set() if (HOUSE / "sources" / "readers").is_dir() else {"reader"}  # runs once that folder is merged
 SECTION = re.compile(r"^## How to add an? (?P<name>[^\n]+)\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -102,7 +101,7 @@ def test_every_kind_of_addition_has_its_section():
     assert all(addition.diff and addition.script for addition in ADDITIONS.values())
 
 
-@pytest.mark.parametrize("name", sorted(set(CODE_FILES) - WAITING))
+@pytest.mark.parametrize("name", sorted(CODE_FILES))
 def test_a_worked_addition_applies_runs_and_touches_few_files(name, house, tmp_path):
     code = add(ADDITIONS[name], house)
     assert len(code) == CODE_FILES[name], code
