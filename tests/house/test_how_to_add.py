@@ -53,12 +53,16 @@ def add(addition: Addition, copy: Path) -> list[str]:
     return [name for name in changed if name.split("/")[0] in ROOMS]
 
 
-def use(addition: Addition, copy: Path, folder: Path, environment: dict[str, str]) -> None:
+def paths(copy: Path) -> dict[str, str]:
+    """The environment in which the copy is imported. Its kernels are those of the checkout, and so compiled already."""
+    return {**os.environ, "PYTHONPATH": str(copy)}
+
+
+def use(addition: Addition, copy: Path, folder: Path) -> None:
     """Run the script in a folder of its own, on the copy."""
-    paths = os.pathsep.join([str(copy), environment.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", addition.script], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, **environment, "PYTHONPATH": paths, "GRISTMILL_HOME": str(folder / "home")},
+        env={**paths(copy), "GRISTMILL_HOME": str(folder / "home")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -107,7 +111,15 @@ def test_a_worked_addition_applies_runs_and_touches_few_files(name, house, tmp_p
     assert len(code) == CODE_FILES[name], code
     if code:
         ruff(house, code)
-    use(ADDITIONS[name], house, tmp_path, {})
+    use(ADDITIONS[name], house, tmp_path)
+
+
+def test_the_section_of_a_new_stage_stands_in_the_reference(house):
+    add(ADDITIONS["signal"], house)
+    page = house / "docs" / "reference" / "recipe.md"
+    assert "## `[questions]`" not in page.read_text(encoding="utf-8")
+    subprocess.run([sys.executable, "docs/recipe_reference.py"], cwd=house, check=True, env=paths(house))
+    assert "## `[questions]`" in page.read_text(encoding="utf-8")
 
 
 def test_an_addition_that_breaks_a_rule_of_the_house_is_seen(toy):
@@ -158,7 +170,7 @@ def test_a_section_ends_at_the_next_heading(toy, tmp_path):
     (addition,) = read_additions(TOY).values()
     assert addition.name == "thing"
     assert add(addition, toy) == ["corpus/numbers.py"]
-    use(addition, toy, tmp_path, {})
+    use(addition, toy, tmp_path)
 
 
 def test_a_diff_that_no_longer_fits_is_seen(toy):
@@ -171,4 +183,4 @@ def test_a_script_that_fails_is_seen(toy, tmp_path):
     (addition,) = read_additions(TOY.replace("TWO == 2", "TWO == 3")).values()
     add(addition, toy)
     with pytest.raises(AssertionError, match="AssertionError"):
-        use(addition, toy, tmp_path, {})
+        use(addition, toy, tmp_path)
