@@ -166,3 +166,30 @@ def test_an_option_without_a_sentence_is_found():
         """Do it."""
 
     assert without_sentence(planted) == ["thing --number"]
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
+
+
+def unlisted(page: str) -> list[str]:
+    """Commands and options that the page does not list; ``--json`` is said once for all."""
+    found = []
+    for name in app:
+        if name.startswith("-"):
+            continue
+        line = next((row for row in page.splitlines() if row.startswith(f"| `gristmill {name} ")), "")
+        options = [one.name for one in app[name].assemble_argument_collection() if one.field_info.is_keyword_only]
+        found += [f"{name} {option}" for option in options if option != "--json" and option not in line]
+        found += [] if line else [name]
+    return found
+
+
+def test_the_page_of_commands_lists_them_all():
+    page = PAGE.read_text(encoding="utf-8")
+    assert unlisted(page) == []
+    assert unlisted(page.replace(" [--steps N]", "")) == ["sweep --steps"]
+
+
+def test_the_page_has_the_stages_in_running_order(capsys):
+    text = " ".join(PAGE.read_text(encoding="utf-8").split("Stages, in order: ")[1].split(".")[0].split())
+    assert text.split(", ") == list(rows(capsys, "stages"))
