@@ -18,8 +18,8 @@ from gristmill.flows.pipeline.stages import Instance, stages_until
 
 def run_as_task(context: RunContext, stage: Instance) -> Any:
     """Run a stage as a Prefect task of its name."""
-    named = task(run_stage, name=stage.name, cache_policy=NO_CACHE, persist_result=False, retries=0)
-    return named(context, stage)
+    as_task = task(name=stage.name, cache_policy=NO_CACHE, persist_result=False, retries=0)
+    return as_task(run_stage)(context, stage)
 
 
 @flow(name="refine", flow_run_name="refine-{recipe_path}", validate_parameters=False, persist_result=False)
