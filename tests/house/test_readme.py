@@ -142,3 +142,15 @@ def test_the_house_lists_every_room_and_where_to_start():
         for name in line.split("  ")[-1].split(", "):
             assert (HOUSE / room / name.strip()).exists(), line
     assert 12 <= len(listing.splitlines()) <= 16
+
+
+def gone(text: str) -> set[str]:
+    """Files that a page names and the house lacks; capitals stand for a name of one's own."""
+    named = re.findall(r"`([a-z_0-9]+/[a-z_0-9/]+\.(?:py|md|toml))`", text)
+    return {name for name in named if not (HOUSE / name).exists()}
+
+
+def test_files_that_pages_name_are_there():
+    pages = [*(HOUSE / "docs").rglob("*.md"), HOUSE / "README.md", HOUSE / "CONTRIBUTING.md"]
+    assert {page.name: found for page in pages if (found := gone(page.read_text(encoding="utf-8")))} == {}
+    assert gone("`corpus/stage.py` `corpus/stages.py`") == {"corpus/stages.py"}
