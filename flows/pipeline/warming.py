@@ -29,15 +29,34 @@ OTHERS = {  # by stage: who does its work on a tiny input
 TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference")
 
 
+def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -> list[str]:
+    """Compile what the stages of a recipe need; without one, what any recipe may need.
+
+    Returns
+    -------
+    the stages whose kernels were compiled now
+
+    Raises
+    ------
+    RecipeError : the recipe has mistakes
+    """
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+
+    names = [stage.spec.name for stage in load_recipe(recipe).stages] if recipe else [*TINY, *OTHERS]
+    calls = calls_of(names)
+    made = warm(list(calls.values()), say, workers)
+    return [name for name, call in calls.items() if call in made]
+
+
 def warm_stages(stages: Sequence[Instance], say: Callable[[str], None], workers: int = 0) -> int:
     """Compile what the stages of a recipe need and the cache lacks; returns how many calls were made."""
-    return len(warm(calls_of([stage.spec.name for stage in stages]), say, workers))
+    return len(warm(list(calls_of([stage.spec.name for stage in stages]).values()), say, workers))
 
 
-def calls_of(names: Sequence[str]) -> list[Call]:
-    """The work to do for stages of these names, each once, the longest first."""
-    found = [Call(f"{HERE}:measure_tiny", (name,)) for name in TINY if name in names]
-    return [*found, *(call for name, call in OTHERS.items() if name in names)]
+def calls_of(names: Sequence[str]) -> dict[str, Call]:
+    """The work to do for stages of these names, the longest first; stages that compile nothing are left out."""
+    every = {name: Call(f"{HERE}:measure_tiny", (name,)) for name in TINY} | OTHERS
+    return {name: call for name, call in every.items() if name in names}
 
 
 def measure_tiny(name: str) -> None:
