@@ -42,7 +42,7 @@ def rank_run(run: Path, better: Sequence[str], worse: Sequence[str]) -> dict[str
             problem = f"{both} documents are on both sides" if both else "a side has no documents"
             raise RecipeError(f"{problem}; name different sources or domains as better and as worse")
         ranked = []
-        known = known_signals(context)
+        known = list(known_signals(context))
         for first in range(0, len(known), _SIGNALS_AT_ONCE):
             signals = read_signals(context, known[first : first + _SIGNALS_AT_ONCE])
             ranked.append(rank_signals(*(signals.filter(pa.array(side)) for side in sides)))
