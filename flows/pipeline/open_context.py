@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
 from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.locking import build_lock
-from gristmill.flows.pipeline.plugged_in import kept_plugin, plugged_in
+from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import (
     CheckedRecipe,
     catalogue_with,
-    parse_recipe,
+    load_recipe,
     parse_stored,
     stored_recipe,
 )
@@ -54,8 +54,7 @@ def open_recipe(
     recipe: Path, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
 ) -> Iterator[RunContext]:
     """Open a recipe file; see ``open_checked``."""
-    checked = parse_recipe(read_recipe(recipe), str(recipe), recipe.parent)
-    with open_checked(checked, reporter=reporter, engine=engine) as context:
+    with open_checked(load_recipe(recipe), reporter=reporter, engine=engine) as context:
         yield context
 
 
@@ -121,7 +120,7 @@ def reopen_run(
     text, name = read_recipe(run.path / "recipe.toml"), str(run.path / "recipe.toml")
     recipe, catalogue = stored_recipe(text, name), Catalogue()
     if plugins and run.lock.plugins:
-        catalogue = kept_catalogue(run)
+        catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
     with WriterLock(run.path):
         yield RunContext(
@@ -134,18 +133,18 @@ def reopen_run(
         )
 
 
-def kept_catalogue(run: RunDir) -> Catalogue:
-    """The catalogue with the plug-ins that a run keeps."""
-    kept = [
-        kept_plugin(run.path / PLUGINS, name, locked.sha256, locked.version)
-        for name, locked in run.lock.plugins.items()
-    ]
-    return catalogue_with([plugged_in(plugin) for plugin in kept])
+def kept_catalogue(run: RunDir, recipe: Recipe) -> Catalogue:
+    """The catalogue with the plug-ins that a run keeps: those that its recipe names, then those that were announced."""
+    locked = run.lock.plugins
+    find = kept_in(run.path / PLUGINS, locked)
+    named = [name for name in recipe.plugins if name_of(name) in locked]
+    announced = sorted(set(locked) - {name_of(name) for name in named})
+    return catalogue_with([plugged_in(find(name)) for name in (*named, *announced)])
 
 
 def stages_of_run(run: RunDir) -> RunStages:
     """The stages of a finished run, in order; of a run of version 0.1.0 those that its recipe asks for."""
-    if (run.path / STAGES_FILE).exists():
+    with suppress(FileNotFoundError):
         return run.stages
     name = str(run.path / "recipe.toml")
     recipe = stored_recipe(read_recipe(run.path / "recipe.toml"), name)
