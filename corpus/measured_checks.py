@@ -67,6 +67,8 @@ def _column_problems(spec: PartStage, options: object, batch: pa.RecordBatch, me
             yield f"{name} has {len(column)} values for {batch.num_rows} documents"
     if "doc_id" in columns:
         yield from _order_problems("its columns", columns["doc_id"], batch)
+    if not batch.num_rows:
+        return  # an array of no values has no type of its own
     for label in spec.labels:
         yield from _label_problems(label.name, columns[label.name], batch)
     for signal in signals:

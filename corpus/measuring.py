@@ -54,7 +54,7 @@ class Measurer:
         ------
         StageError : a plug-in's function that is not there, or fails to prepare
         """
-        find = partial(resolve, plugin=plugin)
+        find = partial(resolve, plugin=plugin, stage=spec.name)
         prepare = find(spec.prepare) if spec.prepare else None
         paths = {name: tuple(files) for name, files in (artefacts or {}).items()}
         with told_by(plugin, f"preparing stage {spec.name!r}"):
@@ -91,7 +91,9 @@ class Measurer:
         with told_by(self.plugin, f"adding up the facts of stage {self.spec.name!r}"):
             total = add_facts(facts)
             if self.spec.conclude is not None:
-                total = resolve(self.spec.conclude, plugin=self.plugin)(total, folder, self.options, self.state)
+                total = resolve(self.spec.conclude, self.plugin, self.spec.name)(
+                    total, folder, self.options, self.state
+                )
                 for problem in fact_problems(self.spec, total):
                     raise stage_error(self.spec, problem, self.plugin)
             found = facts_json(total)
@@ -169,7 +171,7 @@ class _Part:
         if self.spec.spans:
             yield SPANS_FILE, SPANS, ()
         for side in self.spec.tables:
-            yield side.file, side_schema(side, self.options, self.plugin), side.noise
+            yield side.file, side_schema(side, self.options, self.plugin, self.spec.name), side.noise
 
     def write(self, batch: pa.RecordBatch, measured: Measured) -> None:
         doc_ids = batch.column("doc_id").cast(pa.string())
@@ -188,8 +190,8 @@ class _Part:
         self.facts.append(measured.facts)
 
 
-def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None) -> pa.Schema:
-    """The schema of a further table, under these options."""
-    with told_by(plugin, f"asking for the schema of {side.file}"):
-        found = resolve(side.schema, plugin=plugin)
+def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None, stage: str = "") -> pa.Schema:
+    """The schema of a further table, under these options; ``stage`` stands in messages."""
+    with told_by(plugin, f"asking for the schema of {side.file} of stage {stage!r}"):
+        found = resolve(side.schema, plugin, stage)
         return found if isinstance(found, pa.Schema) else found(options)

@@ -117,8 +117,12 @@ def _from_source(name: str, sha256: str, source: str) -> ModuleType:
     return module
 
 
-def resolve(reference: str, plugin: Plugin | None = None) -> Any:
+def resolve(reference: str, plugin: Plugin | None = None, stage: str = "") -> Any:
     """What ``"module:name"`` names; ``":name"``, or the plug-in's own name as module, is a name in the plug-in.
+
+    Parameters
+    ----------
+    stage : which needs it, for the message
 
     Raises
     ------
@@ -127,9 +131,14 @@ def resolve(reference: str, plugin: Plugin | None = None) -> Any:
     if plugin is None:
         return load(reference)
     module, _, name = reference.partition(":")
-    with told_by(plugin, f"looking for {reference!r}"):
-        found = module_of(plugin) if module in ("", plugin.name) else import_module(module)
+    with told_by(plugin, f"looking for {reference!r} of stage {stage!r}"):
+        found = module_of(plugin) if is_own(reference, plugin) else import_module(module)
         return getattr(found, name)
+
+
+def is_own(reference: str, plugin: Plugin) -> bool:
+    """Whether a reference leads into the plug-in's own module."""
+    return reference.partition(":")[0] in ("", plugin.name)
 
 
 @contextmanager

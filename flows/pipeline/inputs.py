@@ -60,7 +60,8 @@ def artefact(paths: Sequence[Path], key: str) -> Artefact:
             raise SourceError(f"{key}: no file at {path}")
     digests = [file_sha256(path) for path in paths]
     several = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
-    return Artefact(tuple(paths), digests[0] if len(digests) == 1 else several)
+    whole = tuple(path.absolute() for path in paths)  # a worker may stand in another folder
+    return Artefact(whole, digests[0] if len(digests) == 1 else several)
 
 
 def _files_of(source: SourceSpec) -> list[InputFile]:

@@ -15,7 +15,7 @@ from typing import Any
 from gristmill.corpus.errors import GristmillError, StageError, StoreError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.lock import LockedPlugin
-from gristmill.corpus.plugins import module_of, plugin_from_file, plugin_from_package, told_by
+from gristmill.corpus.plugins import is_own, module_of, plugin_from_file, plugin_from_package, resolve, told_by
 from gristmill.corpus.recipe_faults import Fault
 from gristmill.corpus.stage import CorpusStage, PartStage, Plugin
 from gristmill.flows.pipeline.plugin_checks import Taken, declared_faults
@@ -122,7 +122,12 @@ def plugged_in(plugin: Plugin) -> PluggedIn:
     """
     if plugin.source is None and plugin.name.split(".")[0] == RESERVED:
         raise StageError(f"{plugin.name!r} is the mill's own; its stages need no plug-in")
-    return PluggedIn(plugin, tuple(_guarded(plugin, spec) for spec in _declared(plugin, module_of(plugin))))
+    stages = tuple(_guarded(plugin, spec) for spec in _declared(plugin, module_of(plugin)))
+    for spec in stages:
+        for reference in (spec.measure, spec.prepare, spec.conclude):
+            if isinstance(reference, str) and is_own(reference, plugin):
+                resolve(reference, plugin, spec.name)  # a name that is not there is told now, not after an hour
+    return PluggedIn(plugin, stages)
 
 
 def _declared(plugin: Plugin, module: ModuleType) -> Iterator[PartStage]:

@@ -139,7 +139,7 @@ def _file_faults(spec: PartStage) -> Iterator[str]:
         yield f'it measures signals or labels but names no table; write table="{spec.name}.parquet"'
     if spec.table is not None and not measures:
         yield "it names a table but no signal and no label to stand in it"
-    if not (measures or spec.spans or spec.tables):
+    elif not (measures or spec.spans or spec.tables):
         yield "it gives neither signals nor spans nor tables"
     files = [*((spec.table,) if spec.table is not None else ()), *(side.file for side in spec.tables)]
     for file, count in Counter(files).items():
