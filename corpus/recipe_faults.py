@@ -15,7 +15,7 @@ from gristmill.corpus.recipe_values import Section
 Model = TypeVar("Model", bound=Section)
 KeyPath = tuple[str | int, ...]
 _ROUNDS = 64  # of reading again; each takes out at least one key
-_STAND_INS: tuple[Any, ...] = ("x", "a", 1, 0.5, True, [], {}, ["x"])
+_STAND_INS: tuple[Any, ...] = ("x", "a", 1, 0.5, True, [], {}, ["x"], {"x": 1.0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,29 @@ class Reading(Generic[Model]):
 
     section: Model | None = None
     faults: list[Fault] = field(default_factory=list)
+    taken_out: set[KeyPath] = field(default_factory=set)  # keys whose value is a stand-in or the default
 
 
 def read_leniently(model: type[Model], raw: Mapping[str, Any]) -> Reading[Model]:
     """Read ``raw`` as ``model``; every value that is wrong by itself becomes a fault and is left out."""
-    data, reading, known = deepcopy(dict(raw)), Reading[Model](), set[KeyPath]()
+    data, reading = deepcopy(dict(raw)), Reading[Model]()
+    known = reading.taken_out
     for _ in range(_ROUNDS):
         try:
             reading.section = model.model_validate(data)
             break
         except ValidationError as error:
             found = _faults(error.errors(), data, model)
-            reading.faults += [fault for fault in found if fault.path not in known]
+            reading.faults += [fault for fault in found if not _follows(fault.path, known)]
             for fault in found:
                 _repair(data, model, fault.path, again=fault.path in known)
                 known.add(fault.path)
     return reading
+
+
+def _follows(path: KeyPath, known: set[KeyPath]) -> bool:
+    """True where a value is wrong because one in it was taken out."""
+    return any(bad[: len(path)] == path for bad in known)
 
 
 def _faults(details: list[ErrorDetails], data: dict[str, Any], model: type[Section]) -> list[Fault]:

@@ -54,7 +54,7 @@ def check_tables(
     """
     reading = read_leniently(model, raw)
     told = [*faults, *reading.faults]
-    wrong = [fault.path for fault in told]
+    wrong = [*(fault.path for fault in faults), *reading.taken_out]
     if reading.section is not None:
         mistakes = [*_between_keys(reading.section, ()), *checks(reading.section)]
         told += [Fault(_path(one.keys[0]), one.text) for one in mistakes if not _depends(one, wrong)]

@@ -67,6 +67,9 @@ def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[st
 @app.command
 def plan(recipe: Path, *, json: Json = False) -> None:
     """Say what a run would compute and what it would reuse; run nothing."""
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+
+    load_recipe(recipe)  # mistakes are told before anything heavy is imported
     from gristmill.flows.pipeline.dry_run import plan_run
     from gristmill.show import show_plan
 

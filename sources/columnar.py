@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.errors import SourceError
-from gristmill.sources.fields import KNOWN, check_columns, meta_json, rename_id
+from gristmill.corpus.errors import SourceError, nearest
+from gristmill.sources.fields import KNOWN, check_columns, locate, meta_json, rename_id
 from gristmill.sources.listing import InputFile
 from gristmill.sources.part import RECORDS, Part, nfc
 from gristmill.sources.spec import ReadSpec
@@ -31,6 +31,7 @@ class Table:
         self._known = [self._first_known(names) for names in KNOWN]
         self._texts = {*self._text_fields, *self._known}
         self._others = [name for name in schema.names if name not in self._texts]
+        self._nested = [name for name in self._text_fields if name not in schema.names]  # "meta.body"
         for name in self._text_fields:
             self._check_type(name)
 
@@ -46,11 +47,9 @@ class Table:
         arrays = [locators, sizes, normalised(text), *(_filled(column, batch.num_rows) for column in known), meta]
         cast = [array.cast(kind) for array, kind in zip(arrays, RECORDS.types, strict=True)]
         records = pa.record_batch(cast, schema=RECORDS)
-        if invalid.any():
-            for row in np.flatnonzero(invalid).tolist():
-                part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
-            records = records.filter(pa.array(~invalid))
-        part.write(records)
+        part.write(records.filter(pa.array(~invalid)) if invalid.any() else records)
+        for row in np.flatnonzero(invalid).tolist():
+            part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
         self.rows += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], np.ndarray]:
@@ -58,6 +57,10 @@ class Table:
         invalid = np.zeros(batch.num_rows, bool)
         for name in batch.schema.names:
             columns[name], wrong = plain_column(batch.column(name), is_text=name in self._texts)
+            invalid |= wrong
+        for name in self._nested:
+            root, *path = name.split(".")
+            columns[name], wrong = plain_column(pc.struct_field(batch.column(root), path), is_text=True)
             invalid |= wrong
         return columns, invalid
 
@@ -75,8 +78,12 @@ class Table:
         if not values:
             return pa.nulls(rows, pa.string())
         records = [dict(zip(self._others, row, strict=True)) for row in zip(*values, strict=True)]
-        if self._spec.id_field != "id" and self._spec.id_field in self._others:
-            for record in records:
+        renames = self._spec.id_field != "id"
+        for record in records if renames or self._nested else ():
+            for owner, name in [locate(record, field) for field in self._nested]:
+                if owner is not None:
+                    owner.pop(name, None)
+            if renames:
                 rename_id(record, self._spec.id_field)
         return pa.array([meta_json(record) for record in records], pa.string())
 
@@ -90,14 +97,30 @@ class Table:
         )
 
     def _check_type(self, name: str) -> None:
-        kind = self._schema.field(name).type
-        if _is_text(kind) or (self._spec.template and pa.types.is_integer(kind)):
-            return
+        kind = self._type_of(name)
+        if pa.types.is_null(kind) or _is_text(kind) or (self._spec.template and pa.types.is_integer(kind)):
+            return  # a column of type null is what its writer made of texts that are all null
         key = "template" if self._spec.template else "text_field"
         raise SourceError(
             f"{self._file.path}: column {name!r} is {kind}, not text; "
             f"set sources.{self._spec.name}.{key} to a text column"
         )
+
+    def _type_of(self, name: str) -> pa.DataType:
+        """The type of a column, or of a field inside structs; SourceError when there is none."""
+        if name not in self._nested:
+            return self._schema.field(name).type
+        root, *path = name.split(".")
+        kind = self._schema.field(root).type
+        for step in path:
+            if not pa.types.is_struct(kind) or kind.get_field_index(step) < 0:
+                inside = [field.name for field in kind] if pa.types.is_struct(kind) else []
+                raise SourceError(
+                    f"{self._file.path} has no column {name!r}: {kind} has no field {step!r}{nearest(step, inside)}; "
+                    f"set sources.{self._spec.name}.{'template' if self._spec.template else 'text_field'}"
+                )
+            kind = kind.field(step).type
+        return kind
 
 
 def normalised(text: pa.LargeStringArray) -> pa.LargeStringArray:

@@ -7,11 +7,13 @@ and tells no row's size, so its rejects could not be counted. Here one bad row i
 import csv
 from collections.abc import Iterator
 
+from gristmill.sources.csv_style import SAMPLE_BYTES, rows_of, tell_style
 from gristmill.sources.fields import FieldMap, check_columns
 from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
-from gristmill.sources.part import HEAD_BYTES, Part, RejectError
+from gristmill.sources.part import HEAD_BYTES, Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 _NO_LIMIT = 2**31 - 1  # csv's own limit is one for the whole process; _Lines keeps the source's
@@ -23,33 +25,56 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     csv.field_size_limit(_NO_LIMIT)
     fields = FieldMap(spec)
     with open_stream(file, spec) as stream:
-        lines = _Lines(stream, spec)
-        rows = csv.reader(lines, delimiter="\t" if ".tsv" in file.path.lower() else ",", strict=True)
+        lines = _Lines(stream, file.path, spec)
+        delimiter = "\t" if ".tsv" in file.path.lower() else ","
+        style = tell_style(_sample(file, spec), spec.encoding, delimiter, spec.quotes)
+        rows = rows_of(lines, delimiter, style)
         names = _header(rows, lines, file, spec)
-        while not lines.at_end:
-            lines.begin_row()
-            locator = f"{file.path}:{lines.number + 1}"
-            try:
-                record = _record(names, next(rows), lines)
-                part.add(locator, lines.n_bytes, *fields.take(record))
-            except StopIteration:
-                break
-            except (RejectError, csv.Error) as error:
-                if not lines.cut:
-                    part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
-        part.reject_tail(stream, f"{file.path}:{lines.number + 1}", lines.n_bytes, lines.head)
+        while True:
+            _read_rows(names, rows, lines, fields, part)
+            at = f"{file.path}:{lines.number + 1}"
+            if not part.reject_damage(stream, at, lines.n_bytes, lines.head):
+                return
+            lines.begin_member()
+            rows = rows_of(lines, delimiter, style)  # a row that the damage cut is not gone on with
+
+
+def _read_rows(names: list[str], rows: Iterator[list[str]], lines: "_Lines", fields: FieldMap, part: Part) -> None:
+    """All rows up to the end of the stream, or of what can be read of it."""
+    while not lines.at_end:
+        lines.begin_row()
+        locator = f"{lines.path}:{lines.number + 1}"
+        try:
+            record = _record(names, next(rows), lines)
+            part.add(locator, lines.n_bytes, *fields.take(record))
+        except StopIteration:
+            return
+        except (RejectError, csv.Error) as error:
+            if not lines.cut:
+                part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
+
+
+def _sample(file: InputFile, spec: ReadSpec) -> bytes:
+    with open_stream(file, spec) as stream:
+        return stream.read(SAMPLE_BYTES).removeprefix(BYTE_ORDER_MARK)
 
 
 class _Lines(Iterator[str]):
     """Decoded lines for csv.reader, which asks for more while a quote is open; knows the bytes of the row."""
 
-    def __init__(self, stream: Stream, spec: ReadSpec):
+    def __init__(self, stream: Stream, path: str, spec: ReadSpec):
+        self.path = path
         self.number = 0  # lines read
         self.at_end = False
         self.cut = False  # an archive's damage ended the row
         self._stream = stream
         self._spec = spec
         self.begin_row()
+
+    def begin_member(self) -> None:
+        """Go on behind a damaged member; the line that it cut has the number of the reject."""
+        self.number += 1
+        self.at_end = self.cut = False
 
     def begin_row(self) -> None:
         """Forget the row before."""

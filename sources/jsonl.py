@@ -3,6 +3,7 @@
 The loop over records is a reader's named exception to columns: orjson builds one object a line.
 """
 
+import json
 import re
 from functools import partial
 from typing import Any
@@ -13,7 +14,8 @@ from gristmill.corpus.errors import SourceError
 from gristmill.sources.fields import FieldMap
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
-from gristmill.sources.part import Part, RejectError
+from gristmill.sources.part import Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -29,22 +31,25 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     check_line_encoding(spec)
     fields, most = FieldMap(spec), spec.record_bytes
     encoding = None if spec.is_utf8 else spec.encoding
-    number, tail = 0, b""
+    number, goes_on = file.piece.before if file.piece else 0, True
     with open_stream(file, spec) as stream:
-        for number, line in enumerate(iter(partial(stream.readline, most + 1), b""), 1):
-            if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
-                tail = line
-                break
-            try:
-                if len(line) > most:
-                    raise too_long(stream, line)
-                record = parse_line(line if number > 1 else _without_mark(file, spec, line), encoding, spec.json_depth)
-                part.add(f"{file.path}:{number}", len(line), *fields.take(record))
-            except RejectError as error:
-                part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
-        else:
+        while goes_on:
+            tail = b""
+            for line in iter(partial(stream.readline, most + 1), b""):
+                if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
+                    tail = line
+                    break
+                number += 1
+                try:
+                    if len(line) > most:
+                        raise too_long(stream, line)
+                    whole = line if number > 1 else _without_mark(file, spec, line)
+                    record = parse_line(whole, encoding, spec.json_depth)
+                    part.add(f"{file.path}:{number}", len(line), *fields.take(record))
+                except RejectError as error:
+                    part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
             number += 1
-        part.reject_tail(stream, f"{file.path}:{number}", len(tail), tail)
+            goes_on = part.reject_damage(stream, f"{file.path}:{number}", len(tail), tail)
 
 
 def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, Any]:
@@ -52,12 +57,26 @@ def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, A
     try:
         record = orjson.loads(line if encoding is None else line.decode(encoding))
     except (orjson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _explain(line, error, encoding) from None
+        record = _with_nan(line, encoding)
+        if record is None:
+            raise _explain(line, error, encoding) from None
     values = record.values() if type(record) is dict else [record]
     if not _NESTED.isdisjoint(map(type, values)) and _depth(record) > max_depth:
         raise RejectError("json_too_deep", f"nests more than {max_depth} levels; see limits.json_depth")
     if type(record) is not dict:
         raise RejectError("not_object", f"a JSON {type(record).__name__}")
+    return record
+
+
+def _with_nan(line: bytes, encoding: str | None) -> Any:
+    """What Python's json wrote with NaN or Infinity in it, which become null; None for what is wrong otherwise."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        record = json.loads(line.decode(encoding or "utf-8"), parse_constant=lambda _: None)
+        orjson.dumps(record)  # refuses the lone surrogates that json lets pass
+    except (ValueError, RecursionError, orjson.JSONEncodeError):
+        return None
     return record
 
 

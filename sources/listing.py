@@ -1,43 +1,30 @@
 """Which files a source consists of: folders, globs and single files, local or behind any fsspec URL.
 
-Each file gets a digest, the part of the store key that says what went in. Nothing is parsed here.
+Each file gets a digest, the part of the store key that says what went in. Nothing is parsed here but the head of a
+dataset's card. What a folder holds beside its data (markers, checksums, a card) is passed over and told.
 """
 
-import glob
-import os
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import xxhash
 
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.files import CHUNK_BYTES
+from gristmill.sources.catalogue import with_readers
+from gristmill.sources.folders import Found, digest_of, find, is_remote, why_passed_over
+from gristmill.sources.reader import Reader
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
-_CODE = (
-    "asm bash c cc clj cpp cs css cu dart erl ex fs go h hpp hs java jl js jsx kt lean lisp lua m ml mjs nim pas php pl"
-    " pm ps1 py r rb rs scala scss sh sql swift tcl ts tsx vb vim zig"
-)
-_PROSE = "txt text md markdown rst tex org adoc srt po toml yaml yml ini cfg"
-FORMAT_OF_SUFFIX = {
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    **dict.fromkeys((".csv", ".tsv"), "csv"),
-    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
-    **dict.fromkeys((".arrow", ".feather"), "arrow"),
-    ".parquet": "parquet",
-    ".warc": "warc",
-    ".wet": "wet",
-    **{f".{suffix}": "text" for suffix in (_CODE + " " + _PROSE).split()},
-}
-_TEXT_NAMES = re.compile(
-    r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|README|AUTHORS|CONTRIBUTORS|CHANGES|CHANGELOG|NEWS|TODO|INSTALL|HISTORY"
-    r"|MAKEFILE|DOCKERFILE)([-_.].*)?",
-    re.IGNORECASE,
-)
-_SECRET = re.compile(r"://[^/]*:[^/]*@|[?&][^=]*(signature|sig|token|secret|password|credential)=", re.IGNORECASE)
+_TOLD = 8  # names in one message
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a big file; see ``gristmill.sources.splitting``."""
+
+    start: int  # bytes, or row groups
+    stop: int
+    before: int  # lines or rows that stand before it, which its locators count
+    runs_on: bool = False  # its last record may be read beyond its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,163 +35,148 @@ class InputFile:
     bytes: int  # on disk, packed when the file is
     digest: str  # 32 hex: xxh3-128 of the content, or of ETag and size for a remote file that has one
     format: str
+    piece: Piece | None = None  # None: the whole file
 
 
-def list_files(paths: Sequence[str], format: str | None, *, source: str) -> list[InputFile]:  # noqa: A002
-    """The files behind ``paths``, sorted by path, each once.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a source, and those that its paths match and that are no data, with the reason."""
+
+    files: list[InputFile]
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+
+def list_files(
+    paths: Sequence[str],
+    format: str | None,  # noqa: A002
+    *,
+    source: str,
+    exclude: Sequence[str] = (),
+    extra: Sequence[Reader] = (),
+) -> list[InputFile]:
+    """The files of ``list_source``, sorted by path, each once."""
+    return list_source(paths, format, source=source, exclude=exclude, extra=extra).files
+
+
+def list_source(
+    paths: Sequence[str],
+    format: str | None,  # noqa: A002
+    *,
+    source: str,
+    exclude: Sequence[str] = (),
+    extra: Sequence[Reader] = (),
+) -> Listing:
+    """The files behind ``paths``, sorted by path, each once, and what is passed over among them.
 
     Parameters
     ----------
     paths : files, folders (with all below, hidden ones skipped) and globs; local or s3://, https://, memory:// ...
-    format : one of ``gristmill.corpus.recipe.Format`` for every file, or None to infer it from each name
+    format : the name of a reader for every file, or None to infer it from each name
     source : name of the source, for messages
+    exclude : patterns; one without a slash is compared with the name of each file and folder, one with a slash with
+        the whole path
+    extra : readers of plug-ins, beside the built-in ones
 
     Raises
     ------
-    SourceError : nothing matches, a file is missing or unreadable, or a format cannot be inferred
+    SourceError : nothing matches, a file is missing or unreadable, or formats cannot be inferred (all are named)
     """
-    found: dict[str, tuple[int, str]] = {}
+    found, passed_over = _found(paths, format, source, exclude, extra)
+    formats = {path: format or _told_by_name(path, source, extra) for path in found}
+    unknown = [path for path, name in formats.items() if name is None]
+    if unknown:
+        raise _no_format(unknown, source, extra)
+    files = []
+    for path in sorted(found):
+        size, digest = _digested(found[path], source)
+        files.append(InputFile(path, size, digest, formats[path] or ""))
+    return Listing(files, dict(sorted(passed_over.items())))
+
+
+def _found(
+    paths: Sequence[str],
+    format: str | None,  # noqa: A002
+    source: str,
+    exclude: Sequence[str],
+    extra: Sequence[Reader],
+) -> tuple[dict[str, Found], dict[str, str]]:
+    found: dict[str, Found] = {}
+    passed_over: dict[str, str] = {}
     for path in paths:
-        before = len(found)
         try:
-            found.update(_remote_files(path) if _is_remote(path) else _local_files(path))
+            matched = find(path)
+            reasons = why_passed_over(matched, exclude, lambda name: bool(format) or _takes(name, extra))
         except SourceError as error:
             raise SourceError(f"sources.{source}.path: {error}") from None
         except Exception as error:  # noqa: BLE001  every fsspec backend raises its own kinds
             raise SourceError(f"sources.{source}.path: cannot list {path!r}: {_first_line(error)}") from None
-        if len(found) == before and not found:
-            raise SourceError(f"sources.{source}.path: no file matches {path!r} (looked from {Path.cwd().name}/)")
-    return [
-        InputFile(path, size, digest, format or infer_format(path, source))
-        for path, (size, digest) in sorted(found.items())
-    ]
+        passed_over |= reasons
+        found |= {one: info for one, info in matched.files.items() if one not in reasons}
+        if not found:
+            why = f"; {len(reasons)} are passed over: {_some(sorted(reasons.values()))}" if reasons else ""
+            raise SourceError(f"sources.{source}.path: no file matches {path!r} (looked from {Path.cwd().name}/){why}")
+    return found, passed_over
 
 
-def infer_format(path: str, source: str) -> str:
+def _digested(info: Found, source: str) -> tuple[int, str]:
+    try:
+        return digest_of(info)
+    except SourceError as error:
+        raise SourceError(f"sources.{source}.path: {error}") from None
+    except Exception as error:  # noqa: BLE001  as above
+        raise SourceError(f"sources.{source}.path: cannot read {info.path!r}: {_first_line(error)}") from None
+
+
+def _takes(name: str, extra: Sequence[Reader]) -> bool:
+    return _best(name, extra)[1] > 0
+
+
+def _bare(path: str) -> tuple[str, str]:
+    """The name of a file, and what is left of it without .gz, .zst, .bz2 or .xz."""
+    name = path.rsplit("/", 1)[-1]
+    name = name.split("?")[0] if is_remote(path) else name
+    return name, next((name[: -len(end)] for end in COMPRESSIONS if name.lower().endswith(end)), name)
+
+
+def _best(path: str, extra: Sequence[Reader]) -> tuple[Reader, int]:
+    bare = _bare(path)[1]
+    best = max(with_readers(extra), key=lambda reader: reader.match(bare))
+    return best, best.match(bare)
+
+
+def _told_by_name(path: str, source: str, extra: Sequence[Reader]) -> str | None:
+    reader, matched = _best(path, extra)
+    name, bare = _bare(path)
+    if matched and not reader.packed and bare != name:
+        raise SourceError(
+            f"sources.{source}.path: unpack {path!r} first; {reader.name} files are read by seeking in them"
+        )
+    return reader.name if matched else None
+
+
+def _no_format(unknown: Sequence[str], source: str, extra: Sequence[Reader]) -> SourceError:
+    formats = ", ".join(reader.name for reader in with_readers(extra))
+    names = _some([repr(path) for path in sorted(unknown)])
+    return SourceError(
+        f"sources.{source}.format: cannot tell the format of {names} by name; "
+        f"set one of {formats}, or leave files out with sources.{source}.exclude"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
+
+
+def infer_format(path: str, source: str, extra: Sequence[Reader] = ()) -> str:
     """The format that a file's name tells, behind .gz, .zst, .bz2 or .xz.
 
     >>> infer_format("crawl/a.warc.wet.gz", "web"), infer_format("src/LICENSE", "code")
     ('wet', 'text')
     """
-    name = path.rsplit("/", 1)[-1].split("?")[0]
-    bare = next((name[: -len(end)] for end in COMPRESSIONS if name.lower().endswith(end)), name)
-    found = FORMAT_OF_SUFFIX.get(Path(bare).suffix.lower()) or ("text" if _TEXT_NAMES.fullmatch(bare) else None)
-    if found in ("parquet", "arrow") and bare != name:
-        raise SourceError(f"sources.{source}.path: unpack {path!r} first; {found} files are read by seeking in them")
+    found = _told_by_name(path, source, extra)
     if found is None:
-        raise SourceError(
-            f"sources.{source}.format: cannot tell the format of {path!r} from its name; "
-            "set jsonl, parquet, csv, text, html, warc, wet or arrow"
-        )
+        raise _no_format([path], source, extra)
     return found
-
-
-def group_parts(files: Sequence[InputFile], part_bytes: int) -> list[list[InputFile]]:
-    """Cut ``files``, in order, into parts; a part closes when it holds ``part_bytes`` of input or more.
-
-    >>> [len(part) for part in group_parts([InputFile(n, 60, "", "text") for n in "abc"], 100)]
-    [2, 1]
-    """
-    parts: list[list[InputFile]] = []
-    filled = part_bytes
-    for file in files:
-        if filled >= part_bytes:
-            parts.append([])
-            filled = 0
-        parts[-1].append(file)
-        filled += file.bytes
-    return parts
-
-
-def open_binary(path: str) -> BinaryIO:
-    """Open a listed file for reading, wherever it lies."""
-    if not _is_remote(path):
-        return Path(path).open("rb")
-    import fsspec  # half a second; only remote sources pay for it
-
-    fs, name = fsspec.url_to_fs(path)
-    return fs.open(name, "rb")
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path and not path.startswith("file://")
-
-
-def _local_files(path: str) -> Iterator[tuple[str, tuple[int, str]]]:
-    path = os.path.normpath(path.removeprefix("file://"))
-    matches = [path] if Path(path).exists() else glob.glob(path, recursive=True)  # noqa: PTH207  keeps paths as written
-    if not matches:
-        raise SourceError(f"there is no file, folder or match for {path!r}")
-    for match in matches:
-        for file in _walk(match) if Path(match).is_dir() else (match,):
-            yield file, _local_digest(file)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder; links are followed, but no folder is entered twice."""
-    seen: set[str] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        names = [] if real in seen else names
-        seen.add(real)
-        yield from (os.path.normpath(f"{root}/{name}") for name in sorted(names) if not name.startswith("."))
-
-
-def _local_digest(path: str) -> tuple[int, str]:
-    if not Path(path).is_file():
-        raise SourceError(f"{path!r} is not a regular file")
-    try:
-        path.encode()
-        with Path(path).open("rb") as file:
-            return _digest(file)
-    except UnicodeEncodeError:
-        raise SourceError(f"the name {path!r} is not UTF-8; rename the file") from None
-    except OSError as error:
-        raise SourceError(f"cannot read {path!r}: {error.strerror}") from None
-
-
-def _digest(file: BinaryIO) -> tuple[int, str]:
-    state, size = xxhash.xxh3_128(), 0
-    while block := file.read(CHUNK_BYTES):
-        state.update(block)
-        size += len(block)
-    return size, state.hexdigest()
-
-
-def _remote_files(path: str) -> Iterator[tuple[str, tuple[int, str]]]:
-    from fsspec.core import url_to_fs
-
-    if _SECRET.search(path):
-        raise SourceError("the address holds a secret, which would reach locators and cards; use the environment")
-    fs, root = url_to_fs(path)
-    for name, info in sorted(_remote_infos(fs, root).items()):
-        if info["type"] == "file" and not _is_hidden(name, root):
-            yield fs.unstrip_protocol(name), _remote_digest(fs, name, info)
-
-
-def _remote_infos(fs: Any, root: str) -> dict[str, Any]:
-    if "*" in root:
-        return fs.glob(root, detail=True)
-    try:
-        info = fs.info(root)
-    except FileNotFoundError:
-        raise SourceError(f"there is no file or folder {fs.unstrip_protocol(root)!r}") from None
-    return {root: info} if info["type"] == "file" else fs.find(root, detail=True)
-
-
-def _is_hidden(name: str, root: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/")[root.count("/") :])
-
-
-def _remote_digest(fs: Any, name: str, info: dict[str, Any]) -> tuple[int, str]:
-    """Of the server's checksum and the size; of the content where the server has no checksum."""
-    keys = (key for key in ("ETag", "etag", "md5Hash", "checksum", "content_md5") if info.get(key))
-    tag = next((str(info[key]) for key in keys), None)
-    if tag is None or info.get("size") is None:
-        with fs.open(name, "rb") as file:
-            return _digest(file)
-    return info["size"], xxhash.xxh3_128_hexdigest(f"{tag}\x1f{info['size']}".encode())
 
 
 def _first_line(error: Exception) -> str:

@@ -1,26 +1,27 @@
 """Opening a file: a buffered stream of unpacked bytes that ends early, and says why, where an archive is damaged.
 
 Compression is told by the first bytes; a name that promises another one is a SourceError. Each decompressor
-is fed in small pieces, so that one step of a bomb stays below 64 MiB.
+is fed in small pieces, so that one step of a bomb stays below 64 MiB. Behind damage ``resume`` goes on at the next
+member that can be unpacked.
 """
 
-import bz2
 import io
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.listing import COMPRESSIONS, InputFile, open_binary
+from gristmill.sources.folders import open_binary
+from gristmill.sources.listing import COMPRESSIONS, InputFile
 from gristmill.sources.spec import ReadSpec
+from gristmill.sources.unpacking import MAX_WINDOW_BYTES, DamageError, Unpacker, codec_of
 
 BUFFER_BYTES = 1 << 20
+_HEADER_BYTES = 18  # of a zstd frame, the longest
 EXPANDED_FLOOR_BYTES = 64 << 20  # a small file of zeros is no bomb
-_ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 
 
 class Damage(NamedTuple):
@@ -30,20 +31,6 @@ class Damage(NamedTuple):
     detail: str
 
 
-class _Codec(NamedTuple):
-    new: Callable[[], Any]
-    piece_bytes: int  # fed at once; the worst ratio is 1,032 for deflate, 32,768 for zstd
-    bounded: bool  # decompress() takes max_length
-
-
-_CODECS = {
-    b"\x1f\x8b": (".gz", _Codec(partial(zlib.decompressobj, 31), 16 << 10, bounded=False)),
-    b"\x28\xb5\x2f\xfd": (".zst", _Codec(lambda: zstandard.ZstdDecompressor().decompressobj(), 2 << 10, bounded=False)),
-    b"BZh": (".bz2", _Codec(bz2.BZ2Decompressor, 16 << 10, bounded=True)),
-    b"\xfd7zXZ\x00": (".xz", _Codec(lzma.LZMADecompressor, 16 << 10, bounded=True)),
-}
-
-
 class Stream(io.BufferedReader):
     """Unpacked bytes. ``damage`` is None until the stream has ended early."""
 
@@ -51,6 +38,24 @@ class Stream(io.BufferedReader):
     def damage(self) -> Damage | None:
         """What ended the stream, once it has been read to there."""
         return getattr(self.raw, "damage", None)
+
+    @property
+    def passed_bytes(self) -> int:
+        """Packed bytes that were not read: from the damage to the member where ``resume`` goes on, else to the end."""
+        return self._pieces.passed_bytes
+
+    @property
+    def damaged_at(self) -> int:
+        """Where in the file the damaged member begins."""
+        return self._pieces.damaged_at
+
+    def resume(self) -> bool:
+        """Go on at the next member behind the damage; False when there is none. Reading goes on where it ended."""
+        return self._pieces.resume()
+
+    @property
+    def _pieces(self) -> "_Pieces":
+        return self.raw  # pyright: ignore[reportReturnType]
 
     @property
     def total_bytes(self) -> int:
@@ -66,19 +71,39 @@ def open_stream(file: InputFile, spec: ReadSpec) -> Stream:
     SourceError : the file cannot be opened, or its name says .gz (.zst, .bz2, .xz) and its bytes do not
     """
     raw = open_raw(file, spec)
-    first = raw.read(6)
-    suffix, codec = next((found for magic, found in _CODECS.items() if first.startswith(magic)), ("", None))
+    if file.piece is not None:
+        raw.seek(file.piece.start)
+        return Stream(_Pieces(raw, _stretch(raw, file)), BUFFER_BYTES)
+    first = raw.read(_HEADER_BYTES)
+    codec = codec_of(first)
     promised = next((end for end in COMPRESSIONS if file.path.lower().endswith(end)), "")
-    if first and promised and promised != suffix:
+    if first and promised and promised != (codec.suffix if codec else None):
         raw.close()
         raise SourceError(
-            f"{file.path} is not a {promised} file: it begins with {first.hex(' ')}; "
+            f"{file.path} is not a {promised} file: it begins with {first[:6].hex(' ')}; "
             f"set sources.{spec.name}.format, or leave the file out of sources.{spec.name}.path"
         )
     if codec is None:
         return Stream(_Pieces(raw, _plain(raw, first)), BUFFER_BYTES)
+    if codec.suffix == ".zst":
+        _check_window(first, file, spec, raw)
     limit = max(EXPANDED_FLOOR_BYTES, file.bytes * spec.expanded_ratio)
-    return Stream(_Pieces(raw, _bounded(_unpack(raw, first, codec), limit)), BUFFER_BYTES)
+    unpacker = Unpacker(raw, first, codec, limit)
+    return Stream(_Pieces(raw, unpacker.pieces(), unpacker), BUFFER_BYTES)
+
+
+def _check_window(first: bytes, file: InputFile, spec: ReadSpec, raw: BinaryIO) -> None:
+    """SourceError for a frame that asks for more memory than is given; its data would look like damage."""
+    try:
+        window = zstandard.get_frame_parameters(first).window_size
+    except zstandard.ZstdError:
+        return
+    if window > MAX_WINDOW_BYTES:
+        raw.close()
+        raise SourceError(
+            f"{file.path} asks for a window of {window} bytes, more than {MAX_WINDOW_BYTES}; "
+            f"pack it again without --long=31, or leave it out of sources.{spec.name}.path"
+        )
 
 
 def open_raw(file: InputFile, spec: ReadSpec) -> BinaryIO:
@@ -95,16 +120,14 @@ def not_that_format(file: InputFile, spec: ReadSpec, why: object) -> SourceError
     return SourceError(f"{file.path} is not {file.format}: {first_line}; set sources.{spec.name}.format to what it is")
 
 
-class _DamageError(Exception):
-    """Ends a stream of pieces; never leaves this module."""
-
-
 class _Pieces(io.RawIOBase):
     """A raw stream over an iterator of byte pieces."""
 
-    def __init__(self, source: BinaryIO, pieces: Iterator[bytes]):
+    def __init__(self, source: BinaryIO, pieces: Iterator[bytes], unpacker: "Unpacker | None" = None):
         self.damage: Damage | None = None
         self.total_bytes = 0
+        self.damaged_at = self.passed_bytes = 0
+        self._unpacker = unpacker
         self._source = source
         self._pieces = pieces
         self._rest = memoryview(b"")
@@ -123,54 +146,37 @@ class _Pieces(io.RawIOBase):
     def _next_piece(self) -> bool:
         try:
             piece = next((piece for piece in self._pieces if piece), b"")
-        except _DamageError as error:
+        except DamageError as error:
             self.damage = Damage(*error.args)
             piece = b""
         self._rest = memoryview(piece)
         self.total_bytes += len(piece)
         return bool(piece)
 
+    def resume(self) -> bool:
+        """See ``Stream.resume``."""
+        if self._unpacker is None or self.damage is None:
+            return False
+        self.damaged_at = self._unpacker.member_at
+        goes_on, self.passed_bytes = self._unpacker.seek_member(self.damage.reason)
+        if goes_on:
+            self.damage, self._pieces = None, self._unpacker.pieces()
+        return goes_on
+
     def close(self) -> None:
         self._source.close()
         super().close()
 
 
+def _stretch(raw: BinaryIO, file: InputFile) -> Iterator[bytes]:
+    """The bytes of a piece of lines; a piece of WARC records runs on, for its last record may reach beyond."""
+    assert file.piece is not None
+    left = file.piece.stop - file.piece.start if not file.piece.runs_on else sys.maxsize
+    while left and (block := raw.read(min(BUFFER_BYTES, left))):
+        left -= len(block)
+        yield block
+
+
 def _plain(raw: BinaryIO, first: bytes) -> Iterator[bytes]:
     yield first
     yield from iter(partial(raw.read, BUFFER_BYTES), b"")
-
-
-def _bounded(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    left = limit
-    for piece in pieces:
-        yield piece[:left]
-        if len(piece) > left:
-            raise _DamageError("expansion_too_large", f"more than {limit} bytes unpacked; see limits.expanded_ratio")
-        left -= len(piece)
-
-
-def _unpack(raw: BinaryIO, first: bytes, codec: _Codec) -> Iterator[bytes]:
-    """Unpacked pieces of all members; zero padding between members is passed over."""
-    decoder: Any = None
-    piece = first
-    while piece := piece or raw.read(codec.piece_bytes):
-        if decoder is None and not (piece := piece.lstrip(b"\0")):
-            continue
-        decoder = decoder or codec.new()
-        try:
-            yield from _decode(decoder, piece, codec.bounded)
-        except _ERRORS as error:
-            raise _DamageError("corrupt_archive", str(error)) from None
-        piece = decoder.unused_data if decoder.eof else b""
-        decoder = None if decoder.eof else decoder
-    if decoder is not None:
-        raise _DamageError("truncated_archive", "the archive ends inside a member")
-
-
-def _decode(decoder: Any, piece: bytes, bounded: bool) -> Iterator[bytes]:
-    if not bounded:
-        yield decoder.decompress(piece)
-        return
-    yield decoder.decompress(piece, BUFFER_BYTES)
-    while not (decoder.eof or decoder.needs_input):
-        yield decoder.decompress(b"", BUFFER_BYTES)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.sources.columnar import UNREADABLE, Table
-from gristmill.sources.listing import InputFile
+from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import not_that_format, open_raw
 from gristmill.sources.part import BATCH_BYTES, Part
 from gristmill.sources.spec import ReadSpec
@@ -22,19 +22,20 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
         try:
             opened = pq.ParquetFile(raw, page_checksum_verification=True)
             table = Table(opened.schema_arrow, file, spec)
+            first = table.rows = file.piece.before if file.piece else 0
         except UNREADABLE as error:
             raise not_that_format(file, spec, error) from None
         try:
-            for batch in _batches(opened):
+            for batch in _batches(opened, file.piece):
                 table.write(batch, part)
         except UNREADABLE as error:
-            if not table.rows:
+            if table.rows == first:
                 raise not_that_format(file, spec, error) from None
             part.reject(f"{file.path}#{table.rows}", 0, "corrupt_archive", f"no row from here on can be read: {error}")
 
 
-def _batches(opened: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    for group in range(opened.num_row_groups):
+def _batches(opened: pq.ParquetFile, piece: Piece | None) -> Iterator[pa.RecordBatch]:
+    for group in range(opened.num_row_groups) if piece is None else range(piece.start, piece.stop):
         about = opened.metadata.row_group(group)
         row_bytes = about.total_byte_size // max(about.num_rows, 1) + 1
         rows = min(max(BATCH_BYTES // row_bytes, 1), _MOST_ROWS)

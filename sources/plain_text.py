@@ -5,7 +5,8 @@ from collections.abc import Callable
 from gristmill.sources.fields import Fields
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import open_stream
-from gristmill.sources.part import Part, RejectError
+from gristmill.sources.part import Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 

@@ -1,33 +1,29 @@
-"""Reading one part of a source into documents.parquet and rejects.parquet. Formats stand in a module each."""
+"""Reading one part of a source into documents.parquet and rejects.parquet. Formats stand in ``catalogue``."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gristmill.corpus.errors import SourceError, nearest
+from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.receipt import Outcome
-from gristmill.sources import arrow, csv_rows, html, jsonl, parquet, warc
-from gristmill.sources import plain_text as text
+from gristmill.sources.catalogue import find_reader, load_function
+from gristmill.sources.first_records import Place
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
-from gristmill.sources.part import SKIPPED, Part, RejectError
+from gristmill.sources.outside import read_with
+from gristmill.sources.part import SKIPPED, Part
+from gristmill.sources.reader import Reader, RejectError
 from gristmill.sources.spec import ReadSpec
 
-VERSION = "1"
-READERS: dict[str, Callable[[InputFile, ReadSpec, Part], None]] = {
-    "jsonl": jsonl.read,
-    "parquet": parquet.read,
-    "csv": csv_rows.read,
-    "text": text.read,
-    "html": html.read,
-    "warc": warc.read,
-    "wet": warc.read,
-    "arrow": arrow.read,
-}
 
-
-def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outcome:
+def read_part(
+    files: Sequence[InputFile],
+    spec: ReadSpec,
+    folder: Path,
+    extra: Sequence[Reader] = (),
+    place: Place | None = None,
+) -> Outcome:
     """Read ``files``, in order, into the empty ``folder``.
 
     Parameters
@@ -35,39 +31,59 @@ def read_part(files: Sequence[InputFile], spec: ReadSpec, folder: Path) -> Outco
     files : one part, from ``listing.list_files`` and ``listing.group_parts``
     spec : source and limits
     folder : receives documents.parquet (``DOCUMENTS``) and rejects.parquet (``REJECTS``)
+    extra : readers of plug-ins, beside the built-in ones; their ``read`` is looked up in this process
+    place : which part of its source this is; when it is the first, a source that is rejected whole is a SourceError
 
     Returns
     -------
     Outcome : rows are documents. The account counts records and their raw bytes: unpacked lines, files, WARC blocks;
         for Parquet and Arrow the bytes of the text. facts: rejects and skipped by reason, passed_over by WARC
-        record type, text_bytes, files
+        record type, text_bytes, line_ends (documents whose CRLF or CR became LF),
+        mended_lengths (WARC records read to the next one), files
 
     Raises
     ------
-    SourceError : a file cannot be opened, or is not what its format says
+    SourceError : a file cannot be opened, or is not what its format says; the first 50 records of the source (or all,
+        when it has fewer) are rejected for one reason that a key of the recipe causes
     """
-    with Part(folder, spec) as part:
+    with Part(folder, spec, place) as part:
         for file in files:
-            reader = READERS.get(file.format)
-            if reader is None:
-                hint = nearest(file.format, READERS)
-                raise SourceError(f"sources.{spec.name}.format: no reader for {file.format!r}{hint}")
-            try:
-                reader(file, spec, part)
-            except OSError as error:
-                raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
-            except RejectError as error:  # of a whole table: its columns nest too deep for JSON
-                raise not_that_format(file, spec, error.detail) from None
-    return Outcome(part.documents, {spec.name: part.account}, _facts(part, len(files)))
+            _read_file(file, find_reader(file.format, spec.name, extra), part)
+    return Outcome(
+        part.documents,
+        {spec.name: part.account},
+        _facts(part, sum(map(_is_beginning, files))),
+    )
+
+
+def _is_beginning(file: InputFile) -> bool:
+    """True for a whole file and for the first of its pieces, so that a split file counts once."""
+    return file.piece is None or file.piece.start == 0
+
+
+def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
+    spec, function = part.spec, load_function(reader)
+    try:
+        function(file, spec, part) if reader.fills_part else read_with(reader, function, file, part)
+    except GristmillError:
+        raise
+    except OSError as error:
+        raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
+    except RejectError as error:  # of a whole table: its columns nest too deep for JSON
+        raise not_that_format(file, spec, error.detail) from None
 
 
 def library_versions() -> dict[str, str]:
     """What decides the text beside this room's own code; part of the store key.
 
     >>> sorted(library_versions())
-    ['fastwarc', 'orjson', 'pyarrow', 'resiliparse', 'unicode']
+    ['brotli', 'fastwarc', 'orjson', 'pyarrow', 'resiliparse', 'unicode']
     """
     found = {name: version(name) for name in ("fastwarc", "orjson", "pyarrow", "resiliparse")}
+    try:
+        found["brotli"] = version("brotli")
+    except PackageNotFoundError:  # pages in that coding are rejects then
+        found["brotli"] = "none"
     return {**found, "unicode": unicodedata.unidata_version}
 
 
@@ -78,5 +94,7 @@ def _facts(part: Part, files: int) -> dict[str, object]:
         "skipped": {reason: count for reason, count in reasons.items() if reason in SKIPPED},
         "passed_over": dict(sorted(part.passed_over.items())),
         "text_bytes": part.text_bytes,
+        "line_ends": part.line_ends,
+        "mended_lengths": part.mended,
         "files": files,
     }

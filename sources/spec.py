@@ -11,6 +11,11 @@ _LIMITS = Limits()
 _NOT_TEXT = frozenset({"utf-7", "unicode_escape", "raw_unicode_escape", "undefined"})  # they decode to lone surrogates
 
 
+def _is_name(field: str) -> bool:
+    """True for a field's name or a path of names, joined by dots."""
+    return all(name.replace("-", "_").isidentifier() for name in field.split("."))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadSpec:
     """One source and the limits of its input; a wrong ``template`` or ``encoding`` is a SourceError at once."""
@@ -23,6 +28,7 @@ class ReadSpec:
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     encoding: str = "utf-8"
+    quotes: bool | None = None  # CSV and TSV: True, a quote opens a field; False, it is a character; None, as it looks
     document_bytes: int = _LIMITS.document_bytes  # of UTF-8 text
     record_bytes: int = _LIMITS.record_bytes  # of raw input
     expanded_ratio: int = _LIMITS.expanded_ratio  # unpacked to packed bytes of a file
@@ -56,7 +62,7 @@ class ReadSpec:
         except ValueError as error:
             raise self._template_error(str(error)) from None
         for _, field, form, conversion in parts:
-            if field is not None and (form or conversion or not field.replace("-", "_").isidentifier()):
+            if field is not None and (form or conversion or not _is_name(field)):
                 raise self._template_error(f"{field!r} with {form or conversion or 'that spelling'!r} is no plain name")
         if self.template is not None and not any(field for _, field, _, _ in parts):
             raise self._template_error("it fills in no field")

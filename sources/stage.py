@@ -14,7 +14,8 @@ class SourceSpec(Section):
 
     name: Slug
     path: str | tuple[str, ...]  # files, folders or globs; local, s3://, gs://, https:// through fsspec
-    format: str | None = None  # a reader; inferred from each file's name when left out
+    exclude: tuple[str, ...] = ()  # patterns of files and folders to leave out: "*.md", "drafts/*"
+    format: str | None = None  # a reader, or graph; inferred from each file's name when left out
     domain: Slug
     license: str | None = None  # for documents that carry none
     lang: str | None = None  # likewise
@@ -22,6 +23,7 @@ class SourceSpec(Section):
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     encoding: str = "utf-8"
+    quotes: bool | None = None  # csv: whether a quote opens a field; told from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more than this share is dropped
 
@@ -56,13 +58,15 @@ class DocumentsFacts:
     text_bytes: int
     passed_over: dict[str, int] = field(default_factory=dict)
     files: int = 0
+    line_ends: int = 0  # documents whose CRLF or lone CR became LF
+    mended_lengths: int = 0  # WARC records whose Content-Length was wrong, read to where the next begins
     triples: int | None = None  # of a graph that was written as documents
 
 
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="1",
+    version="2",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",

@@ -4,33 +4,47 @@ A record's locator is ``path@offset`` in the unpacked archive. A record is a rea
 request, metadata and warcinfo records never hold a document: they are counted as passed over, not as dropped.
 """
 
-from typing import Any, Literal
+import re
+from collections.abc import Callable
+from typing import Any
 
 from fastwarc.warc import WarcRecord, WarcRecordType
 
+from gristmill.sources.charset import decode
 from gristmill.sources.fields import Fields, meta_json
-from gristmill.sources.html import decode, extract
+from gristmill.sources.html import extract
+from gristmill.sources.http_body import plain_body
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_stream
-from gristmill.sources.part import Part, RejectError
+from gristmill.sources.part import Part
+from gristmill.sources.reader import RejectError
 from gristmill.sources.records import Block, blocks
 from gristmill.sources.spec import ReadSpec
 
 _DOCUMENTS = (WarcRecordType.response, WarcRecordType.resource, WarcRecordType.revisit, WarcRecordType.conversion)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _SNIFFED_BYTES = 4096
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)  # quoted, or with spaces, as servers do
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every record of ``file`` that may hold a document as a document, a skip or a reject."""
     with open_stream(file, spec) as stream:
-        end = None
-        for end in blocks(stream, spec.record_bytes):
-            if end.offset == 0 and end.wrong == "no_record":
-                raise not_that_format(file, spec, f"it begins with {end.body[:16]!r}, not with WARC/")
-            _read_block(end, file, spec, part)
-        if end is None or end.wrong != "truncated_archive":
-            part.reject_tail(stream, f"{file.path}@{stream.total_bytes}")
+        goes_on, offset = True, file.piece.start if file.piece else 0
+        while goes_on:
+            tail = Block(offset, b"", b"", 0)
+            for block in blocks(stream, spec.record_bytes, offset):
+                if file.piece and block.offset >= file.piece.stop:
+                    return
+                if block.offset == 0 and block.wrong == "no_record":
+                    raise not_that_format(file, spec, f"it begins with {block.body[:16]!r}, not with WARC/")
+                if stream.damage and block.wrong == "truncated_archive":
+                    tail = block
+                else:
+                    _read_block(block, file, spec, part)
+                    tail = Block(stream.total_bytes, b"", b"", 0)
+            goes_on = part.reject_damage(stream, f"{file.path}@{tail.offset}", tail.size, tail.body)
+            offset = stream.total_bytes + 1  # behind the damage; no record begins at the place of the reject
 
 
 def _read_block(block: Block, file: InputFile, spec: ReadSpec, part: Part) -> None:
@@ -47,6 +61,7 @@ def _fields(block: Block, spec: ReadSpec, part: Part) -> Fields | None:
     """The columns of a record; None for one that never holds a document."""
     if block.wrong:
         raise RejectError(block.wrong, f"{block.size} bytes from {block.offset}")
+    part.mended += block.mended
     record = _parse(block.header + (block.body if block.size <= spec.record_bytes else b""))
     if record.record_type not in _DOCUMENTS:
         part.passed_over[str(record.record_type)] += 1
@@ -90,34 +105,35 @@ def _payload(record: WarcRecord, block: Block, spec: ReadSpec) -> tuple[bytes, s
         media_type, _, parameters = (record.headers.get("Content-Type") or "").partition(";")
         is_wet = record.record_type == WarcRecordType.conversion
         return block.body, media_type.strip().lower(), _charset(parameters) or ("utf-8" if is_wet else None)
+    stored, headers = _http_body(record, spec)
     try:
-        body = _http_body(record, "all", spec)
-    except (OSError, ValueError) as error:
-        body = _stored_plain(block, spec)
-        if not body:
+        body = plain_body(stored, headers("Transfer-Encoding"), headers("Content-Encoding"), spec.record_bytes)
+    except ValueError as error:  # a crawler may have unpacked it and kept the header that says gzip
+        if _sniffed(stored) != "text/html":
             raise RejectError("http_undecodable", str(error)) from None
+        body = stored
     if len(body) > spec.record_bytes:
         raise RejectError("expansion_too_large", f"over {spec.record_bytes} bytes unpacked; see limits.record_bytes")
-    return body, (record.http_content_type or _sniffed(body)).lower(), record.http_charset
+    return body, (record.http_content_type or _sniffed(body)).lower(), _charset(headers("Content-Type"))
 
 
-def _stored_plain(block: Block, spec: ReadSpec) -> bytes:
-    """The body of a crawler that unpacked it and kept the header that says gzip; empty when it is no markup."""
+def _http_body(record: WarcRecord, spec: ReadSpec) -> tuple[bytes, Callable[[str], str]]:
+    """The body as it stood on the wire, and a look-up of its headers. RejectError for all but status 200."""
     try:
-        body = _http_body(_parse(block.header + block.body), "none", spec)
-    except (OSError, ValueError):
-        return b""
-    return body if _sniffed(body) == "text/html" else b""
-
-
-def _http_body(record: WarcRecord, encodings: Literal["all", "none"], spec: ReadSpec) -> bytes:
-    record.parse_http(auto_decode=encodings, quirks_mode=True, strict_mode=False)
+        record.parse_http(auto_decode="none", quirks_mode=True, strict_mode=False)
+    except (OSError, ValueError) as error:
+        raise RejectError("http_undecodable", str(error)) from None
     status = record.http_headers.status_code if record.is_http_parsed else None
     if status is None:
         raise RejectError("http_undecodable", "no HTTP status line")
     if status != 200:
         raise RejectError("http_status", str(status))
-    return record.reader.read(spec.record_bytes + 1)
+    return record.reader.read(spec.record_bytes + 1), lambda name: _joined_header(record, name)
+
+
+def _joined_header(record: WarcRecord, name: str) -> str:
+    """All values of an HTTP header, in order; a header may stand several times."""
+    return ", ".join(value for key, value in record.http_headers.astuples() if key.lower() == name.lower())
 
 
 def _sniffed(body: bytes) -> str:
@@ -129,5 +145,5 @@ def _sniffed(body: bytes) -> str:
 
 
 def _charset(parameters: str) -> str | None:
-    _, found, value = parameters.partition("charset=")
-    return value.split(";")[0].strip(" \"'") if found else None
+    found = _CHARSET.search(parameters)
+    return found[1] if found else None

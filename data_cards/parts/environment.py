@@ -1,7 +1,6 @@
 """Versions of the packages that made the run, so that a rebuild can be set up."""
 
 from gristmill.corpus.extras import installed_versions
-
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
 

@@ -20,7 +20,7 @@ def cluster(context: RunContext, stage: Instance) -> Manifest:
     plain = _from_scratch(context, stage)
     job = _from_index(context, plain) if near.index else plain
     manifest = context.compute(stage.name, [job], here=near.index is not None)
-    if facts := manifest.parts[0].facts:  # `gristmill plan` has none of clusters that are still to be made
+    if facts := manifest.parts[0].facts:  # none yet in a dry run
         check_alarms(facts, **near.model_dump(include=set(ALARMS)))
     return manifest
 

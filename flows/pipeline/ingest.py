@@ -27,18 +27,20 @@ def plan_ingest(context: RunContext, stage: Instance) -> Iterator[Job]:
 
 
 def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iterator[Job]:
-    from gristmill.sources.listing import group_parts
+    from gristmill.sources.first_records import Place
     from gristmill.sources.read import ReadSpec, read_part
+    from gristmill.sources.splitting import group_parts
 
     limits = context.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
-    fields = source.model_dump(exclude={"path", "format", "priority", "retention_budget"})
+    fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget"})
     spec = ReadSpec(**fields, **limits)
     libraries = libraries_of(stage)
-    for files in group_parts(context.inputs.files[source.name], part_bytes):
+    parts = group_parts(context.inputs.files[source.name], part_bytes, record_bytes=spec.record_bytes)
+    for number, files in enumerate(parts):
         inputs = [[file.path, file.digest, file.format] for file in files]
         key = job_key("documents", stage.spec.version, inputs, spec=asdict(spec), libraries=libraries)
-        yield Job("documents", key, read_part, {"files": files, "spec": spec})
+        yield Job("documents", key, read_part, {"files": files, "spec": spec, "place": Place(number, len(parts))})
 
 
 def _verbalise_job(context: RunContext, source: SourceSpec) -> Job:

@@ -65,4 +65,6 @@ def artefact(paths: Sequence[Path], key: str) -> Artefact:
 
 
 def _files_of(source: SourceSpec) -> list[InputFile]:
-    return [] if source.format == "graph" else list_files(source.paths, source.format, source=source.name)
+    if source.format == "graph":
+        return []
+    return list_files(source.paths, source.format, source=source.name, exclude=source.exclude)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StoreError
+from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import write_json
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
@@ -14,6 +15,8 @@ from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.rundir import PLUGINS, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
 from gristmill.corpus.writer_lock import WriterLock
+from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
+from gristmill.data_cards.parts.environment import PACKAGES
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
@@ -79,6 +82,7 @@ def open_checked(
     inputs = list_inputs(recipe, checked.stages)
     run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
     write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
+    write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
     _refuse_after_takedown(run)
     store = store_of(recipe)
     with WriterLock(run.path):
@@ -149,11 +153,10 @@ def kept_catalogue(run: RunDir, recipe: Recipe) -> Catalogue:
 
 def stages_of_run(run: RunDir) -> RunStages:
     """The stages of a finished run, in order; of a run of version 0.1.0 those that its recipe asks for."""
-    with suppress(FileNotFoundError):
+    recipe_file = run.path / "recipe.toml"
+    if not recipe_file.exists() or (run.path / STAGES_FILE).exists():
         return run.stages
-    name = str(run.path / "recipe.toml")
-    recipe = stored_recipe(read_recipe(run.path / "recipe.toml"), name)
-    catalogue = Catalogue()
+    recipe, catalogue = stored_recipe(read_recipe(recipe_file), str(recipe_file)), Catalogue()
     return RunStages.of([(one.name, one.spec) for one in catalogue.stages_of(recipe)], catalogue.specs)
 
 

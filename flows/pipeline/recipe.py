@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.data_cards.stage import CardSpec
 from gristmill.dedup.clusters.stage import Near
 from gristmill.dedup.repeats.stage import Lines, Substrings
 from gristmill.filters.decide.stage import Decide
@@ -78,6 +79,7 @@ class Recipe(Section):
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
     trainer: Trainer | None = None
+    card: CardSpec | None = None
     schedule: Schedule | None = None
     engine: Engine = Engine()
     store: StoreSpec = StoreSpec()

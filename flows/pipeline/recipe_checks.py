@@ -13,6 +13,7 @@ from gristmill.flows.pipeline.cron import schedule_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
 from gristmill.mixing.stage import curriculum_mistakes
+from gristmill.sources.catalogue import reader_names
 
 
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
@@ -70,6 +71,15 @@ def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
             yield Mistake((f"sources.{place}.format", "knowledge"), text)
 
 
+def known_formats(recipe: Recipe) -> Iterator[Mistake]:
+    """A format that no reader has."""
+    known = (*reader_names(), "graph")
+    for place, source in enumerate(recipe.sources):
+        if source.format is not None and source.format not in known:
+            text = f"no reader for {source.format!r}{nearest(source.format, known)}"
+            yield Mistake((f"sources.{place}.format", "plugins"), text)
+
+
 def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
     """An encoding or a template that no reader takes."""
     from gristmill.sources.spec import ReadSpec
@@ -119,6 +129,7 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     known_domains,
     phases,
     graph_sources,
+    known_formats,
     readable_sources,
     schedule,
 )

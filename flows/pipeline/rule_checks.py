@@ -8,6 +8,7 @@ from gristmill.corpus.recipe_values import Mistake
 from gristmill.corpus.stage import Signal, StageSpec
 from gristmill.filters.decide.rules import Profile
 from gristmill.filters.decide.stage import RuleBound
+from gristmill.filters.line_edits.stage import LINE_EDITS, SIGNALS_OF
 from gristmill.flows.pipeline.catalogue import Catalogue, known_profiles
 from gristmill.flows.pipeline.recipe import Recipe
 
@@ -67,7 +68,7 @@ class _Rules:
         }
         for name in bounds:
             if name not in rules:
-                yield from self.signal((*here, "rules", name), name, "rule", rules)
+                yield from self.signal((*here, "rules", name), name, name, rules)
 
     def profile(self, where: KeyPath, profile: Profile) -> Iterator[Mistake]:
         lacking = sorted({rule.signal for rule in profile.rules} - self.measured)
@@ -93,9 +94,10 @@ class _Rules:
         if name not in self.possible:
             return f"{name!r}, which no stage measures"
         spec, _ = self.possible[name]
+        if spec.name == LINE_EDITS.name:
+            reading = next(reading for reading, found in SIGNALS_OF.items() if name in {one.name for one in found})
+            return f'what line rules leave of a document: set line_edits.rules = ["{reading}"]'
         section = f"[[{spec.recipe_key}]]" if spec.each else f"[{spec.recipe_key}]"
-        if self.recipe.at(spec.recipe_key) and spec.recipe_key == "line_edits":
-            return f"{name!r}, which the line rules of the recipe do not measure; name its reading in line_edits.rules"
         return f"{name!r}, which nothing measures here; add {section}"
 
     def _keys(self, name: str) -> tuple[str, ...]:

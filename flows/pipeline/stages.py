@@ -146,10 +146,11 @@ def stages_until(chosen: Sequence[Instance], until: str | None) -> list[Instance
     """
     if until is None:
         return list(chosen)
-    last = [place for place, one in enumerate(chosen) if until in (one.name, one.spec.name)]
+    last = [place for place, one in enumerate(chosen) if until in (one.name, one.spec.name, one.spec.recipe_key)]
     if last:
         return list(chosen[: last[-1] + 1])
-    known = {spec.name for spec in BUILT_IN if isinstance(spec, PartStage | CorpusStage)}
+    runnable = [spec for spec in BUILT_IN if isinstance(spec, PartStage | CorpusStage)]
+    known = {name for spec in runnable for name in (spec.name, spec.recipe_key)}
     if until in known:
         raise RecipeError(f"--until {until}: the recipe does not ask for this stage")
     raise UnknownNameError("stage", until, known | {one.name for one in chosen})

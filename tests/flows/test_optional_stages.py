@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from gristmill.corpus.errors import RecipeError, SourceError
+from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.files import file_sha256
 from gristmill.data_cards.gather import gather
 from gristmill.flows.inspect.explain import explain_document
@@ -82,7 +82,7 @@ def test_every_promise_holds(run):
     result = verify_run(run)
     assert [check for check in result["checks"] if not check["ok"]] == []
     names = " ".join(check["name"] for check in result["checks"])
-    for stage in ("line_edits", "pii", "blocklist", "contamination", "references", "compression", "edits"):
+    for stage in ("line_edits", "pii", "blocklist", "contamination", "reference-speech", "compression", "edits"):
         assert f"conservation {stage} notes" in names
 
 
@@ -182,7 +182,9 @@ def test_signals_of_line_rules_answer_what_if(run):
 def test_signals_of_every_stage_can_be_bounded(run):
     words = [n for part in table(run, "blocklist", "blocklist.parquet") for n in part["blocked_words"].to_pylist()]
     assert sum(words) >= 40
-    scores = [s for part in table(run, "classifiers", "classifier.parquet") for s in part["score_speech"].to_pylist()]
+    scores = [
+        s for part in table(run, "classifier-speech", "classifier.parquet") for s in part["score_speech"].to_pylist()
+    ]
     assert all(0 <= score <= 1 for score in scores)
     found = [
         share
@@ -193,7 +195,9 @@ def test_signals_of_every_stage_can_be_bounded(run):
 
 
 def test_references_and_compression_are_signals_like_any_other(run):
-    talk = [n for part in table(run, "references", "scores.parquet") for n in part["cross_entropy_speech"].to_pylist()]
+    talk = [
+        n for part in table(run, "reference-speech", "scores.parquet") for n in part["cross_entropy_speech"].to_pylist()
+    ]
     assert 1 < sorted(talk)[len(talk) // 2] < 6
     ledger = table(run, "decide", "ledger.parquet")[0]
     failed = [row for row in ledger.to_pylist() if row["signal"] == "cross_entropy_speech"]
@@ -226,7 +230,7 @@ def test_a_missing_file_is_named_with_its_key(small_text, tmp_path, monkeypatch)
     for key, value in (("texts", '["none.jsonl"]'), ("model", '"none.parquet"')):
         section = f'[[references]]\nname = "x"\n{key} = {value}\n[decide]\n'
         (tmp_path / "recipe.toml").write_text(small_text.replace("[decide]\n", section, 1))
-        with pytest.raises(SourceError, match=rf"none\..*references\.{key}"):
+        with pytest.raises(RecipeError, match=rf"references\.0\.{key}: no file at none"):
             refine_directly(tmp_path / "recipe.toml", until="references")
 
 
@@ -238,7 +242,8 @@ def test_a_given_reference_serves_as_well(run, small_text, tmp_path, monkeypatch
     (tmp_path / "recipe.toml").write_text(small_text.replace("[decide]\n", section, 1))
     other = Path(refine_directly(tmp_path / "recipe.toml", until="references")["run"])
     speeches = [
-        [row for part in table(one, "references", "scores.parquet") for row in part.to_pylist()] for one in (run, other)
+        [row for part in table(one, "reference-speech", "scores.parquet") for row in part.to_pylist()]
+        for one in (run, other)
     ]
     mine = {row["doc_id"]: row for row in speeches[0]}
     assert all(mine[row["doc_id"]] == row for row in speeches[1])

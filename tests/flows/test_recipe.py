@@ -22,7 +22,7 @@ name = "math"
 path = ["b.jsonl", "c.jsonl"]
 domain = "math"
 [[curriculum]]
-until_tokens = "1K"
+until_tokens = "2K"
 shares = { web = 0.75, math = 0.25 }
 """
 
@@ -41,7 +41,7 @@ def test_a_good_recipe_is_read_and_frozen():
     recipe = parse_recipe(GOOD)
     assert recipe.domains == ("math", "web")
     assert recipe.sources[1].paths == ("b.jsonl", "c.jsonl")
-    assert recipe.curriculum[0].until_tokens == 1000
+    assert recipe.curriculum[0].until_tokens == 2000
     with pytest.raises(ValueError, match="frozen"):
         recipe.name = "other"
 
@@ -121,8 +121,8 @@ def test_line_edits_are_part_of_the_lock():
 
 
 def test_phases_must_come_one_after_the_other():
-    told = message(GOOD + '[[curriculum]]\nuntil_tokens = "1K"\nshares = { web = 1.0 }\n')
-    assert "curriculum.1.until_tokens: 1000 does not come after 1000" in told
+    told = message(GOOD + '[[curriculum]]\nuntil_tokens = "2K"\nshares = { web = 1.0 }\n')
+    assert "curriculum.1.until_tokens: 2000 does not come after 2000" in told
 
 
 def test_no_sources_at_all():

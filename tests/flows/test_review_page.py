@@ -44,7 +44,7 @@ at_least = 12
 [decide.rules.dup_line_share]
 at_most = 0.99
 [[curriculum]]
-until_tokens = "1K"
+until_tokens = "2K"
 shares = {{ web = 1.0 }}
 """
 

@@ -148,11 +148,11 @@ def test_sets_or_profiles_and_not_both(small_run):
 def test_settings_stand_where_the_recipe_has_them(small_text):
     recipe = parse_recipe(
         small_text.replace('"web"', '"we.b"').replace("domains.web", 'domains."we.b"').replace("web =", '"we.b" =')
-    )
+    ).recipe
     assert setting_path(recipe, "words.at_least") == "decide.rules.words.at_least"
     assert setting_path(recipe, "domains.we.b.rules.words.off") == "decide.domains.we.b.rules.words.off"
-    changed = with_settings(recipe, ["domains.we.b.words.at_most=-inf", "profiles=", "words.off=yes"])
-    assert changed.decide.domains["we.b"].rules["words"].at_most == float("-inf")
+    changed = with_settings(recipe, ["domains.we.b.words.at_most=-9", "profiles=", "words.off=yes"])
+    assert changed.decide.domains["we.b"].rules["words"].at_most == -9
     assert changed.decide.domains["we.b"].profiles == ("fineweb@0.01",)
     assert changed.decide.profiles == ()
     assert changed.decide.rules["words"].off

@@ -142,7 +142,7 @@ def test_rebuild_names_the_first_difference(capsys, small_run, tmp_path, home):
     status, out, _ = call(capsys, "rebuild", tmp_path, "--check", "--json")
     assert status == 1
     assert json.loads(out)["first_difference"].startswith("forum/data-00000")
-    card["lock"]["inputs"]["files"]["forum"][0]["digest"] = "0" * 32
+    card["lock"]["inputs"]["forum"][0]["digest"] = "0" * 32
     (tmp_path / "card.json").write_text(json.dumps(card))
     status, _, err = call(capsys, "rebuild", tmp_path, "--check")
     assert status == 1

@@ -64,15 +64,15 @@ def check_laws(result, spec):
 
 @pytest.fixture
 def read(tmp_path):
-    """read(path or paths, format=None, **ReadSpec fields)."""
+    """read(path or paths, format=None, readers of plug-ins, **ReadSpec fields)."""
     count = iter(range(1000))
 
-    def run(paths, format_=None, **fields):
+    def run(paths, format_=None, extra=(), place=None, **fields):
         spec = ReadSpec(fields.pop("name", "s"), fields.pop("domain", "web"), **fields)
         folder = tmp_path / f"out{next(count)}"
         folder.mkdir()
-        files = list_files([str(path) for path in (paths if isinstance(paths, list) else [paths])], format_, source="s")
-        outcome = read_part(files, spec, folder)
+        names = [str(path) for path in (paths if isinstance(paths, list) else [paths])]
+        outcome = read_part(list_files(names, format_, source="s", extra=extra), spec, folder, extra, place)
         result = Result(outcome, read_table(folder / "documents.parquet"), read_table(folder / "rejects.parquet"))
         check_laws(result, spec)
         return result

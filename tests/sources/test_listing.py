@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.listing import InputFile, group_parts, infer_format, list_files
+from gristmill.sources.listing import InputFile, infer_format, list_files, list_source
+from gristmill.sources.splitting import group_parts
 
 
 @pytest.fixture
@@ -160,3 +161,139 @@ def test_secrets_in_addresses_are_refused(path):
     with pytest.raises(SourceError, match="secret") as caught:
         list_files([path], None, source="web")
     assert path not in str(caught.value)
+
+
+def write(root, *names, text="x"):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def names(found, root):
+    return [os.path.relpath(file.path, root) for file in found.files]
+
+
+def test_markers_and_checksums_stop_nothing(tmp_path):
+    write(
+        tmp_path, "part-0.parquet", "part-0.parquet.crc", "_SUCCESS", "_committed_17", "_metadata", "_delta_log/0.json"
+    )
+    write(tmp_path, "a.jsonl.sha256", "sub/_temporary/0/b.jsonl", "__init__.py")
+    found = list_source([str(tmp_path)], None, source="s")
+    assert names(found, tmp_path) == ["__init__.py", "part-0.parquet"]
+    assert len(found.passed_over) == 5
+    assert names(list_source([f"{tmp_path}/*"], None, source="s"), tmp_path) == ["__init__.py", "part-0.parquet"]
+    given = list_source([str(tmp_path)], "text", source="s")
+    assert names(given, tmp_path) == ["__init__.py", "part-0.parquet"]
+    assert list_files([f"{tmp_path}/_metadata"], "parquet", source="s")  # named in full
+
+
+def test_only_markers_say_so(tmp_path):
+    write(tmp_path, "_SUCCESS")
+    with pytest.raises(SourceError, match=r"no file matches .* 1 are passed over: a marker"):
+        list_files([str(tmp_path)], None, source="s")
+
+
+def test_all_unknown_names_are_told_at_once(tmp_path):
+    write(tmp_path, "a.txt", *(f"{i}.bin" for i in range(20)))
+    with pytest.raises(SourceError, match=r"0\.bin.*1\.bin.*and 12 more.*sources\.s\.exclude"):
+        list_files([str(tmp_path)], None, source="s")
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        (["*.bin"], ["a/one.txt", "a/two.md", "b/one.txt"]),
+        (["*.bin", "one.txt"], ["a/two.md"]),
+        (["*.bin", "a"], ["b/one.txt"]),
+        (["*.bin", "a/*"], ["b/one.txt"]),
+        (["a/one.txt", "*/x.bin"], ["a/two.md", "b/one.txt"]),
+    ],
+)
+def test_exclude(tmp_path, exclude, left):
+    write(tmp_path, "a/one.txt", "a/two.md", "b/one.txt", "b/x.bin")
+    found = list_source([str(tmp_path)], None, source="s", exclude=exclude)
+    assert names(found, tmp_path) == left
+    assert set(found.passed_over.values()) == {"excluded"}
+
+
+def test_exclude_holds_for_patterns_and_files(tmp_path):
+    write(tmp_path, "a.txt", "b.txt")
+    assert names(list_source([f"{tmp_path}/*.txt"], None, source="s", exclude=["b.*"]), tmp_path) == ["a.txt"]
+    with pytest.raises(SourceError, match="excluded"):
+        list_files([f"{tmp_path}/b.txt"], None, source="s", exclude=["b.*"])
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("data[1]/*.txt", ["data[1]/a.txt", "data[1]/b*.txt"]),
+        ("data[1]", ["data[1]/a.txt", "data[1]/b*.txt"]),
+        ("data[1]/b*.txt", ["data[1]/b*.txt"]),
+        ("q?.txt", ["q?.txt"]),
+        ("data[0-9]/*.txt", ["data1/c.txt"]),
+    ],
+)
+def test_glob_characters_in_real_names(tmp_path, path, found):
+    write(tmp_path, "data[1]/a.txt", "data[1]/b*.txt", "data1/c.txt", "q?.txt")
+    assert names(list_source([f"{tmp_path}/{path}"], None, source="s"), tmp_path) == found
+
+
+def test_remote_glob_characters(memory):
+    for name in ("/w/a[1].txt", "/w/b1.txt", "/w/_SUCCESS"):
+        memory.pipe(name, b"x")
+    assert paths(list_files(["memory://w/a[1].txt"], None, source="s")) == ["memory:///w/a[1].txt"]
+    assert paths(list_files(["memory://w/b?.txt"], None, source="s")) == ["memory:///w/b1.txt"]
+    assert len(list_files(["memory://w"], None, source="s", exclude=["b1.txt"])) == 1
+
+
+CARD = """---
+license: mit
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/train-*
+  - split: test
+    path:
+    - data/test-0.parquet
+- config_name: other
+  data_files: other/*.jsonl
+---
+# A data set
+"""
+
+
+def test_a_dataset_folder_is_read_by_its_card(tmp_path):
+    write(tmp_path, "data/train-0.parquet", "data/train-1.parquet", "data/test-0.parquet", "other/o.jsonl", "LICENSE")
+    write(tmp_path, "README.md", text=CARD)
+    found = list_source([str(tmp_path)], None, source="s")
+    assert names(found, tmp_path) == ["data/test-0.parquet", "data/train-0.parquet", "data/train-1.parquet"]
+    assert len(found.passed_over) == 3
+    write(tmp_path, "README.md", text=CARD.replace("default", "third"))
+    with pytest.raises(SourceError, match="configurations third, other"):
+        list_files([str(tmp_path)], None, source="s")
+    write(tmp_path, "README.md", text=CARD.replace("data/t", "gone/t"))
+    with pytest.raises(SourceError, match=r"names data files gone/train-\*"):
+        list_files([str(tmp_path)], None, source="s")
+
+
+def test_a_remote_dataset_folder_too(memory):
+    for name in ("/d/README.md", "/d/data/train-0.parquet", "/d/data/test-0.parquet", "/d/other/o.jsonl"):
+        memory.pipe(name, CARD.encode())
+    assert len(list_files(["memory://d"], None, source="s")) == 2
+
+
+@pytest.mark.parametrize("card", ["# plain", "---\nlicense: mit\n---\n", "---\n: [broken\n---\n", "---\nno end"])
+def test_what_is_about_tables_is_no_document(tmp_path, card):
+    write(tmp_path, "a.arrow", "LICENSE.txt", "dataset_info.json", "state.json")
+    write(tmp_path, "README.md", text=card)
+    found = list_source([str(tmp_path)], None, source="s")
+    assert names(found, tmp_path) == ["a.arrow"]
+    assert set(found.passed_over.values()) == {"about the tables beside it"}
+    write(tmp_path, "notes.txt")  # a folder of texts as well: nothing is guessed
+    assert len(list_files([str(tmp_path)], None, source="s")) == 6
+
+
+def test_a_readme_among_texts_is_a_text(tmp_path):
+    write(tmp_path, "README.md", "src/a.py")
+    assert len(list_files([str(tmp_path)], None, source="s")) == 2

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.html import MAX_DEPTH, _is_deep, decode, extract
-from gristmill.sources.part import RejectError
+from gristmill.sources.charset import decode
+from gristmill.sources.html import MAX_DEPTH, _is_deep, extract
+from gristmill.sources.reader import RejectError
 
 WEB = Path("samples/web")
 EXAMPLE = (WEB / "example.com.warc").read_bytes()
@@ -52,7 +53,7 @@ def test_a_code_tree(read):
 @pytest.mark.parametrize(
     ("data", "text", "reason"),
     [
-        (b"\xef\xbb\xbfa\r\nb\x0cc", "a\r\nb\x0cc", None),
+        (b"\xef\xbb\xbfa\r\nb\x0cc", "a\nb\x0cc", None),
         ("e\u0301".encode(), "é", None),
         (b"caf\xe9", None, "invalid_utf8"),
         (b"\x7fELF\0\0", None, "nul_character"),
@@ -100,11 +101,11 @@ WORDS = "Это довольно длинное предложение на ру
 @pytest.mark.parametrize(
     ("body", "charset", "found"),
     [
-        (PAGE.format("", WORDS).encode("cp1251"), "windows-1251", "cp1251"),
+        (PAGE.format("", WORDS).encode("cp1251"), "windows-1251", "windows-1251"),
         (PAGE.format("<meta charset=koi8-r>", WORDS).encode("koi8-r"), None, "koi8-r"),
-        (PAGE.format("", WORDS).encode("cp1251"), None, "cp1251"),
+        (PAGE.format("", WORDS).encode("cp1251"), None, "windows-1251"),
         (PAGE.format("<meta charset=koi8-r>", WORDS).encode("utf-8-sig"), "koi8-r", "utf-8"),
-        (PAGE.format("", WORDS).encode("utf-16"), None, "utf-16-le"),
+        (PAGE.format("", WORDS).encode("utf-16"), None, "utf-16le"),
         (PAGE.format("<meta charset=utf-8>", WORDS).encode(), "klingon", "utf-8"),
     ],
 )
@@ -144,8 +145,8 @@ def test_the_sample_archive(read):
     assert facts["passed_over"] == {"warcinfo": 1}
     rows = {row["url"].rsplit("/", 1)[-1]: row for row in result.documents.to_pylist()}
     for name, charset, words in [
-        ("beyond-pkging.ja.html", "euc_jp", "パッケージ化、そして"),
-        ("beyond-pkging.ru.html", "cp1251", "Помимо создания пакетов"),
+        ("beyond-pkging.ja.html", "euc-jp", "パッケージ化、そして"),
+        ("beyond-pkging.ru.html", "windows-1251", "Помимо создания пакетов"),
         ("advanced.zh-cn.html", "gb18030", "高级打包"),
         ("tools.en.html", "utf-8", "Overview of Debian Maintainer Tools"),
         ("l10n.en.html", "utf-8", "Internationalization and Translations"),
@@ -202,6 +203,14 @@ def test_payloads(warc):
     ]
     assert result.column("url")[6] == "http://y.org/"
     assert result.column("url")[0] == "http://x.org/"
+
+
+@pytest.mark.parametrize("charset", ["euc-kr", '"KS_C_5601-1987"', "'euc-kr'", " euc-kr ; x=y", "windows-949"])
+def test_charsets_of_servers(warc, charset):
+    words = "똠방각하가 한국어 문장을 썼다. " * 5
+    result = warc(record(f"<p>{words}".encode("cp949"), media=f"text/html; Charset ={charset}"))
+    assert result.texts == [words.strip()]
+    assert json.loads(result.column("meta")[0])["charset"] == "euc-kr"
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,17 @@
 
 import json
 import threading
-from typing import get_args
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import SourceError
-from gristmill.corpus.recipe import Format
+from gristmill.sources.catalogue import reader_names
 from gristmill.sources.listing import InputFile, list_files
 from gristmill.sources.part import BATCH_BYTES
-from gristmill.sources.read import READERS, VERSION, ReadSpec, library_versions, read_part
+from gristmill.sources.read import ReadSpec, library_versions, read_part
+from gristmill.sources.stage import DocumentsFacts
 
 MIXED = [
     "samples/web/debian-docs.warc.gz", "samples/web/html", "samples/dirty/broken.jsonl", "samples/dirty/truncated.*",
@@ -79,16 +79,17 @@ def test_many_rejects_are_kept(tmp_path, read):
     assert result.outcome.facts["rejects"] == {"not_json": 10_000}
 
 
-def test_every_format_has_a_reader():
-    assert set(READERS) == set(get_args(Format)) - {"graph"}
-    assert VERSION
+def test_facts_are_those_of_the_stage(read):
+    facts = read(MIXED).outcome.facts
+    assert set(facts) == {*DocumentsFacts.__dataclass_fields__} - {"triples"}
+    assert DocumentsFacts(**facts).files == facts["files"]
     assert all(library_versions().values())
 
 
 def test_an_unknown_format_and_a_lost_file_are_one_message(tmp_path):
     with pytest.raises(SourceError, match=r"sources\.web\.format: no reader for 'jsnl'; did you mean 'jsonl'"):
         read_part([InputFile("a", 1, "", "jsnl")], ReadSpec("web", "web"), tmp_path)
-    for format_ in READERS:
+    for format_ in reader_names():
         with pytest.raises(SourceError, match=r"sources\.web\.path: cannot open"):
             read_part([InputFile("gone", 1, "", format_)], ReadSpec("web", "web"), tmp_path)
 

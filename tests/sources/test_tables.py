@@ -6,6 +6,7 @@ import io
 import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -185,7 +186,7 @@ def test_the_sample_tables(read):
 @given(
     st.lists(
         st.tuples(
-            st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1),
+            st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"])).map(".{}".format),
             st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"])),
         )
     )
@@ -270,3 +271,88 @@ def test_a_header_that_is_none_is_one_error(tmp_path, read, data):
     (tmp_path / "a.csv").write_bytes(data)
     with pytest.raises(SourceError, match=r"sources\.s"):
         read(tmp_path / "a.csv")
+
+
+CASES = Path(__file__).parent / "cases"
+
+
+def test_plain_quotes_in_a_tsv(read):
+    result = read(CASES / "17-quotes.tsv")
+    assert len(result.texts) == 8
+    assert result.texts[1] == '"Quoted" he said, and left'
+    assert result.texts[3] == '"Open at the start only'
+    assert result.reasons == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "texts"),
+    [
+        ("a.tsv", 'text\tn\n"a, b"\t1\n"say ""hi"""\t2\n', ["a, b", 'say "hi"']),  # as pandas writes them
+        ("a.tsv", 'text\tn\n"two\nlines"\t1\nb\t2\n', ["two\nlines", "b"]),
+        ("a.tsv", 'text\tn\nplain\t1\n"open\t2\nlast\t3\n', ["plain", '"open', "last"]),
+        ("a.csv", 'text,n\n"open,1\nmiddle,2\n"closed" it,3\n', ['"open', "middle", '"closed" it']),
+        ("a.csv", 'text,n\n"two\nlines, here",1\nb,2\n', ["two\nlines, here", "b"]),
+    ],
+)
+def test_quotes_are_told_by_the_rows(tmp_path, read, name, data, texts):
+    (tmp_path / name).write_text(data)
+    result = read(tmp_path / name)
+    assert (result.texts, result.reasons) == (texts, {})
+
+
+def test_the_recipe_may_say_what_quotes_are(tmp_path, read):
+    (tmp_path / "a.tsv").write_text('text\tn\n"a"\t1\n')
+    assert read(tmp_path / "a.tsv", quotes=True).texts == ["a"]
+    assert read(tmp_path / "a.tsv", quotes=False).texts == ['"a"']
+
+
+def test_a_quote_behind_the_sample_loses_no_row(tmp_path, read):
+    rows = [f"row {i}\t{i}" for i in range(9000)]
+    rows[8000] = '"open\t8000'
+    (tmp_path / "a.tsv").write_text("text\tn\n" + "\n".join(rows) + "\n")
+    assert len(read(tmp_path / "a.tsv").texts) == 9000
+
+
+def test_a_text_column_of_type_null_is_null_texts(tmp_path, read):
+    result = read(CASES / "18-null-column.parquet")
+    assert result.texts == []
+    assert set(result.reasons.values()) == {"text_null"}
+    table = pa.table({"q": pa.nulls(2), "a": ["x", "y"]})
+    assert set(read(write(tmp_path / "a.arrow", table), template="{q} {a}").reasons.values()) == {"text_null"}
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl"])
+def test_nested_fields_can_be_named(tmp_path, read, name):
+    rows = [{"meta": {"body": f"text {i}", "uid": i, "more": {"lang": "fr"}}, "id": i} for i in range(3)]
+    path = tmp_path / name
+    if name == "a.jsonl":
+        path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    else:
+        write(path, pa.Table.from_pylist(rows))
+    result = read(path, text_field="meta.body", id_field="meta.uid")
+    assert result.texts == ["text 0", "text 1", "text 2"]
+    assert result.column("meta")[2] == '{"_id":2,"id":2,"meta":{"more":{"lang":"fr"}}}'
+    assert read(path, template="<{meta.body}> {meta.more.lang}").texts[0] == "<text 0> fr"
+
+
+def test_a_nested_field_that_is_not_there_is_named(tmp_path, read):
+    path = write(tmp_path / "a.parquet", pa.Table.from_pylist([{"meta": {"body": "x"}}]))
+    with pytest.raises(SourceError, match=r"no column 'meta.bdy'.*did you mean 'body'.*sources\.s\.text_field"):
+        read(path, text_field="meta.bdy")
+
+
+def test_a_whole_name_with_a_dot_goes_first(tmp_path, read):
+    table = pa.table({"meta.body": ["whole"], "meta": [{"body": "inside"}]})
+    assert read(write(tmp_path / "a.parquet", table), text_field="meta.body").texts == ["whole"]
+
+
+def test_many_columns_are_checked_at_once(tmp_path, read):
+    names = [f"c{i}" for i in range(60_000)]
+    (tmp_path / "a.csv").write_text(",".join(["text", *names]) + "\n" + ",".join(["t"] + ["1"] * len(names)) + "\n")
+    assert read(tmp_path / "a.csv", document_bytes=1 << 24).texts == ["t"]
+    (tmp_path / "b.csv").write_text(",".join(["text", *names, "c7"]) + "\nx\n")
+    with pytest.raises(SourceError, match="two columns 'c7'"):
+        read(tmp_path / "b.csv")
+    with pytest.raises(SourceError, match="no column 'body'") as caught:
+        read(tmp_path / "a.csv", text_field="body")
+    assert len(str(caught.value)) < 1000

@@ -1,0 +1,93 @@
+"""How the rows of a CSV or TSV file are cut: may a quote span lines, or is it a character like any other?
+
+Told from the first 64 KiB: the style under which the fewest rows are wrong. A TSV whose quotes are plain characters,
+read as if they opened fields, once made one document of four rows.
+"""
+
+import csv
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+SAMPLE_BYTES = 64 << 10
+
+
+class Style(Enum):
+    """What a quote at the beginning of a field means."""
+
+    QUOTED = "it opens a field, which may span lines"
+    LINES = "it opens a field, which ends on its line"
+    PLAIN = "it is a character"
+
+
+def tell_style(sample: bytes, encoding: str, delimiter: str, quotes: bool | None) -> Style:
+    r"""The style of a file that begins with ``sample``; ``quotes`` is the recipe's word for it, None for none.
+
+    >>> tell_style(b'id\ttext\n1\t"Well, he said\n2\tb\n', "utf-8", "\t", None)
+    <Style.PLAIN: 'it is a character'>
+    """
+    if quotes is not None:
+        return Style.QUOTED if quotes else Style.PLAIN
+    is_whole = len(sample) < SAMPLE_BYTES
+    whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
+    lines = whole.decode(encoding, "replace").splitlines(keepends=True)
+    if '"' not in "".join(lines) or not lines:
+        return Style.LINES if delimiter == "\t" else Style.QUOTED
+    order = [Style.QUOTED, Style.LINES, Style.PLAIN] if delimiter == "," else [Style.LINES, Style.PLAIN, Style.QUOTED]
+    return min(order, key=lambda style: _n_wrong(lines, delimiter, style, is_whole=is_whole))
+
+
+def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:
+    """Rows, a csv.Error or what ``lines`` raises for one that is none; the next call goes on behind it."""
+    if style is Style.QUOTED:
+        return csv.reader(lines, delimiter=delimiter, strict=True)
+    return _LineRows(lines, delimiter, style)
+
+
+class _LineRows(Iterator[list[str]]):
+    """One row a line. In a TSV a quote that is not closed on its line was no quote."""
+
+    def __init__(self, lines: Iterator[str], delimiter: str, style: Style):
+        self._lines = lines
+        self._delimiter = delimiter
+        self._style = style
+
+    def __next__(self) -> list[str]:
+        line = next(self._lines)
+        if self._style is Style.LINES:
+            try:
+                return self._parsed(line, csv.QUOTE_MINIMAL)
+            except csv.Error:
+                if self._delimiter != "\t":
+                    raise
+        return self._parsed(line, csv.QUOTE_NONE)
+
+    def _parsed(self, line: str, quoting: Any) -> list[str]:
+        return next(csv.reader([line], delimiter=self._delimiter, quoting=quoting, strict=True), [])
+
+
+def _n_wrong(lines: list[str], delimiter: str, style: Style, *, is_whole: bool) -> int:
+    """Rows of the sample that have another number of columns than its first, or cannot be read."""
+    source = iter(lines)
+    rows, width, wrong = _strict_rows(source, delimiter, style), None, 0
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return wrong
+        except csv.Error as error:
+            wrong += "end of data" not in str(error) or style is not Style.QUOTED or is_whole
+            continue
+        width = len(row) if width is None else width
+        wrong += bool(row) and len(row) != width
+
+
+def _strict_rows(source: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:
+    if style is Style.LINES:  # without the way out of _LineRows
+        return _StrictLines(source, delimiter, style)
+    return rows_of(source, delimiter, style)
+
+
+class _StrictLines(_LineRows):
+    def __next__(self) -> list[str]:
+        return self._parsed(next(self._lines), csv.QUOTE_MINIMAL)
