@@ -54,7 +54,7 @@ class Measurer:
         ------
         StageError : a plug-in's function that is not there, or fails to prepare
         """
-        find = partial(resolve, plugin=plugin, stage=spec.name)
+        find = partial(resolve, plugin=plugin, whose=f"stage {spec.name!r}")
         prepare = find(spec.prepare) if spec.prepare else None
         paths = {name: tuple(files) for name, files in (artefacts or {}).items()}
         with told_by(plugin, f"preparing stage {spec.name!r}"):
@@ -193,5 +193,5 @@ class _Part:
 def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None, stage: str = "") -> pa.Schema:
     """The schema of a further table, under these options; ``stage`` stands in messages."""
     with told_by(plugin, f"asking for the schema of {side.file} of stage {stage!r}"):
-        found = resolve(side.schema, plugin, stage)
+        found = resolve(side.schema, plugin, f"stage {stage!r}")
         return found if isinstance(found, pa.Schema) else found(options)

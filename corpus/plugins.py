@@ -117,12 +117,12 @@ def _from_source(name: str, sha256: str, source: str) -> ModuleType:
     return module
 
 
-def resolve(reference: str, plugin: Plugin | None = None, stage: str = "") -> Any:
+def resolve(reference: str, plugin: Plugin | None = None, whose: str = "") -> Any:
     """What ``"module:name"`` names; ``":name"``, or the plug-in's own name as module, is a name in the plug-in.
 
     Parameters
     ----------
-    stage : which needs it, for the message
+    whose : the stage or reader that needs it, for the message
 
     Raises
     ------
@@ -131,7 +131,7 @@ def resolve(reference: str, plugin: Plugin | None = None, stage: str = "") -> An
     if plugin is None:
         return load(reference)
     module, _, name = reference.partition(":")
-    with told_by(plugin, f"looking for {reference!r} of stage {stage!r}"):
+    with told_by(plugin, f"looking for {reference!r} of {whose}"):
         found = module_of(plugin) if is_own(reference, plugin) else import_module(module)
         return getattr(found, name)
 

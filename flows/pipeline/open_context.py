@@ -79,7 +79,7 @@ def open_checked(
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
-    inputs = list_inputs(recipe, checked.stages)
+    inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
     write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
     write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))

@@ -1,28 +1,31 @@
 """The plug-ins of a recipe: files beside it, installed modules, and entry points; what each of them adds.
 
-Groups of entry points: ``gristmill.stages``, ``gristmill.readers``. A plug-in module declares stages as values of its
-own: every ``PartStage`` in it is taken.
+Groups of entry points: ``gristmill.stages``, ``gristmill.readers``. A plug-in module declares stages and readers as
+values of its own: every ``PartStage`` and every ``Reader`` in it is taken.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from gristmill.corpus.errors import GristmillError, StageError, StoreError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.lock import LockedPlugin
 from gristmill.corpus.plugins import is_own, module_of, plugin_from_file, plugin_from_package, resolve, told_by
-from gristmill.corpus.recipe_faults import Fault
+from gristmill.corpus.recipe_faults import Fault, KeyPath
 from gristmill.corpus.stage import CorpusStage, PartStage, Plugin
 from gristmill.flows.pipeline.plugin_checks import Taken, declared_faults
 from gristmill.flows.pipeline.stages import BUILT_IN
+from gristmill.sources.catalogue import readers as built_in_readers
+from gristmill.sources.reader import Reader
 
 GROUPS = ("gristmill.stages", "gristmill.readers")
 RESERVED = "gristmill"
+Kind = TypeVar("Kind")
 Find = Callable[[str], Plugin]  # a plug-in from what a recipe calls it
 _CALLED = ("asked", "artefacts", "chosen", "options")  # functions of a declaration that the mill calls
 
@@ -33,6 +36,7 @@ class PluggedIn:
 
     plugin: Plugin
     stages: tuple[PartStage, ...] = ()
+    readers: tuple[Reader, ...] = ()  # whose ``read`` is found wherever the plug-in was loaded
 
 
 def load_plugins(named: Any, find: Find) -> tuple[list[PluggedIn], list[Fault]]:
@@ -62,7 +66,7 @@ def load_plugins(named: Any, find: Find) -> tuple[list[PluggedIn], list[Fault]]:
 
 def _faults_of(one: PluggedIn, taken: Taken) -> list[str]:
     with told_by(one.plugin, "looking at what it declares"):
-        return declared_faults(one.plugin, one.stages, taken)
+        return declared_faults(one.plugin, one.stages, one.readers, taken)
 
 
 def beside(folder: Path) -> Find:
@@ -122,25 +126,33 @@ def plugged_in(plugin: Plugin) -> PluggedIn:
     """
     if plugin.source is None and plugin.name.split(".")[0] == RESERVED:
         raise StageError(f"{plugin.name!r} is the mill's own; its stages need no plug-in")
-    stages = tuple(_guarded(plugin, spec) for spec in _declared(plugin, module_of(plugin)))
+    module = module_of(plugin)
+    stages = tuple(_guarded(plugin, spec) for spec in _declared(module, PartStage, BUILT_IN))
+    readers = tuple(_declared(module, Reader, built_in_readers()))
+    for one in _declared(module, CorpusStage, BUILT_IN):
+        raise StageError(f"plug-in {plugin.name!r} declares the CorpusStage {one.name!r}; declare a PartStage")
     for spec in stages:
         for reference in (spec.measure, spec.prepare, spec.conclude):
             if isinstance(reference, str) and is_own(reference, plugin):
-                resolve(reference, plugin, spec.name)  # a name that is not there is told now, not after an hour
-    return PluggedIn(plugin, stages)
+                resolve(reference, plugin, f"stage {spec.name!r}")  # told now, not after an hour
+    return PluggedIn(plugin, stages, tuple(_located(plugin, module, reader) for reader in readers))
 
 
-def _declared(plugin: Plugin, module: ModuleType) -> Iterator[PartStage]:
-    """Stages among the values of a module; those that it imports from the mill are none of its own."""
-    seen = {id(spec) for spec in BUILT_IN}
+def _declared(module: ModuleType, kind: type[Kind], built_in: Iterable[Any]) -> Iterator[Kind]:
+    """Values of a module of one kind, each once; those that it imports from the mill are none of its own."""
+    seen = {id(value) for value in built_in}
     for name, value in vars(module).items():
-        if name.startswith("_") or id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, CorpusStage):
-            raise StageError(f"plug-in {plugin.name!r} declares the CorpusStage {value.name!r}; declare a PartStage")
-        if isinstance(value, PartStage):
+        if isinstance(value, kind) and not name.startswith("_") and id(value) not in seen:
+            seen.add(id(value))
             yield value
+
+
+def _located(plugin: Plugin, module: ModuleType, reader: Reader) -> Reader:
+    """The reader with its function named by the module as it was loaded here, which may be no file on any path."""
+    if not is_own(reader.read, plugin):
+        return reader
+    resolve(reader.read, plugin, f"reader {reader.name!r}")
+    return replace(reader, read=f"{module.__name__}:{reader.read.rpartition(':')[2]}")
 
 
 def _guarded(plugin: Plugin, spec: PartStage) -> PartStage:
@@ -188,8 +200,9 @@ def announced_plugins(
 ) -> tuple[list[PluggedIn], list[Fault]]:
     """Of the announced plug-ins those that a recipe uses, and what is wrong with them.
 
-    One takes part where the recipe has the section of one of its stages. One that cannot be loaded is told of where the
-    recipe has a section of the name that announces it.
+    One takes part where the recipe has the section of one of its stages, or a source whose ``format`` names one of its
+    readers; what is installed never changes how a file is read that names no format. One that cannot be loaded is told
+    of where the recipe has a section, or a format, of the name that announces it.
 
     Parameters
     ----------
@@ -201,13 +214,13 @@ def announced_plugins(
     faults: list[Fault] = []
     taken = Taken.by_the_mill()
     for one in named:
-        taken.add(one.plugin, one.stages)
+        taken.add(one.plugin, one.stages, one.readers)
     for announced in entry_points():
         key = _used_key(announced, raw, sections)
         if key is None or announced.module in {one.plugin.name for one in named}:
             continue
         found = _faults_of(announced.found, taken) if announced.found else [_UNLOADED.format(announced.why_not)]
-        faults += [Fault((key,), text) for text in found]
+        faults += [Fault(key, text) for text in found]
         loaded += [announced.found] if announced.found and not found else []
     return loaded, faults
 
@@ -215,9 +228,19 @@ def announced_plugins(
 _UNLOADED = "the installed plug-in that announces it cannot be loaded: {}"
 
 
-def _used_key(announced: Announced, raw: Mapping[str, Any], sections: Container[str]) -> str | None:
+def _used_key(announced: Announced, raw: Mapping[str, Any], sections: Container[str]) -> KeyPath | None:
     if announced.found is None:
-        keys = [name for name in announced.names if name not in sections]
+        names = keys = [name for name in announced.names if name not in sections]
     else:
         keys = [spec.recipe_key for spec in announced.found.stages if spec.section is not None]
-    return next((key for key in keys if key in raw), None)
+        names = [reader.name for reader in announced.found.readers]
+    section = next(((key,) for key in keys if key in raw), None)
+    return section or next((path for path, name in _formats(raw) if name in names), None)
+
+
+def _formats(raw: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    """Formats that sources name, with their paths; whatever else stands there."""
+    sources = raw.get("sources")
+    for place, source in enumerate(sources if isinstance(sources, list) else ()):
+        if isinstance(source, dict) and "format" in source:
+            yield ("sources", place, "format"), source["format"]

@@ -9,12 +9,15 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
+from gristmill.corpus.errors import SourceError
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.corpus.schema import DOCUMENTS
 from gristmill.corpus.stage import PartStage, Plugin, Signal, StageSpec
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance
+from gristmill.sources.catalogue import with_readers
+from gristmill.sources.reader import Reader
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of a folder of the store, and of a section
 _SIGNAL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # stands in keys such as decide.rules.NAME.at_least
@@ -31,6 +34,7 @@ class Taken:
     stages: dict[str, str] = field(default_factory=dict)
     sections: dict[str, str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
+    readers: list[Reader] = field(default_factory=list)
 
     @classmethod
     def by_the_mill(cls) -> "Taken":
@@ -40,10 +44,11 @@ class Taken:
             mine._declare("the mill", spec)
         return mine
 
-    def add(self, plugin: Plugin, stages: Iterable[StageSpec]) -> None:
+    def add(self, plugin: Plugin, stages: Iterable[StageSpec], readers: Iterable[Reader] = ()) -> None:
         """A plug-in and what it declares."""
         who = f"plug-in {plugin.name!r}"
         self.plugins[plugin.name] = who
+        self.readers += readers
         for spec in stages:
             self._declare(who, spec)
             if spec.section is not None:
@@ -55,19 +60,34 @@ class Taken:
             self.signals.setdefault(signal.name, who)
 
 
-def declared_faults(plugin: Plugin, stages: Sequence[PartStage], taken: Taken) -> list[str]:
+def declared_faults(plugin: Plugin, stages: Sequence[PartStage], readers: Sequence[Reader], taken: Taken) -> list[str]:
     """Every mistake in what a plug-in declares; it is added to ``taken`` then."""
     who = f"plug-in {plugin.name!r}"
     faults: list[str] = []
     if plugin.name in taken.plugins:
         faults.append(f"two plug-ins have the name {plugin.name!r}; rename one, a run keeps them by name")
-    if not stages:
-        faults.append(f"{who} declares no stage; make a PartStage a value of the module")
+    if not stages and not readers:
+        faults.append(f"{who} declares no stage and no reader; make a PartStage or a Reader a value of the module")
     for spec in stages:
         faults += [f"{who}, stage {spec.name!r}: {text}" for text in _stage_faults(spec, taken)]
         taken.add(plugin, [spec])
-    taken.add(plugin, ())
+    faults += [f"{who}: {text}" for text in _reader_faults(readers, taken)]
+    taken.add(plugin, (), readers)
     return faults
+
+
+def _reader_faults(readers: Sequence[Reader], taken: Taken) -> Iterator[str]:
+    for reader in readers:
+        if reader.name == "graph":
+            yield "reader 'graph': the mill puts a knowledge graph into words under this name; rename it"
+        if reader.read.partition(":")[0].endswith(".py"):
+            yield f"reader {reader.name!r}: {reader.read!r} is a file of its own, which no worker has; read=':NAME'"
+        if reader.fills_part or reader.split:
+            yield f"reader {reader.name!r}: one from outside yields Record and Reject; leave fills_part and split out"
+    try:
+        with_readers([*taken.readers, *readers])
+    except SourceError as error:
+        yield str(error)
 
 
 def _stage_faults(spec: PartStage, taken: Taken) -> Iterator[str]:

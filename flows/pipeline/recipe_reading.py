@@ -13,7 +13,7 @@ from gristmill.corpus.recipe_faults import Fault
 from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.corpus.stage import Plugin, StageSpec
-from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.catalogue import Catalogue, OutsideReader
 from gristmill.flows.pipeline.plugged_in import Find, PluggedIn, announced_plugins, beside, load_plugins
 from gristmill.flows.pipeline.plugin_checks import instance_mistakes
 from gristmill.flows.pipeline.recipe import Recipe, Schedule
@@ -85,7 +85,7 @@ def parse_recipe(text: str, name: str = "recipe", find: Find | None = None) -> C
         yield from instance_mistakes(found, catalogue)
 
     recipe = check_tables(tables, model, checks, text, name, faults)
-    return CheckedRecipe(recipe, catalogue, text, _used(catalogue, recipe, plugged))
+    return CheckedRecipe(recipe, catalogue, text, tuple(one.plugin for one in (*plugged, *announced)))
 
 
 def _without_sections_of_the_unloaded(
@@ -101,13 +101,8 @@ def _without_sections_of_the_unloaded(
 def catalogue_with(plugged: Sequence[PluggedIn]) -> Catalogue:
     """The shipped catalogue and what plug-ins add to it."""
     specs = [spec for one in plugged for spec in one.stages]
-    return Catalogue((*BUILT_IN, *specs), {spec.name: one.plugin for one in plugged for spec in one.stages})
-
-
-def _used(catalogue: Catalogue, recipe: Recipe, plugged: Sequence[PluggedIn]) -> tuple[Plugin, ...]:
-    stages = [one.plugin for one in catalogue.stages_of(recipe) if one.plugin]
-    named = [one.plugin for one in plugged]
-    return tuple({plugin.name: plugin for plugin in (*named, *stages)}.values())
+    readers = tuple(OutsideReader(reader, one.plugin) for one in plugged for reader in one.readers)
+    return Catalogue((*BUILT_IN, *specs), {spec.name: one.plugin for one in plugged for spec in one.stages}, readers)
 
 
 def recipe_model(specs: Sequence[StageSpec]) -> type[Recipe]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.corpus.errors import StageError
+from gristmill.corpus.errors import SourceError, StageError
 from gristmill.flows.pipeline.direct import refine_directly
 
 HEAD = """
@@ -45,6 +45,17 @@ def measure(batch, marks, signs):
     if "fail" in signs and batch.num_rows:
         raise OwnError("this", "that")
     return Measured({"marks": pa.array([float(sum(map(text.count, signs))) for text in batch["text"].to_pylist()])})
+"""
+STANZAS = """
+from gristmill.sources.reader import Reader, Record
+
+STANZAS = Reader("stanzas", (".stanzas",), "1", ":read")
+
+
+def read(file, source, limits):
+    with file.open() as stream:
+        for number, stanza in enumerate(stream.read().decode().split("\\n\\n")):
+            yield Record(stanza, str(number))
 """
 
 
@@ -141,3 +152,15 @@ def test_a_package_must_be_the_same_on_every_worker(cluster, tmp_path, write_not
     ):
         refine_directly(recipe, until="marks")
     sys.modules.pop("gristmill_test_cluster", None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_reader_of_the_recipe_reads_on_workers_elsewhere(cluster, tmp_path, write_notes, home):
+    (tmp_path / "all.stanzas").write_text("The first.\n\nThe second.\n\nThe third.")
+    source = f'[[sources]]\nname = "poems"\npath = "{tmp_path}/all.stanzas"\ndomain = "notes"\n'
+    extra = f'{source}[engine]\naddress = "{cluster.scheduler_address}"\n'
+    result = refine_directly(write_notes(tmp_path, {"stanzas.py": STANZAS}, extra), until="documents")
+    assert result["stages"]["documents"]["documents_out"] == 63
+    broken = STANZAS.replace("yield Record", "raise KeyError(number)\n            yield Record")
+    with pytest.raises(SourceError, match=r"reader 'stanzas' .* raised KeyError: 0, in .*all\.stanzas"):
+        refine_directly(write_notes(tmp_path, {"stanzas.py": broken}, extra), until="documents")
