@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
@@ -104,7 +105,7 @@ def _from_source(name: str, sha256: str, source: str) -> ModuleType:
     full = f"gristmill_plugin_{name}_{sha256[:16]}"
     if full in sys.modules:
         return sys.modules[full]
-    file = f"<plug-in {name}.py>"
+    file = _file_of(name)
     module = ModuleType(full)
     module.__file__ = file
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # tracebacks show its lines
@@ -155,8 +156,20 @@ def told_by(who: Plugin | None, doing: str | Callable[[], str] = "") -> Iterator
         if who is None or _is_told(error):
             raise
         what = doing if isinstance(doing, str) else doing()
-        text = f"plug-in {who.name!r} failed{f' while {what}' if what else ''}: {type(error).__name__}: {error}"
-        raise StageError(text) from error
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StageError(
+            f"plug-in {who.name!r} failed{f' while {what}' if what else ''}: {said}{_place(who, error)}"
+        ) from error
+
+
+def _place(who: Plugin, error: BaseException) -> str:
+    """The line of a plug-in file where it was, the innermost."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == _file_of(who.name)]
+    return f" ({who.name}.py, line {lines[-1]})" if lines else ""
+
+
+def _file_of(name: str) -> str:
+    return f"<plug-in {name}.py>"
 
 
 def _is_told(error: BaseException) -> bool:

@@ -133,7 +133,7 @@ def test_a_failure_on_a_worker_is_one_message(cluster, milled, tmp_path):
     with pytest.raises(StageError) as error:
         milled("fail", cluster)
     assert str(error.value).startswith("plug-in 'marks' failed while measuring document ")
-    assert str(error.value).endswith("in stage 'marks': OwnError: this and that")
+    assert str(error.value).endswith("in stage 'marks': OwnError: this and that (marks.py, line 35)")
     assert not list((tmp_path / "relative_home" / "store" / "marks").glob("*"))
 
 
