@@ -1,6 +1,7 @@
 """What a part stage gave back, held against what it declares. Built-in stages are checked as plug-ins are."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -128,7 +129,8 @@ def _span_problems(spec: PartStage, batch: pa.RecordBatch, measured: Measured) -
         if measured.spans is not None:
             yield "it gives spans, which it does not declare (spans=True)"
         return
-    spans, kind = measured.spans, pa.list_(SPAN)
+    spans: Any = measured.spans
+    kind = pa.list_(SPAN)
     if not isinstance(spans, pa.ListArray):
         yield f"it declares spans and gives {_kind(spans)}, expected an Arrow list for each document"
         return
@@ -193,7 +195,7 @@ def _table_problems(spec: PartStage, batch: pa.RecordBatch, measured: Measured) 
     if further:
         yield f"it gives the table {further[0]}, which it does not declare"
     for side in spec.tables:
-        table = measured.tables.get(side.file)
+        table: Any = measured.tables.get(side.file)
         if not isinstance(table, pa.RecordBatch):
             yield f"{side.file} is {_kind(table)}, expected a record batch"
             return

@@ -17,7 +17,7 @@ from gristmill.corpus.files import file_sha256
 from gristmill.corpus.lock import LockedPlugin
 from gristmill.corpus.plugins import is_own, module_of, plugin_from_file, plugin_from_package, resolve, told_by
 from gristmill.corpus.recipe_faults import Fault, KeyPath
-from gristmill.corpus.stage import CorpusStage, PartStage, Plugin
+from gristmill.corpus.stage import CorpusStage, PartStage, Plugin, SideTable
 from gristmill.flows.pipeline.plugin_checks import Taken, declared_faults
 from gristmill.flows.pipeline.stages import BUILT_IN
 from gristmill.sources.catalogue import readers as built_in_readers
@@ -132,7 +132,8 @@ def plugged_in(plugin: Plugin) -> PluggedIn:
     for one in _declared(module, CorpusStage, BUILT_IN):
         raise StageError(f"plug-in {plugin.name!r} declares the CorpusStage {one.name!r}; declare a PartStage")
     for spec in stages:
-        for reference in (spec.measure, spec.prepare, spec.conclude):
+        schemas = [side.schema for side in spec.tables if isinstance(side, SideTable)]
+        for reference in (spec.measure, spec.prepare, spec.conclude, spec.libraries, *schemas):
             if isinstance(reference, str) and is_own(reference, plugin):
                 resolve(reference, plugin, f"stage {spec.name!r}")  # told now, not after an hour
     return PluggedIn(plugin, stages, tuple(_located(plugin, module, reader) for reader in readers))

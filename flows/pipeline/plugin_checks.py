@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel
@@ -65,7 +65,7 @@ def declared_faults(plugin: Plugin, stages: Sequence[PartStage], readers: Sequen
     who = f"plug-in {plugin.name!r}"
     faults: list[str] = []
     if plugin.name in taken.plugins:
-        faults.append(f"two plug-ins have the name {plugin.name!r}; rename one, a run keeps them by name")
+        return [f"two plug-ins have the name {plugin.name!r}; rename one, a run keeps them by name"]
     if not stages and not readers:
         faults.append(f"{who} declares no stage and no reader; make a PartStage or a Reader a value of the module")
     for spec in stages:
@@ -82,12 +82,22 @@ def _reader_faults(readers: Sequence[Reader], taken: Taken) -> Iterator[str]:
             yield "reader 'graph': the mill puts a knowledge graph into words under this name; rename it"
         if reader.read.partition(":")[0].endswith(".py"):
             yield f"reader {reader.name!r}: {reader.read!r} is a file of its own, which no worker has; read=':NAME'"
+        if reader.names is not None and not _is_pattern(reader.names):
+            yield f"reader {reader.name!r}: names = {reader.names!r} is no regular expression"
         if reader.fills_part or reader.split:
             yield f"reader {reader.name!r}: one from outside yields Record and Reject; leave fills_part and split out"
     try:
         with_readers([*taken.readers, *readers])
     except SourceError as error:
         yield str(error)
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, TypeError):
+        return False
+    return True
 
 
 def _stage_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
@@ -101,6 +111,10 @@ def _stage_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
         yield 'measure is no "module:function"; write measure=":NAME" for a function of the same file'
     if tuple(spec.reads) != ("documents",) or spec.made:
         yield "a stage from outside reads the documents alone; leave reads and made out"
+    if spec.facts is not None and not (isinstance(spec.facts, type) and is_dataclass(spec.facts)):
+        yield "its facts are no dataclass"
+    if spec.extra:
+        yield "extra names an extra of the mill; leave it out"
     yield from _section_faults(spec, taken)
     yield from _column_faults(spec, taken)
     yield from _file_faults(spec)

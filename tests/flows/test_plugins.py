@@ -243,7 +243,8 @@ def test_questions_answer_when_the_plug_ins_are_gone(copied, monkeypatch, tmp_pa
         assert "exclamations" in desk.document(desk.queue["doc_id"][0])["signals"]
     assert check_run_card(copied)["problems"] != []  # its plug-ins were deleted from it
     shutil.rmtree(card)
-    assert [check for check in verify_run(copied)["checks"] if not check["ok"] and "card" not in check["name"]] == []
+    failed = {check["name"] for check in verify_run(copied)["checks"] if not check["ok"]}
+    assert failed == {"plug-in my_signals", "plug-in listed", "card"}  # all that was deleted
 
 
 def test_a_whole_run_with_plug_ins_verifies_and_its_card_is_good(copied):
@@ -327,6 +328,20 @@ def test_a_plug_in_leaves_the_keys_of_other_stages_alone(home, tmp_path, write_n
     assert computed == {"shouts", "decide"}
     planned = plan_run(write_notes(tmp_path, {"my_signals.py": SHOUTS.replace('"1"', '"2"')}))["stages"]
     assert {name for name in ("documents", "signals", "signatures", "shouts") if planned[name]["compute"]} == {"shouts"}
+
+
+def test_versions_of_libraries_that_a_plug_in_names_decide(home, tmp_path, write_notes):
+    version = 'table="shouts.parquet", libraries=":versions",'
+    code = SHOUTS.replace('table="shouts.parquet",', version) + "\n\ndef versions():\n    return {'wheel': {WHEEL}}\n"
+    code = code.replace("{WHEEL}", "WHERE.read_text()") + f"\n\nimport pathlib\n\nWHERE = pathlib.Path({str(tmp_path / 'version')!r})\n"
+    (tmp_path / "version").write_text("1.0")
+    recipe = write_notes(tmp_path, {"my_signals.py": code})
+    first = refine_directly(recipe, until="shouts")
+    assert read_json(Path(first["run"]) / "lock.json")["libraries"]["shouts"] == {"wheel": "1.0"}
+    (tmp_path / "version").write_text("1.1")
+    second = refine_directly(recipe, until="shouts")
+    assert second["run"] != first["run"]
+    assert {name for name, stage in second["stages"].items() if stage["computed"]} == {"shouts"}
 
 
 def test_a_stage_with_a_section_runs_only_where_the_recipe_has_it(home, tmp_path, write_notes):

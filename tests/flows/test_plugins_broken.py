@@ -255,6 +255,13 @@ DECLARED = {
         'measure is no "module:funct',
     ),
     "a section that is none": (ONE + f"M = {STAGE[:-1]}, section=dict)\n", "its section is no class that derives from"),
+    "facts that are none": (ONE + f"M = {STAGE[:-1]}, facts=dict)\n", "its facts are no dataclass"),
+    "an extra": (ONE + f"M = {STAGE[:-1]}, extra='train')\n", "extra names an extra of the mill"),
+    "no libraries": (ONE + f"M = {STAGE[:-1]}, libraries=':none')\n", "looking for ':none' of stage 'mine'"),
+    "no schema": (
+        ONE + f"M = {STAGE[:-1]}, tables=(SideTable('x.parquet', ':none'),))\n",
+        "looking for ':none' of stage 'mine'",
+    ),
     "a version that is none": (ONE + f"M = {STAGE}\n".replace('version="1"', "version=1"), 'write version="1"'),
 }
 
@@ -317,6 +324,8 @@ def test_two_plug_ins_of_one_name_stage_signal_or_section(home, tmp_path, write_
     files = {"one.py": good, "deep/one.py": other}
     with pytest.raises(RecipeError, match=r"1 mistake\n  plugins\.1: two plug-ins have the name 'one'"):
         refine_directly(write_notes(tmp_path, files))
+    with pytest.raises(RecipeError, match=r"1 mistake\n  plugins\.1: two plug-ins have the name 'one'"):
+        refine_directly(write_notes(tmp_path, {"one.py": good}, plugins=["./one.py", "one.py"]))
     with pytest.raises(
         RecipeError, match=r"plugins\.1: plug-in 'two', stage 'mine': plug-in 'one' has a stage of this"
     ):

@@ -143,6 +143,7 @@ DECLARED = {
     "a file of its own": (READER.replace(":read", "other.py:read"), "'other.py:read' is a file of its own"),
     "columns": (READER[:-1] + ", fills_part=True)", "leave fills_part and split out"),
     "pieces": (READER[:-1] + ', split="a:b")', "leave fills_part and split out"),
+    "no pattern": (READER[:-1] + ', names="(")', "names = '(' is no regular expression"),
     "no name": (READER.replace('"stanzas"', '"St anzas"'), "a name holds a to z"),
 }
 
