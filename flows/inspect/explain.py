@@ -75,7 +75,7 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
     verdicts = _rows_where(context, "decide", "ledger.parquet", doc_id)
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
-    stages += _measured(context, part, row, text)
+    stages += _measured(context, part, row, doc_id, text)
     kept = _rows_where(context, "edits" if context.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
         rules = [v["rule"] for v in verdicts if v["rule"]]
@@ -109,14 +109,14 @@ def _row_of(context: RunContext, stage: str, name: str, part: int, row: int) -> 
     return pq.read_table(context.file(stage, name, part)).slice(row, 1).to_pylist()[0]
 
 
-def _measured(context: RunContext, part: int, row: int, text: str) -> Iterator[dict[str, Any]]:
+def _measured(context: RunContext, part: int, row: int, doc_id: str, text: str) -> Iterator[dict[str, Any]]:
     """What each stage measured of the document and found in it, a stage after the other."""
     for stage in stages_of_run(context.run).stages:
-        if stage.by_part and stage.table and context.run.has(stage.name):
-            found = {"stage": stage.name, "verdict": "measured"}
-            for name in (stage.table, *stage.aligned):
+        if stage.by_part and (stage.table or stage.spans) and context.run.has(stage.name):
+            found = {"stage": stage.name, "verdict": "measured", "doc_id": doc_id}
+            for name in (stage.table, *stage.aligned) if stage.table else stage.aligned:
                 found |= _row_of(context, stage.name, name, part, row)
-            yield found | ({"cut": _spans(context, stage.name, part, found["doc_id"], text)} if stage.spans else {})
+            yield found | ({"cut": _spans(context, stage.name, part, doc_id, text)} if stage.spans else {})
 
 
 def _spans(context: RunContext, stage: str, part: int, doc_id: str, text: str) -> list[dict[str, Any]]:
