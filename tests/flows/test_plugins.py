@@ -333,7 +333,10 @@ def test_a_plug_in_leaves_the_keys_of_other_stages_alone(home, tmp_path, write_n
 def test_versions_of_libraries_that_a_plug_in_names_decide(home, tmp_path, write_notes):
     version = 'table="shouts.parquet", libraries=":versions",'
     code = SHOUTS.replace('table="shouts.parquet",', version) + "\n\ndef versions():\n    return {'wheel': {WHEEL}}\n"
-    code = code.replace("{WHEEL}", "WHERE.read_text()") + f"\n\nimport pathlib\n\nWHERE = pathlib.Path({str(tmp_path / 'version')!r})\n"
+    code = (
+        code.replace("{WHEEL}", "WHERE.read_text()")
+        + f"\n\nimport pathlib\n\nWHERE = pathlib.Path({str(tmp_path / 'version')!r})\n"
+    )
     (tmp_path / "version").write_text("1.0")
     recipe = write_notes(tmp_path, {"my_signals.py": code})
     first = refine_directly(recipe, until="shouts")
