@@ -15,7 +15,7 @@ from gristmill.corpus.span_tables import MASK
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
-from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
+from gristmill.flows.pipeline.open_context import read_run, stages_of_run
 
 HEAD_CHARS = 300
 
@@ -27,13 +27,13 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
     ------
     UnknownNameError : no document and no reject bears the name
     """
-    with reopen_run(run_path, first_format=True) as context:
-        found = _find_document(context, name)
-        if found is not None:
-            return _life(context, *found)
-        rejected = _find_reject(context, name)
-        if rejected is not None:
-            return rejected
+    context = read_run(run_path, first_format=True)
+    found = _find_document(context, name)
+    if found is not None:
+        return _life(context, *found)
+    rejected = _find_reject(context, name)
+    if rejected is not None:
+        return rejected
     raise UnknownNameError("document", name, ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"])
 
 

@@ -120,26 +120,43 @@ def reopen_run(
     plugins : load the run's plug-ins, as it keeps them; only what measures documents again needs their code
     first_format : whether a run of version 0.1.0 will do
     """
+    run = _open(run_path, first_format)
+    with WriterLock(run.path):
+        yield _context_of(run, reporter or SilentReporter(), plugins)
+
+
+def read_run(run_path: Path, *, first_format: bool = False) -> RunContext:
+    """A run for questions that write nothing in it.
+
+    No lock is taken: it can be asked while a writer is at work, and where it lies on a disk that is only read. What a
+    manifest names is complete; a stage that the writer has not finished is one that the run does not have yet.
+
+    Parameters
+    ----------
+    first_format : whether a run of version 0.1.0 will do
+    """
+    return _context_of(_open(run_path, first_format), SilentReporter())
+
+
+def _open(run_path: Path, first_format: bool) -> RunDir:
     run = RunDir.open(run_path)
     if not first_format and run.lock.format == 1:
         raise StoreError(
             f"{run.path} was made by gristmill 0.1.0. verify, explain, trace and takedown read it as it is; for all "
             f"else run its recipe again: `gristmill run {run.path / 'recipe.toml'}`"
         )
+    return run
+
+
+def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunContext:
     text, name = read_recipe(run.path / "recipe.toml"), str(run.path / "recipe.toml")
     recipe, catalogue = stored_recipe(text, name), Catalogue()
     if plugins and run.lock.plugins:
         catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
-    with WriterLock(run.path):
-        yield RunContext(
-            recipe,
-            catalogue.stages_of(recipe),
-            run,
-            store_of_run(run, recipe),
-            ThreadEngine(recipe.engine.workers),
-            RunReport(run, reporter or SilentReporter()),
-        )
+    engine = ThreadEngine(recipe.engine.workers)
+    stages, report = catalogue.stages_of(recipe), RunReport(run, reporter)
+    return RunContext(recipe, stages, run, store_of_run(run, recipe), engine, report)
 
 
 def kept_catalogue(run: RunDir, recipe: Recipe) -> Catalogue:
