@@ -1,5 +1,6 @@
 """What a part stage gave back, held against what it declares. Built-in stages are checked as plug-ins are."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -167,9 +168,13 @@ def _wrong_spans(spec: PartStage, batch: pa.RecordBatch, spans: pa.ListArray) ->
 
 def _unexplained(reasons: pa.StringArray) -> np.ndarray:
     """bool[n_spans]: null, empty, or a mask that leaves nothing to be read behind."""
-    named = pc.match_substring_regex(reasons, f"^(?:{MASK}.*[A-Za-z0-9]|.)")
-    named = pc.and_(named, pc.invert(pc.match_substring_regex(reasons, f"^{MASK}[^A-Za-z0-9]*$")))
-    return ~pc.fill_null(named, False).to_numpy(zero_copy_only=False)
+    coded = reasons.dictionary_encode()  # there are many spans and few reasons
+    silent = np.array([*(_says_nothing(text) for text in coded.dictionary.to_pylist()), True])
+    return silent[pc.fill_null(coded.indices, len(silent) - 1).to_numpy()]
+
+
+def _says_nothing(reason: str) -> bool:
+    return not reason or (reason.startswith(MASK) and not re.search("[A-Za-z0-9]", reason.removeprefix(MASK)))
 
 
 def _splits(

@@ -12,7 +12,7 @@ from gristmill.corpus.stage import CorpusStage, PartStage, Signal, StageSpec
 from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.decide.rules import Profile, Rule
 from gristmill.flows.pipeline.catalogue import Catalogue, known_profiles
-from gristmill.flows.pipeline.plugged_in import entry_points
+from gristmill.flows.pipeline.plugged_in import installed_plugins
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import catalogue_with, load_recipe
 from gristmill.flows.pipeline.stages import Instance, in_order, reads
@@ -103,7 +103,7 @@ class Known:
         RecipeError : the recipe has mistakes
         """
         if path is None:
-            return cls(catalogue_with(entry_points()))
+            return cls(catalogue_with(installed_plugins()))
         checked = load_recipe(path)
         return cls(checked.catalogue, checked.recipe)
 
@@ -163,9 +163,9 @@ class Known:
         """Readers, those of plug-ins last."""
         from gristmill.sources.catalogue import with_readers
 
-        plugged = getattr(self.catalogue, "readers", ())  # of plug-ins, once the catalogue holds them
+        plugged = {one.reader: one.plugin.name for one in self.catalogue.readers}
         for one in with_readers(plugged):
-            origin = one.read.partition(":")[0] if one in plugged else SHIPPED
+            origin = plugged.get(one, SHIPPED)
             yield ReaderRow(one.name, one.suffixes, one.version, one.read, one.packed, origin)
 
     def _origin(self, spec: StageSpec) -> str:

@@ -42,17 +42,17 @@ def home() -> Path:
 
 def store_of(recipe: Recipe) -> Store:
     """The store that the recipe names, else the one in the home."""
-    return _open_store(recipe.store.path or str(home() / "store"), home() / "cache")
+    return _store_at(recipe.store.path or str(home() / "store"), home() / "cache")
 
 
 def store_of_run(run: RunDir, recipe: Recipe) -> Store:
     """The store of a run: the recipe's, else the one in the home that the run stands in."""
     root = run.path.resolve().parents[2]
     base = root if (root / "store").is_dir() else home()
-    return _open_store(recipe.store.path or str(base / "store"), base / "cache")
+    return _store_at(recipe.store.path or str(base / "store"), base / "cache")
 
 
-def _open_store(url: str, cache: Path) -> Store:
+def _store_at(url: str, cache: Path) -> Store:
     """A store by its whole path, since a worker of a cluster may stand in another folder."""
     return open_store(url if "://" in url else str(Path(url).absolute()), cache.absolute())
 

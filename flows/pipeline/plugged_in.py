@@ -189,6 +189,13 @@ def entry_points() -> tuple[Announced, ...]:
     return tuple(_announced(module, tuple(sorted(set(said)))) for module, said in sorted(names.items()))
 
 
+def installed_plugins() -> list[PluggedIn]:
+    """Of the announced plug-ins those that could take part in a recipe."""
+    taken = Taken.by_the_mill()
+    found = [one.found for one in entry_points() if one.found]
+    return [one for one in found if not _faults_of(one, taken)]
+
+
 def _announced(module: str, names: tuple[str, ...]) -> Announced:
     try:
         return Announced(module, names, plugged_in(plugin_from_package(module)))

@@ -29,7 +29,7 @@ def rebuild_from_card(
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
     kept = kept_in(_folder_of(card) / PLUGINS, Lock.from_json(facts["lock"]).plugins)
-    checked = parse_recipe(facts["recipe"], f"{card}: recipe", kept)
+    checked = parse_recipe(facts["recipe"], f"{card}: recipe", find=kept)
     checked = checked.with_recipe(without_index(checked.recipe))
     with open_checked(checked, reporter=reporter, engine=engine) as context:
         if check:

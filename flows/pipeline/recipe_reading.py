@@ -44,7 +44,7 @@ class CheckedRecipe:
 
 def load_recipe(path: Path) -> CheckedRecipe:
     """Read and check a recipe file; RecipeError lists every mistake."""
-    return parse_recipe(read_recipe(path), str(path), beside(path.parent))
+    return parse_recipe(read_recipe(path), str(path), path.parent)
 
 
 def load_scheduled(path: Path) -> tuple[str, Schedule]:
@@ -60,20 +60,23 @@ def load_scheduled(path: Path) -> tuple[str, Schedule]:
     return recipe.name, recipe.schedule
 
 
-def parse_recipe(text: str, name: str = "recipe", find: Find | None = None) -> CheckedRecipe:
+def parse_recipe(
+    text: str, name: str = "recipe", folder: Path | None = None, *, find: Find | None = None
+) -> CheckedRecipe:
     """Check a recipe given as TOML text.
 
     Parameters
     ----------
     name : stands in messages
-    find : how plug-ins are found, by default from the working directory; see ``gristmill.flows.pipeline.plugged_in``
+    folder : where paths of plug-ins start from; the working directory when None
+    find : how plug-ins are found in place of that, see ``gristmill.flows.pipeline.plugged_in``
 
     Raises
     ------
     RecipeError : lists every mistake, those of plug-ins among them
     """
     raw = parse_toml(text, name)
-    plugged, faults = load_plugins(raw.get("plugins", ()), find or beside(Path()))
+    plugged, faults = load_plugins(raw.get("plugins", ()), find or beside(folder or Path()))
     announced, more = announced_plugins(raw, plugged, Recipe.model_fields)
     faults += more
     catalogue = catalogue_with([*plugged, *announced])

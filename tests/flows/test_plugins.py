@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from gristmill.corpus.errors import RecipeError, StageError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.schema import signal_of
+from gristmill.flows.inspect.catalogue_rows import Known
 from gristmill.flows.inspect.data_card import check_run_card, write_run_card
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.rank import rank_run
@@ -332,9 +333,11 @@ def test_a_plug_in_leaves_the_keys_of_other_stages_alone(home, tmp_path, write_n
 
 def test_versions_of_libraries_that_a_plug_in_names_decide(home, tmp_path, write_notes):
     version = 'table="shouts.parquet", libraries=":versions",'
-    code = SHOUTS.replace('table="shouts.parquet",', version)
-    code += "\n\ndef versions():\n    return {'wheel': WHERE.read_text()}\n"
-    code += f"\n\nimport pathlib\n\nWHERE = pathlib.Path({str(tmp_path / 'version')!r})\n"
+    code = SHOUTS.replace('table="shouts.parquet",', version) + "\n\ndef versions():\n    return {'wheel': {WHEEL}}\n"
+    code = (
+        code.replace("{WHEEL}", "WHERE.read_text()")
+        + f"\n\nimport pathlib\n\nWHERE = pathlib.Path({str(tmp_path / 'version')!r})\n"
+    )
     (tmp_path / "version").write_text("1.0")
     recipe = write_notes(tmp_path, {"my_signals.py": code})
     first = refine_directly(recipe, until="shouts")
@@ -442,6 +445,7 @@ def test_an_announced_package_takes_part_where_its_section_stands(home, tmp_path
     assert not {"listed", "cuts"} & set(without["stages"])
     assert read_json(Path(without["run"]) / "lock.json")["plugins"] == {}
     section = f'[listed]\nwords = "{tmp_path}/words.txt"'
+    assert {row.name: row.origin for row in Known.of(None).signals()}["listed_words"] == f"{name}.signals"
     result = refine_directly(write_notes(tmp_path, {"words.txt": "wheel"}, section), until="edits")
     assert {"listed", "cuts"} <= set(result["stages"])
     (plugin,) = read_json(Path(result["run"]) / "lock.json")["plugins"].items()

@@ -11,6 +11,7 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SourceError, StageError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.plugins import package_digest
+from gristmill.flows.inspect.catalogue_rows import Known
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.direct import refine_directly
@@ -167,6 +168,12 @@ def test_two_plug_ins_that_claim_one_format(home, tmp_path, write_notes):
         RecipeError, match=r"1 mistake\n  plugins\.1: plug-in 'more': readers .* both claim '\.stanzas'"
     ):
         refine_directly(recipe)
+
+
+def test_the_catalogue_lists_readers_of_a_recipe(home, tmp_path, write_notes):
+    rows = {row.name: row for row in Known.of(write(write_notes, tmp_path)).readers()}
+    assert (rows["stanzas"].origin, rows["stanzas"].suffixes) == ("stanzas", (".stanzas",))
+    assert rows["jsonl"].origin == "gristmill"
 
 
 def test_an_unknown_format_names_those_of_plug_ins(home, tmp_path, write_notes):
