@@ -10,6 +10,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.direct import ended
 from gristmill.flows.pipeline.open_context import open_recipe
 from gristmill.flows.pipeline.run_summary import summarise
 from gristmill.flows.pipeline.running import need_extras, run_stage
@@ -33,4 +34,4 @@ def refine(
         need_extras(stages)
         for stage in stages:
             run_as_task(context, stage)
-        return summarise(context)
+        return summarise(context) | ended(context, until)

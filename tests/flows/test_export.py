@@ -210,7 +210,7 @@ def test_a_killed_export_looks_like_none_and_is_begun_again(run, tmp_path):
 
 def test_a_folder_that_holds_something_stays_as_it_is(run, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(StoreError, match="holds 'mine.txt'; name a new or an empty folder"):
+    with pytest.raises(StoreError, match=r"holds 'mine\.txt'; name a new or an empty folder"):
         export_run(run, "jsonl", tmp_path)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
     with pytest.raises(StoreError, match="is a file; name a folder"):
