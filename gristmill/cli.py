@@ -1,7 +1,8 @@
 """The command line: choose a recipe or a run and an action; everything else stands in the recipe.
 
 ``--json`` prints one object on standard output; all else goes to standard error. A user's mistake is one
-message and exit status 1, never a traceback.
+message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 2 wrong usage, 4 another process writes
+the run, 130 stopped.
 """
 
 import sys
@@ -10,15 +11,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill import questions  # noqa: F401  registers its commands
-from gristmill.app import Direct, Json, answer, app
+from gristmill import questions, text_commands  # noqa: F401  register their commands
+from gristmill.app import Direct, Json, RunPath, answer, app
 
 
 @app.command
 def run(
     recipe: Path, *, until: str | None = None, workers: int | None = None, direct: Direct = False, json: Json = False
-) -> None:
-    """Run the whole mill and print the run directory.
+) -> int:
+    """Run the whole mill, verify it, and print the run directory.
 
     Parameters
     ----------
@@ -31,6 +32,7 @@ def run(
     _check_whole(recipe, until, direct)
     result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
     answer(result, json, show_run)
+    return 0 if result.get("verified", True) else 1
 
 
 def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
@@ -74,7 +76,7 @@ def plan(recipe: Path, *, json: Json = False) -> None:
 
 
 @app.command
-def train(run: Path, *, direct: Direct = False, json: Json = False) -> None:
+def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
     from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
@@ -102,7 +104,7 @@ def _train_through_prefect(run: Path) -> dict[str, Any]:
 
 
 @app.command
-def card(run: Path, *, check: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> int:
+def card(run: RunPath, *, check: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> int:
     """Write a run's data card, or check the one it has.
 
     Parameters
@@ -164,7 +166,7 @@ def schedule(recipe: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
-    from gristmill.corpus.errors import GristmillError
+    from gristmill.corpus.errors import GristmillError, LockedError
     from gristmill.corpus.extras import missing_extra
 
     try:
@@ -174,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
         if told is None:
             raise
         sys.stderr.write(f"gristmill: {told}\n")
-        sys.exit(1)
+        sys.exit(4 if isinstance(error, LockedError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")
         sys.exit(130)

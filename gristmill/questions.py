@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, answer, app
+from gristmill.app import Json, RunPath, answer, app
 
 
 @app.command
-def verify(run: Path, *, json: Json = False) -> int:
+def verify(run: RunPath, *, json: Json = False) -> int:
     """Check conservation, receipts, shard digests, and the plan against what the trainer consumed."""
     from gristmill.flows.inspect.verify import verify_run
     from gristmill.show import show_checks
@@ -20,7 +20,7 @@ def verify(run: Path, *, json: Json = False) -> int:
 
 
 @app.command
-def explain(run: Path, doc_id: str, *, json: Json = False) -> None:
+def explain(run: RunPath, doc_id: str, *, json: Json = False) -> None:
     """Tell the life of one document: a doc_id, a locator, or the id that the input gave it."""
     from gristmill.flows.inspect.explain import explain_document
     from gristmill.show import show_life
@@ -29,7 +29,7 @@ def explain(run: Path, doc_id: str, *, json: Json = False) -> None:
 
 
 @app.command
-def trace(run: Path, *, step: int, json: Json = False) -> None:
+def trace(run: RunPath, *, step: int, json: Json = False) -> None:
     """List the documents of training batch STEP, from the plan alone."""
     from gristmill.flows.inspect.trace import trace_step
     from gristmill.show import show_trace
@@ -39,7 +39,7 @@ def trace(run: Path, *, step: int, json: Json = False) -> None:
 
 @app.command
 def whatif(
-    run: Path,
+    run: RunPath,
     *,
     set: Annotated[tuple[str, ...], Parameter(negative="")] = (),  # noqa: A002  the option's name
     diff: tuple[str, str] | None = None,
@@ -60,7 +60,7 @@ def whatif(
 
 @app.command
 def sweep(
-    run: Path,
+    run: RunPath,
     key: str,
     *,
     start: Annotated[float, Parameter(name="--from")],
@@ -84,7 +84,7 @@ def sweep(
 
 @app.command
 def rank(
-    run: Path,
+    run: RunPath,
     *,
     better: Annotated[tuple[str, ...], Parameter(negative="")],
     worse: Annotated[tuple[str, ...], Parameter(negative="")],
@@ -99,7 +99,7 @@ def rank(
 
 @app.command
 def review(
-    run: Path,
+    run: RunPath,
     *,
     port: int = 0,
     margin: float = 0.1,
@@ -121,7 +121,7 @@ def review(
 
 
 @app.command
-def takedown(run: Path, *, ids: Path, json: Json = False) -> int:
+def takedown(run: RunPath, *, ids: Path, json: Json = False) -> int:
     """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left.
 
     Parameters

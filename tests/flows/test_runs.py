@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -173,4 +174,4 @@ def beginning_of_two(run: Path) -> str | None:
         parts = range(len(context.run.manifest("documents").parts))
         tables = [pq.read_table(context.file("documents", "documents.parquet", n), columns=["doc_id"]) for n in parts]
     ids = sorted(doc_id for table in tables for doc_id in table["doc_id"].to_pylist())
-    return next((one[:4] for one, other in zip(ids, ids[1:], strict=False) if one[:4] == other[:4]), None)
+    return next((one[:4] for one, other in pairwise(ids) if one[:4] == other[:4]), None)

@@ -1,4 +1,4 @@
-"""Texts of what was dropped, kept, merged, cut and masked: the right ones, the same ones, and nothing that is masked."""
+"""Texts of what was dropped, kept, merged, cut and masked: the right ones, the same again, nothing masked."""
 
 import json
 from pathlib import Path
