@@ -12,7 +12,7 @@ from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.span_tables import MASK
-from gristmill.flows.inspect.names import is_prefix
+from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE

@@ -10,7 +10,7 @@ from typing import Any
 from gristmill.corpus.errors import AmbiguousNameError, GristmillError, UnknownNameError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.rundir import RunDir
-from gristmill.flows.inspect.names import id_named, is_prefix
+from gristmill.flows.inspect.id_prefixes import id_named, is_prefix
 from gristmill.flows.inspect.verify import VERIFIED, state_of, verify_open
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import home, stages_of_run

@@ -17,7 +17,7 @@ import xxhash
 
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
 from gristmill.corpus.span_tables import MASK
-from gristmill.flows.inspect.names import id_named
+from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.run_evidence import rules_of_run
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.sample_texts import Span, cut_text, documents_named, masks_of
@@ -134,20 +134,17 @@ def _samples(
     masks = {} if show_masked else masks_of(context, documents)
     samples = []
     for doc_id in drawn:
-        failed = verdicts.filter(pl.col("doc_id") == doc_id).to_dicts()
-        document, spans = documents[doc_id], edits.get(doc_id, [])
-        if show_masked:
-            spans = [span for span in spans if not span["reason"].startswith(MASK)]
-        told = {name: document[name] for name in _SHOWN} | _verdict(failed) | {"chars": len(document["text"])}
+        failed, document = verdicts.filter(pl.col("doc_id") == doc_id).to_dicts(), documents[doc_id]
+        spans = [one for one in edits.get(doc_id, []) if not (show_masked and one["reason"].startswith(MASK))]
+        sample = {name: document[name] for name in _SHOWN} | _verdict(failed) | {"chars": len(document["text"])}
+        before = cut_text(document["text"], masks.get(doc_id, []))
+        after = cut_text(document["text"], spans) if doc_id in edits else before
         if cut is None:
-            kept = failed[0]["verdict"] == "kept"
-            texts = {"text": cut_text(document["text"], spans if kept else masks.get(doc_id, []))}
+            samples.append(sample | {"text": after})
         else:
-            before = cut_text(document["text"], masks.get(doc_id, []))
-            texts = {"before": before, "after": cut_text(document["text"], spans)}
             pieces = [span for span in edits[doc_id] if span["reason"] == cut]
-            texts["cut"] = [_piece(document["text"], span, masks.get(doc_id, [])) for span in pieces]
-        samples.append(told | texts)
+            told = [_piece(document["text"], span, masks.get(doc_id, [])) for span in pieces]
+            samples.append(sample | {"before": before, "after": after, "cut": told})
     return samples
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import AmbiguousNameError, RecipeError, StoreError, UnknownNameError
-from gristmill.flows.inspect import names
+from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.samples import samples_of_run
 from gristmill.flows.pipeline.direct import refine_directly
@@ -210,7 +210,7 @@ def test_wrong_questions(run, small_run, small_text, tmp_path, monkeypatch):
 def test_a_beginning_that_fits_several_and_the_neighbours_of_none():
     ids = [f"{n:032x}" for n in range(0, 1 << 20, 7)]
     with pytest.raises(AmbiguousNameError, match=r"cluster '0000' is the beginning of 149797 names: .*, \.\.\.; give"):
-        names.id_named("cluster", "0000", ids)
+        id_named("cluster", "0000", ids)
     with pytest.raises(UnknownNameError, match="unknown cluster 'ffff'"):
-        names.id_named("cluster", "ffff", ids)
-    assert names.id_named("cluster", ids[5], ids) == ids[5]
+        id_named("cluster", "ffff", ids)
+    assert id_named("cluster", ids[5], ids) == ids[5]
