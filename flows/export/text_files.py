@@ -11,6 +11,8 @@ from gristmill.corpus.files import file_sha256, fsync_path
 from gristmill.corpus.tables import PartWriter
 from gristmill.flows.export.target import ExportedFile
 
+_LINES_AT_ONCE = 1024  # a row group as JSON would be a second and a third copy of its text
+
 
 class TextFile(Protocol):
     """An open file of documents."""
@@ -42,9 +44,10 @@ class JsonLines:
         """Add documents."""
         import polars as pl
 
-        lines = io.BytesIO()
-        pl.DataFrame(table).with_columns(pl.col(pl.String).fill_null("")).write_ndjson(lines)
-        self._file.write(lines.getbuffer())
+        for batch in table.to_batches(max_chunksize=_LINES_AT_ONCE):
+            lines = io.BytesIO()
+            pl.DataFrame(batch).with_columns(pl.col(pl.String).fill_null("")).write_ndjson(lines)
+            self._file.write(lines.getbuffer())
 
     def close(self) -> None:
         """Close the file."""
