@@ -191,7 +191,7 @@ def rate(given: Input, name: str, target: float, repeats: int) -> Comparison:
     signals_of(batches[:1])
     seconds, _ = cpu_seconds(lambda: [measure(batch) for batch in batches], repeats)
     return Comparison(
-        work=f"all {len(SIGNALS)} signals, {name}, {megabytes:.1f} MB",
+        work=f"all {len(SIGNALS.signals)} signals, {name}, {megabytes:.1f} MB",
         peer="",
         peer_version="",
         unit="MB/CPU-s",

@@ -4,7 +4,7 @@ Importing any room imports this package first; it refuses a room under a second 
 (``_rooms``) and points numba at a cache that no stale kernel can survive in (``_jit``).
 """
 
-from gristmill.corpus import _jit, _rooms
+from gristmill.corpus import _numba_hook, _rooms
 
 _rooms.check(__name__)
-_jit.use_kernel_cache()
+_numba_hook.use_kernel_cache()

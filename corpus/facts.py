@@ -42,7 +42,9 @@ def facts_json(facts: Any) -> dict[str, Any]:
     """Facts as plain JSON; nothing for None."""
     if facts is None:
         return {}
-    return asdict(facts) if is_dataclass(facts) and not isinstance(facts, type) else dict(facts)
+    if is_dataclass(facts) and not isinstance(facts, type):
+        return asdict(facts)
+    return {str(name): value for name, value in facts.items()}
 
 
 @cache

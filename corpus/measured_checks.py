@@ -1,94 +1,175 @@
 """What a part stage gave back, held against what it declares. Built-in stages are checked as plug-ins are."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.corpus.errors import StageError
 from gristmill.corpus.schema import SPAN
-from gristmill.corpus.stage import Measured, PartStage, Signal
+from gristmill.corpus.span_tables import MASK
+from gristmill.corpus.stage import Measured, PartStage, Plugin, Signal
 from gristmill.corpus.text.columns import text_column
 
 _SLACK = 1e-9  # sums of floats: a share may be one and a few units in the last place
 
 
-def check_columns(spec: PartStage, options: object, batch: pa.RecordBatch, measured: Measured) -> None:
-    """One value a document, in order, under the declared names; numbers finite and in range.
+def check_measured(
+    spec: PartStage, options: object, batch: pa.RecordBatch, measured: Measured, plugin: Plugin | None = None
+) -> None:
+    """Columns, spans, facts and further tables of one batch.
 
     Raises
     ------
-    StageError : names the stage, the column and the first document that is wrong
+    StageError : names the plug-in, the stage, the column and the first document that is wrong
     """
-    signals = spec.measured(options)
+    for problem in _problems(spec, options, batch, measured):
+        raise stage_error(spec, problem, plugin)
+
+
+def stage_error(spec: PartStage, problem: str, plugin: Plugin | None = None) -> StageError:
+    """An error that names stage and plug-in."""
+    where = f"plug-in {plugin.name!r}, " if plugin else ""
+    return StageError(f"{where}stage {spec.name!r} (version {spec.version}): {problem}")
+
+
+def _problems(spec: PartStage, options: object, batch: pa.RecordBatch, measured: Measured) -> Iterator[str]:
+    """What is wrong, one thing after the other; what comes later may rest on what came before."""
+    if not isinstance(measured, Measured):
+        yield f"it returned {_kind(measured)}, expected Measured"
+    for what in ("columns", "tables"):
+        if not isinstance(getattr(measured, what), Mapping):
+            yield f"its {what} are {_kind(getattr(measured, what))}, expected a table by name"
+    yield from _column_problems(spec, options, batch, measured)
+    yield from _span_problems(spec, batch, measured)
+    yield from _table_problems(spec, batch, measured)
+    yield from fact_problems(spec, measured.facts)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _column_problems(spec: PartStage, options: object, batch: pa.RecordBatch, measured: Measured) -> Iterator[str]:
+    """One value a document, in order, under the declared names; numbers finite and in range."""
+    signals, columns = spec.measured(options), measured.columns
     expected = [*(label.name for label in spec.labels), *(signal.name for signal in signals)]
-    found = set(measured.columns) - {"doc_id"}
-    if spec.table and found != set(expected):
-        lacking, further = sorted(set(expected) - found), sorted(found - set(expected))
-        raise _error(
-            spec, f"it declares {', '.join(expected)}; missing: {lacking or 'none'}, more: {further or 'none'}"
-        )
-    for name, column in measured.columns.items():
+    found = set(columns) - {"doc_id"}
+    lacking, further = sorted(set(expected) - found), sorted(found - set(expected))
+    if lacking or further:
+        said = ", ".join(expected) or "no column"
+        yield f"it declares {said}; missing: {', '.join(lacking) or 'none'}, more: {', '.join(further) or 'none'}"
+    for name, column in columns.items():
+        if not isinstance(column, pa.Array):
+            yield f"{name} is {_kind(column)}, expected an Arrow array"
         if len(column) != batch.num_rows:
-            raise _error(spec, f"{name} has {len(column)} values for {batch.num_rows} documents")
-    if "doc_id" in measured.columns:
-        _check_order(spec, "its columns", measured.columns["doc_id"], batch)
-    for signal in signals:
-        _check_signal(spec, signal, measured.columns[signal.name], batch)
+            yield f"{name} has {len(column)} values for {batch.num_rows} documents"
+    if "doc_id" in columns:
+        yield from _order_problems("its columns", columns["doc_id"], batch)
+    if not batch.num_rows:
+        return  # an array of no values has no type of its own
     for label in spec.labels:
-        if measured.columns[label.name].null_count:
-            raise _error(spec, f"{label.name} is null for a document; give a text")
+        yield from _label_problems(label.name, columns[label.name], batch)
+    for signal in signals:
+        yield from _signal_problems(signal, columns[signal.name], batch)
 
 
-def _check_signal(spec: PartStage, signal: Signal, column: pa.Array, batch: pa.RecordBatch) -> None:
-    if not pa.types.is_floating(column.type) or column.type != pa.float64():
-        raise _error(spec, f"{signal.name} is {column.type}, expected double")
+def _label_problems(name: str, column: pa.Array, batch: pa.RecordBatch) -> Iterator[str]:
+    if not _is_text(column.type):
+        yield f"{name} is {column.type}, expected text"
+    if column.null_count:
+        at = pc.index(column.is_null(), True).as_py()
+        yield f"{name} is null for document {batch['doc_id'][at]}; give a text"
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _signal_problems(signal: Signal, column: pa.Array, batch: pa.RecordBatch) -> Iterator[str]:
+    if column.type != pa.float64():
+        yield f"{signal.name} is {column.type}, expected double"
     values = column.to_numpy(zero_copy_only=False)
     low = -np.inf if signal.low is None else signal.low - _SLACK
     high = np.inf if signal.high is None else signal.high + _SLACK
     wrong = np.flatnonzero(~((values >= low) & (values <= high) & np.isfinite(values)))
     if len(wrong):
         at = int(wrong[0])
-        bounds = " to ".join("unbounded" if bound is None else f"{bound:g}" for bound in (signal.low, signal.high))
-        raise _error(spec, f"{signal.name} is {values[at]} for document {batch['doc_id'][at]}, declared {bounds}")
+        value = values[at] if column[at].is_valid else "null"
+        yield f"{signal.name} is {value} for document {batch['doc_id'][at]}, declared {range_of(signal)}"
 
 
-def _check_order(spec: PartStage, what: str, doc_ids: pa.Array, batch: pa.RecordBatch) -> None:
-    if not doc_ids.cast(pa.string()).equals(batch.column("doc_id").cast(pa.string())):
-        raise _error(spec, f"{what} name the documents in another order, or other documents, than they were given in")
+def range_of(signal: Signal) -> str:
+    """The declared range in words.
 
-
-def check_spans(spec: PartStage, batch: pa.RecordBatch, measured: Measured) -> None:
-    """Spans only where declared; inside the text, in order, apart, and between characters.
-
-    Raises
-    ------
-    StageError : names the stage, the document and the span
+    >>> range_of(Signal("share", "share", 0, 1, "")), range_of(Signal("words", "words", 0, None, ""))
+    ('0 to 1', '0 and above')
     """
-    if measured.spans is None:
+    if signal.low is None and signal.high is None:
+        return "finite"
+    if signal.high is None:
+        return f"{signal.low:g} and above"
+    return f"{signal.high:g} and below" if signal.low is None else f"{signal.low:g} to {signal.high:g}"
+
+
+def _order_problems(what: str, doc_ids: pa.Array, batch: pa.RecordBatch) -> Iterator[str]:
+    expected = batch.column("doc_id").cast(pa.string())
+    if _is_text(doc_ids.type) and doc_ids.cast(pa.string()).equals(expected):
         return
+    pairs = zip(expected.to_pylist(), doc_ids.to_pylist(), strict=True)
+    here, there = next((one, other) for one, other in pairs if one != other)
+    yield f"{what} name the documents in another order, or others: {there} stands where {here} was given"
+
+
+def _span_problems(spec: PartStage, batch: pa.RecordBatch, measured: Measured) -> Iterator[str]:
+    """Spans where they are declared and nowhere else, a list for each document."""
     if not spec.spans:
-        raise _error(spec, "it gives spans, which it does not declare (spans=True)")
-    spans, kind = measured.spans, pa.list_(SPAN)
-    if spans.type != kind or len(spans) != batch.num_rows or spans.null_count:
-        raise _error(spec, f"spans are {spans.type} of {len(spans)} documents, expected {kind} of {batch.num_rows}")
-    flat, parents = spans.flatten(), pc.list_parent_indices(spans).to_numpy()
-    if not len(flat):
+        if measured.spans is not None:
+            yield "it gives spans, which it does not declare (spans=True)"
         return
-    if flat.field("reason").null_count or flat.null_count:
-        raise _error(spec, "a span has no reason")
+    spans: Any = measured.spans
+    kind = pa.list_(SPAN)
+    if not isinstance(spans, pa.ListArray):
+        yield f"it declares spans and gives {_kind(spans)}, expected an Arrow list for each document"
+        return
+    if spans.type != kind or len(spans) != batch.num_rows:
+        yield f"spans are {spans.type} of {len(spans)} documents, expected {kind} of {batch.num_rows}"
+    if spans.null_count:
+        at = pc.index(spans.is_null(), True).as_py()
+        yield f"spans are null for document {batch['doc_id'][at]}; give an empty list where there are none"
+    if len(spans.flatten()):
+        yield from _wrong_spans(spec, batch, spans)
+
+
+def _wrong_spans(spec: PartStage, batch: pa.RecordBatch, spans: pa.ListArray) -> Iterator[str]:
+    """Spans with a reason; inside the text, in order, apart, and between characters."""
+    flat, parents = spans.flatten(), pc.list_parent_indices(spans).to_numpy()
+    if any(column.null_count for column in (flat, flat.field("start"), flat.field("end"))):
+        yield "a span is null, or has no start or no end"
     starts, ends = (flat.field(name).to_numpy(zero_copy_only=False).astype(np.int64) for name in ("start", "end"))
     text = text_column(batch)
-    sizes = np.diff(text.offsets)
+    sizes, firsts = np.diff(text.offsets)[parents], text.offsets[parents]
     for wrong, why in (
-        ((starts < 0) | (ends <= starts) | (ends > sizes[parents]), "does not lie in the text"),
-        (_splits(text.data, text.offsets[parents], starts, ends, sizes[parents]), "splits a character"),
+        (_unexplained(flat.field("reason")), "has no reason"),
+        ((starts < 0) | (ends <= starts) | (ends > sizes), "does not lie in the text"),
+        (_splits(text.data, firsts, starts, ends, sizes), "splits a character"),
         (_overlaps(starts, ends, parents) & (not spec.overlapping), "begins before the one before it ends"),
     ):
         places = np.flatnonzero(wrong)
         if len(places):
             at = int(places[0])
             document = batch["doc_id"][int(parents[at])]
-            raise _error(spec, f"the span [{starts[at]}, {ends[at]}) of document {document} {why}")
+            size = int(sizes[at])
+            yield f"the span [{starts[at]}, {ends[at]}) of document {document} ({size} bytes) {why}"
+
+
+def _unexplained(reasons: pa.StringArray) -> np.ndarray:
+    """bool[n_spans]: null, empty, or a mask that leaves nothing to be read behind."""
+    named = pc.match_substring_regex(reasons, f"^(?:{MASK}.*[A-Za-z0-9]|.)")
+    named = pc.and_(named, pc.invert(pc.match_substring_regex(reasons, f"^{MASK}[^A-Za-z0-9]*$")))
+    return ~pc.fill_null(named, False).to_numpy(zero_copy_only=False)
 
 
 def _splits(
@@ -108,17 +189,28 @@ def _overlaps(starts: np.ndarray, ends: np.ndarray, parents: np.ndarray) -> np.n
     return wrong
 
 
-def check_tables(spec: PartStage, batch: pa.RecordBatch, measured: Measured) -> None:
-    """Every declared further table is there; aligned ones have the documents in their order."""
+def _table_problems(spec: PartStage, batch: pa.RecordBatch, measured: Measured) -> Iterator[str]:
+    """Every declared further table is there, and no other; aligned ones have the documents in their order."""
+    further = sorted(set(measured.tables) - {side.file for side in spec.tables})
+    if further:
+        yield f"it gives the table {further[0]}, which it does not declare"
     for side in spec.tables:
-        table = measured.tables.get(side.file)
-        if table is None:
-            raise _error(spec, f"{side.file} is missing from its tables")
+        table: Any = measured.tables.get(side.file)
+        if not isinstance(table, pa.RecordBatch):
+            yield f"{side.file} is {_kind(table)}, expected a record batch"
+            return
+        if side.aligned and "doc_id" not in table.schema.names:
+            yield f"{side.file} has no column doc_id"
+        if side.aligned and table.num_rows != batch.num_rows:
+            yield f"{side.file} has {table.num_rows} rows for {batch.num_rows} documents"
         if side.aligned:
-            if table.num_rows != batch.num_rows:
-                raise _error(spec, f"{side.file} has {table.num_rows} rows for {batch.num_rows} documents")
-            _check_order(spec, side.file, table.column("doc_id"), batch)
+            yield from _order_problems(side.file, table.column("doc_id"), batch)
 
 
-def _error(spec: PartStage, what: str) -> StageError:
-    return StageError(f"stage {spec.name!r} (version {spec.version}): {what}")
+def fact_problems(spec: PartStage, facts: object) -> Iterator[str]:
+    """Facts of the declared kind. A stage with ``conclude`` may leave those of a batch out."""
+    if facts is not None and (spec.facts is None or not isinstance(facts, spec.facts)):
+        expected = f"a {spec.facts.__name__}" if spec.facts else "none, since it declares no facts"
+        yield f"its facts are {_kind(facts)}, expected {expected}"
+    if facts is None and spec.facts is not None and spec.conclude is None:
+        yield f"it gives no facts, expected a {spec.facts.__name__}"

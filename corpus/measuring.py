@@ -2,6 +2,7 @@
 
 What is checked of a stage, its own or a plug-in's: one value for each document, in the documents' order; every number
 finite and inside the range that its signal declares; spans inside the text, in order, apart and between characters.
+The first thing that is wrong ends the part, of which nothing is kept.
 Stages are declared in ``stage``; which parts are measured where is decided in flows.
 """
 
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.facts import add_facts, facts_json
-from gristmill.corpus.measured_checks import check_columns, check_spans, check_tables
+from gristmill.corpus.files import canonical_json
+from gristmill.corpus.measured_checks import check_measured, fact_problems, stage_error
 from gristmill.corpus.plugins import resolve, told_by
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import SPANS, signals_schema
@@ -52,7 +54,7 @@ class Measurer:
         ------
         StageError : a plug-in's function that is not there, or fails to prepare
         """
-        find = partial(resolve, plugin=plugin)
+        find = partial(resolve, plugin=plugin, whose=f"stage {spec.name!r}")
         prepare = find(spec.prepare) if spec.prepare else None
         paths = {name: tuple(files) for name, files in (artefacts or {}).items()}
         with told_by(plugin, f"preparing stage {spec.name!r}"):
@@ -61,22 +63,42 @@ class Measurer:
 
     def batch(self, batch: pa.RecordBatch) -> Measured:
         """Measure one batch and check what came back."""
-        first = batch["doc_id"][0] if batch.num_rows else "none"
-        doing = f"measuring {batch.num_rows} documents from {first} on in stage {self.spec.name!r}"
-        with told_by(self.plugin, doing):
+        with told_by(self.plugin, lambda: self._measuring(batch)):
             measured = self.measure(batch, self.options, self.state)
-        check_columns(self.spec, self.options, batch, measured)
-        check_spans(self.spec, batch, measured)
-        check_tables(self.spec, batch, measured)
+        check_measured(self.spec, self.options, batch, measured, self.plugin)
         return measured
 
-    def conclude(self, folder: Path, facts: list[Any]) -> Any:
-        """The facts of a whole part."""
-        total = add_facts(facts)
-        if self.spec.conclude is None:
-            return total
-        with told_by(self.plugin, f"adding up stage {self.spec.name!r}"):
-            return resolve(self.spec.conclude, plugin=self.plugin)(total, folder, self.options, self.state)
+    def _measuring(self, batch: pa.RecordBatch) -> str:
+        """Which document a plug-in fails at, found by halves; or all of them, where it fails at none alone."""
+        while batch.num_rows > 1:
+            half = batch.num_rows // 2
+            failing = [part for part in (batch[:half], batch[half:]) if self._fails(part)]
+            if not failing:
+                return f"measuring {batch.num_rows} documents from {batch['doc_id'][0]} on in stage {self.spec.name!r}"
+            batch = failing[0]
+        which = f"document {batch['doc_id'][0]}" if batch.num_rows else "a part without documents"
+        return f"measuring {which} in stage {self.spec.name!r}"
+
+    def _fails(self, batch: pa.RecordBatch) -> bool:
+        try:
+            self.measure(batch, self.options, self.state)
+        except (Exception, SystemExit):  # noqa: BLE001  a plug-in may raise anything
+            return True
+        return False
+
+    def conclude(self, folder: Path, facts: list[Any]) -> dict[str, Any]:
+        """The facts of a whole part, as plain JSON."""
+        with told_by(self.plugin, f"adding up the facts of stage {self.spec.name!r}"):
+            total = add_facts(facts)
+            if self.spec.conclude is not None:
+                total = resolve(self.spec.conclude, self.plugin, self.spec.name)(
+                    total, folder, self.options, self.state
+                )
+                for problem in fact_problems(self.spec, total):
+                    raise stage_error(self.spec, problem, self.plugin)
+            found = facts_json(total)
+            canonical_json(found)  # a number of another library fails here, not when the receipt is written
+        return found
 
 
 def measure_part(
@@ -117,7 +139,7 @@ def measure_part(
         if not part.rows:
             part.facts.append(measurer.batch(_no_documents(documents, columns)).facts)
     facts = [one for one in part.facts if one is not None]
-    return Outcome(part.rows, add_up(part.accounts), facts_json(measurer.conclude(folder, facts)))
+    return Outcome(part.rows, add_up(part.accounts), measurer.conclude(folder, facts))
 
 
 def _no_documents(documents: Path, columns: Sequence[str]) -> pa.RecordBatch:
@@ -149,24 +171,27 @@ class _Part:
         if self.spec.spans:
             yield SPANS_FILE, SPANS, ()
         for side in self.spec.tables:
-            yield side.file, side_schema(side, self.options, self.plugin), side.noise
+            yield side.file, side_schema(side, self.options, self.plugin, self.spec.name), side.noise
 
     def write(self, batch: pa.RecordBatch, measured: Measured) -> None:
         doc_ids = batch.column("doc_id").cast(pa.string())
         if self.spec.table:
             schema = signals_schema(self.spec.measured(self.options), self.spec.labels)
             columns = [doc_ids, *(measured.columns[name] for name in schema.names[1:])]
+            columns = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
             self._writers[self.spec.table].write(pa.record_batch(columns, schema=schema))
-        if self.spec.spans and measured.spans is not None:
+        if measured.spans is not None:
             self._writers[SPANS_FILE].write(span_rows(doc_ids, measured.spans))
         for side in self.spec.tables:
-            self._writers[side.file].write(measured.tables[side.file])
+            with told_by(self.plugin, f"writing {side.file} of stage {self.spec.name!r}"):
+                self._writers[side.file].write(measured.tables[side.file])
         self.rows += batch.num_rows
         self.accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
         self.facts.append(measured.facts)
 
 
-def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None) -> pa.Schema:
-    """The schema of a further table, under these options."""
-    found = resolve(side.schema, plugin=plugin)
-    return found if isinstance(found, pa.Schema) else found(options)
+def side_schema(side: SideTable, options: Any, plugin: Plugin | None = None, stage: str = "") -> pa.Schema:
+    """The schema of a further table, under these options; ``stage`` stands in messages."""
+    with told_by(plugin, f"asking for the schema of {side.file} of stage {stage!r}"):
+        found = resolve(side.schema, plugin, f"stage {stage!r}")
+        return found if isinstance(found, pa.Schema) else found(options)

@@ -8,23 +8,30 @@ import hashlib
 import linecache
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
-from gristmill.corpus.errors import GristmillError, StageError
-from gristmill.corpus.stage import Plugin, StageSpec, load
+from gristmill.corpus.errors import StageError
+from gristmill.corpus.stage import Plugin, load
 
 _LOADING = threading.RLock()
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def plugin_from_file(path: Path) -> Plugin:
-    """A plug-in file; its name is the file's. OSError or UnicodeDecodeError where it cannot be read."""
+    """A plug-in file; its name is the file's.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError : it cannot be read
+    """
     data = path.read_bytes()
     return Plugin(path.stem, "", hashlib.sha256(data).hexdigest(), data.decode())
 
@@ -46,10 +53,20 @@ def _version_of(package: str) -> str:
 
 @cache
 def package_digest(package: str) -> str:
-    """sha256 over names and bytes of all files of an installed package, compiled ones apart."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no module named {package!r}")
+    """sha256 over names and bytes of all files of an installed package, compiled ones apart.
+
+    Raises
+    ------
+    ModuleNotFoundError : there is none of this name, or one without files of its own
+    """
+    try:
+        spec = find_spec(package)
+    except ValueError:  # an empty name, or a module that stands half loaded
+        spec = None
+    if spec is None:
+        raise ModuleNotFoundError(f"no module {package!r} is installed; the name of a file ends in .py")
+    if spec.origin is None or not Path(spec.origin).is_file():
+        raise ModuleNotFoundError(f"{package!r} has no files of its own; add an __init__.py to it")
     origin = Path(spec.origin)
     root = origin.parent if origin.name == "__init__.py" else origin
     paths = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
@@ -88,21 +105,25 @@ def _from_source(name: str, sha256: str, source: str) -> ModuleType:
     full = f"gristmill_plugin_{name}_{sha256[:16]}"
     if full in sys.modules:
         return sys.modules[full]
-    file = f"<plug-in {name}.py>"
+    file = _file_of(name)
     module = ModuleType(full)
     module.__file__ = file
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # tracebacks show its lines
     sys.modules[full] = module
     try:
-        exec(compile(source, file, "exec"), module.__dict__)
+        exec(compile(source.removeprefix(_BYTE_ORDER_MARK), file, "exec"), module.__dict__)
     except BaseException:
         del sys.modules[full]
         raise
     return module
 
 
-def resolve(reference: str, plugin: Plugin | None = None) -> Any:
+def resolve(reference: str, plugin: Plugin | None = None, whose: str = "") -> Any:
     """What ``"module:name"`` names; ``":name"``, or the plug-in's own name as module, is a name in the plug-in.
+
+    Parameters
+    ----------
+    whose : the stage or reader that needs it, for the message
 
     Raises
     ------
@@ -111,20 +132,45 @@ def resolve(reference: str, plugin: Plugin | None = None) -> Any:
     if plugin is None:
         return load(reference)
     module, _, name = reference.partition(":")
-    with told_by(plugin, f"looking for {reference!r}"):
-        found = module_of(plugin) if module in ("", plugin.name) else import_module(module)
+    with told_by(plugin, f"looking for {reference!r} of {whose}"):
+        found = module_of(plugin) if is_own(reference, plugin) else import_module(module)
         return getattr(found, name)
 
 
+def is_own(reference: str, plugin: Plugin) -> bool:
+    """Whether a reference leads into the plug-in's own module."""
+    return reference.partition(":")[0] in ("", plugin.name)
+
+
 @contextmanager
-def told_by(who: Plugin | StageSpec | None, doing: str = "") -> Iterator[None]:
-    """Turn any exception of a plug-in's code into a StageError that names it; let others pass as they are."""
+def told_by(who: Plugin | None, doing: str | Callable[[], str] = "") -> Iterator[None]:
+    """Turn whatever a plug-in's code raises into one StageError that names it; of ours nothing is touched.
+
+    Parameters
+    ----------
+    doing : what the code was called for, or a function that says it once something was raised
+    """
     try:
         yield
-    except GristmillError:
-        raise
-    except Exception as error:  # a plug-in may raise anything
-        if who is None:
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything
+        if who is None or _is_told(error):
             raise
-        what = f" while {doing}" if doing else ""
-        raise StageError(f"plug-in {who.name!r} failed{what}: {type(error).__name__}: {error}") from error
+        what = doing if isinstance(doing, str) else doing()
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StageError(
+            f"plug-in {who.name!r} failed{f' while {what}' if what else ''}: {said}{_place(who, error)}"
+        ) from error
+
+
+def _place(who: Plugin, error: BaseException) -> str:
+    """The line of a plug-in file where it was, the innermost."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == _file_of(who.name)]
+    return f" ({who.name}.py, line {lines[-1]})" if lines else ""
+
+
+def _file_of(name: str) -> str:
+    return f"<plug-in {name}.py>"
+
+
+def _is_told(error: BaseException) -> bool:
+    return isinstance(error, StageError) and str(error).startswith("plug-in ")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -98,22 +99,20 @@ def _message(detail: ErrorDetails, path: KeyPath, model: type[Section]) -> str:
 
 def _repair(data: Any, model: type[Section], path: KeyPath, *, again: bool) -> None:
     """Take the value out; where the key is required, put something of its kind there."""
-    holder = data
-    for step in path[:-1]:
-        inner = holder[step] if not isinstance(holder, Mapping) or step in holder else None
-        if isinstance(inner, tuple):
-            inner = holder[step] = list(inner)
-        if not isinstance(inner, list | MutableMapping):
-            return
-        holder = inner
+    holder: Any = reduce(_step_into, path[:-1], data)
     if not path:
         data.clear()
     elif isinstance(holder, list):
-        del holder[path[-1]]
-    elif again or path[-1] not in holder:
+        holder.pop(int(path[-1]))
+    elif isinstance(holder, dict) and not again and path[-1] in holder:
+        holder.pop(path[-1])
+    elif isinstance(holder, dict):
         _stand_in(holder, model, path)
-    else:
-        del holder[path[-1]]
+
+
+def _step_into(holder: Any, step: str | int) -> Any:
+    """What stands at one step; None where the step leads nowhere."""
+    return holder[step] if _leads_on(holder, step) else None
 
 
 def _stand_in(holder: MutableMapping[Any, Any], model: type[Section], path: KeyPath) -> None:
@@ -121,7 +120,10 @@ def _stand_in(holder: MutableMapping[Any, Any], model: type[Section], path: KeyP
     if info is None:
         holder.pop(path[-1], None)
         return
-    kind = TypeAdapter(Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation)
+    wanted: Any = info.annotation
+    for note in info.metadata:
+        wanted = Annotated[wanted, note]  # type: ignore[misc]
+    kind: TypeAdapter[Any] = TypeAdapter(wanted)
     for value in (*_STAND_INS, _smallest(info)):
         try:
             kind.validate_python(value)

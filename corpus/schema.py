@@ -124,7 +124,12 @@ def signals_schema(signals: Iterable[Signal], labels: Iterable[Label] = ()) -> p
 def _signal_metadata(signal: Signal) -> dict[str, str]:
     said = {"unit": signal.unit, "text": signal.text, "source": signal.source}
     bounds = {"low": signal.low, "high": signal.high}
-    return {**said, **{name: f"{bound:g}" for name, bound in bounds.items() if bound is not None}}
+    return {**said, **{name: _bound_text(bound) for name, bound in bounds.items() if bound is not None}}
+
+
+def _bound_text(bound: float) -> str:
+    """The shorter text where it is the same number: six digits are not enough for every range."""
+    return f"{bound:g}" if float(f"{bound:g}") == bound else repr(float(bound))
 
 
 def signal_of(field: pa.Field) -> Signal:

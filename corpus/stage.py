@@ -132,7 +132,7 @@ class PartStage(StageSpec):
     ----------
     measure : ``"module:function"``, called as ``(batch, options, state) -> Measured``; pure, without a loop over
         documents where speed counts. In a plug-in ``":function"`` is a function of the same file
-    prepare : ``"module:function"``, called once a process as ``(options, artefacts) -> state``, where artefacts are
+    prepare : ``"module:function"``, called once a part as ``(options, artefacts) -> state``, where artefacts are
         local paths; state is None without it
     conclude : ``"module:function"``, called once a part as ``(facts, folder, options, state) -> facts``, with the sum
         of the facts of its batches; without it the sum stands

@@ -6,11 +6,12 @@ whoever knows the recipe names the calls.
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 
 from gristmill.corpus._jit import cache_folder
@@ -72,10 +73,19 @@ def warm(calls: Sequence[Call], say: Callable[[str], None], workers: int = 0) ->
         for call in missing:
             call.make()
         return missing
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(call.make) for call in missing]:
+    with ThreadPoolExecutor(processes) as pool:
+        for done in [pool.submit(_make_aside, call) for call in missing]:
             done.result()
     return missing
+
+
+def _make_aside(call: Call) -> None:
+    """Make a call in a new interpreter: a worker of multiprocessing would run the user's script a second time."""
+    command = [sys.executable, "-m", "gristmill.corpus.warmup", call.function, *call.arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"compiling {call.function} {' '.join(call.arguments)} failed:\n{done.stderr}")
 
 
 def kernel_cache() -> Path | None:
@@ -83,3 +93,7 @@ def kernel_cache() -> Path | None:
     import numba  # noqa: F401  the folder is named by it
 
     return cache_folder()
+
+
+if __name__ == "__main__":
+    Call(sys.argv[1], tuple(sys.argv[2:])).make()

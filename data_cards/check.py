@@ -1,12 +1,15 @@
 """Is a card complete, valid, true to itself and equal to what its run says? Every check gives sentences."""
 
 import json
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from gristmill.corpus.errors import GristmillError
-from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.files import file_sha256
+from gristmill.corpus.lock import Lock
+from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.data_cards.card import CARD, Card, card_text
 from gristmill.data_cards.differences import differences
 from gristmill.data_cards.gather import gather
@@ -49,6 +52,7 @@ def _mistakes(folder: Path, text: str, card: Card, run: RunDir | None, folder_of
     samples = [sample_file(domain) for domain in card.row_samples]
     yield from (f"{name} is missing" for name in samples if not (folder / name).is_file())
     yield from inner_mistakes(card)
+    yield from plugin_mistakes(folder, card)
     yield from page_mistakes(folder, card)
     yield from croissant_mistakes(folder)
     yield from hub_mistakes(folder)
@@ -61,6 +65,19 @@ def _mistakes(folder: Path, text: str, card: Card, run: RunDir | None, folder_of
     else:
         yield from row_mistakes(folder, card, run)
         yield from _run_mistakes(text, card, run, folder_of)
+
+
+def plugin_mistakes(folder: Path, card: Card) -> Iterator[str]:
+    """Files of plug-ins are those that the recipe names and the lock knows: the corpus is rebuilt with them."""
+    locked = Lock.from_json(card.lock).plugins
+    named = {Path(name).stem for name in tomllib.loads(card.recipe).get("plugins", ()) if name.endswith(".py")}
+    there = {path.stem: path for path in sorted((folder / PLUGINS).glob("*.py"))}
+    for name in sorted(named | set(there)):
+        file = f"{PLUGINS}/{name}.py"
+        if name not in there:
+            yield f"{file} is missing; a rebuild needs it"
+        elif name not in locked or file_sha256(there[name]) != locked[name].sha256:
+            yield f"{file} is not the plug-in of the card's lock"
 
 
 def page_mistakes(folder: Path, card: Card) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.stages import BUILT_IN
 
 HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "reference" / "recipe.md"
@@ -77,7 +78,15 @@ def section(place: str, model: type[BaseModel]) -> str:
 
 def page() -> str:
     """The whole page; a table without keys of its own only leads to others and is left out."""
-    return "\n".join([HEAD, *(section(place, model) for place, model in sections(Recipe))])
+    places = [*sections(Recipe), *added_sections()]
+    return "\n".join([HEAD, *(section(place, model) for place, model in places)])
+
+
+def added_sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Tables of stages that the recipe takes in by itself, see ``gristmill.flows.pipeline.recipe_reading``."""
+    for spec in BUILT_IN:
+        if spec.section is not None and spec.recipe_key.split(".")[0] not in Recipe.model_fields:
+            yield from sections(spec.section, f"[{spec.recipe_key}]" if spec.each else spec.recipe_key)
 
 
 def main() -> None:

@@ -13,14 +13,14 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.direct import ended
 from gristmill.flows.pipeline.open_context import open_recipe
 from gristmill.flows.pipeline.run_summary import summarise
-from gristmill.flows.pipeline.running import need_extras, run_stage
-from gristmill.flows.pipeline.stages import Instance, stages_until
+from gristmill.flows.pipeline.running import prepared, run_stage
+from gristmill.flows.pipeline.stages import Instance
 
 
 def run_as_task(context: RunContext, stage: Instance) -> Any:
     """Run a stage as a Prefect task of its name."""
-    named = task(run_stage, name=stage.name, cache_policy=NO_CACHE, persist_result=False, retries=0)
-    return named(context, stage)
+    as_task = task(name=stage.name, cache_policy=NO_CACHE, persist_result=False, retries=0)
+    return as_task(run_stage)(context, stage)
 
 
 @flow(name="refine", flow_run_name="refine-{recipe_path}", validate_parameters=False, persist_result=False)
@@ -30,8 +30,6 @@ def refine(
     """Run a recipe; returns the run directory and what each stage did."""
     engine = {} if workers is None else {"workers": workers}
     with open_recipe(Path(recipe_path), reporter=reporter, engine=engine) as context:
-        stages = stages_until(context.stages, until)
-        need_extras(stages)
-        for stage in stages:
+        for stage in prepared(context, until):
             run_as_task(context, stage)
         return summarise(context) | ended(context, until)

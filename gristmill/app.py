@@ -1,4 +1,7 @@
-"""The command line's frame: the application, its common options, and how an answer is printed."""
+"""The command line's frame: the application, its common options, and how an answer is printed.
+
+Every option has a sentence in ``Parameter(help=...)``, which a test holds.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +19,10 @@ app = App(
     result_action="return_value",
 )
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print one JSON object on standard output")]
+RecipePath = Annotated[Path, Parameter(help="the recipe, a TOML file")]
+Workers = Annotated[
+    int | None, Parameter(help="workers in place of engine.workers; the result is the same for any number")
+]
 Direct = Annotated[bool, Parameter(negative="", help="without Prefect: saves its start-up of about 13 CPU seconds")]
 
 

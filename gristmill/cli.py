@@ -11,22 +11,22 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill import questions, text_commands  # noqa: F401  register their commands
-from gristmill.app import Direct, Json, RunPath, answer, app
+from gristmill import catalogue_commands, questions, text_commands  # noqa: F401  they register their commands
+from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app
+
+Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
+CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
+CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]
+CheckShards = Annotated[
+    bool, Parameter(negative="", help="compare inputs and shards with the card and name the first difference")
+]
 
 
 @app.command
 def run(
-    recipe: Path, *, until: str | None = None, workers: int | None = None, direct: Direct = False, json: Json = False
+    recipe: RecipePath, *, until: Until = None, workers: Workers = None, direct: Direct = False, json: Json = False
 ) -> int:
-    """Run the whole mill, verify it, and print the run directory.
-
-    Parameters
-    ----------
-    recipe : the recipe, a TOML file
-    until : the last stage to run
-    workers : workers in place of engine.workers; the result is the same for any number
-    """
+    """Run the whole mill, verify it, and print the run directory."""
     from gristmill.show import show_run
 
     _check_whole(recipe, until, direct)
@@ -67,8 +67,11 @@ def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[st
 
 
 @app.command
-def plan(recipe: Path, *, json: Json = False) -> None:
+def plan(recipe: RecipePath, *, json: Json = False) -> None:
     """Say what a run would compute and what it would reuse; run nothing."""
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+
+    load_recipe(recipe)  # mistakes are told before anything heavy is imported
     from gristmill.flows.pipeline.dry_run import plan_run
     from gristmill.show import show_plan
 
@@ -104,13 +107,8 @@ def _train_through_prefect(run: Path) -> dict[str, Any]:
 
 
 @app.command
-def card(run: RunPath, *, check: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> int:
-    """Write a run's data card, or check the one it has.
-
-    Parameters
-    ----------
-    check : validate the card instead of writing it
-    """
+def card(run: RunPath, *, check: CheckCard = False, json: Json = False) -> int:
+    """Write a run's data card, or check the one it has."""
     from gristmill.corpus.extras import need
     from gristmill.flows.inspect.data_card import check_run_card, write_run_card
     from gristmill.show import show_card
@@ -122,21 +120,8 @@ def card(run: RunPath, *, check: Annotated[bool, Parameter(negative="")] = False
 
 
 @app.command
-def rebuild(
-    card: Path,
-    *,
-    check: Annotated[bool, Parameter(negative="")] = False,
-    workers: int | None = None,
-    json: Json = False,
-) -> int:
-    """Build the corpus again from its card.
-
-    Parameters
-    ----------
-    card : a card folder
-    check : compare inputs and shards with the card and name the first difference
-    workers : workers in place of engine.workers
-    """
+def rebuild(card: CardFolder, *, check: CheckShards = False, workers: Workers = None, json: Json = False) -> int:
+    """Build the corpus again from its card."""
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.pipeline.rebuild import rebuild_from_card
     from gristmill.show import show_rebuild
@@ -147,7 +132,7 @@ def rebuild(
 
 
 @app.command
-def schedule(recipe: Path) -> None:
+def schedule(recipe: RecipePath) -> None:
     """Serve the recipe's cron with Prefect until stopped."""
     from gristmill.flows import prefect_settings
     from gristmill.flows.pipeline.open_context import home

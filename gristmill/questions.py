@@ -7,6 +7,28 @@ from cyclopts import Parameter
 
 from gristmill.app import Json, RunPath, answer, app
 
+Document = Annotated[str, Parameter(help="a doc_id, a locator such as crawl.jsonl:12, or the id that the input gave")]
+Step = Annotated[int, Parameter(help="the training step, counted from 0")]
+Set = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        help="KEY=VALUE, such as words.at_least=80 or decide.domains.code.profiles=length,c4; any number of times",
+    ),
+]
+Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare on all documents, in place of --set")]
+BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
+From = Annotated[float, Parameter(name="--from", help="the bound's first value")]
+To = Annotated[float, Parameter(name="--to", help="the bound's last value")]
+Steps = Annotated[int, Parameter(help="how many values are tried, both ends included")]
+Plot = Annotated[Path | None, Parameter(help="an SVG file to draw the curves into")]
+Better = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are good; any number")]
+Worse = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are not; any number")]
+Port = Annotated[int, Parameter(help="the port of the page on this machine; 0 = any that is free")]
+Margin = Annotated[float, Parameter(help="how near to a bound a document is queued, relative to the bound")]
+OpenBrowser = Annotated[bool, Parameter(negative="", help="open the page in the browser of this machine")]
+Ids = Annotated[Path, Parameter(help="a text file with a doc_id, locator or input id on each line")]
+
 
 @app.command
 def verify(run: RunPath, *, json: Json = False) -> int:
@@ -20,7 +42,7 @@ def verify(run: RunPath, *, json: Json = False) -> int:
 
 
 @app.command
-def explain(run: RunPath, doc_id: str, *, json: Json = False) -> None:
+def explain(run: RunPath, doc_id: Document, *, json: Json = False) -> None:
     """Tell the life of one document: a doc_id, a locator, or the id that the input gave it."""
     from gristmill.flows.inspect.explain import explain_document
     from gristmill.show import show_life
@@ -29,7 +51,7 @@ def explain(run: RunPath, doc_id: str, *, json: Json = False) -> None:
 
 
 @app.command
-def trace(run: RunPath, *, step: int, json: Json = False) -> None:
+def trace(run: RunPath, *, step: Step, json: Json = False) -> None:
     """List the documents of training batch STEP, from the plan alone."""
     from gristmill.flows.inspect.trace import trace_step
     from gristmill.show import show_trace
@@ -41,17 +63,11 @@ def trace(run: RunPath, *, step: int, json: Json = False) -> None:
 def whatif(
     run: RunPath,
     *,
-    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),  # noqa: A002  the option's name
-    diff: tuple[str, str] | None = None,
+    set: Set = (),  # noqa: A002  the option's name
+    diff: Diff = None,
     json: Json = False,
 ) -> None:
-    """Decide again with other bounds, from stored signals; no text is read.
-
-    Parameters
-    ----------
-    set : KEY=VALUE, such as words.at_least=80 or decide.domains.code.profiles=length,c4; any number of times
-    diff : two profiles to compare on all documents, in place of --set
-    """
+    """Decide again with other bounds, from stored signals; no text is read."""
     from gristmill.flows.inspect.whatif import whatif_run
     from gristmill.show_questions import show_whatif
 
@@ -61,21 +77,15 @@ def whatif(
 @app.command
 def sweep(
     run: RunPath,
-    key: str,
+    key: BoundKey,
     *,
-    start: Annotated[float, Parameter(name="--from")],
-    stop: Annotated[float, Parameter(name="--to")],
-    steps: int = 11,
-    plot: Path | None = None,
+    start: From,
+    stop: To,
+    steps: Steps = 11,
+    plot: Plot = None,
     json: Json = False,
 ) -> None:
-    """Move one bound and see what is kept: documents, bytes, and the share of every source.
-
-    Parameters
-    ----------
-    key : the bound, such as words.at_least
-    plot : an SVG file to write
-    """
+    """Move one bound and see what is kept: documents, bytes, and the share of every source."""
     from gristmill.flows.inspect.sweep import sweep_run
     from gristmill.show_questions import show_sweep
 
@@ -86,8 +96,8 @@ def sweep(
 def rank(
     run: RunPath,
     *,
-    better: Annotated[tuple[str, ...], Parameter(negative="")],
-    worse: Annotated[tuple[str, ...], Parameter(negative="")],
+    better: Better,
+    worse: Worse,
     json: Json = False,
 ) -> None:
     """Rank signals by how far they tell better sources or domains from worse ones (Wasserstein distance)."""
@@ -101,17 +111,12 @@ def rank(
 def review(
     run: RunPath,
     *,
-    port: int = 0,
-    margin: float = 0.1,
-    open_browser: Annotated[bool, Parameter(negative="")] = False,
+    port: Port = 0,
+    margin: Margin = 0.1,
+    open_browser: OpenBrowser = False,
     json: Json = False,
 ) -> None:
-    """Serve the review queue on a local page; with --json, print its state instead.
-
-    Parameters
-    ----------
-    margin : how near to a bound a document must be to stand in the queue, relative to the bound
-    """
+    """Serve the review queue on a local page; with --json, print its state instead."""
     from gristmill.flows.review.page_server import queue_state, serve_review
 
     if json:
@@ -121,13 +126,8 @@ def review(
 
 
 @app.command
-def takedown(run: RunPath, *, ids: Path, json: Json = False) -> int:
-    """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left.
-
-    Parameters
-    ----------
-    ids : a file with one doc_id, locator or input id a line
-    """
+def takedown(run: RunPath, *, ids: Ids, json: Json = False) -> int:
+    """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left."""
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.takedown.forget import read_ids
     from gristmill.flows.takedown.removal import takedown as take_down

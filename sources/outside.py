@@ -73,7 +73,7 @@ def _items(reader: Reader, file: InputFile, start: Callable[[], Iterable[object]
         yield from iter(start())
     except GristmillError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _wrong(reader, file, f"raised {type(error).__name__}: {error}") from error
 
 

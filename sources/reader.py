@@ -8,12 +8,12 @@ from typing import Any
 from gristmill.corpus.errors import SourceError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_FUNCTION = re.compile(r"(?P<module>[^:]+|.+\.py):(?P<function>[A-Za-z_]\w*)")
+_FUNCTION = re.compile(r"(?P<module>[^:]*|.+\.py):(?P<function>[A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One format. ``read`` is "module:function" or "folder/file.py:function".
+    """One format. ``read`` is "module:function" or "folder/file.py:function", in a plug-in ":function" is of its own.
 
     The function takes ``(file, source, limits)`` and yields a ``Record`` or a ``Reject`` for each record of the file
     (``gristmill.sources.outside``). With ``fills_part`` it takes ``(file, source, part)`` and adds to the ``Part``

@@ -34,7 +34,7 @@ from gristmill.filters.line_edits import _kernels_found as counts
 from gristmill.filters.line_edits.stage import READINGS as NAMES
 from gristmill.filters.line_edits.stage import SIGNALS_OF, LineEdits, LineEditsFacts
 
-READINGS = dict(zip(NAMES, (kernels.C4, kernels.DCLM), strict=True))
+READINGS: dict[str, int] = dict(zip(NAMES, (kernels.C4, kernels.DCLM), strict=True))
 REASONS = (  # in the order of the kernels
     *(
         f"c4:{reason}"

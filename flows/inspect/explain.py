@@ -16,7 +16,7 @@ from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
-from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
+from gristmill.flows.pipeline.open_context import read_run, stages_of_run
 
 HEAD_CHARS = 300
 
@@ -29,13 +29,13 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
     AmbiguousNameError : several doc_ids begin with the name
     UnknownNameError : no document and no reject bears the name
     """
-    with reopen_run(run_path, first_format=True) as context:
-        found = _find_document(context, name)
-        if found is not None:
-            return _life(context, *found)
-        rejected = _find_reject(context, name)
-        if rejected is not None:
-            return rejected
+    context = read_run(run_path, first_format=True)
+    found = _find_document(context, name)
+    if found is not None:
+        return _life(context, *found)
+    rejected = _find_reject(context, name)
+    if rejected is not None:
+        return rejected
     raise UnknownNameError("document", name, ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"])
 
 
@@ -83,7 +83,7 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
     verdicts = _rows_where(context, "decide", "ledger.parquet", doc_id)
     verdict = verdicts[0]["verdict"] if verdicts else "measured"
     stages = [{"stage": "documents", "verdict": "read", **document, "head": text[:HEAD_CHARS]}]
-    stages += _measured(context, part, row, text)
+    stages += _measured(context, part, row, doc_id, text)
     kept = _rows_where(context, "edits" if context.run.has("edits") else "decide", "kept.parquet", doc_id)
     if verdicts:
         rules = [v["rule"] for v in verdicts if v["rule"]]
@@ -117,14 +117,14 @@ def _row_of(context: RunContext, stage: str, name: str, part: int, row: int) -> 
     return pq.read_table(context.file(stage, name, part)).slice(row, 1).to_pylist()[0]
 
 
-def _measured(context: RunContext, part: int, row: int, text: str) -> Iterator[dict[str, Any]]:
+def _measured(context: RunContext, part: int, row: int, doc_id: str, text: str) -> Iterator[dict[str, Any]]:
     """What each stage measured of the document and found in it, a stage after the other."""
     for stage in stages_of_run(context.run).stages:
-        if stage.by_part and stage.table and context.run.has(stage.name):
-            found = {"stage": stage.name, "verdict": "measured"}
-            for name in (stage.table, *stage.aligned):
+        if stage.by_part and (stage.table or stage.spans) and context.run.has(stage.name):
+            found = {"stage": stage.name, "verdict": "measured", "doc_id": doc_id}
+            for name in (stage.table, *stage.aligned) if stage.table else stage.aligned:
                 found |= _row_of(context, stage.name, name, part, row)
-            yield found | ({"cut": _spans(context, stage.name, part, found["doc_id"], text)} if stage.spans else {})
+            yield found | ({"cut": _spans(context, stage.name, part, doc_id, text)} if stage.spans else {})
 
 
 def _spans(context: RunContext, stage: str, part: int, doc_id: str, text: str) -> list[dict[str, Any]]:

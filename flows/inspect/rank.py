@@ -10,7 +10,7 @@ import pyarrow as pa
 from gristmill.corpus.errors import RecipeError, UnknownNameError
 from gristmill.flows.inspect.run_evidence import gather_run, known_signals, read_signals
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run
 
 _SIGNALS_AT_ONCE = 16  # columns in memory: 128 bytes a document
 
@@ -34,18 +34,18 @@ def rank_run(run: Path, better: Sequence[str], worse: Sequence[str]) -> dict[str
     """
     from gristmill.filters.decide.ranking import in_order, rank_signals
 
-    with reopen_run(run) as context:
-        documents = gather_run(context, []).documents
-        sides = [_rows(context, documents, names) for names in (better, worse)]
-        both = int((sides[0] & sides[1]).sum())
-        if both or not all(side.any() for side in sides):
-            problem = f"{both} documents are on both sides" if both else "a side has no documents"
-            raise RecipeError(f"{problem}; name different sources or domains as better and as worse")
-        ranked = []
-        known = list(known_signals(context))
-        for first in range(0, len(known), _SIGNALS_AT_ONCE):
-            signals = read_signals(context, known[first : first + _SIGNALS_AT_ONCE])
-            ranked.append(rank_signals(*(signals.filter(pa.array(side)) for side in sides)))
+    context = read_run(run)
+    documents = gather_run(context, []).documents
+    sides = [_rows(context, documents, names) for names in (better, worse)]
+    both = int((sides[0] & sides[1]).sum())
+    if both or not all(side.any() for side in sides):
+        problem = f"{both} documents are on both sides" if both else "a side has no documents"
+        raise RecipeError(f"{problem}; name different sources or domains as better and as worse")
+    ranked = []
+    known = list(known_signals(context))
+    for first in range(0, len(known), _SIGNALS_AT_ONCE):
+        signals = read_signals(context, known[first : first + _SIGNALS_AT_ONCE])
+        ranked.append(rank_signals(*(signals.filter(pa.array(side)) for side in sides)))
     counts = {"better": int(sides[0].sum()), "worse": int(sides[1].sum())}
     return {"documents": counts, "ranking": in_order(ranked).to_pylist()}
 

@@ -22,7 +22,7 @@ from gristmill.flows.inspect.run_evidence import rules_of_run
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.sample_texts import Span, cut_text, documents_named, masks_of
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run
 
 _LEDGER = ["doc_id", "source", "verdict", "rule", "signal", "value", "bound", "other"]
 _SHOWN = ("doc_id", "source", "domain", "lang", "url", "locator")
@@ -59,12 +59,12 @@ def samples_of_run(
         raise RecipeError("say which documents: --rule, --source, --kept, --dropped, --merged, --cluster or --cut")
     if n < 1:
         raise RecipeError(f"-n {n}: at least 1 document is shown")
-    with reopen_run(run) as context:
-        ledger = pl.DataFrame(pq.read_table(context.file("decide", "ledger.parquet"), columns=_LEDGER))
-        named = _named(context, ledger, choice)
-        drawn = _drawn(named, n, seed, choice)
-        samples = _samples(context, ledger.filter(pl.col("doc_id").is_in(drawn)), drawn, choice.cut, show_masked)
-        return {"run": str(context.run.path), "choice": chosen, "documents": len(named), "samples": samples}
+    context = read_run(run)
+    ledger = pl.DataFrame(pq.read_table(context.file("decide", "ledger.parquet"), columns=_LEDGER))
+    named = _named(context, ledger, choice)
+    drawn = _drawn(named, n, seed, choice)
+    samples = _samples(context, ledger.filter(pl.col("doc_id").is_in(drawn)), drawn, choice.cut, show_masked)
+    return {"run": str(context.run.path), "choice": chosen, "documents": len(named), "samples": samples}
 
 
 def _named(context: RunContext, ledger: pl.DataFrame, choice: SampleChoice) -> pl.DataFrame:

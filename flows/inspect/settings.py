@@ -73,5 +73,21 @@ def _place(decide: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     table = decide
     for step in path[:-1]:
         table = table.setdefault(step, {})
-    listed = path[-1] == "profiles"
-    table[path[-1]] = [name.strip() for name in value.split(",") if name.strip()] if listed else value
+    listed = [name.strip() for name in value.split(",") if name.strip()]
+    if path[-1] != "profiles":
+        table[path[-1]] = value
+    elif isinstance(table.get("profiles"), dict):
+        table["profiles"] = _of_table(table["profiles"], listed)
+    else:
+        table["profiles"] = listed
+
+
+def _of_table(profiles: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The named profiles alone, those that the recipe defines with what it says of them."""
+    own = {name: said for name, said in profiles.items() if isinstance(said, dict)}
+    for name in names:
+        lacking = [other for other in own.get(name, {}).get("like", ()) if other in own and other not in names]
+        if lacking:
+            raise RecipeError(f"decide.profiles: {name!r} begins with the rules of {lacking[0]!r}; name both")
+    chosen = {name: said for name, said in own.items() if name in names}  # in the recipe's order, which `like` needs
+    return {**chosen, **{name: True for name in names if name not in own}}

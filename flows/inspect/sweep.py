@@ -11,7 +11,7 @@ from gristmill.corpus.files import write_text
 from gristmill.flows.inspect.run_evidence import gather_run, signals_read
 from gristmill.flows.inspect.settings import setting_path
 from gristmill.flows.inspect.whatif import rules_with
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run
 
 MAX_STEPS = 1000
 
@@ -41,13 +41,13 @@ def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: 
 
     if not 2 <= steps <= MAX_STEPS:
         raise RecipeError(f"steps is {steps}; a sweep takes 2 to {MAX_STEPS}")
-    with reopen_run(run) as context:
-        key = setting_path(context.recipe, key)
-        if not key.endswith((".at_least", ".at_most")):
-            raise RecipeError(f"{key} is no bound; sweep a key that ends in at_least or at_most")
-        bounds = np.unique(np.linspace(start, stop, steps)).tolist()
-        variants = {bound: rules_with(context, [f"{key}={bound!r}"]) for bound in bounds}
-        table = sweep(gather_run(context, signals_read(context, *variants.values())), variants)
+    context = read_run(run)
+    key = setting_path(context.recipe, key)
+    if not key.endswith((".at_least", ".at_most")):
+        raise RecipeError(f"{key} is no bound; sweep a key that ends in at_least or at_most")
+    bounds = np.unique(np.linspace(start, stop, steps)).tolist()
+    variants = {bound: rules_with(context, [f"{key}={bound!r}"]) for bound in bounds}
+    table = sweep(gather_run(context, signals_read(context, *variants.values())), variants)
     result = _curves(key, bounds, table) | {"plot": str(plot) if plot else None}
     if plot:
         from gristmill.data_cards.sweep_figure import sweep_svg

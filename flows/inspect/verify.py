@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
-from gristmill.corpus.files import content_key, write_json
+from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.store import check_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
+from gristmill.flows.pipeline.plugged_in import is_file, name_of
 
 VERIFIED = "verified.json"
 RUN_FILES = ("train", "card")  # they lie in the run, not in the store
@@ -139,7 +140,6 @@ def check_shards(context: RunContext) -> Iterator[Check]:
 
 def check_plan(context: RunContext) -> Iterator[Check]:
     """The plan loads, names these shards, and covers its samples."""
-    from gristmill.corpus.files import file_sha256
     from gristmill.handoff.plan import Plan
 
     if not context.run.has("plan"):
@@ -170,6 +170,14 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
     yield Check("consumption in order", not problems, "; ".join(problems) or f"{log.num_rows} rows as planned")
 
 
+def check_plugins(context: RunContext) -> Iterator[Check]:
+    """The files of plug-ins that the run keeps are those of its lock; none of them is loaded."""
+    for name in (name_of(name) for name in context.recipe.plugins if is_file(name)):
+        path, locked = context.run.path / PLUGINS / f"{name}.py", context.run.lock.plugins[name]
+        found = file_sha256(path) if path.is_file() else "missing"
+        yield Check(f"plug-in {name}", found == locked.sha256, found[:16])
+
+
 def check_card(context: RunContext) -> Iterator[Check]:
     """The card is complete and its numbers are the run's."""
     from gristmill.data_cards.check import check_card as problems_of
@@ -190,5 +198,6 @@ CHECKS = (
     check_shards,
     check_plan,
     check_consumption,
+    check_plugins,
     check_card,
 )

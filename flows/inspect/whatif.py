@@ -17,7 +17,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,22 +52,22 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
 
     if bool(sets) == bool(diff):
         raise RecipeError("give --set KEY=VALUE, any number of times, or --diff PROFILE_A PROFILE_B")
-    with reopen_run(run) as context:
-        before, after = _two_profiles(context, *diff) if diff else (rules_of_run(context), rules_with(context, sets))
-        evidence = gather_run(context, signals_read(context, before, after))
-        answer = whatif(evidence, before, after, people_on(context, evidence))
-        return {
-            "run": str(context.run.path),
-            "before": asdict(_total(answer.before)),
-            "after": asdict(_total(answer.after)),
-            "by_source": {
-                source: {"before": asdict(account), "after": asdict(answer.after[source])}
-                for source, account in answer.before.items()
-            },
-            "rules": _changed_rules(before, after),
-            "flipped": _flipped(answer.flipped),
-            "budget": _broken_budget(context, answer.after),
-        }
+    context = read_run(run)
+    before, after = _two_profiles(context, *diff) if diff else (rules_of_run(context), rules_with(context, sets))
+    evidence = gather_run(context, signals_read(context, before, after))
+    answer = whatif(evidence, before, after, people_on(context, evidence))
+    return {
+        "run": str(context.run.path),
+        "before": asdict(_total(answer.before)),
+        "after": asdict(_total(answer.after)),
+        "by_source": {
+            source: {"before": asdict(account), "after": asdict(answer.after[source])}
+            for source, account in answer.before.items()
+        },
+        "rules": _changed_rules(before, after),
+        "flipped": _flipped(answer.flipped),
+        "budget": _broken_budget(context, answer.after),
+    }
 
 
 def people_on(context: RunContext, evidence: "Evidence") -> "np.ndarray | None":

@@ -10,14 +10,24 @@ from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.decide.rules import Bound, Profile, Rule, resolve
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance, instances
+from gristmill.sources.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideReader:
+    """A reader of a plug-in."""
+
+    reader: Reader
+    plugin: Plugin
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Stages by name, and where those from outside come from."""
+    """Stages by name, where those from outside come from, and readers from outside."""
 
     specs: tuple[StageSpec, ...] = BUILT_IN
     plugins: Mapping[str, Plugin] = field(default_factory=dict)  # by name of the stage
+    readers: tuple[OutsideReader, ...] = ()
 
     def stages_of(self, recipe: Recipe) -> tuple[Instance, ...]:
         """The stages that a recipe runs, in order."""

@@ -7,11 +7,12 @@ from typing import Any
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.stage import load
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import open_recipe, reopen_run
+from gristmill.flows.pipeline.open_context import open_checked, reopen_run
 from gristmill.flows.pipeline.progress import Reporter
+from gristmill.flows.pipeline.recipe_reading import CheckedRecipe, load_recipe
 from gristmill.flows.pipeline.run_summary import summarise
 from gristmill.flows.pipeline.running import need_extras, run_stage, run_stages
-from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.stages import Instance, stages_until
 
 RunStage = Callable[[RunContext, Instance], Any]
 
@@ -20,8 +21,16 @@ def refine_directly(
     recipe: Path, until: str | None = None, workers: int | None = None, reporter: Reporter | None = None
 ) -> dict[str, Any]:
     """Run a recipe in this process; returns what ``gristmill run --json`` prints."""
+    return refine_checked(load_recipe(recipe), until, workers, reporter)
+
+
+def refine_checked(
+    checked: CheckedRecipe, until: str | None = None, workers: int | None = None, reporter: Reporter | None = None
+) -> dict[str, Any]:
+    """The same for a recipe that is read already; what is not installed is found before any input is opened."""
+    need_extras(stages_until(checked.stages, until))
     engine = {} if workers is None else {"workers": workers}
-    with open_recipe(recipe, reporter=reporter, engine=engine) as context:
+    with open_checked(checked, reporter=reporter, engine=engine) as context:
         run_stages(context, until)
         return summarise(context) | ended(context, until)
 

@@ -127,7 +127,7 @@ def plan_run(recipe_path: Path) -> dict[str, Any]:
     """What ``gristmill run`` would do, with a rough estimate of seconds and peak memory."""
     checked = load_recipe(recipe_path)
     recipe = checked.recipe
-    inputs = list_inputs(recipe, checked.stages)
+    inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = DryRun(home() / "runs" / recipe.name / build_lock(checked, inputs).run_id, run_stages(checked))
     engine = ThreadEngine(recipe.engine.workers)
     report = _DryReport(run, SilentReporter())

@@ -1,15 +1,25 @@
 """The stage ``documents``: raw files to documents and rejects, one part for every ``limits.part_bytes`` of input."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.stage import Plugin
+from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.locking import libraries_of
+from gristmill.flows.pipeline.plugged_in import plugged_in
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import VERBALISE
 from gristmill.sources.stage import SourceSpec
+
+if TYPE_CHECKING:
+    from gristmill.sources.first_records import Place
+    from gristmill.sources.listing import InputFile
+    from gristmill.sources.spec import ReadSpec
 
 
 def ingest(context: RunContext, stage: Instance) -> Manifest:
@@ -28,7 +38,7 @@ def plan_ingest(context: RunContext, stage: Instance) -> Iterator[Job]:
 
 def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iterator[Job]:
     from gristmill.sources.first_records import Place
-    from gristmill.sources.read import ReadSpec, read_part
+    from gristmill.sources.spec import ReadSpec
     from gristmill.sources.splitting import group_parts
 
     limits = context.recipe.limits.model_dump()
@@ -36,11 +46,30 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
     fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget"})
     spec = ReadSpec(**fields, **limits)
     libraries = libraries_of(stage)
-    parts = group_parts(context.inputs.files[source.name], part_bytes, record_bytes=spec.record_bytes)
+    outside = {one.reader.name: one for one in context.inputs.readers}
+    extra = [one.reader for one in outside.values()]
+    parts = group_parts(context.inputs.files[source.name], part_bytes, record_bytes=spec.record_bytes, extra=extra)
     for number, files in enumerate(parts):
         inputs = [[file.path, file.digest, file.format] for file in files]
-        key = job_key("documents", stage.spec.version, inputs, spec=asdict(spec), libraries=libraries)
-        yield Job("documents", key, read_part, {"files": files, "spec": spec, "place": Place(number, len(parts))})
+        used = {name: outside[name] for name in sorted({file.format for file in files}) if name in outside}
+        fixed = {"spec": asdict(spec), "libraries": libraries, **({"readers": _versions(used)} if used else {})}
+        key = job_key("documents", stage.spec.version, inputs, **fixed)
+        plugins = tuple(dict.fromkeys(one.plugin for one in used.values()))
+        arguments = {"files": files, "spec": spec, "place": Place(number, len(parts)), "plugins": plugins}
+        yield Job("documents", key, read_job, arguments)
+
+
+def _versions(used: Mapping[str, OutsideReader]) -> dict[str, list[str]]:
+    return {name: [one.reader.version, one.plugin.sha256] for name, one in used.items()}
+
+
+def read_job(
+    files: "Sequence[InputFile]", spec: "ReadSpec", folder: Path, place: "Place", plugins: Sequence[Plugin]
+) -> Outcome:
+    """Read one part; what a worker calls. Readers from outside are found in their plug-ins."""
+    from gristmill.sources.read import read_part
+
+    return read_part(files, spec, folder, [reader for one in plugins for reader in plugged_in(one).readers], place)
 
 
 def _verbalise_job(context: RunContext, source: SourceSpec) -> Job:

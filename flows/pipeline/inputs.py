@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import file_sha256
+from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.sources.listing import InputFile, list_files
@@ -27,16 +28,22 @@ class Inputs:
 
     files: Mapping[str, list[InputFile]]  # by source; empty for a graph source
     artefacts: Mapping[str, Mapping[str, Artefact]]  # by stage and by what the files are
+    readers: tuple[OutsideReader, ...] = ()  # of plug-ins
 
     def of_stage(self, name: str) -> Mapping[str, Artefact]:
         """The artefacts of a stage, by what they are."""
         return self.artefacts.get(name, {})
 
 
-def list_inputs(recipe: Recipe, stages: Sequence[Instance]) -> Inputs:
-    """List and digest every input; SourceError when one is missing or has no known format."""
-    files = {source.name: _files_of(source) for source in recipe.sources}
-    return Inputs(files, list_artefacts(stages))
+def list_inputs(recipe: Recipe, stages: Sequence[Instance], readers: Sequence[OutsideReader] = ()) -> Inputs:
+    """List and digest every input; SourceError when one is missing or has no known format.
+
+    Parameters
+    ----------
+    readers : those of plug-ins, beside the mill's own
+    """
+    files = {source.name: _files_of(source, readers) for source in recipe.sources}
+    return Inputs(files, list_artefacts(stages), tuple(readers))
 
 
 def list_artefacts(stages: Sequence[Instance]) -> dict[str, dict[str, Artefact]]:
@@ -60,10 +67,12 @@ def artefact(paths: Sequence[Path], key: str) -> Artefact:
             raise SourceError(f"{key}: no file at {path}")
     digests = [file_sha256(path) for path in paths]
     several = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
-    return Artefact(tuple(paths), digests[0] if len(digests) == 1 else several)
+    whole = tuple(path.absolute() for path in paths)  # a worker may stand in another folder
+    return Artefact(whole, digests[0] if len(digests) == 1 else several)
 
 
-def _files_of(source: SourceSpec) -> list[InputFile]:
+def _files_of(source: SourceSpec, readers: Sequence[OutsideReader]) -> list[InputFile]:
     if source.format == "graph":
         return []
-    return list_files(source.paths, source.format, source=source.name, exclude=source.exclude)
+    extra = [one.reader for one in readers]
+    return list_files(source.paths, source.format, source=source.name, exclude=source.exclude, extra=extra)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gristmill.corpus.lock import Lock, LockedFile, LockedPlugin
-from gristmill.corpus.stage import load
+from gristmill.corpus.plugins import resolve, told_by
 from gristmill.flows.pipeline.inputs import Inputs
 from gristmill.flows.pipeline.recipe_reading import CheckedRecipe
 from gristmill.flows.pipeline.stages import Instance
@@ -34,4 +34,7 @@ def build_lock(checked: CheckedRecipe, inputs: Inputs) -> Lock:
 
 def libraries_of(stage: Instance) -> Mapping[str, str]:
     """Versions of the libraries that decide what a stage writes."""
-    return load(stage.spec.libraries)() if stage.spec.libraries and stage.plugin is None else {}
+    if not stage.spec.libraries:
+        return {}
+    with told_by(stage.plugin, f"asking for the libraries of stage {stage.name!r}"):
+        return dict(resolve(stage.spec.libraries, stage.plugin, f"stage {stage.name!r}")())

@@ -22,13 +22,13 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
 from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.locking import build_lock
-from gristmill.flows.pipeline.plugged_in import kept_plugin, plugged_in
+from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import (
     CheckedRecipe,
     catalogue_with,
-    parse_recipe,
+    load_recipe,
     parse_stored,
     stored_recipe,
 )
@@ -42,14 +42,19 @@ def home() -> Path:
 
 def store_of(recipe: Recipe) -> Store:
     """The store that the recipe names, else the one in the home."""
-    return open_store(recipe.store.path or str(home() / "store"), home() / "cache")
+    return _open_store(recipe.store.path or str(home() / "store"), home() / "cache")
 
 
 def store_of_run(run: RunDir, recipe: Recipe) -> Store:
     """The store of a run: the recipe's, else the one in the home that the run stands in."""
     root = run.path.resolve().parents[2]
     base = root if (root / "store").is_dir() else home()
-    return open_store(recipe.store.path or str(base / "store"), base / "cache")
+    return _open_store(recipe.store.path or str(base / "store"), base / "cache")
+
+
+def _open_store(url: str, cache: Path) -> Store:
+    """A store by its whole path, since a worker of a cluster may stand in another folder."""
+    return open_store(url if "://" in url else str(Path(url).absolute()), cache.absolute())
 
 
 @contextmanager
@@ -57,8 +62,7 @@ def open_recipe(
     recipe: Path, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
 ) -> Iterator[RunContext]:
     """Open a recipe file; see ``open_checked``."""
-    checked = parse_recipe(read_recipe(recipe), str(recipe), recipe.parent)
-    with open_checked(checked, reporter=reporter, engine=engine) as context:
+    with open_checked(load_recipe(recipe), reporter=reporter, engine=engine) as context:
         yield context
 
 
@@ -75,7 +79,7 @@ def open_checked(
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
-    inputs = list_inputs(recipe, checked.stages)
+    inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
     write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
     write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
@@ -116,35 +120,52 @@ def reopen_run(
     plugins : load the run's plug-ins, as it keeps them; only what measures documents again needs their code
     first_format : whether a run of version 0.1.0 will do
     """
+    run = _open(run_path, first_format)
+    with WriterLock(run.path):
+        yield _context_of(run, reporter or SilentReporter(), plugins)
+
+
+def read_run(run_path: Path, *, first_format: bool = False) -> RunContext:
+    """A run for questions that write nothing in it.
+
+    No lock is taken: it can be asked while a writer is at work, and where it lies on a disk that is only read. What a
+    manifest names is complete; a stage that the writer has not finished is one that the run does not have yet.
+
+    Parameters
+    ----------
+    first_format : whether a run of version 0.1.0 will do
+    """
+    return _context_of(_open(run_path, first_format), SilentReporter())
+
+
+def _open(run_path: Path, first_format: bool) -> RunDir:
     run = RunDir.open(run_path)
     if not first_format and run.lock.format == 1:
         raise StoreError(
             f"{run.path} was made by gristmill 0.1.0. verify, explain, trace and takedown read it as it is; for all "
             f"else run its recipe again: `gristmill run {run.path / 'recipe.toml'}`"
         )
+    return run
+
+
+def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunContext:
     text, name = read_recipe(run.path / "recipe.toml"), str(run.path / "recipe.toml")
     recipe, catalogue = stored_recipe(text, name), Catalogue()
     if plugins and run.lock.plugins:
-        catalogue = kept_catalogue(run)
+        catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
-    with WriterLock(run.path):
-        yield RunContext(
-            recipe,
-            catalogue.stages_of(recipe),
-            run,
-            store_of_run(run, recipe),
-            ThreadEngine(recipe.engine.workers),
-            RunReport(run, reporter or SilentReporter()),
-        )
+    engine = ThreadEngine(recipe.engine.workers)
+    stages, report = catalogue.stages_of(recipe), RunReport(run, reporter)
+    return RunContext(recipe, stages, run, store_of_run(run, recipe), engine, report)
 
 
-def kept_catalogue(run: RunDir) -> Catalogue:
-    """The catalogue with the plug-ins that a run keeps."""
-    kept = [
-        kept_plugin(run.path / PLUGINS, name, locked.sha256, locked.version)
-        for name, locked in run.lock.plugins.items()
-    ]
-    return catalogue_with([plugged_in(plugin) for plugin in kept])
+def kept_catalogue(run: RunDir, recipe: Recipe) -> Catalogue:
+    """The catalogue with the plug-ins that a run keeps: those that its recipe names, then those that were announced."""
+    locked = run.lock.plugins
+    find = kept_in(run.path / PLUGINS, locked)
+    named = [name for name in recipe.plugins if name_of(name) in locked]
+    announced = sorted(set(locked) - {name_of(name) for name in named})
+    return catalogue_with([plugged_in(find(name)) for name in (*named, *announced)])
 
 
 def stages_of_run(run: RunDir) -> RunStages:

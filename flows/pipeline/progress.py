@@ -16,6 +16,10 @@ class Reporter(Protocol):
         """A context in which parts of ``name`` are done."""
         ...
 
+    def note(self, line: str) -> None:
+        """Show one line that belongs to no stage."""
+        ...
+
 
 class StageProgress(Protocol):
     """One stage in progress."""
@@ -53,6 +57,11 @@ class ConsoleReporter:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
 
+    def note(self, line: str) -> None:
+        """Write a line to standard error."""
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[StageProgress]:
         """Show progress of one stage until the context ends."""
@@ -66,6 +75,9 @@ class ConsoleReporter:
 
 class SilentReporter:
     """Says nothing; for library use and tests."""
+
+    def note(self, line: str) -> None:
+        """Show nothing."""
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[StageProgress]:  # noqa: ARG002

@@ -1,14 +1,17 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
+from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE
@@ -73,7 +76,7 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
-    read = [one.name for one in context.stages if one.name != stage.name and context.run.has(one.name)]
+    read = [name for name in stages_of_run(context.run).names if name != stage.name and context.run.has(name)]
     inputs = {name: context.run.manifest(name).key for name in read}
     text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
     said = {
@@ -86,7 +89,11 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
 
     def write(folder: Any) -> Outcome:
         files = write_card(context.run, context.store.folder, folder)
-        return Outcome(len(files))
+        kept = sorted((context.run.path / PLUGINS).glob("*.py"))  # a card goes out alone, and is rebuilt alone
+        for path in kept:
+            (folder / PLUGINS).mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / PLUGINS / path.name)
+        return Outcome(len(files) + len(kept))
 
     manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.run.place(context.store.folder(manifest.parts[0]), "card")

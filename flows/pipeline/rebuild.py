@@ -6,9 +6,11 @@ from typing import Any
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.lock import Lock
+from gristmill.corpus.rundir import PLUGINS
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import open_checked, without_index
+from gristmill.flows.pipeline.plugged_in import kept_in
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.pipeline.running import run_stages
@@ -22,10 +24,12 @@ def rebuild_from_card(
     Raises
     ------
     CardError : no card there, or an input is not the one that the card was made from
+    RecipeError : a plug-in that the card needs is not in it, is not installed, or is another one; its code is not run
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
-    checked = parse_recipe(facts["recipe"], f"{card}: recipe", _folder_of(card))
+    kept = kept_in(_folder_of(card) / PLUGINS, Lock.from_json(facts["lock"]).plugins)
+    checked = parse_recipe(facts["recipe"], f"{card}: recipe", kept)
     checked = checked.with_recipe(without_index(checked.recipe))
     with open_checked(checked, reporter=reporter, engine=engine) as context:
         if check:

@@ -95,5 +95,5 @@ class Recipe(Section):
 
     def locked(self) -> dict[str, Any]:
         """What decides the corpus, as plain JSON: not where it is computed and kept, when, or how fast."""
-        aside = {"engine": True, "store": True, "schedule": True, "plugins": True, "dedup": {"near": {"index"}}}
+        aside: Any = {"engine": True, "store": True, "schedule": True, "plugins": True, "dedup": {"near": {"index"}}}
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

@@ -20,6 +20,7 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
     """Every mistake between tables, in no order; keys are those of the recipe."""
     for check in CHECKS:
         yield from check(recipe)
+    yield from known_formats(recipe, catalogue)
     yield from artefact_mistakes(recipe, catalogue)
     yield from rule_mistakes(recipe, catalogue)
 
@@ -71,9 +72,9 @@ def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
             yield Mistake((f"sources.{place}.format", "knowledge"), text)
 
 
-def known_formats(recipe: Recipe) -> Iterator[Mistake]:
-    """A format that no reader has."""
-    known = (*reader_names(), "graph")
+def known_formats(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
+    """A format that no reader has, neither the mill's nor a plug-in's."""
+    known = (*reader_names([one.reader for one in catalogue.readers]), "graph")
     for place, source in enumerate(recipe.sources):
         if source.format is not None and source.format not in known:
             text = f"no reader for {source.format!r}{nearest(source.format, known)}"
@@ -129,7 +130,6 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     known_domains,
     phases,
     graph_sources,
-    known_formats,
     readable_sources,
     schedule,
 )

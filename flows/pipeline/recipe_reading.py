@@ -1,20 +1,26 @@
 """Reading a recipe whole: its plug-ins first, then its tables with the sections that they add, then all checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import create_model
 
 from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.recipe_faults import Fault
 from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
+from gristmill.corpus.recipe_values import Mistake
 from gristmill.corpus.stage import Plugin, StageSpec
-from gristmill.flows.pipeline.catalogue import Catalogue
-from gristmill.flows.pipeline.plugged_in import PluggedIn, entry_points, load_plugins
+from gristmill.flows.pipeline.catalogue import Catalogue, OutsideReader
+from gristmill.flows.pipeline.plugged_in import Find, PluggedIn, announced_plugins, beside, load_plugins
+from gristmill.flows.pipeline.plugin_checks import instance_mistakes
 from gristmill.flows.pipeline.recipe import Recipe, Schedule
 from gristmill.flows.pipeline.recipe_checks import check_recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance
+
+_MISSPELT = 0.8  # "pi" for "pii", but not "listed" for "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class CheckedRecipe:
 
 def load_recipe(path: Path) -> CheckedRecipe:
     """Read and check a recipe file; RecipeError lists every mistake."""
-    return parse_recipe(read_recipe(path), str(path), path.parent)
+    return parse_recipe(read_recipe(path), str(path), beside(path.parent))
 
 
 def load_scheduled(path: Path) -> tuple[str, Schedule]:
@@ -54,42 +60,49 @@ def load_scheduled(path: Path) -> tuple[str, Schedule]:
     return recipe.name, recipe.schedule
 
 
-def parse_recipe(text: str, name: str = "recipe", folder: Path | None = None) -> CheckedRecipe:
+def parse_recipe(text: str, name: str = "recipe", find: Find | None = None) -> CheckedRecipe:
     """Check a recipe given as TOML text.
 
     Parameters
     ----------
     name : stands in messages
-    folder : where paths of plug-ins start from; the working directory when None
+    find : how plug-ins are found, by default from the working directory; see ``gristmill.flows.pipeline.plugged_in``
 
     Raises
     ------
     RecipeError : lists every mistake, those of plug-ins among them
     """
     raw = parse_toml(text, name)
-    plugged, faults = load_plugins(raw.get("plugins", ()), folder or Path())
-    installed = [one for one in entry_points() if _is_used(one, raw)]
-    catalogue = catalogue_with([*plugged, *installed])
+    plugged, faults = load_plugins(raw.get("plugins", ()), find or beside(Path()))
+    announced, more = announced_plugins(raw, plugged, Recipe.model_fields)
+    faults += more
+    catalogue = catalogue_with([*plugged, *announced])
     model = recipe_model(catalogue.specs)
-    recipe = check_tables(raw, model, lambda found: check_recipe(found, catalogue), text, name, faults)
-    return CheckedRecipe(recipe, catalogue, text, _used(catalogue, recipe, plugged))
+    tables = _without_sections_of_the_unloaded(raw, model, faults) if faults else raw
+
+    def checks(found: Any) -> Iterator[Mistake]:
+        yield from check_recipe(found, catalogue)
+        yield from instance_mistakes(found, catalogue)
+
+    recipe = check_tables(tables, model, checks, text, name, faults)
+    return CheckedRecipe(recipe, catalogue, text, tuple(one.plugin for one in (*plugged, *announced)))
+
+
+def _without_sections_of_the_unloaded(
+    raw: Mapping[str, Any], model: type[Recipe], faults: Sequence[Fault]
+) -> dict[str, Any]:
+    """The tables without unknown ones that may belong to a plug-in that could not be loaded; misspelt ones stay."""
+    known, blamed = list(model.model_fields), {fault.path[0] for fault in faults}
+    unknown = {key for key, value in raw.items() if key not in known and isinstance(value, dict | list)}
+    misspelt = {key for key in unknown - blamed if get_close_matches(key, known, n=1, cutoff=_MISSPELT)}
+    return {key: value for key, value in raw.items() if key not in unknown - misspelt}
 
 
 def catalogue_with(plugged: Sequence[PluggedIn]) -> Catalogue:
     """The shipped catalogue and what plug-ins add to it."""
     specs = [spec for one in plugged for spec in one.stages]
-    return Catalogue((*BUILT_IN, *specs), {spec.name: one.plugin for one in plugged for spec in one.stages})
-
-
-def _is_used(one: PluggedIn, raw: Mapping[str, Any]) -> bool:
-    """An installed plug-in takes part where the recipe has the section of one of its stages."""
-    return any(spec.section is not None and spec.recipe_key.split(".")[0] in raw for spec in one.stages)
-
-
-def _used(catalogue: Catalogue, recipe: Recipe, plugged: Sequence[PluggedIn]) -> tuple[Plugin, ...]:
-    stages = [one.plugin for one in catalogue.stages_of(recipe) if one.plugin]
-    named = [one.plugin for one in plugged]
-    return tuple({plugin.name: plugin for plugin in (*named, *stages)}.values())
+    readers = tuple(OutsideReader(reader, one.plugin) for one in plugged for reader in one.readers)
+    return Catalogue((*BUILT_IN, *specs), {spec.name: one.plugin for one in plugged for spec in one.stages}, readers)
 
 
 def recipe_model(specs: Sequence[StageSpec]) -> type[Recipe]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.dry_run import learn_rates
 
@@ -13,19 +14,17 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "run": str(context.run.path),
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
-        "sources": sources(context),
-        "mixture": mixture(context),
+        "sources": sources(context.run) if "decide" in context.report.stages else {},
+        "mixture": mixture(context.run) if "plan" in context.report.stages else {},
     }
     if context.run.has("train") and "train" in context.report.stages:
         result["training"] = context.run.manifest("train").parts[0].facts["summary"]
     return result
 
 
-def sources(context: RunContext) -> dict[str, dict[str, int]]:
+def sources(run: RunDir) -> dict[str, dict[str, int]]:
     """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
-    if "decide" not in context.report.stages:
-        return {}
-    read, decided = context.run.manifest("documents").accounts, context.run.manifest("decide").accounts
+    read, decided = run.manifest("documents").accounts, run.manifest("decide").accounts
     return {
         name: {
             "documents": account.documents_in,
@@ -40,8 +39,6 @@ def sources(context: RunContext) -> dict[str, dict[str, int]]:
     }
 
 
-def mixture(context: RunContext) -> dict[str, dict[str, Any]]:
+def mixture(run: RunDir) -> dict[str, dict[str, Any]]:
     """Rows, draws, epochs, target and realised share by domain."""
-    if "plan" not in context.report.stages:
-        return {}
-    return context.run.manifest("plan").parts[0].facts["by_domain"]
+    return run.manifest("plan").parts[0].facts["by_domain"]

@@ -8,6 +8,7 @@ from gristmill.corpus.stage import CorpusStage, load
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.measure_documents import measure_documents
 from gristmill.flows.pipeline.stages import Instance, stages_until
+from gristmill.flows.pipeline.warming import warm_stages
 
 
 def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
@@ -26,7 +27,13 @@ def need_extras(stages: Iterable[Instance]) -> None:
 
 def run_stages(context: RunContext, until: str | None = None) -> None:
     """Run the stages of the recipe, up to and with ``until``."""
+    for stage in prepared(context, until):
+        run_stage(context, stage)
+
+
+def prepared(context: RunContext, until: str | None = None) -> list[Instance]:
+    """The stages to run, once all that they need is there: libraries, and compiled kernels."""
     stages = stages_until(context.stages, until)
     need_extras(stages)
-    for stage in stages:
-        run_stage(context, stage)
+    warm_stages(stages, context.report.reporter.note, context.recipe.engine.workers)
+    return stages

@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
+from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.inputs import Inputs, list_artefacts
 from gristmill.flows.pipeline.jobs import Job, Ref
-from gristmill.flows.pipeline.open_context import reopen_run, without_index
+from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run, without_index
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.running import run_stage
@@ -91,6 +92,7 @@ def _context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContex
     with reopen_run(run_path, reporter=reporter, plugins=True, first_format=True) as context:
         context.listed = Inputs({}, list_artefacts(context.stages))
         _check_artefacts(context)
+        write_json(context.run.path / STAGES_FILE, stages_of_run(context.run).to_json())  # 0.1.0 kept none
         yield context
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.text.columns import text_column
 from gristmill.flows.takedown import _kernels as kernels
 
+TOKENS = "tokens"  # the column of token ids; other small integers, of a fitted model say, spell nothing
 FILTER_BITS_A_SLICE = 16  # one window in 16 of foreign text reaches the binary search
 
 
@@ -85,8 +86,8 @@ def file_blocks(path: Path, vocabulary: Vocabulary | None) -> Iterator[np.ndarra
     yield np.memmap(path, np.uint8, "r")
     if path.suffix in (".parquet", ".arrow"):
         for batch in _batches(path):
-            for column in batch.columns:
-                yield from column_blocks(column, vocabulary)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                yield from column_blocks(column, vocabulary if name == TOKENS else None)
     if path.name == "tokenizer.json" and path.parent.name != "manifests":
         yield Vocabulary(path).table
 

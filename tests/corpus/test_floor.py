@@ -22,6 +22,7 @@ from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed, fraction
+from gristmill.corpus.stage import Signal
 from gristmill.corpus.tables import PartWriter, read_batches, read_part, write_part
 from gristmill.corpus.text.columns import PAD_BYTES, text_column
 from gristmill.corpus.writer_lock import WriterLock
@@ -171,7 +172,12 @@ def test_unknown_names_suggest_the_nearest():
 def test_schemas():
     assert schema.token_type(65536) == pa.uint16()
     assert schema.token_type(65537) == pa.uint32()
-    assert schema.signals_schema({"words": "words"}).field("words").metadata == {b"unit": b"words"}
+    assert schema.signals_schema([Signal("words", "words", 0, None, "white-space words")]).field("words").metadata == {
+        b"unit": b"words",
+        b"text": b"white-space words",
+        b"source": b"",
+        b"low": b"0",
+    }
     with pytest.raises(SchemaError, match="part has no column 'b'; it has a"):
         schema.expect_columns(pa.schema([("a", pa.int8())]), ("a", "b"), "part")
 

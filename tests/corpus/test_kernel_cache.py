@@ -177,7 +177,7 @@ def test_calls_are_made_once(cache, workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_call_that_fails_is_not_noted(cache, workers):
     calls = [Call("os:getcwd"), Call("builtins:int", ("x",))]
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises((ValueError, RuntimeError), match="invalid literal"):  # as text from another process
         warm(calls, lambda _: None, workers)
     assert [call.is_made() for call in calls] == [True, False]
 

@@ -374,6 +374,16 @@ def test_columns_of_any_nesting_are_read():
     assert [bytes(block) for block in column_blocks(pa.array(["no", "yes", "no"])[1:2])] == [b"yes"]
 
 
+def test_small_integers_that_are_no_tokens_spell_nothing(small_run, tmp_path):
+    """A fitted reference has uint16 columns: read as tokens, its numbers lie beyond every vocabulary."""
+    vocabulary = Vocabulary(small_run / "tokenizer" / "tokenizer.json")
+    table = pa.table({"bits": pa.array([65_535, 1], pa.uint16()), "tokens": pa.array([97, 98], pa.uint16())})
+    pq.write_table(table, tmp_path / "reference.parquet")
+    raw, *columns = file_blocks(tmp_path / "reference.parquet", vocabulary)
+    assert len(columns) == 1
+    assert len(raw)
+
+
 def test_tokens_are_spelled_as_the_tokenizer_decodes_them(small_run):
     path = small_run / "tokenizer" / "tokenizer.json"
     text = "Caf\u00e9 na\u00efve \u2014 \u6f22\u5b57 12345\n\tend"

@@ -1,0 +1,51 @@
+"""Compiling ahead: which stages are asked for, and that each does its work on tiny documents and leaves nothing."""
+
+import pytest
+
+from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.stage import PartStage
+from gristmill.flows.pipeline import warming
+from gristmill.flows.pipeline.stages import BUILT_IN
+from gristmill.flows.pipeline.warming import OTHERS, TINY, calls_of, warm_up
+
+SHORT = """
+name = "mine"
+seed = 1
+[[sources]]
+name = "web"
+path = "*.txt"
+domain = "web"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "recipe.toml").write_text(SHORT + '[pii]\nemail = "mask"\n')
+    return tmp_path / "recipe.toml"
+
+
+def test_only_stages_of_the_recipe_are_compiled(recipe, monkeypatch):
+    monkeypatch.setattr(warming, "warm", lambda calls, say, workers: calls)
+    asked = ["signals", "signatures", "pii", "clusters", "decide", "tokenizer", "plan"]
+    assert warm_up(recipe, lambda line: None) == asked
+    assert warm_up(None, lambda line: None) == [*TINY, *OTHERS]
+
+
+def test_every_name_is_that_of_a_stage():
+    specs = {spec.name: spec for spec in BUILT_IN}
+    assert {*TINY, *OTHERS} <= set(specs)
+    assert all(isinstance(specs[name], PartStage) for name in TINY)
+
+
+@pytest.mark.parametrize("name", [*TINY, *OTHERS])
+def test_each_works_on_tiny_documents_and_leaves_nothing(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module, _, function = calls_of([name])[name].function.partition(":")
+    getattr(__import__(module, fromlist=["x"]), function)(*calls_of([name])[name].arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_of_the_recipe_come_first(recipe):
+    recipe.write_text(SHORT + "[nonsense]\n")
+    with pytest.raises(RecipeError, match="nonsense"):
+        warm_up(recipe, lambda line: None)
