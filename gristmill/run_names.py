@@ -5,6 +5,8 @@ from pathlib import Path
 
 from gristmill.corpus.errors import StoreError, UnknownNameError
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.inspect.runs import LATEST
+from gristmill.flows.inspect.runs import find_run as latest_run
 from gristmill.flows.pipeline.open_context import home
 
 MIN_PREFIX = 4
@@ -16,7 +18,8 @@ def find_run(name: str | PathLike[str]) -> Path:
 
     Parameters
     ----------
-    name : a path; or ``NAME/ID`` or ``ID`` of a run in the home, where ID may be cut to ``MIN_PREFIX`` characters
+    name : a path; or ``NAME/ID`` or ``ID`` of a run in the home, where ID may be cut to ``MIN_PREFIX`` characters;
+        ``NAME/latest``; ``latest`` where one recipe has runs
 
     Raises
     ------
@@ -27,6 +30,8 @@ def find_run(name: str | PathLike[str]) -> Path:
     if path.exists() or not isinstance(name, str):
         return RunDir.open(path).path.resolve()
     recipe, _, prefix = name.rpartition("/")
+    if prefix == LATEST:
+        return latest_run(name).resolve()
     runs = [run for run in home_runs() if recipe in ("", run.parent.name)]
     found = [run for run in runs if run.name.startswith(prefix)] if prefix else []
     if found and len(prefix) < MIN_PREFIX:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -47,6 +48,8 @@ def show_run(result: dict[str, Any]) -> None:
         out.print()
         show_training(result["training"])
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
+    for failed in result.get("failed", ()):
+        out.print(f"[red]FAIL[/] {escape(failed)}", soft_wrap=True)
 
 
 def _sources_table(result: dict[str, Any]) -> Table | None:
