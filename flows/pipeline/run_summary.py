@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from gristmill.corpus.facts import read_facts
+from gristmill.filters.decide.language_notices import language_notices
+from gristmill.filters.decide.stage import DecideFacts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.dry_run import learn_rates
 
@@ -15,6 +18,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "maintenance": context.report.maintenance,
         "sources": sources(context),
         "mixture": mixture(context),
+        "notices": list(notices(context)),
     }
     if context.run.has("train") and "train" in context.report.stages:
         result["training"] = context.run.manifest("train").parts[0].facts["summary"]
@@ -38,6 +42,15 @@ def sources(context: RunContext) -> dict[str, dict[str, int]]:
         }
         for name, account in decided.items()
     }
+
+
+def notices(context: RunContext) -> tuple[str, ...]:
+    """What rules made for some languages passed over, where it is more than 1 % of the documents."""
+    if "decide" not in context.report.stages:
+        return ()
+    manifest = context.run.manifest("decide")
+    facts = read_facts(DecideFacts, manifest.parts[0].facts)
+    return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
 
 
 def mixture(context: RunContext) -> dict[str, dict[str, Any]]:
