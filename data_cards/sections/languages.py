@@ -26,7 +26,7 @@ def section(card: Card) -> Section | None:
 
 def _no_language(card: Card) -> list[str]:
     n = card.judged_languages.no_language
-    return [f"The label of {number(n)} documents names no language."] if n else []
+    return [f"Documents whose label names no language: {number(n)}."] if n else []
 
 
 def _rules(card: Card) -> Table:

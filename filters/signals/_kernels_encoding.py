@@ -36,6 +36,7 @@ _CONTINUED = _continued()
 
 @leaf
 def _continues(point, flag):
+    """Whether a continuation byte becomes this character in the set of ``flag``."""
     if point < _TOP:
         return (_CONTINUED[point] & flag) != 0
     return point == _REPLACEMENT and flag == _LATIN
