@@ -70,7 +70,9 @@ def evenness(signals: Mapping[str, np.ndarray]) -> np.ndarray:
     ----------
     signals : words, distinct_words, word_entropy_bits and cjk_share, by name; double[n_docs] each
     """
-    columns = (np.ascontiguousarray(signals[name]) for name in ("words", "distinct_words", "word_entropy_bits"))
-    found = np.empty(len(signals["words"]))
-    _kernels_evenness.evenness(*columns, np.array(table()["evenness"]["fitted"]), found)
+    words, distinct, entropy_bits = (
+        np.ascontiguousarray(signals[name]) for name in ("words", "distinct_words", "word_entropy_bits")
+    )
+    found = np.empty(len(words))
+    _kernels_evenness.evenness(words, distinct, entropy_bits, np.array(table()["evenness"]["fitted"]), found)
     return np.where(script_kind(signals["cjk_share"]) & (signals["words"] > 0), found, 0.0)
