@@ -7,7 +7,7 @@ from gristmill.corpus.files import read_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.open_context import stages_of_run
-from gristmill.flows.pipeline.run_summary import mixture, sources
+from gristmill.flows.pipeline.run_summary import mixture, notices, sources
 
 COSTS = ("computed", "reused", "seconds")
 
@@ -34,6 +34,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         "maintenance": report.get("maintenance", {}),
         "sources": sources(run) if run.has("decide") else {},
         "mixture": mixture(run) if run.has("plan") else {},
+        "notices": list(notices(run)) if run.has("decide") else [],
     }
     return result | ({"training": run.manifest("train").parts[0].facts["summary"]} if run.has("train") else {})
 

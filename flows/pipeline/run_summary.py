@@ -19,7 +19,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "maintenance": context.report.maintenance,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
-        "notices": list(notices(context)),
+        "notices": list(notices(context.run)) if "decide" in context.report.stages else [],
     }
     if context.run.has("train") and "train" in context.report.stages:
         result["training"] = context.run.manifest("train").parts[0].facts["summary"]
@@ -43,11 +43,9 @@ def sources(run: RunDir) -> dict[str, dict[str, int]]:
     }
 
 
-def notices(context: RunContext) -> tuple[str, ...]:
+def notices(run: RunDir) -> tuple[str, ...]:
     """What rules made for some languages passed over, where it is more than 1 % of the documents."""
-    if "decide" not in context.report.stages:
-        return ()
-    manifest = context.run.manifest("decide")
+    manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
 
