@@ -1,5 +1,8 @@
 """Fit filters/signals/entropy_table.json: median and MAD of each entropy by length, on the good text of samples/.
 
+And the evenness of words: word entropy by the logarithms of words and different words, least squares on Han and kana
+documents of 300 characters or more and on windows of them.
+
     python bench/fit_entropy.py [--out filters/signals/entropy_table.json]
 
 Windows of n words are cut from each document, at most WINDOWS a file and length, so that no long book dominates; an
@@ -23,7 +26,7 @@ from gristmill.corpus.text.columns import text_column
 from gristmill.filters.signals.entropy import RESIDUALS, script_kind
 from gristmill.filters.signals.measure import measure_columns
 
-VERSION = "2"
+VERSION = "3"
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 FILES = (
     "books/austen.jsonl.zst",
@@ -38,6 +41,7 @@ FILES = (
 )
 KNOTS = (25, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200, 4500, 6400)
 WINDOWS = 400
+EVEN_CHARS, EVEN_KNOTS, EVEN_WINDOWS = 300, (200, 400, 800, 1600, 3200, 6400), 3000
 MIN_WINDOWS = 30  # a knot with fewer is left out
 
 
@@ -84,6 +88,18 @@ def knots(samples: list[dict[str, np.ndarray]], name: str, cjk: bool) -> dict[st
     return dict(zip(("length", "median_bits", "mad_bits", "windows"), zip(*rows, strict=True), strict=True))
 
 
+def fitted_evenness(corpora: list[list[str]]) -> list[float]:
+    """Intercept, bits by log2(words + 1), bits by log2(different words + 1)."""
+    long = [text for texts in corpora for text in texts if len(text) >= EVEN_CHARS]
+    signals = measure_columns(text_column(pa.record_batch({"text": pa.array(long, pa.large_string())})))
+    cjk = [text for text, is_cjk in zip(long, script_kind(signals["cjk_share"]), strict=True) if is_cjk]
+    cut = spread([window for n in EVEN_KNOTS for text in cjk for window in windows(text, n)], EVEN_WINDOWS)
+    signals = measure_columns(text_column(pa.record_batch({"text": pa.array([*cjk, *cut], pa.large_string())})))
+    logs = (np.log2(signals[name] + 1) for name in ("words", "distinct_words"))
+    factors = np.column_stack([np.ones(len(cjk) + len(cut)), *logs])
+    return np.linalg.lstsq(factors, signals["word_entropy_bits"], rcond=None)[0].round(4).tolist()
+
+
 def fit() -> dict:
     corpora = [texts_of(SAMPLES / name) for name in FILES]
     samples = [sampled(corpora, n_words) for n_words in KNOTS]
@@ -92,11 +108,12 @@ def fit() -> dict:
         "version": VERSION,
         "fitted_by": "bench/fit_entropy.py",
         "sources": {name: hashlib.sha256((SAMPLES / name).read_bytes()).hexdigest() for name in FILES},
+        "evenness": {"fitted": fitted_evenness(corpora)},
         "tables": {name: {kind: knots(samples, name, cjk) for kind, cjk in kinds.items()} for name in RESIDUALS},
     }
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=SAMPLES.parent / "filters" / "entropy_table.json")
+    parser.add_argument("--out", type=Path, default=SAMPLES.parent / "filters" / "signals" / "entropy_table.json")
     parser.parse_args().out.write_text(json.dumps(fit(), indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ GristmillError
 ├── SourceError        an input is missing or is not what its format says (ValueError)
 ├── SchemaError        a column or table is not as agreed              (TypeError)
 ├── UnknownNameError   a signal, rule, key or stage nobody knows       (KeyError)
+│   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
 │   └── LockedError    another process writes this run
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
@@ -46,6 +47,15 @@ class UnknownNameError(GristmillError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])
+
+
+class AmbiguousNameError(UnknownNameError):
+    """The beginning of several names."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]):
+        names = sorted(known)
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        KeyError.__init__(self, f"{kind} {name!r} is the beginning of {len(names)} names: {shown}; give more of it")
 
 
 class StoreError(GristmillError, OSError):

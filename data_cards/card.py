@@ -13,6 +13,7 @@ from gristmill.data_cards.parts.cut_text import Edits
 from gristmill.data_cards.parts.dedup import Dedup, Repeats
 from gristmill.data_cards.parts.handover import Packed, RowShape, Shard, Tokenizer
 from gristmill.data_cards.parts.histogram import Histogram
+from gristmill.data_cards.parts.judged_languages import JudgedLanguages
 from gristmill.data_cards.parts.knowledge import Knowledge
 from gristmill.data_cards.parts.ledger import DroppedRule, Verdict
 from gristmill.data_cards.parts.mixture import Mixture
@@ -45,6 +46,7 @@ class Card:
     verdicts: tuple[Verdict, ...]
     drops: tuple[DroppedRule, ...]
     reviewed: Reviewed
+    judged_languages: JudgedLanguages
     edits: tuple[Edits, ...]
     dedup: Dedup
     repeats: Repeats

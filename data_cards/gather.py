@@ -14,6 +14,7 @@ from gristmill.data_cards.parts.cut_text import edits
 from gristmill.data_cards.parts.dedup import dedup, repeats
 from gristmill.data_cards.parts.environment import environment
 from gristmill.data_cards.parts.handover import handed_over
+from gristmill.data_cards.parts.judged_languages import judged_languages
 from gristmill.data_cards.parts.knowledge import knowledge
 from gristmill.data_cards.parts.ledger import dropped_by_rule, verdicts
 from gristmill.data_cards.parts.mixture import mixture
@@ -61,6 +62,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
         verdicts=verdicts(ledger),
         drops=dropped_by_rule(ledger),
         reviewed=decided.reviewed,
+        judged_languages=judged_languages(decided),
         edits=edits(reading),
         dedup=dedup(reading, ledger),
         repeats=repeats(reading),

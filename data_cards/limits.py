@@ -5,6 +5,8 @@ from collections.abc import Callable
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.parts.dedup import NearScheme
 from gristmill.data_cards.wording import percent
+from gristmill.filters.decide.language_notices import language_notices
+from gristmill.filters.decide.stage import DecideFacts
 
 
 def known_limits(card: Card) -> tuple[str, ...]:
@@ -28,6 +30,20 @@ def _language(card: Card) -> str | None:
         f"Languages were identified by a statistical model ({len(card.languages)} labels on {total:,} documents, "
         f"{unknown:,} of them without one); short and mixed texts, and code, get unreliable labels."
     )
+
+
+def _judged(card: Card) -> str | None:
+    """Documents that a rule made for other languages did not judge."""
+    total = sum(row.documents for row in card.languages)
+    judged = card.judged_languages
+    rules = judged.rules
+    facts = DecideFacts(
+        languages_by=judged.by,
+        no_language=judged.no_language,
+        judges={rule.rule: rule.judges for rule in rules},
+        passed_over={rule.rule: dict(rule.passed_over) for rule in rules if rule.passed_over},
+    )
+    return " ".join(language_notices(facts, total)) or None
 
 
 def _licences(card: Card) -> str | None:
@@ -92,6 +108,7 @@ def _rules(card: Card) -> str | None:
 
 LIMITS: tuple[Callable[[Card], str | None], ...] = (
     _language,
+    _judged,
     _licences,
     _near_duplicates,
     _rules,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Receipt
 from gristmill.corpus.rundir import RunDir
 
@@ -49,6 +50,7 @@ def _labels(path: Path, signals: Path, column: str, kept: np.ndarray) -> pa.Tabl
     """A row for each document of a part: lang, documents = 1, bytes, kept = 0 or 1."""
     text = pc.replace_substring_regex(pq.read_table(path, columns=[column])[column], WHITE_SPACE, " ")
     text = pc.utf8_trim_whitespace(text)
+    text = primary_subtags(text)[0] if column == "lang" else text  # what an input states may be no language
     stays = np.zeros(len(text), np.int64)
     stays[kept] = 1
     return pa.table(

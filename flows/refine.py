@@ -10,6 +10,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.direct import ended
 from gristmill.flows.pipeline.open_context import open_recipe
 from gristmill.flows.pipeline.run_summary import summarise
 from gristmill.flows.pipeline.running import prepared, run_stage
@@ -31,4 +32,4 @@ def refine(
     with open_recipe(Path(recipe_path), reporter=reporter, engine=engine) as context:
         for stage in prepared(context, until):
             run_as_task(context, stage)
-        return summarise(context)
+        return summarise(context) | ended(context, until)

@@ -1,7 +1,8 @@
 """The command line: choose a recipe or a run and an action; everything else stands in the recipe.
 
 ``--json`` prints one object on standard output; all else goes to standard error. A user's mistake is one
-message and exit status 1, never a traceback.
+message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 2 wrong usage, 4 another process writes
+the run, 130 stopped.
 """
 
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill import catalogue_commands, questions  # noqa: F401  they register their commands
+from gristmill import catalogue_commands, questions, text_commands  # noqa: F401  they register their commands
 from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
@@ -24,13 +25,14 @@ CheckShards = Annotated[
 @app.command
 def run(
     recipe: RecipePath, *, until: Until = None, workers: Workers = None, direct: Direct = False, json: Json = False
-) -> None:
-    """Run the whole mill and print the run directory."""
+) -> int:
+    """Run the whole mill, verify it, and print the run directory."""
     from gristmill.show import show_run
 
     _check_whole(recipe, until, direct)
     result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
     answer(result, json, show_run)
+    return 0 if result.get("verified", True) else 1
 
 
 def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
@@ -149,7 +151,7 @@ def schedule(recipe: RecipePath) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
-    from gristmill.corpus.errors import GristmillError
+    from gristmill.corpus.errors import GristmillError, LockedError
     from gristmill.corpus.extras import missing_extra
 
     try:
@@ -159,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
         if told is None:
             raise
         sys.stderr.write(f"gristmill: {told}\n")
-        sys.exit(1)
+        sys.exit(4 if isinstance(error, LockedError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")
         sys.exit(130)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gristmill.corpus  # noqa: F401  points numba at its cache
+from gristmill.corpus.rundir import RunDir
 from gristmill.finished_run import Run
+from gristmill.flows.inspect.runs import find_run
 from gristmill.recipe_text import checked_recipe
-from gristmill.run_names import find_run
 
 if TYPE_CHECKING:
     from gristmill.flows.pipeline.progress import Reporter
@@ -58,12 +59,12 @@ def open(run: str | PathLike[str]) -> Run:  # noqa: A001  its name in notebooks:
 
     Parameters
     ----------
-    run : path of a run directory; or ``NAME/ID`` or ``ID`` of a run in ``$GRISTMILL_HOME``, where ID may be cut to 4
-        or more characters
+    run : a path; the beginning of an id, of 4 characters or more; NAME/latest or NAME/ID, where NAME is a recipe's
 
     Raises
     ------
-    StoreError : a path that is no run directory, or an ID that several runs begin with
+    StoreError : a path that is no run directory
     UnknownNameError : no run has the name
+    AmbiguousNameError : several have it
     """
-    return Run(find_run(run))
+    return Run(RunDir.open(find_run(run)).path.resolve())

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -46,7 +47,11 @@ def show_run(result: dict[str, Any]) -> None:
     if result.get("training"):
         out.print()
         show_training(result["training"])
+    for notice in result.get("notices", ()):
+        out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
+    for failed in result.get("failed", ()):
+        out.print(f"[red]FAIL[/] {escape(failed)}", soft_wrap=True)
 
 
 def _sources_table(result: dict[str, Any]) -> Table | None:

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import CardError
+from gristmill.corpus.languages import primary_subtag
 from gristmill.data_cards.parts.histogram import EDGES, Histogram, HistogramSums
 from gristmill.data_cards.reading import Reading
 
@@ -24,7 +25,10 @@ TOP_HOSTS = 20
 
 @dataclass(frozen=True, slots=True)
 class LanguageRow:
-    """Documents of one language, None where nobody states one; ``und`` where the model found none."""
+    """Documents of one language, None where nobody states one; ``und`` where the model found none.
+
+    What the inputs state is read as its primary subtag: pt-BR is pt, and python no language.
+    """
 
     lang: str | None
     documents: int
@@ -137,7 +141,9 @@ def _found(language: Path) -> pl.DataFrame:
 
 def _with_language(columns: pl.DataFrame) -> pl.DataFrame:
     if "lang_found" not in columns.columns:
-        return columns
+        stated = columns["lang"].drop_nulls().unique().to_list()
+        read = {tag: primary_subtag(tag) for tag in stated}  # as decide reads it
+        return columns.with_columns(pl.col("lang").replace_strict(read, default=None, return_dtype=pl.String))
     return columns.with_columns(lang=pl.coalesce("lang_found", "lang"))
 
 

@@ -3,6 +3,7 @@
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Share, Table
 from gristmill.data_cards.wording import number, one_line, size
+from gristmill.filters.decide.language_notices import by_language
 
 SHOWN = 12
 BY = {"model": "Identified by model, on every document.", "input": "As the inputs state them; no model was asked."}
@@ -19,4 +20,24 @@ def section(card: Card) -> Section | None:
     ]
     columns = ("language", "documents", "share", "text", "kept")
     folded = Table(columns, rows[SHOWN:], "Less frequent labels, many of them mistaken", 1, True)
-    return Section("languages", "Languages", [BY[card.languages_by]], tables=[Table(columns, rows[:SHOWN]), folded])
+    text = [BY[card.languages_by], *_no_language(card)]
+    return Section("languages", "Languages", text, tables=[Table(columns, rows[:SHOWN]), folded, _rules(card)])
+
+
+def _no_language(card: Card) -> list[str]:
+    n = card.judged_languages.no_language
+    return [f"Documents whose label names no language: {number(n)}."] if n else []
+
+
+def _rules(card: Card) -> Table:
+    """Rules that judge some languages alone; all others judge every document."""
+    rows = [
+        (
+            one_line(rule.rule),
+            one_line(", ".join(rule.judges)),
+            number(sum(rule.passed_over.values())),
+            one_line(by_language(rule.passed_over)) if rule.passed_over else "",
+        )
+        for rule in card.judged_languages.rules
+    ]
+    return Table(("rule", "judges", "documents passed over", "by language"), rows, "Rules made for some languages", 2)

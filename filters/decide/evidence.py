@@ -65,7 +65,8 @@ def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, prioritie
 
     Parameters
     ----------
-    documents : doc_id, source, domain, lang_id (null = unknown), bytes, part, row; lang_score if a rule reads it
+    documents : doc_id, source, domain, lang_id (primary subtag, null = unknown), bytes, part, row; lang_score if a
+        rule reads it
     signals : ``gristmill.filters.signals.measure.SCHEMA``, row-aligned with documents
     clusters : ``corpus.schema.CLUSTERS``, any order, at most one row a document; documents without one stand alone
     priorities : by source; the representative of a cluster has the highest, then the most bytes, then the
@@ -178,23 +179,26 @@ def judgements(
             raise UnknownNameError("domain", domain, rules)
     rows = {domain: np.flatnonzero(numbers == number) for number, domain in enumerate(known)}
     columns = {signal: evidence.values(signal) for domain in known for signal in signals_of(rules[domain])}
-    languages = _LanguageColumn(evidence.documents["lang_id"])
+    languages = LanguageColumn(evidence.documents["lang_id"])
     for domain in sorted(known):
         for rule in rules[domain]:
             judged = rows[domain][languages.judged_by(rule, rows[domain])]
             yield rule, judged, columns[rule.signal][judged]
 
 
-class _LanguageColumn:
-    """Which documents a rule judges, by their language; unknown languages are judged by every rule."""
+class LanguageColumn:
+    """Which documents a rule judges, by their language; None where it is unknown."""
 
     def __init__(self, column: pa.ChunkedArray):
         encoded = column.combine_chunks().dictionary_encode()
-        self._names = encoded.dictionary.to_pylist()
-        self._numbers = encoded.indices.fill_null(len(self._names)).to_numpy(zero_copy_only=False)
+        self.names: list[str | None] = [*encoded.dictionary.to_pylist(), None]
+        self._numbers = encoded.indices.fill_null(len(self.names) - 1).to_numpy(zero_copy_only=False)
 
     def judged_by(self, rule: Rule, rows: np.ndarray) -> np.ndarray:
-        if not rule.languages:
-            return np.ones(len(rows), bool)
-        listed = np.array([*(name in rule.languages for name in self._names), True])
-        return listed[self._numbers[rows]]
+        """bool[n_rows]: which of these documents the rule judges."""
+        return np.array([rule.judges(name) for name in self.names])[self._numbers[rows]]
+
+    def count(self, rows: np.ndarray) -> dict[str | None, int]:
+        """How many of these documents are of each language; only those that there are."""
+        counts = np.bincount(self._numbers[rows], minlength=len(self.names)).tolist()
+        return {name: n for name, n in zip(self.names, counts, strict=True) if n}

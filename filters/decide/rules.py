@@ -1,7 +1,7 @@
 """Rules: a signal, bounds and a reason. Data only; ``decide`` applies them.
 
-A rule keeps documents whose signal lies in [at_least, at_most]. One with languages judges documents of those
-languages alone, and documents whose language nobody knows.
+A rule keeps documents whose signal lies in [at_least, at_most]. One with ``languages`` judges documents of those
+languages alone, never one whose language is unknown; one with ``not_for`` judges all others, and unknown ones.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,7 +25,8 @@ class Rule:
     at_least: float = float("-inf")
     at_most: float = float("inf")
     source: str = ""
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # primary subtags; empty: all
+    not_for: tuple[str, ...] = ()  # languages that have bounds of their own
     profile: str = OWN  # name and version of the profile that holds it
 
     @property
@@ -38,6 +39,16 @@ class Rule:
         low = f">= {self.at_least:g}" if self.at_least > float("-inf") else ""
         high = f"<= {self.at_most:g}" if self.at_most < float("inf") else ""
         return " and ".join(part for part in (low, high) if part) or "any"
+
+    def judges(self, language: str | None) -> bool:
+        """Whether documents of this language are judged; None: unknown.
+
+        >>> [Rule("r", "words", languages=("en",)).judges(one) for one in ("en", "de", None)]
+        [True, False, False]
+        >>> [Rule("r", "words", not_for=("en",)).judges(one) for one in ("en", "de", None)]
+        [False, True, True]
+        """
+        return (not self.languages or language in self.languages) and language not in self.not_for
 
     def fails(self, values: np.ndarray) -> np.ndarray:
         """bool[n_docs]: the value lies outside the bounds, or is no number."""

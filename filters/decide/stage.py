@@ -1,7 +1,7 @@
 """What the recipe says of rules and profiles, and the stage that decides."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class OwnRule(RuleBound):
     """A rule of a profile of one's own."""
 
     signal: str | None = None  # the rule's name when left out
-    languages: tuple[str, ...] = ()  # judges documents of these alone, all when empty
+    languages: tuple[str, ...] = ()  # primary subtags: judges documents of these alone, all when empty
     source: str = ""  # where the bounds come from
 
 
@@ -94,12 +94,16 @@ class DecideFacts:
     """Of the corpus."""
 
     reviewed: Reviewed = Reviewed(0, 0, 0)
+    languages_by: str = "record"  # stage: the language model; record: what the inputs state, then the recipe
+    no_language: int = 0  # documents whose tag names no language, such as python or und
+    judges: dict[str, tuple[str, ...]] = field(default_factory=dict)  # languages by rule made for some alone
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)  # documents by rule and language, "" unknown
 
 
 DECIDE = CorpusStage(
     facts=DecideFacts,
     name="decide",
-    version="2",
+    version="3",
     reads=("documents", EVERY_SIGNAL, "clusters"),
     title="which documents are kept, dropped or merged, and why",
     section=Decide,

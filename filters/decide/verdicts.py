@@ -25,6 +25,7 @@ from gristmill.filters.decide.evidence import (
     gather,
     judge,
 )
+from gristmill.filters.decide.language_reach import LanguageReach, language_reach
 from gristmill.filters.decide.rules import Rule
 
 REVIEW = "review"  # the rule that stands in the ledger for a person
@@ -37,6 +38,7 @@ class Decision:
     ledger: pa.Table  # corpus.schema.LEDGER: every document; of a dropped one, all rules that it failed
     kept: pa.Table  # corpus.schema.KEPT
     accounts: dict[str, Account]  # by source
+    reach: LanguageReach  # which languages the rules judged
 
 
 def decide(
@@ -75,7 +77,8 @@ def decide(
     verdicts = judge(evidence, rules, said)
     accounts = account_by_source(documents, verdicts.codes)
     check_conservation("decide", accounts)
-    return Decision(_ledger(evidence, verdicts), _kept(documents, verdicts, heldout, seed), accounts)
+    kept = _kept(documents, verdicts, heldout, seed)
+    return Decision(_ledger(evidence, verdicts), kept, accounts, language_reach(documents, rules))
 
 
 def account_by_source(documents: pa.Table, codes: np.ndarray) -> dict[str, Account]:

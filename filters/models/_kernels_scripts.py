@@ -1,8 +1,11 @@
-"""Scripts of a document's letters, and where its paragraphs stand."""
+"""Scripts of a document's letters, the beginning that a language model sees, and where paragraphs stand."""
+
+import numpy as np
 
 from gristmill.corpus.text._kernels import (
     ALPHA,
     ONE,
+    SPACE,
     U64,
     alpha_mask,
     below,
@@ -86,3 +89,72 @@ def list_paragraphs(offsets, data, min_bytes, docs, starts, ends):
             while at < stop and data[at] == 10:
                 at += 1
     return n
+
+
+@leaf
+def _is_white(point):
+    """White space and control characters, the byte order mark, the zero-width space."""
+    return point <= 0x20 or (char_class(point) & SPACE) != 0 or point == 0xFEFF or point == 0x200B
+
+
+@kernel
+def _skip_white(data, at, stop):
+    """The first character at or behind ``at`` that shows; ``stop`` where there is none."""
+    while at < stop:
+        point, n_bytes = decode(data, at)
+        if not _is_white(point):
+            return at
+        at += n_bytes
+    return stop
+
+
+@kernel
+def _skip_to_letter(data, at, stop):
+    """The first letter at or behind ``at``; ``stop`` where there is none."""
+    while at < stop:
+        point, n_bytes = decode(data, at)
+        if char_class(point) & ALPHA:
+            return at
+        at += n_bytes
+    return stop
+
+
+@kernel
+def _window(data, start, stop, max_bytes):
+    """(end, letters, characters that show) of max_bytes from ``start``: whole characters, a run of white space is one byte."""
+    at, left, letters, shown, in_white = start, max_bytes, 0, 0, False
+    while at < stop:
+        point, n_bytes = decode(data, at)
+        is_white = _is_white(point)
+        left -= np.int64(not in_white) if is_white else n_bytes
+        if left < 0:
+            break
+        in_white = is_white
+        letters += np.int64((char_class(point) & ALPHA) != 0)
+        shown += np.int64(not is_white)
+        at += n_bytes
+    return at, letters, shown
+
+
+@kernel
+def find_windows(offsets, data, max_bytes, starts, ends, letters, shown):
+    """The beginning of each document that a model sees: data[starts:ends], with its letters and characters that show.
+
+    It begins behind white space, and with the first letter where the first max_bytes hold none.
+    """
+    for doc in range(offsets.size - 1):
+        stop = offsets[doc + 1]
+        start = _skip_white(data, offsets[doc], stop)
+        end, n_letters, n_shown = _window(data, start, stop, max_bytes)
+        if n_letters == 0 and end < stop:
+            start = _skip_to_letter(data, end, stop)
+            end, n_letters, n_shown = _window(data, start, stop, max_bytes)
+        starts[doc], ends[doc], letters[doc], shown[doc] = start, end, n_letters, n_shown
+
+
+@kernel
+def measure_stretches(data, starts, ends, max_bytes, letters, shown):
+    """Cut data[starts:ends] to max_bytes as ``find_windows`` does; counts letters and characters that show."""
+    for place in range(starts.size):
+        found = _window(data, starts[place], ends[place], max_bytes)
+        ends[place], letters[place], shown[place] = found

@@ -174,7 +174,7 @@ class ReferenceModelFacts:
 LANGUAGE = PartStage(
     facts=LanguageFacts,
     name="language",
-    version="2",
+    version="3",
     title="language and script",
     unscanned="identification of languages",
     section=Language,
@@ -183,7 +183,7 @@ LANGUAGE = PartStage(
     measure="gristmill.filters.models.language:measure",
     prepare="gristmill.filters.models.language:prepare",
     labels=(
-        Label("lang_id", "ISO code as the model gives it; und for an empty document"),
+        Label("lang_id", "ISO code as the model gives it; und for a text without letters, or with few"),
         Label("script_main", "the script of most letters; none without letters"),
     ),
     signals=(

@@ -4,6 +4,9 @@ A bare bound on word entropy measures length: 3.5 nats are below every English t
 (measured). So the table holds the median and the median absolute deviation (MAD) of each entropy at each length, fitted
 by ``bench/fit_entropy.py``; between its knots both are interpolated linearly in the length.
 
+Evenness: where words are single characters, the word entropy is fitted to the number of words and of different words
+as well (``evenness`` of the table): characters drawn at random from a text's own come more evenly than those of a text.
+
 Three entropies see three kinds of damage: of words, repetition and word salad; of words given the word before,
 repeated phrases and cut words; of characters given the one before, noise and what is no text. Words in a wrong order
 change none of them (AUC 0.59 at telling such documents): that takes a model of language, ``filters.models.classifier``.
@@ -17,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.filters.signals import _kernels_evenness
 from gristmill.filters.signals.stage import RESIDUALS
 
 TABLE = Path(__file__).with_name("entropy_table.json")
@@ -57,3 +61,18 @@ def residual(name: str, signals: Mapping[str, np.ndarray]) -> np.ndarray:
         mad = np.interp(lengths[chosen], at, knots["mad_bits"])
         found[chosen] = (entropy_bits[chosen] - median) / mad
     return found
+
+
+def evenness(signals: Mapping[str, np.ndarray]) -> np.ndarray:
+    """double[n_docs], bits a word: word entropy beyond that of Han and kana text; 0 for other texts and for none.
+
+    Parameters
+    ----------
+    signals : words, distinct_words, word_entropy_bits and cjk_share, by name; double[n_docs] each
+    """
+    words, distinct, entropy_bits = (
+        np.ascontiguousarray(signals[name]) for name in ("words", "distinct_words", "word_entropy_bits")
+    )
+    found = np.empty(len(words))
+    _kernels_evenness.evenness(words, distinct, entropy_bits, np.array(table()["evenness"]["fitted"]), found)
+    return np.where(script_kind(signals["cjk_share"]) & (signals["words"] > 0), found, 0.0)

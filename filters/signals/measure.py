@@ -8,9 +8,9 @@ from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.stage import Measured
 from gristmill.corpus.text._kernels import first_invalid_utf8, word_capacity
 from gristmill.corpus.text.columns import TextColumn, text_column
-from gristmill.filters.signals import _kernels, _kernels_pairs
+from gristmill.filters.signals import _kernels, _kernels_encoding, _kernels_pairs
 from gristmill.filters.signals import _kernels_layout as layout
-from gristmill.filters.signals.entropy import residual
+from gristmill.filters.signals.entropy import evenness, residual
 from gristmill.filters.signals.kernel_scratch import make_scratch
 from gristmill.filters.signals.stage import RESIDUALS, SIGNALS
 from gristmill.filters.signals.stop_words import stop_table
@@ -50,6 +50,7 @@ def measure_batch(batch: pa.RecordBatch, options: None, state: None) -> Measured
     _check(text, batch.column("doc_id"))
     columns = measure_columns(text)
     columns |= {name: residual(name, columns) for name in RESIDUALS}
+    columns["word_evenness_bits"] = evenness(columns)
     return Measured({name: pa.array(columns[name]) for name in NAMES})
 
 
@@ -59,6 +60,8 @@ def measure_columns(text: TextColumn) -> dict[str, np.ndarray]:
     _kernels.measure(*text, stop_table(), make_scratch(word_capacity(text.offsets)), values)
     columns = dict(zip(layout.NAMES, values.T, strict=True))
     columns["char_conditional_entropy_bits"] = _char_conditional_entropies(text)
+    columns["mojibake_share"] = np.empty(text.n_docs)
+    _kernels_encoding.misread_shares(*text, columns["mojibake_share"])
     return columns
 
 

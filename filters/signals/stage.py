@@ -25,6 +25,8 @@ RESIDUALS = {  # residual -> the entropy and the length it is conditioned on
 
 
 def _make(name: str, unit: str, text: str, source: str = "") -> Signal:
+    if name == "word_evenness_bits":  # a difference of entropies
+        return Signal(name, unit, None, None, text, source)
     low, high = next((found for start, found in _RANGES.items() if unit.startswith(start)), (0.0, None))
     return Signal(name, unit, low, high, text, source)
 
@@ -61,8 +63,12 @@ def _signals() -> Iterator[Signal]:
     yield from _duplicate_signals()
     what = "H(character | the one before), in 256 symbols, a run of white space one of them"
     yield _make("char_conditional_entropy_bits", "bits/character", what, "Shannon 1948, section 6")
+    what = "characters of text read in a wrong character set: UTF-8 as cp1252, Latin-1 or cp1251; C1 controls; U+FFFD"
+    yield _make("mojibake_share", "share of characters", what, "WHATWG Encoding")
     for name, (entropy_bits, length) in RESIDUALS.items():
         yield _make(name, "MADs", f"{entropy_bits} against its median at so many {length}", "filters.entropy")
+    what = "word entropy beyond that of Han and kana text with so many words, and so many different ones"
+    yield _make("word_evenness_bits", "bits/word", what, "filters.entropy")
 
 
 _CLASSES = {
@@ -120,11 +126,11 @@ def _duplicate_signals() -> Iterator[Signal]:
 
 
 _BY_NAME = {signal.name: signal for signal in _signals()}
-_ORDER = (*NAMES, "char_conditional_entropy_bits", *RESIDUALS)
+_ORDER = (*NAMES, "char_conditional_entropy_bits", "mojibake_share", *RESIDUALS, "word_evenness_bits")
 
 SIGNALS = PartStage(
     name="signals",
-    version="2",
+    version="3",
     title="quality signals of the text alone",
     always=True,
     table="signals.parquet",

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.span_tables import MASK
+from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
@@ -21,10 +22,11 @@ HEAD_CHARS = 300
 
 
 def explain_document(run_path: Path, name: str) -> dict[str, Any]:
-    """Tell the life of the document with this doc_id, locator, or id of the input.
+    """Tell the life of the document with this doc_id, locator, or id of the input; a beginning of a doc_id will do.
 
     Raises
     ------
+    AmbiguousNameError : several doc_ids begin with the name
     UnknownNameError : no document and no reject bears the name
     """
     context = read_run(run_path, first_format=True)
@@ -38,8 +40,9 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
 
 
 def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
-    """Part and row of the document, by doc_id, locator, or the id that the input gave it."""
+    """Part and row of the document, by doc_id, locator, or the id that the input gave it; else by how doc_id begins."""
     own_id = canonical_json({"id": name})[1:-1]
+    begin: list[tuple[int, int, str]] = []
     for number, part in enumerate(context.run.manifest("documents").parts):
         table = pq.read_table(context.store.folder(part) / DOCUMENTS_FILE, columns=["doc_id", "locator", "meta"])
         hit = pc.or_(pc.equal(table["doc_id"], name), pc.equal(table["locator"], name))
@@ -47,14 +50,19 @@ def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
         row = pc.index(hit, True).as_py()
         if row >= 0:
             return number, row
-    return None
+        if is_prefix(name):
+            rows = pc.indices_nonzero(pc.starts_with(table["doc_id"], name)).to_pylist()
+            begin += [(number, row, table["doc_id"][row].as_py()) for row in rows]
+    if len(begin) > 1:
+        raise AmbiguousNameError("document", name, [doc_id for _, _, doc_id in begin])
+    return begin[0][:2] if begin else None
 
 
 def _find_reject(context: RunContext, name: str) -> dict[str, Any] | None:
     for part in context.run.manifest("documents").parts:
         for reject in pq.read_table(context.store.folder(part) / REJECTS_FILE).to_pylist():
             doc_id = document_id(reject["source"], reject["locator"])
-            if name in (doc_id, reject["locator"]):
+            if name in (doc_id, reject["locator"]) or (is_prefix(name) and doc_id.startswith(name)):
                 head = (reject.pop("head") or b"").decode("utf-8", "replace")
                 stage = {"stage": "documents", "verdict": "rejected", **reject, "head": head[:HEAD_CHARS]}
                 return {

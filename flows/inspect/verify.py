@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
-from gristmill.corpus.files import file_sha256
+from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import PLUGINS
+from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.store import check_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
 
+VERIFIED = "verified.json"
 RUN_FILES = ("train", "card")  # they lie in the run, not in the store
 
 
@@ -33,12 +34,21 @@ class Check:
 def verify_run(run_path: Path) -> dict[str, Any]:
     """Check conservation, receipts, alignment, shards, plan, consumption and card of a run."""
     with reopen_run(run_path, first_format=True) as context:
-        checks = [check for group in CHECKS for check in group(context)]
-    return {
-        "run": str(run_path),
-        "ok": all(check.ok for check in checks),
-        "checks": [asdict(check) for check in checks],
-    }
+        return verify_open(context) | {"run": str(run_path)}
+
+
+def verify_open(context: RunContext) -> dict[str, Any]:
+    """The same of an open run. What came of it is kept in the run, with the state that it was found of."""
+    checks = [check for group in CHECKS for check in group(context)]
+    ok = all(check.ok for check in checks)
+    write_json(context.run.path / VERIFIED, {"ok": ok, "checks": len(checks), "digest": state_of(context.run)})
+    return {"run": str(context.run.path), "ok": ok, "checks": [asdict(check) for check in checks]}
+
+
+def state_of(run: RunDir) -> str:
+    """32 hex characters that name what a run has done: they change with every stage that gives something else."""
+    names = sorted(path.stem for path in (run.path / "manifests").glob("*.json"))
+    return content_key([run.manifest(name).key for name in names])
 
 
 def _stages(context: RunContext) -> Iterator[Manifest]:

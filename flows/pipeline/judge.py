@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
+from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.filters.decide.stage import DecideFacts, Reviewed
 from gristmill.flows.pipeline.catalogue import rules_of
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
@@ -93,8 +96,9 @@ def decide_stage(
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
     said, stale = standing_decisions(decisions, documents) if decisions else (None, None)
+    columns = document_columns(documents, signals[0], language)
     decision = decide_columns(
-        document_columns(documents, signals[0], language),
+        columns,
         signal_columns(signals),
         pa.concat_tables([pq.read_table(path) for path in clusters]),
         decisions=said,
@@ -102,8 +106,14 @@ def decide_stage(
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
-    reviewed = {**count_reviewed(decision.ledger), "stale": stale.num_rows if stale else 0}
-    return Outcome(decision.kept.num_rows, decision.accounts, {"reviewed": reviewed})
+    facts = DecideFacts(
+        reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
+        languages_by="stage" if language else "record",
+        no_language=pc.sum(columns["no_language"]).as_py() or 0,
+        judges=decision.reach.judges,
+        passed_over=decision.reach.passed_over,
+    )
+    return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
 
 
 def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:
@@ -116,16 +126,19 @@ def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:
-    """doc_id, source, domain, lang_id, bytes, part and row of every document, in order; no text."""
+    """doc_id, source, domain, lang_id, no_language, bytes, part and row of every document, in order; no text.
+
+    lang_id is the primary subtag that the language stage found, where the run has one, else that of the document's own
+    tag; null where there is none. no_language: a tag is there, and names no language.
+    """
     tables = []
     for number, path in enumerate(documents):
         table = pq.read_table(path, columns=["doc_id", "source", "domain"])
-        if language:
-            lang_id = pq.read_table(language[number], columns=["lang_id"])["lang_id"]
-        else:
-            lang_id = pa.nulls(table.num_rows, pa.string())
+        stated = (language[number], "lang_id") if language else (path, "lang")
+        lang_id, no_language = primary_subtags(pq.read_table(stated[0], columns=[stated[1]])[stated[1]])
         n_bytes = pq.read_table(signals[number], columns=["bytes"])["bytes"].cast(pa.int64())
-        table = table.append_column("lang_id", lang_id).append_column("bytes", n_bytes)
+        table = table.append_column("lang_id", lang_id).append_column("no_language", no_language)
+        table = table.append_column("bytes", n_bytes)
         table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))
         tables.append(table.append_column("row", pa.array(np.arange(table.num_rows))))
     return pa.concat_tables(tables)

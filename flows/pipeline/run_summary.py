@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from gristmill.corpus.facts import read_facts
 from gristmill.corpus.rundir import RunDir
+from gristmill.filters.decide.language_notices import language_notices
+from gristmill.filters.decide.stage import DecideFacts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.dry_run import learn_rates
 
@@ -16,6 +19,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "maintenance": context.report.maintenance,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
+        "notices": list(notices(context)),
     }
     if context.run.has("train") and "train" in context.report.stages:
         result["training"] = context.run.manifest("train").parts[0].facts["summary"]
@@ -37,6 +41,15 @@ def sources(run: RunDir) -> dict[str, dict[str, int]]:
         }
         for name, account in decided.items()
     }
+
+
+def notices(context: RunContext) -> tuple[str, ...]:
+    """What rules made for some languages passed over, where it is more than 1 % of the documents."""
+    if "decide" not in context.report.stages:
+        return ()
+    manifest = context.run.manifest("decide")
+    facts = read_facts(DecideFacts, manifest.parts[0].facts)
+    return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:

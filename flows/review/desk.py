@@ -151,7 +151,7 @@ def _first(frame: pl.DataFrame) -> str | None:
 
 
 def _judges(rule: "Rule", lang_id: str) -> bool:
-    return not rule.languages or lang_id == UNKNOWN_LANGUAGE or lang_id in rule.languages
+    return rule.judges(None if lang_id == UNKNOWN_LANGUAGE else lang_id)
 
 
 def _told(rule: "Rule", value: float | None, unit: str) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS, KEPT, LEDGER
 from gristmill.filters.decide.changes import whatif
 from gristmill.filters.decide.evidence import gather
+from gristmill.filters.decide.language_notices import language_notices
+from gristmill.filters.decide.language_reach import language_reach
 from gristmill.filters.decide.rules import Rule
+from gristmill.filters.decide.stage import DecideFacts
 from gristmill.filters.decide.verdicts import check_budgets, decide, heldout_flags
 from gristmill.filters.signals.measure import SCHEMA
 
@@ -69,7 +72,7 @@ def run(rows: list[dict], **given):
 
 def naive_fails(one: dict, rule: Rule) -> bool:
     value = {"words": one["words"], "punct_share": one["punct"]}[rule.signal]
-    judged = not rule.languages or one["lang"] is None or one["lang"] in rule.languages
+    judged = not rule.languages or one["lang"] in rule.languages  # made for one language: never without one
     return judged and not rule.at_least <= value <= rule.at_most
 
 
@@ -244,3 +247,68 @@ def test_whatif_equals_a_real_rerun(rows, at_least):
     flips = [one["id"] for one in rows if verdicts[0][one["id"]] != verdicts[1][one["id"]]]
     assert answer.flipped["doc_id"].to_pylist() == flips
     assert answer.flipped["after"].to_pylist() == [verdicts[1][one] for one in flips]
+
+
+# ------------------------------------------------------------------------------------------------ languages
+
+ENGLISH = Rule("stops", "words", at_least=80, languages=("en",))
+OTHERS = Rule("stops", "words", at_least=5, not_for=("en",))
+
+
+def reach_of(rules: tuple[Rule, ...], languages: list[str | None]):
+    rows = [row(number, lang=language) for number, language in enumerate(languages)]
+    return language_reach(documents_of(rows), {"web": rules})
+
+
+def test_a_rule_made_for_a_language_judges_no_document_without_one():
+    rows = [row(1, lang=None, words=60), row(2, lang="ru", words=60), row(3, lang="en", words=60)]
+    rows = [{**one, "domain": "code"} for one in rows]
+    assert run(rows).ledger["verdict"].to_pylist() == ["kept", "dropped", "kept"]
+
+
+@given(some_rows)
+def test_documents_that_a_rule_passed_over_are_counted_by_language(rows):
+    decision = run(rows)
+    expected: dict[str, int] = {}
+    for one in rows:
+        if one["domain"] == "code" and one["lang"] != "ru":
+            expected[one["lang"] or ""] = expected.get(one["lang"] or "", 0) + 1
+    assert decision.reach.passed_over == ({"ru_words": expected} if expected else {})
+    assert decision.reach.judges == ({"ru_words": ("ru",)} if any(one["domain"] == "code" for one in rows) else {})
+
+
+def test_rules_of_one_name_count_together():
+    languages = ["en", "de", None]
+    assert reach_of((ENGLISH, OTHERS), languages).judges == {}
+    assert reach_of((ENGLISH,), languages).passed_over == {"stops": {"": 1, "de": 1}}
+    german = Rule("stops", "words", at_least=5, languages=("de",))
+    assert reach_of((ENGLISH, german), languages).passed_over == {"stops": {"": 1}}
+    assert reach_of((ENGLISH, german), languages).judges == {"stops": ("de", "en")}
+
+
+def facts_of(reach, **given) -> DecideFacts:
+    return DecideFacts(judges=reach.judges, passed_over=reach.passed_over, **given)
+
+
+def test_a_notice_is_given_above_one_in_a_hundred():
+    seen = facts_of(reach_of((ENGLISH,), ["zh", "zh", None, *["en"] * 97]))
+    assert language_notices(seen, 100) == (
+        "stops judges en alone and passed over 3 of 100 documents: 2 zh, 1 no language.",
+    )
+    assert language_notices(facts_of(reach_of((ENGLISH,), ["zh", *["en"] * 99])), 100) == ()
+
+
+def test_rules_that_could_judge_nothing_are_named_with_the_key():
+    (said,) = language_notices(facts_of(reach_of((ENGLISH,), [None] * 3)), 3)
+    assert said == (
+        "stops judges en alone and passed over 3 of 3 documents: no language is known. Add [language] or sources.lang."
+    )
+
+
+def test_tags_that_name_no_language_are_told_with_where_they_come_from():
+    reach = reach_of((ENGLISH,), ["en"] * 50)
+    record, stage = (
+        language_notices(facts_of(reach, no_language=5, languages_by=by), 50) for by in ("record", "stage")
+    )
+    assert "5 of 50 documents state what is no language" in record[0]
+    assert "5 of 50 documents got no language from the model" in stage[0]

@@ -14,6 +14,7 @@ from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import read_part, write_part
 from gristmill.corpus.text._unicode_table import UNICODE_VERSION
 from gristmill.corpus.text.columns import text_column
+from gristmill.filters.models._kernels_scripts import find_windows
 from gristmill.filters.models._unicode_scripts import SCRIPTS
 from gristmill.filters.models.language import (
     MIN_PARAGRAPH_BYTES,
@@ -61,6 +62,80 @@ def test_a_document_without_text_is_undetermined(model):
     found = identify(batch_of(["", " \n\t", "\n"]), model)
     assert found.column("lang_id").to_pylist() == [UNKNOWN] * 3
     assert found.column("lang_score").to_pylist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    "front", ["\n" * 2100, " \u3000\xa0\ufeff" * 900, "\u200b\t" * 1500, "=" * 3000 + "\n", "17 " * 900]
+)
+def test_what_stands_before_the_letters_does_not_hide_the_language(model, front):
+    plain, behind = identify(batch_of([TEXTS["en"] * 4, front + TEXTS["en"] * 4]), model).to_pylist()
+    assert (behind["lang_id"], plain["lang_id"]) == ("en", "en")
+    assert behind["lang_score"] == pytest.approx(plain["lang_score"], abs=0.02)
+
+
+def test_white_space_inside_does_not_fill_the_beginning(model):
+    found = identify(batch_of(["I.\n" + "\n" * 2100 + TEXTS["de"] * 4]), model)
+    assert found.column("lang_id").to_pylist() == ["de"]
+
+
+NO_LETTERS = {
+    "digits": "12 345 67.8 90\n" * 40,
+    "emoji": "😀🎉🚀 " * 60,
+    "punctuation": "!? ... --- *** ((())) " * 30,
+    "mathematics": "∀∃∑∫ = √2 ≤ 3 ± 0.5 × 10 ÷ 4 → ∞ " * 20,
+    "marks": "\u0301\u0308\u093f " * 90,
+    "boxes": "┌──┬──┐\n│ 1│ 2│\n" * 20,
+    "table": "a 1.50 2.25 3.75 4.00 99.9 | 17.5 % | 2024-01-01\n" * 20,
+    "braille": "⠓⠑⠇⠇⠕ " * 50,
+}
+
+
+@pytest.mark.parametrize("kind", NO_LETTERS)
+def test_text_without_letters_has_no_language(model, kind):
+    found = identify(batch_of([NO_LETTERS[kind]]), model).to_pylist()[0]
+    assert (found["lang_id"], found["lang_score"]) == (UNKNOWN, 0.0)
+
+
+def test_tables_between_paragraphs_are_in_no_foreign_language(model):
+    text = "\n\n".join([LONG["de"], NO_LETTERS["digits"], LONG["de"], NO_LETTERS["boxes"]])
+    assert paragraph_shares([text], model) == [1]
+
+
+def naive_window(text: str, max_bytes: int) -> tuple[str, int, int]:
+    """What the model sees of a text, its letters, and its characters that show."""
+
+    def is_white(c: str) -> bool:
+        return c <= " " or c.isspace() or c in "\ufeff\u200b"
+
+    def cut(at: int) -> tuple[int, int, str]:
+        left, before, end = max_bytes, False, at
+        for c in text[at:]:
+            left -= (0 if before else 1) if is_white(c) else len(c.encode())
+            if left < 0:
+                break
+            before, end = is_white(c), end + 1
+        return at, end, text[at:end]
+
+    start = next((at for at, c in enumerate(text) if not is_white(c)), len(text))
+    _, end, seen = cut(start)
+    if end < len(text) and not any(c.isalpha() for c in seen):
+        start = next((at for at in range(end, len(text)) if text[at].isalpha()), len(text))
+        _, _, seen = cut(start)
+    return seen, sum(c.isalpha() for c in seen), sum(not is_white(c) for c in seen)
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab1é中 \n\u3000\u200b\ufeff.!\x1f한"), max_size=60), max_size=4),
+    st.integers(1, 40),
+)
+@example(["", "   ", "1" * 50 + "a"], 8)
+def test_windows_equal_the_naive_ones(texts, max_bytes):
+    text = text_column(batch_of(texts))
+    starts, ends, letters, shown = np.empty((4, len(texts)), np.int64)
+    find_windows(*text, max_bytes, starts, ends, letters, shown)
+    for number, one in enumerate(texts):
+        seen = text.data[starts[number] : ends[number]].tobytes().decode()
+        assert (seen, letters[number], shown[number]) == naive_window(one, max_bytes)
 
 
 def test_only_the_beginning_is_read_and_no_character_is_cut(model):

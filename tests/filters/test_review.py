@@ -115,7 +115,7 @@ def naive_queue(rows: list[dict], margin: float) -> list[tuple]:
     ledger = {one["doc_id"]: one["verdict"] for one in decided(rows).ledger.to_pylist()}
     found = []
     for one in rows:
-        rules = [r for r in RULES[one["domain"]] if not r.languages or one["lang_id"] in (None, *r.languages)]
+        rules = [r for r in RULES[one["domain"]] if not r.languages or one["lang_id"] in r.languages]
         told = [(naive_distance(r, one[r.signal]), not r.at_least <= one[r.signal] <= r.at_most, r) for r in rules]
         failing = [t for t in told if t[1]]
         choose, among = (max, failing) if failing else (min, told)

@@ -37,6 +37,7 @@ PIECES = [
     "line again.\n", "line again.\n", "paragraph one.\n\nparagraph one.\n\n", "नमस्ते।\n", "سؤال؟\n", "é",
     "e\u0301", "😀", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\u200b", "\x00", "\x1c", "\x85", "\u2028",
     "\xa0", "\u3000", "²½Ⅷ", "£€+=<", "W" * 1001 + " a b.\n", ". . .\n", "“quoted”\n", "(end.)", "end.)\n",
+    "CafÃ© ", "â€œ", "ä½\xa0å¥½", "ÐŸÑ€Ð¸", "РџСЂРё", "Ïðèâåò", "\x9f", "\ufffd", "Ã", "é»", "Рік", "ÀÉÎ",
     "e.g. this", "J", "ja", "ok", "va", "ms", "ps",
 ]  # fmt: skip
 characters = st.characters(exclude_categories=["Cs"])
@@ -116,6 +117,7 @@ def chars_twin(text: str) -> dict[str, float]:
         "space_share": over(sum(c.isspace() for c in text), len(text)),
         "cjk_share": over(len(re.findall(CJK, text)), len(text)),
         "curly_brackets": text.count("{"),
+        "mojibake_share": over(sum(len(found[0]) for found in MOJIBAKE.finditer(text)), len(text)),
     }
 
 
@@ -144,6 +146,20 @@ def words_twin(text: str, words: list[str]) -> dict[str, float]:
     }
 
 
+def _of_bytes(charset: str, last: int) -> str:
+    """Characters of the bytes 80 to ``last`` in a character set, and the bytes that it lacks as they are."""
+    made = ((chr(byte), bytes([byte]).decode(charset, "replace")) for byte in range(0x80, last + 1))
+    return re.escape("".join(byte + ("" if found == "\ufffd" else found) for byte, found in made))
+
+
+_NEXT = f"[\ufffd{_of_bytes('cp1252', 0xBF)}]"
+_NEXT_1251 = re.escape("".join(bytes([byte]).decode("cp1251", "replace") for byte in range(0x80, 0xC0))).replace(
+    "\ufffd", "\x98"
+)
+MOJIBAKE = re.compile(
+    f"[\u00c2-\u00df]{_NEXT}|[\u00e0-\u00ef]{_NEXT}{{2}}|[\u00f0-\u00f4]{_NEXT}{{3}}|(?:[РС][{_NEXT_1251}]){{2,}}"
+    "|[\u00c0-\u00ff]{4,}|[\u0080-\u0084\u0086-\u009f\ufffd]"
+)
 WIDE_ENDS = "。！？｡"
 PHRASES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 LOWER = {code: code + 32 for code in range(65, 91)}
@@ -314,7 +330,7 @@ def test_every_signal_equals_its_twin_on_real_text(name):
 
 
 def test_the_twin_covers_every_signal():
-    assert {*twin("a"), *entropy.RESIDUALS} == set(NAMES)
+    assert {*twin("a"), *entropy.RESIDUALS, "word_evenness_bits"} == set(NAMES)
     assert SCHEMA.names == ["doc_id", *NAMES]
     assert SCHEMA.field("word_entropy_bits").metadata[b"unit"] == b"bits/word"
 
@@ -375,6 +391,44 @@ def test_residual_between_knots_is_interpolated():
     expected = (knots["median_bits"][0] + knots["median_bits"][1]) / 2
     signals = {"words": np.array([middle]), "word_entropy_bits": np.array([expected]), "cjk_share": np.ones(1)}
     assert entropy.residual("word_entropy_residual", signals) == pytest.approx([0])
+
+
+@given(st.lists(texts, max_size=4))
+def test_evenness_equals_its_twin(documents):
+    found = measure(batch_of(documents))["word_evenness_bits"].to_pylist()
+    first, by_words, by_distinct = entropy.table()["evenness"]["fitted"]
+    for text, value in zip(documents, found, strict=True):
+        words = split_words(text)
+        expected = first + by_words * math.log2(len(words) + 1) + by_distinct * math.log2(len(set(words)) + 1)
+        is_cjk = bool(words) and over(len(re.findall(CJK, text)), len(text)) >= entropy.CJK_SHARE
+        assert value == pytest.approx(bits(Counter(words)) - expected if is_cjk else 0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        ("Grüße über Österreich", "cp1252"),
+        ("привет, мир", "latin-1"),
+        ("привет, мир", "cp1251"),
+        ("你好世界", "cp1252"),
+    ],
+)
+def test_text_read_in_a_wrong_character_set_is_seen(text, charset):
+    clean, misread = measure(batch_of([text, text.encode().decode(charset, "replace")]))["mojibake_share"].to_pylist()
+    assert clean == 0
+    assert misread > 0.2
+
+
+def test_accents_signs_and_quotes_are_no_mojibake():
+    clean = [
+        "Öl für Ämter — “ja”, «non», ¿qué?",
+        "þjóðfélagið æðir",
+        "Річка і Січень",
+        "50 °C ± 2 · § 7 ©",
+        "",
+        "İstanbul’da",
+    ]
+    assert measure(batch_of(clean))["mojibake_share"].to_pylist() == [0.0] * len(clean)
 
 
 def test_lengths_of_the_fitted_table_ascend():

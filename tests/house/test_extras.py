@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
 MODULE_OF = {  # where a package and its module differ in name
     "fasttext-wheel": "fasttext",
     "huggingface-hub": "huggingface_hub",
+    "pyyaml": "yaml",
 }
 NOT_IMPORTED = {
     "datasets": "opens the shards that we write, through its own load_from_disk; the card names its version",

@@ -1,0 +1,131 @@
+"""``gristmill export``: a run written out for other tools, whole or not at all."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gristmill.corpus.errors import GristmillError, StoreError, UnknownNameError
+from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.flows.export.target import BY, COLUMNS, Exported, ExportOptions
+from gristmill.flows.export.targets import target_named
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.progress import Reporter
+
+FORMAT = "gristmill-export-1"
+EXPORT_FILE = "export.json"  # written last: a folder without it is no export
+UNFINISHED = "unfinished.json"  # what is being written; gone once the export is whole
+RECORD = "exports.json"  # in the run: where it was exported to
+
+
+def export_run(
+    run: Path, target: str, folder: Path, options: ExportOptions | None = None, reporter: Reporter | None = None
+) -> dict[str, Any]:
+    """Write a run out and record it in the run.
+
+    Parameters
+    ----------
+    run : a run directory that has come as far as decide
+    target : a name of ``gristmill.flows.export.targets.TARGETS``
+    folder : a new or empty folder, or one that holds an unfinished export of the same run with the same options
+
+    Returns
+    -------
+    What stands in FOLDER/export.json, and ``folder``
+
+    Raises
+    ------
+    UnknownNameError : no such target, column to export by, or further column
+    StoreError : the run has not decided or kept nothing, the folder holds something else, or it cannot be written
+    """
+    options = options or ExportOptions()
+    write = target_named(target)
+    _check_known("column of --by", [options.by] if options.by else [], BY)
+    _check_known("column of --with", options.columns, COLUMNS)
+    with reopen_run(run, reporter=reporter) as context:
+        context.run.manifest("decide")  # else an empty folder would be left
+        export = _head(context, target, options)
+        try:
+            _open_folder(folder, export)
+            result = export | _body(write(context, folder, options), context)
+            _finish(folder, result)
+        except GristmillError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"--out {folder}: {error}; the export is unfinished, the same command begins it again"
+            ) from error
+        _record(context, folder, result)
+    return {**result, "folder": str(folder)}
+
+
+def _check_known(kind: str, names: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
+
+
+def _head(context: RunContext, target: str, options: ExportOptions) -> dict[str, Any]:
+    """What is exported, and how; no path, no date: the same export is byte for byte the same everywhere."""
+    from gristmill.handoff.plan import Plan
+
+    return {
+        "format": FORMAT,
+        "target": target,
+        "run": f"{context.recipe.name}/{context.run.lock.run_id}",
+        "plan": Plan.load(context.run.path / "plan").digest if context.run.has("plan") else None,
+        "by": options.by,
+        "with": sorted(options.columns),
+    }
+
+
+def _body(exported: Exported, context: RunContext) -> dict[str, Any]:
+    if not exported.files:
+        raise StoreError(f"{context.run.path} kept no document with a text; there is nothing to export")
+    return {
+        "files": [asdict(file) for file in exported.files],
+        "documents": sum(exported.by_source.values()),
+        "by_source": dict(exported.by_source),
+        "heldout": exported.heldout,
+        "emptied": dict(exported.emptied),
+    }
+
+
+def _open_folder(folder: Path, export: dict[str, Any]) -> None:
+    """Make the folder, or clear an unfinished export of the same away; nothing else is ever deleted."""
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"--out {folder} is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / UNFINISHED
+    if marker.exists() and not (folder / EXPORT_FILE).exists():
+        if read_json(marker) != export:
+            raise StoreError(
+                f"--out {folder} holds an unfinished export of {read_json(marker).get('run')} with other options or of "
+                "another state of the run; finish that one, or delete the folder"
+            )
+        for path in [*folder.rglob("part-[0-9]*.*"), *folder.rglob(".part-[0-9]*.tmp")]:
+            if path.is_file():
+                path.unlink()
+    elif held := sorted(path.name for path in folder.iterdir()):
+        raise StoreError(f"--out {folder} holds {held[0]!r}; name a new or an empty folder")
+    write_json(marker, export)
+
+
+def _finish(folder: Path, result: dict[str, Any]) -> None:
+    write_json(folder / EXPORT_FILE, result)
+    (folder / UNFINISHED).unlink()
+    fsync_path(folder)
+
+
+def _record(context: RunContext, folder: Path, result: dict[str, Any]) -> None:
+    """Put the export into the run's list, in place of an earlier one into the same folder."""
+    path, where = context.run.path / RECORD, str(folder.resolve())
+    before = read_json(path)["exports"] if path.exists() else []
+    entry = {
+        "folder": where,
+        **{name: result[name] for name in ("target", "plan", "by", "with", "documents", "heldout")},
+        "bytes": sum(file["bytes"] for file in result["files"]),
+        "sha256": file_sha256(folder / EXPORT_FILE),
+    }
+    write_json(path, {"exports": [*(one for one in before if one["folder"] != where), entry]})

@@ -1,0 +1,107 @@
+"""What a person sees of exports, samples and the list of runs on a terminal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.text import Text
+
+from gristmill.flows.review.page_text import segments
+from gristmill.show import console, size_text, table
+
+HEAD_CHARS = 600  # of each text; --json has the whole
+PIECES = 5  # cut pieces of one document
+_BESIDE = 3  # members of a cluster in one row
+
+
+def show_export(result: dict[str, Any]) -> None:
+    """Documents and files that were written, and what was left out."""
+    out = console()
+    view = table("export", "source", "documents")
+    for source, n in result["by_source"].items():
+        view.add_row(source, f"{n:,}")
+    out.print(view)
+    n_bytes = sum(file["bytes"] for file in result["files"])
+    out.print(f"\n{result['documents']:,} documents in {len(result['files'])} files, {size_text(n_bytes)}")
+    if result["heldout"]:
+        out.print(f"{result['heldout']:,} of them are held out from training (column heldout)")
+    for source, n in result["emptied"].items():
+        out.print(f"{n:,} kept documents of {source} are left out: the edits left nothing of their text")
+    out.print(f"\nfolder  {result['folder']}", soft_wrap=True, markup=False)
+
+
+def show_samples(result: dict[str, Any]) -> None:
+    """Heads of the texts, each under what became of the document."""
+    out = console()
+    samples = result["samples"]
+    out.print(f"{result['documents']:,} documents, {len(samples)} shown")
+    if "cluster" in result["choice"] and "cut" not in result["choice"]:
+        _show_beside(samples)
+        return
+    for sample in samples:
+        out.print()
+        out.print(_line(sample), soft_wrap=True)
+        for name in ("text", "before", "after"):
+            if name in sample:
+                out.print(_titled(name, sample[name]), soft_wrap=True)
+        for piece in sample.get("cut", ())[:PIECES]:
+            out.print(_titled(piece["reason"], piece["text"]), soft_wrap=True)
+        if len(sample.get("cut", ())) > PIECES:
+            out.print(f"... {len(sample['cut']) - PIECES} more pieces")
+
+
+def _show_beside(samples: list[dict[str, Any]]) -> None:
+    """Texts of one cluster in columns, the kept one first."""
+    from rich.table import Table
+
+    for first in range(0, len(samples), _BESIDE):
+        members = samples[first : first + _BESIDE]
+        view = Table(box=None, pad_edge=False, padding=(1, 2, 0, 0), expand=True)
+        for member in members:
+            view.add_column(_line(member), ratio=1, overflow="fold")
+        view.add_row(*(plain(member["text"]) for member in members))
+        console().print(view)
+
+
+def _line(sample: dict[str, Any]) -> Text:
+    found = Text(f"{sample['doc_id']}  {sample['source']}  {sample['verdict']}", style="bold")
+    for rule in sample["rules"]:
+        bound = f" {rule['signal']} = {rule['value']:g}, must be {rule['bound']}" if rule["signal"] else ""
+        found.append(f"  {rule['rule']}{bound}", style="not bold")
+    if sample["other"]:
+        found.append(f"  lost to {sample['other']}", style="not bold")
+    return found
+
+
+def _titled(name: str, text: str) -> Text:
+    return Text(f"{name}\n", style="dim") + (plain(text) if text else Text("(nothing is left)", style="not dim"))
+
+
+def plain(text: str) -> Text:
+    r"""The head of a text of the corpus: no character of it moves the cursor or colours the terminal.
+
+    >>> plain("a\x1b[31mb").plain
+    'a␛[31mb'
+    """
+    head = text[:HEAD_CHARS]
+    shown = "".join(segment for _kind, segment in segments(head, []))
+    rest = f" ... ({len(text):,} characters)" if len(text) > len(head) else ""
+    return Text(shown + rest, style="not dim")
+
+
+def show_runs(result: dict[str, Any]) -> None:
+    """One line for each run."""
+    view = table(f"runs of {result['home']}", "recipe", "run", "when", "stage", "kept", "verified")
+    for row in result["rows"]:
+        view.add_row(*_cells(row))
+    out = console()
+    out.print(view)
+    for row in result["rows"]:
+        if row["problem"]:
+            out.print(f"{row['recipe']}/{row['run']}: {row['problem']}", markup=False, soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> Iterable[str]:
+    kept = "" if row["documents"] is None else f"{row['documents']:,}"
+    verified = {None: "not yet", True: "yes", False: "no"}[row["verified"]]
+    latest = " (latest)" if row["latest"] else ""
+    return row["recipe"], row["run"], row["when"], row["stage"] or "", kept, verified + latest
