@@ -69,8 +69,13 @@ def _mistakes(folder: Path, text: str, card: Card, run: RunDir | None, folder_of
 
 def plugin_mistakes(folder: Path, card: Card) -> Iterator[str]:
     """Files of plug-ins are those that the recipe names and the lock knows: the corpus is rebuilt with them."""
-    locked = Lock.from_json(card.lock).plugins
-    named = {Path(name).stem for name in tomllib.loads(card.recipe).get("plugins", ()) if name.endswith(".py")}
+    try:
+        locked = Lock.from_json(card.lock).plugins
+        files = [name for name in tomllib.loads(card.recipe).get("plugins", ()) if name.endswith(".py")]
+    except (GristmillError, ValueError, KeyError, TypeError, AttributeError) as error:
+        yield f"the lock and the recipe of {CARD} cannot be read: {error!r}"
+        return
+    named = {Path(name).stem for name in files}
     there = {path.stem: path for path in sorted((folder / PLUGINS).glob("*.py"))}
     for name in sorted(named | set(there)):
         file = f"{PLUGINS}/{name}.py"

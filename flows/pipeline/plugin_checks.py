@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of a folder of the stor
 _SIGNAL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # stands in keys such as decide.rules.NAME.at_least
 _TABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.parquet")
 _OWN_FILES = {"spans.parquet", "receipt.json"}
-_BESIDE_SIGNALS = {"lang_id", "part", "row", "bytes"}  # columns that rules see beside those of documents
+_BESIDE = {"lang_id", "part", "row", "bytes"}  # stand beside signals when rules judge, as columns of documents do
 
 
 @dataclass(slots=True)
@@ -142,6 +142,12 @@ def _section_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
         yield "options has no annotation of what it returns"
 
 
+def _columns() -> list[str]:
+    from gristmill.corpus.schema import DOCUMENTS  # pyarrow, which a recipe without plug-ins is checked without
+
+    return DOCUMENTS.names
+
+
 def _column_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
     names = [*(label.name for label in spec.labels), *(signal.name for signal in spec.signals)]
     for name, count in Counter(names).items():
@@ -149,26 +155,16 @@ def _column_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
             yield f"{name!r} is no name of a signal or label; write letters, digits and _"
         elif count > 1:
             yield f"it declares {name!r} twice"
-        elif _is_column(name):
+        elif name in {*_columns(), *_BESIDE}:
             yield f"{name!r} is a column of the documents; rename it"
         elif name in taken.signals:
             yield f"{taken.signals[name]} measures a signal {name!r} already; rename it"
     for signal in spec.signals:
         if not _is_range(signal):
             yield f"{signal.name!r} is declared from {signal.low} to {signal.high}, which no value meets"
-    unknown = sorted(set(spec.columns) - set(_document_columns()))
+    unknown = sorted(set(spec.columns) - set(_columns()))
     if unknown:
-        yield f"it reads {unknown[0]!r}; documents have {', '.join(_document_columns())}"
-
-
-def _is_column(name: str) -> bool:
-    return name in _BESIDE_SIGNALS or name in _document_columns()
-
-
-def _document_columns() -> list[str]:
-    from gristmill.corpus.schema import DOCUMENTS  # brings pyarrow, which a recipe without plug-ins needs not wait for
-
-    return DOCUMENTS.names
+        yield f"it reads {unknown[0]!r}; documents have {', '.join(_columns())}"
 
 
 def _is_range(signal: Signal) -> bool:
@@ -205,5 +201,5 @@ def instance_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
             other = signals.setdefault(name, one)
             if other is not one and (one.plugin or other.plugin):
                 yield Mistake(key, f"stage {one.name!r} measures {name!r}, which {other.name!r} measures already")
-            elif one.plugin and (not _is_named(_SIGNAL, name) or _is_column(name)):
+            elif one.plugin and (not _is_named(_SIGNAL, name) or name in {*_columns(), *_BESIDE}):
                 yield Mistake(key, f"stage {one.name!r} measures {name!r}, which is no name for a signal")
