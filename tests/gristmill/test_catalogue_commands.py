@@ -178,7 +178,9 @@ def unlisted(page: str) -> list[str]:
         if name.startswith("-"):
             continue
         line = next((row for row in page.splitlines() if row.startswith(f"| `gristmill {name} ")), "")
-        options = [one.name for one in app[name].assemble_argument_collection() if one.field_info.is_keyword_only]
+        options = [
+            one.name for one in app[name].assemble_argument_collection() if one.field_info.is_keyword_only and one.show
+        ]
         found += [f"{name} {option}" for option in options if option != "--json" and option not in line]
         found += [] if line else [name]
     return found
