@@ -24,10 +24,10 @@ from gristmill.corpus.files import content_key
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.run_evidence import gather_run
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
 from gristmill.flows.pipeline.open_context import reopen_run
 

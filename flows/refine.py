@@ -9,8 +9,8 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from gristmill.flows.direct import ended
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.direct import ended
 from gristmill.flows.pipeline.open_context import open_recipe
 from gristmill.flows.pipeline.run_summary import summarise
 from gristmill.flows.pipeline.running import prepared, run_stage

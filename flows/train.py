@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.flows.pipeline.direct import train_and_card
+from gristmill.flows.direct import train_and_card
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.refine import run_as_task
 

@@ -60,7 +60,7 @@ def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -
 
 
 def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
-    from gristmill.flows.pipeline.direct import refine_directly
+    from gristmill.flows.direct import refine_directly
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     return refine_directly(recipe, until, workers, ConsoleReporter())
@@ -83,7 +83,7 @@ def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> None:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
     from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
-    from gristmill.flows.pipeline.direct import train_directly
+    from gristmill.flows.direct import train_directly
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.show import show_training
 

@@ -40,7 +40,7 @@ def run(recipe: Recipe, until: str | None = None, workers: int | None = None, *,
     MissingExtraError : a stage needs a library that is not installed; nothing has been computed
     GristmillError : see ``gristmill.errors``
     """
-    from gristmill.flows.pipeline.direct import refine_checked
+    from gristmill.flows.direct import refine_checked
 
     done = refine_checked(checked_recipe(recipe), until, workers, _reporter(progress))
     return Run(Path(done["run"]))

@@ -99,7 +99,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def small_run(small_home: Path) -> Iterator[Path]:
     """The run directory of a small corpus, milled once a session: documents to card."""
-    from gristmill.flows.pipeline.direct import refine_directly
+    from gristmill.flows.direct import refine_directly
 
     recipe = small_home / "small.toml"
     recipe.write_text(SMALL)

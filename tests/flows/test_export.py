@@ -15,12 +15,12 @@ import pytest
 from gristmill.corpus.errors import ConservationError, SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.export import text_export
 from gristmill.flows.export.export_run import RECORD, export_run
 from gristmill.flows.export.row_reader import RowReader
 from gristmill.flows.export.target import ExportOptions
 from gristmill.flows.export.targets import TARGETS
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.handoff.plan import Plan
 

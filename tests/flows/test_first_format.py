@@ -9,6 +9,7 @@ from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.lock import Lock
 from gristmill.corpus.run_stages import STAGES_FILE
+from gristmill.flows.direct import train_directly
 from gristmill.flows.inspect.data_card import check_run_card, write_run_card
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.rank import rank_run
@@ -16,7 +17,6 @@ from gristmill.flows.inspect.sweep import sweep_run
 from gristmill.flows.inspect.trace import trace_step
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.direct import train_directly
 from gristmill.flows.review.page_server import queue_state
 from gristmill.flows.takedown.removal import takedown
 

@@ -10,10 +10,10 @@ import pytest
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.files import file_sha256
 from gristmill.data_cards.gather import gather
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.flows.pipeline.open_context import reopen_run
 

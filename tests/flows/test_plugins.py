@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from gristmill.corpus.errors import RecipeError, StageError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.schema import signal_of
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.catalogue_rows import Known
 from gristmill.flows.inspect.data_card import check_run_card, write_run_card
 from gristmill.flows.inspect.explain import explain_document
@@ -22,7 +23,6 @@ from gristmill.flows.inspect.sweep import sweep_run
 from gristmill.flows.inspect.trace import trace_step
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.errors import RecipeError, StageError
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
 
 HEAD = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.errors import SourceError, StageError
-from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.direct import refine_directly
 
 HEAD = """
 import os

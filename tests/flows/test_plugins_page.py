@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.stage import PartStage
-from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.pipeline.open_context import kept_catalogue, reopen_run
 from gristmill.sources.reader import Reader
 

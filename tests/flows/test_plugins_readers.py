@@ -11,10 +11,10 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SourceError, StageError
 from gristmill.corpus.files import read_json
 from gristmill.corpus.plugins import package_digest
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.catalogue_rows import Known
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 from gristmill.corpus.errors import StoreError
 from gristmill.filters.decide.decisions import Decided, append_decision
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.whatif import whatif_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.review.desk import Choice, Desk, read_row
 from gristmill.flows.review.page_server import review_app, review_state, serve_review

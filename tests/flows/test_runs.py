@@ -9,11 +9,11 @@ import pytest
 
 from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.files import read_json, write_json
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.runs import find_run, list_runs, note_latest
 from gristmill.flows.inspect.trace import trace_step
 from gristmill.flows.inspect.verify import VERIFIED, verify_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 
 

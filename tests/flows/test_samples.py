@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import AmbiguousNameError, RecipeError, StoreError, UnknownNameError
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.samples import samples_of_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 
 PLUGIN = """

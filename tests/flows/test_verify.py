@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.files import read_json, write_json
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
-from gristmill.flows.pipeline.direct import refine_directly
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect import run_evidence as evidence
 from gristmill.flows.inspect.rank import rank_run
 from gristmill.flows.inspect.settings import setting_path, with_settings
 from gristmill.flows.inspect.sweep import sweep_run
 from gristmill.flows.inspect.whatif import MAX_LISTED, whatif_run
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.review.page_server import queue_state

@@ -112,7 +112,7 @@ def test_a_run_of_nothing_has_empty_tables(recipe):
 
 
 def test_summary_is_what_the_run_said(recipe):
-    from gristmill.flows.pipeline.direct import refine_checked
+    from gristmill.flows.direct import refine_checked
     from gristmill.recipe_text import checked_recipe
 
     said = refine_checked(checked_recipe(recipe), "decide")

@@ -48,7 +48,7 @@ importlib.metadata.version = version
 REFINE = """
 import json
 from pathlib import Path
-from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.direct import refine_directly
 answer = refine_directly(Path("tiny.toml"), until="plan")
 print(json.dumps({"stages": list(answer["stages"]), "seen": sorted(HIDDEN & set(sys.modules))}))
 """

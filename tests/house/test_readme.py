@@ -11,8 +11,8 @@ import pytest
 import gristmill
 from gristmill import cli
 from gristmill.corpus._rooms import HOUSE, ROOMS
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.catalogue_rows import Known
-from gristmill.flows.pipeline.direct import refine_directly
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 
 TEXT = (HOUSE / "README.md").read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ import json, sys
 from pathlib import Path
 import corpus, filters, tokenizer, trainer
 assert {m.FOREIGN for m in (corpus, filters, tokenizer, trainer)} == {True}, "ours stand in the way of the foreign ones"
-from gristmill.flows.pipeline.direct import refine_directly
+from gristmill.flows.direct import refine_directly
 from gristmill.flows.review import page_server
 answer = refine_directly(Path("tiny.toml"))
 files = {name: module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "gristmill"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import RecipeError
-from gristmill.corpus.stage import load
+from gristmill.flows.inspect.runs import note_latest
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import open_checked, reopen_run
 from gristmill.flows.pipeline.progress import Reporter
@@ -39,7 +39,7 @@ def ended(context: RunContext, until: str | None) -> dict[str, Any]:
     """Verify a run that has come to its end, and make it the latest of its recipe; nothing of a part of a run."""
     if until not in (None, context.stages[-1].name):
         return {}
-    return load("gristmill.flows.inspect.runs:note_latest")(context)  # questions stand a floor above
+    return note_latest(context)
 
 
 def train_directly(run: Path, reporter: Reporter | None = None) -> dict[str, Any]:
