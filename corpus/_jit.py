@@ -89,7 +89,7 @@ def _roots() -> Sequence[Path]:
 
 
 def _is_private(folder: Path) -> bool:
-    """A folder that nobody else can have filled: what numba loads from it is run."""
+    """A folder that no other user can have filled: what numba loads from it is run."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o022

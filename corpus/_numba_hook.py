@@ -11,7 +11,7 @@ HOOKED = "numba.core.caching"
 
 
 class _BesideNumba(MetaPathFinder):
-    """Loads ``_kernel_cache`` right behind numba's caching, whoever imports numba.
+    """Loads ``_kernel_cache`` right behind numba's caching, for every module that imports numba.
 
     An environment variable (NUMBA_CACHE_LOCATOR_CLASSES) would do the same, and break every child process that has
     numba and no gristmill.

@@ -4,7 +4,7 @@ GristmillError
 ├── RecipeError        the recipe is wrong; lists all mistakes        (ValueError)
 ├── SourceError        an input is missing or is not what its format says (ValueError)
 ├── SchemaError        a column or table is not as agreed              (TypeError)
-├── UnknownNameError   a signal, rule, key or stage nobody knows       (KeyError)
+├── UnknownNameError   a signal, rule, key or stage unknown here       (KeyError)
 │   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
 │   └── LockedError    another process writes this run
@@ -40,7 +40,7 @@ class SchemaError(GristmillError, TypeError):
 
 
 class UnknownNameError(GristmillError, KeyError):
-    """A name that nobody knows, with the nearest known one."""
+    """An unknown name, with the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]):
         super().__init__(f"unknown {kind} {name!r}{nearest(name, known)}")

@@ -63,7 +63,7 @@ def _missing(extra: Extra, module: str) -> MissingExtraError:
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of those ``packages`` that are installed; an extra that is left out leaves its libraries out.
 
-    >>> installed_versions(["a-package-of-nobody"])
+    >>> installed_versions(["a-package-that-is-not-there"])
     {}
     """
     versions: dict[str, str] = {}

@@ -54,14 +54,14 @@ def _kind(value: object) -> str:
 
 
 def _column_problems(spec: PartStage, options: object, batch: pa.RecordBatch, measured: Measured) -> Iterator[str]:
-    """One value a document, in order, under the declared names; numbers finite and in range."""
+    """One value per document, in order, under the declared names; numbers finite and in range."""
     signals, columns = spec.measured(options), measured.columns
     expected = [*(label.name for label in spec.labels), *(signal.name for signal in signals)]
     found = set(columns) - {"doc_id"}
     lacking, further = sorted(set(expected) - found), sorted(found - set(expected))
     if lacking or further:
-        said = ", ".join(expected) or "no column"
-        yield f"it declares {said}; missing: {', '.join(lacking) or 'none'}, more: {', '.join(further) or 'none'}"
+        declared = ", ".join(expected) or "no column"
+        yield f"it declares {declared}; missing: {', '.join(lacking) or 'none'}, more: {', '.join(further) or 'none'}"
     for name, column in columns.items():
         if not isinstance(column, pa.Array):
             yield f"{name} is {_kind(column)}, expected an Arrow array"

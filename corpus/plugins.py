@@ -1,7 +1,7 @@
 """Code from outside: a file or an installed package that declares stages and readers, named and digested.
 
 A file travels as text with the jobs that need it, so that a worker elsewhere runs exactly what the recipe named; a
-package must be installed there, in the same bytes. Which plug-ins a recipe names is said in flows.
+package must be installed there, in the same bytes. Which plug-ins a recipe names is decided in flows.
 """
 
 import hashlib
@@ -156,9 +156,9 @@ def told_by(who: Plugin | None, doing: str | Callable[[], str] = "") -> Iterator
         if who is None or _is_told(error):
             raise
         what = doing if isinstance(doing, str) else doing()
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
         raise StageError(
-            f"plug-in {who.name!r} failed{f' while {what}' if what else ''}: {said}{_place(who, error)}"
+            f"plug-in {who.name!r} failed{f' while {what}' if what else ''}: {problem}{_place(who, error)}"
         ) from error
 
 

@@ -59,7 +59,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A stage of a run: its parts in planned order, whoever computed them and when."""
+    """A stage of a run: its parts in planned order, the same whichever worker computed them and when."""
 
     stage: str
     parts: tuple[Receipt, ...]

@@ -1,4 +1,4 @@
-"""Reading tables in spite of mistakes: what is wrong is told and taken out, and the rest is read again."""
+"""Reading tables in spite of mistakes: what is wrong is reported and taken out, and the rest is read again."""
 
 from collections.abc import Mapping, MutableMapping
 from copy import deepcopy

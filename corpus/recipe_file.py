@@ -1,8 +1,8 @@
 """Reading a recipe file. All mistakes are reported at once, each with its path, its line and the nearest known key.
 
-A wrong key in one table never hides a mistake in another: what is wrong by itself is told and taken out, until the rest
-can be read; then the tables say what is wrong between their keys, and ``checks`` what is wrong between tables. Which
-sections a recipe has is said by the model that the caller gives.
+A wrong key in one table never hides a mistake in another: what is wrong by itself is reported and taken out, until the
+rest can be read; then the tables say what is wrong between their keys, and ``checks`` what is wrong between tables.
+Which sections a recipe has is stated by the model that the caller gives.
 """
 
 import tomllib
@@ -46,20 +46,20 @@ def check_tables(
     ----------
     raw : from ``parse_toml``; ``text`` is what it was read from and ``name`` what to call it in messages
     checks : what is wrong between tables, from the recipe
-    faults : found before, to be told with the others
+    faults : found before, to be reported with the others
 
     Raises
     ------
     RecipeError : lists every mistake
     """
     reading = read_leniently(model, raw)
-    told = [*faults, *reading.faults]
+    reported = [*faults, *reading.faults]
     wrong = [*(fault.path for fault in faults), *reading.taken_out]
     if reading.section is not None:
         mistakes = [*_between_keys(reading.section, ()), *checks(reading.section)]
-        told += [Fault(_path(one.keys[0]), one.text) for one in mistakes if not _depends(one, wrong)]
-    if told:
-        raise _recipe_error(told, text, name)
+        reported += [Fault(_path(one.keys[0]), one.text) for one in mistakes if not _depends(one, wrong)]
+    if reported:
+        raise _recipe_error(reported, text, name)
     assert reading.section is not None
     return reading.section
 

@@ -122,9 +122,9 @@ def signals_schema(signals: Iterable[Signal], labels: Iterable[Label] = ()) -> p
 
 
 def _signal_metadata(signal: Signal) -> dict[str, str]:
-    said = {"unit": signal.unit, "text": signal.text, "source": signal.source}
+    stated = {"unit": signal.unit, "text": signal.text, "source": signal.source}
     bounds = {"low": signal.low, "high": signal.high}
-    return {**said, **{name: _bound_text(bound) for name, bound in bounds.items() if bound is not None}}
+    return {**stated, **{name: _bound_text(bound) for name, bound in bounds.items() if bound is not None}}
 
 
 def _bound_text(bound: float) -> str:
@@ -139,9 +139,9 @@ def signal_of(field: pa.Field) -> Signal:
     >>> found.unit, found.low, found.high
     ('words', 0.0, None)
     """
-    said = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
-    low, high = (float(said[name]) if name in said else None for name in ("low", "high"))
-    return Signal(field.name, said.get("unit", ""), low, high, said.get("text", ""), said.get("source", ""))
+    stated = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
+    low, high = (float(stated[name]) if name in stated else None for name in ("low", "high"))
+    return Signal(field.name, stated.get("unit", ""), low, high, stated.get("text", ""), stated.get("source", ""))
 
 
 def rows_schema(row_tokens: int, token_type: pa.DataType) -> pa.Schema:

@@ -63,7 +63,7 @@ def merge_spans(tables: Sequence[pa.Table]) -> pa.Table:
 
     Parameters
     ----------
-    tables : of ``gristmill.corpus.schema.SPANS``; within a table a document has one row, its spans in any order
+    tables : of ``gristmill.corpus.schema.SPANS``; within a table one row per document, its spans in any order
 
     Returns
     -------
@@ -120,7 +120,7 @@ def put_spans(kept: pa.Table, spans: pa.Table) -> pa.Table:
 def _check(table: pa.Table) -> None:
     expect_columns(table.schema, tuple(SPANS.names), "a table of spans")
     if pc.count_distinct(table["doc_id"]).as_py() < len(table):
-        raise SchemaError("a table of spans names a document twice; expected one row a document")
+        raise SchemaError("a table of spans names a document twice; expected one row per document")
 
 
 def _flatten(rows: pa.Table, doc_ids: pa.Array) -> tuple[_Flat, pa.Array]:

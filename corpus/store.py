@@ -37,7 +37,7 @@ class Store(Protocol):
         ...
 
     def delete(self, receipt: Receipt) -> None:
-        """Forget a finished part, if it is there; nobody may name it any more."""
+        """Forget a finished part, if it is there; no manifest may name it any more."""
         ...
 
     def sweep(self) -> int:

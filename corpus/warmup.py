@@ -2,7 +2,7 @@
 
 A call does a stage's work once on a tiny input, so that every kernel is compiled for the types that it will see. What a
 call has compiled is noted in the cache beside the kernels, and is not asked for again. Nothing here knows a room:
-whoever knows the recipe names the calls.
+the caller, which knows the recipe, names the calls.
 """
 
 import os

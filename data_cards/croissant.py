@@ -56,8 +56,8 @@ def croissant(card: Card, headline: str) -> Node:
 
 
 def _collected(card: Card) -> Node:
-    said = card.identity.collected
-    return {"rai:dataCollectionTimeframe": said} if said else {}
+    collected = card.identity.collected
+    return {"rai:dataCollectionTimeframe": collected} if collected else {}
 
 
 def licences(card: Card) -> list[str]:

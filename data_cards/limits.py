@@ -82,8 +82,8 @@ def _contaminated(card: Card) -> str | None:
     held = [one for one in card.screens.contamination or () if one.kept]
     if not held:
         return None
-    said = ", ".join(f"{one.kept:,} documents with passages of {one.benchmark}" for one in held)
-    return f"The kept text holds evaluation passages: {said}."
+    listed = ", ".join(f"{one.kept:,} documents with passages of {one.benchmark}" for one in held)
+    return f"The kept text holds evaluation passages: {listed}."
 
 
 def _retention(card: Card) -> str | None:

@@ -80,15 +80,15 @@ def _carded_verdicts(card: Card) -> Counted:
 
 
 def _sources(documents: pa.Table) -> Counted:
-    fates = _grouped(documents, ["source", "verdict"])
+    outcomes = _grouped(documents, ["source", "verdict"])
     return {
-        (source,): tuple(fates.get((source, fate), (0, 0))[unit] for unit in (0, 1) for fate in FATES)
-        for source in {key[0] for key in fates}
+        (source,): tuple(outcomes.get((source, outcome), (0, 0))[unit] for unit in (0, 1) for outcome in OUTCOMES)
+        for source in {key[0] for key in outcomes}
     }
 
 
-FATES = ("kept", "dropped", "merged")
-SOURCE_UNITS = (*FATES, "kept_bytes", "dropped_bytes", "merged_bytes")
+OUTCOMES = ("kept", "dropped", "merged")
+SOURCE_UNITS = (*OUTCOMES, "kept_bytes", "dropped_bytes", "merged_bytes")
 
 
 def _carded_sources(card: Card) -> Counted:

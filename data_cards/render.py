@@ -54,7 +54,7 @@ def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
 
 def render(card: Card) -> dict[str, str]:
     """Every other file of the card, by name; ``card`` as read from card.json or as gathered."""
-    card = Card.from_json(json.loads(card_text(card.to_json())))  # one order of keys, whoever gives the card
+    card = Card.from_json(json.loads(card_text(card.to_json())))  # one order of keys, for every caller
     figures = draw_figures(card)
     structured = json.dumps(croissant(card, headline(card)), indent=2, ensure_ascii=False) + "\n"
     pages = {"README.md": render_readme(card), "croissant.json": structured, "card.html": render_html(card, figures)}

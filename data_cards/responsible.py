@@ -12,7 +12,7 @@ USES = "Training and evaluation of language models under the licences of the sou
 
 
 def creator(card: Card) -> str:
-    """Who made the corpus, or that nobody says so."""
+    """Who made the corpus, or that this is not stated."""
     return card.identity.creator or NOT_STATED
 
 
@@ -59,7 +59,7 @@ def responsible(card: Card) -> dict[str, Json]:
         "rai:dataBiases": ["Domains are weighted by the mixture, not by their size in the world."],
         "rai:dataSocialImpact": "Not assessed.",
         "rai:personalSensitiveInformation": [
-            "Documents can name persons; dataLimitations says what was not scanned for."
+            "Documents may contain names of persons; see dataLimitations for what was not scanned for."
         ],
         "rai:dataReleaseMaintenancePlan": "Documents are removed on request with `gristmill takedown`. "
         f"{sentence(card.takedowns)} Contact: {card.identity.contact or NOT_STATED}.".lstrip(),

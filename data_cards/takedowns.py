@@ -8,7 +8,7 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.typed_json import Json, to_json
 from gristmill.data_cards.wording import number
 
-LISTS = ("removed", "reelected", "copies", "left")  # of the record; their length is told
+LISTS = ("removed", "reelected", "copies", "left")  # of the record; their length is shown
 COUNTS = ("rejects", "rows_rewritten", "entries_deleted", "index_removed")
 
 
@@ -55,10 +55,10 @@ def _counted(record: Mapping[str, Any]) -> Takedown:
     )
 
 
-def sentence(told: Sequence[Takedown]) -> str:
+def sentence(takedowns: Sequence[Takedown]) -> str:
     """All takedowns in one sentence, for machine-readable fields; empty without one."""
-    if not told:
+    if not takedowns:
         return ""
-    documents, dates = sum(one.removed for one in told), sorted({one.date for one in told})
+    documents, dates = sum(one.removed for one in takedowns), sorted({one.date for one in takedowns})
     times = f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
     return f"{number(documents)} {'document was' if documents == 1 else 'documents were'} taken down {times}."

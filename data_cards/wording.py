@@ -1,6 +1,6 @@
 """Numbers and foreign text as a page shows them: units, shares, and the escapes of Markdown and YAML.
 
-Names, licences, hosts and rules come from inputs that nobody vouches for; what a page prints goes through here, or
+Names, licences, hosts and rules come from untrusted inputs; what a page prints goes through here, or
 through Jinja's own escaping in HTML.
 """
 

@@ -36,7 +36,7 @@ def run(
 
 
 def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
-    """Mistakes and what is not installed are told before Prefect's start-up, and before anything is milled."""
+    """Mistakes and what is not installed are reported before Prefect's start-up, and before anything is milled."""
     from gristmill.corpus.extras import need
     from gristmill.flows.pipeline.recipe_reading import load_recipe
     from gristmill.flows.pipeline.running import need_extras
@@ -71,7 +71,7 @@ def plan(recipe: RecipePath, *, json: Json = False) -> None:
     """Say what a run would compute and what it would reuse; run nothing."""
     from gristmill.flows.pipeline.recipe_reading import load_recipe
 
-    load_recipe(recipe)  # mistakes are told before anything heavy is imported
+    load_recipe(recipe)  # mistakes are reported before anything heavy is imported
     from gristmill.flows.pipeline.dry_run import plan_run
     from gristmill.show import show_plan
 
@@ -87,7 +87,7 @@ def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> None:
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.show import show_training
 
-    RunDir.open(run)  # a mistake is told before Prefect's start-up
+    RunDir.open(run)  # a mistake is reported before Prefect's start-up
     for extra in ("train", "card") if direct else ("prefect", "train", "card"):
         need(extra)
     result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
@@ -141,7 +141,7 @@ def schedule(recipe: RecipePath) -> None:
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server
 
-    load_scheduled(recipe)  # mistakes are told before the server's start-up
+    load_scheduled(recipe)  # mistakes are reported before the server's start-up
     with prefect_server():  # sets the address that Prefect reads when it is imported
         from gristmill.flows.schedule import serve_recipe
 
@@ -157,10 +157,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = app(arguments)
     except (GristmillError, ModuleNotFoundError) as error:
-        told = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
-        if told is None:
+        error_shown = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
+        if error_shown is None:
             raise
-        sys.stderr.write(f"gristmill: {told}\n")
+        sys.stderr.write(f"gristmill: {error_shown}\n")
         sys.exit(4 if isinstance(error, LockedError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")

@@ -25,7 +25,7 @@ Plot = Annotated[Path | None, Parameter(help="an SVG file to draw the curves int
 Better = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are good; any number")]
 Worse = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are not; any number")]
 Port = Annotated[int, Parameter(help="the port of the page on this machine; 0 = any that is free")]
-Margin = Annotated[float, Parameter(help="how near to a bound a document is queued, relative to the bound")]
+Margin = Annotated[float, Parameter(help="how near to a bound documents are queued, relative to the bound")]
 OpenBrowser = Annotated[bool, Parameter(negative="", help="open the page in the browser of this machine")]
 Ids = Annotated[Path, Parameter(help="a text file with a doc_id, locator or input id on each line")]
 
@@ -43,11 +43,11 @@ def verify(run: RunPath, *, json: Json = False) -> int:
 
 @app.command
 def explain(run: RunPath, doc_id: Document, *, json: Json = False) -> None:
-    """Tell the life of one document: a doc_id, a locator, or the id that the input gave it."""
+    """Tell the history of one document: a doc_id, a locator, or the id that the input gave it."""
     from gristmill.flows.inspect.explain import explain_document
-    from gristmill.show import show_life
+    from gristmill.show import show_document
 
-    answer(explain_document(run, doc_id), json, show_life)
+    answer(explain_document(run, doc_id), json, show_document)
 
 
 @app.command

@@ -111,27 +111,27 @@ def show_checks(result: dict[str, Any]) -> None:
     out.print(f"\n{len(result['checks'])} checks, {failed} failed")
 
 
-def show_life(life: dict[str, Any]) -> None:
+def show_document(history: dict[str, Any]) -> None:
     """A document's stages, verdicts, cluster and rows."""
     out = console()
-    out.print(f"{life['doc_id']}  {life['source']}  {life['verdict']}")
-    for stage in life["stages"]:
+    out.print(f"{history['doc_id']}  {history['source']}  {history['verdict']}")
+    for stage in history["stages"]:
         out.print(f"\n[bold]{stage['stage']}[/] {stage['verdict']}")
         for key, value in stage.items():
             if key not in ("stage", "verdict", "doc_id", "cut") and value not in (None, [], ""):
                 out.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
         for cut in stage.get("cut", ()):  # lines and pieces that line rules take out
             out.print(f"  {cut['reason']:<28} {_short(cut['text'])}", markup=False, soft_wrap=True)
-    for verdict in life["verdicts"]:
+    for verdict in history["verdicts"]:
         if verdict["rule"]:
             lost = f" lost to {verdict['other']}" if verdict["other"] else ""
             bound = (
                 f" {verdict['signal']} = {verdict['value']:g}, must be {verdict['bound']}" if verdict["signal"] else ""
             )
             out.print(f"  {verdict['rule']}{bound}{lost}", markup=False)
-    if life["cluster"]:
-        out.print(f"\n[bold]cluster[/] {life['cluster']['cluster']} of {life['cluster']['size']}")
-    for row in life["rows"]:
+    if history["cluster"]:
+        out.print(f"\n[bold]cluster[/] {history['cluster']['cluster']} of {history['cluster']['size']}")
+    for row in history["rows"]:
         out.print(f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}")
 
 

@@ -74,7 +74,7 @@ def load_graph(folder: Path, *, languages: Sequence[str] = (), min_label_chars: 
 
     Raises
     ------
-    SourceError : a file is missing or is no Parquet file; nobody has a label in ``languages``
+    SourceError : a file is missing or is no Parquet file; no entity has a label in ``languages``
     SchemaError : a column is missing or has another type
     """
     stamps = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder))
@@ -149,7 +149,7 @@ def _edges(triples: pl.DataFrame, ordinals: pl.DataFrame, relations: pl.Series) 
 
 
 def _neighbours(heads: np.ndarray, tails: np.ndarray, n_entities: int) -> tuple[np.ndarray, np.ndarray]:
-    """Undirected neighbours as offsets and one ascending list an entity; nobody neighbours himself."""
+    """Undirected neighbours as offsets and one ascending list an entity; no entity is its own neighbour."""
     pairs = np.unique(np.concatenate([heads * np.int64(n_entities) + tails, tails * np.int64(n_entities) + heads]))
     left, right = np.divmod(pairs, max(n_entities, 1))
     left, right = left[left != right], right[left != right]

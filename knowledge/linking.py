@@ -3,7 +3,7 @@
 The rule. Names are found as whole words, leftmost, the longest first; Chinese and Japanese by characters. A
 name of several words may differ from the text in ASCII case and white space, but a capital that begins a word
 of the name must be one in the text (Black Sea, BLACK SEA, not black sea). A name of one word must stand as
-written: in READING the capitals say nothing. Then one sense a document: of several candidates those win that
+written: in READING the capitals say nothing. Then one sense per document: of several candidates those win that
 the same document names beyond doubt under another name, or whose neighbour in the graph it so names; among
 them the one of most triples; then the smaller id. A doubtful candidate (``names``) without such a witness is
 out, and so is every candidate of a word that the same document also writes in small letters (Page, page).

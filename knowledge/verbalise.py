@@ -63,12 +63,12 @@ def verbalise_part(
     SourceError, SchemaError : the graph is not as agreed
     """
     entities, triples = read_tables(graph)
-    told = _documents(_best_labels(entities, languages or ("en",)), triples)
-    table = _as_documents(told, source, domain, license)
+    verbalised = _documents(_best_labels(entities, languages or ("en",)), triples)
+    table = _as_documents(verbalised, source, domain, license)
     rows = write_part(folder / "documents.parquet", DOCUMENTS, table.to_batches())
     write_part(folder / "rejects.parquet", REJECTS, [])
-    text_bytes = int(told["text"].str.len_bytes().sum())
-    facts = {"rejects": {}, "skipped": {}, "text_bytes": text_bytes, "triples": int(told["facts"].sum())}
+    text_bytes = int(verbalised["text"].str.len_bytes().sum())
+    facts = {"rejects": {}, "skipped": {}, "text_bytes": text_bytes, "triples": int(verbalised["facts"].sum())}
     return Outcome(rows, {source: passed_on(rows, text_bytes)}, facts)
 
 
@@ -103,8 +103,10 @@ def _best_labels(entities: pl.DataFrame, languages: Sequence[str]) -> pl.DataFra
 def _documents(entities: pl.DataFrame, triples: pl.DataFrame) -> pl.DataFrame:
     """(id, lang, type, facts, text) sorted by id."""
     sentences = _sentences(entities, triples)
-    told = sentences.group_by("head", maintain_order=True).agg(pl.col("sentence").str.join(" "), pl.col("facts").sum())
-    joined = entities.join(told, left_on="id", right_on="head", how="left").sort("id")
+    verbalised = sentences.group_by("head", maintain_order=True).agg(
+        pl.col("sentence").str.join(" "), pl.col("facts").sum()
+    )
+    joined = entities.join(verbalised, left_on="id", right_on="head", how="left").sort("id")
     opening = pl.when(pl.col("description") == "").then(pl.col("label") + ".")
     opening = opening.otherwise(pl.col("label") + ": " + pl.col("description") + ".")
     text = pl.concat_str(opening, "sentence", separator="\n", ignore_nulls=True)
@@ -154,17 +156,17 @@ def _listed(names: pl.Expr) -> pl.Expr:
     return pl.when(names.list.len() > 1).then(pl.concat_str(most, pl.lit(" and "), last)).otherwise(last)
 
 
-def _as_documents(told: pl.DataFrame, source: str, domain: str, licence: str | None) -> pa.Table:
-    """``told`` in the columns of DOCUMENTS. Hashing is a loop over entities: xxhash takes one string a call."""
-    locators, texts = told["id"].to_list(), told["text"].to_list()
+def _as_documents(verbalised: pl.DataFrame, source: str, domain: str, licence: str | None) -> pa.Table:
+    """``verbalised`` in the columns of DOCUMENTS. Hashing is a loop over entities: xxhash takes one string per call."""
+    locators, texts = verbalised["id"].to_list(), verbalised["text"].to_list()
     n = len(texts)
-    meta = zip(told["type"].to_list(), told["facts"].to_list(), strict=True)
+    meta = zip(verbalised["type"].to_list(), verbalised["facts"].to_list(), strict=True)
     columns = {
         "doc_id": [document_id(source, locator) for locator in locators],
         "text": texts,
         "source": [source] * n,
         "domain": [domain] * n,
-        "lang": told["lang"].to_list(),
+        "lang": verbalised["lang"].to_list(),
         "license": [licence] * n,
         "url": [None] * n,
         "created": [None] * n,

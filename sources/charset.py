@@ -46,15 +46,17 @@ def decode(body: bytes, charset: str | None, *, is_html: bool) -> Decoded:
     mark = next(((start, name) for start, name in _MARKS if body.startswith(start)), None)
     if mark is not None:
         return _checked(body[len(mark[0]) :], mark[1])
-    said = _said(body, charset, is_html)
-    if _is_utf8(body, said):
-        return Decoded(body.decode(), "utf-8" if not said or not body.isascii() else said[0], 0)
-    for name in said:
+    named = _said(body, charset, is_html)
+    if _is_utf8(body, named):
+        return Decoded(body.decode(), "utf-8" if not named or not body.isascii() else named[0], 0)
+    for name in named:
         text, replaced = decode_as(body, name)
         if _fits(text):
             return Decoded(text, name, replaced)
     found = encoding_of((detect_encoding(body) or "").replace("_", "-")) or encoding_of(detect_encoding(body))
-    return _checked(body, min(dict.fromkeys([*said, "utf-8", found or "utf-8"]), key=lambda name: _n_wrong(body, name)))
+    return _checked(
+        body, min(dict.fromkeys([*named, "utf-8", found or "utf-8"]), key=lambda name: _n_wrong(body, name))
+    )
 
 
 def _said(body: bytes, charset: str | None, is_html: bool) -> list[str]:
@@ -77,16 +79,16 @@ def _page_says(body: bytes) -> str | None:
     return _ASCII_COMPATIBLE.get(name, name) if name else None
 
 
-def _is_utf8(body: bytes, said: list[str]) -> bool:
+def _is_utf8(body: bytes, named: list[str]) -> bool:
     """True when the bytes are UTF-8 and no accident; ASCII is, but for the encodings that write in ASCII bytes."""
     if body.isascii():
-        return not said or said[0] not in ("iso-2022-jp", "replacement", "utf-16le", "utf-16be")
+        return not named or named[0] not in ("iso-2022-jp", "replacement", "utf-16le", "utf-16be")
     try:
         text = body.decode()
     except UnicodeDecodeError:
         return False
     beyond = len(body) - len(text)
-    return beyond >= 2 * _FEW_SEQUENCES or not said or said[0] not in _PAIRS or bool(_n_wrong(body, said[0]))
+    return beyond >= 2 * _FEW_SEQUENCES or not named or named[0] not in _PAIRS or bool(_n_wrong(body, named[0]))
 
 
 def _fits(text: str) -> bool:

@@ -63,7 +63,7 @@ ENCODING_OF_LABEL = {label: name for name, labels in _LABELS.items() for label i
 
 
 def encoding_of(label: str | None) -> str | None:
-    """The encoding that a label means to a browser; None for a label that nobody knows.
+    """The encoding that a label means to a browser; None for an unknown label.
 
     >>> encoding_of(" ISO-8859-1 "), encoding_of("ks_c_5601-1987"), encoding_of("klingon")
     ('windows-1252', 'euc-kr', None)

@@ -23,7 +23,7 @@ class Style(Enum):
 def tell_style(sample: bytes, encoding: str, delimiter: str, quotes: bool | None) -> Style:
     r"""The style of a file that begins with ``sample``; ``quotes`` is the recipe's word for it, None for none.
 
-    >>> tell_style(b'id\ttext\n1\t"Well, he said\n2\tb\n', "utf-8", "\t", None)
+    >>> tell_style(b'id\ttext\n1\t"Well, he spoke\n2\tb\n', "utf-8", "\t", None)
     <Style.PLAIN: 'it is a character'>
     """
     if quotes is not None:

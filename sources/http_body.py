@@ -27,7 +27,7 @@ def plain_body(body: bytes, transfer: str, codings: str, limit: int) -> bytes:
     for name in reversed([*_names(codings), *(name for name in transfers if name != "chunked")]):
         unpack = _CODINGS.get(name)
         if unpack is None:
-            raise ValueError(f"nobody here knows the content coding {name!r}")
+            raise ValueError(f"unknown content coding {name!r}")
         body = unpack(body, limit)
     return body[: limit + 1]
 

@@ -1,6 +1,6 @@
-"""JSON Lines: one object a line, split at line feeds only, for U+0085 and U+2028 are text.
+"""JSON Lines: one object per line, split at line feeds only, for U+0085 and U+2028 are text.
 
-The loop over records is a reader's named exception to columns: orjson builds one object a line.
+The loop over records is a reader's named exception to columns: orjson builds one object per line.
 """
 
 import json
@@ -98,7 +98,7 @@ def check_line_encoding(spec: ReadSpec) -> None:
 def _without_mark(file: InputFile, spec: ReadSpec, line: bytes) -> bytes:
     line = line.removeprefix(BYTE_ORDER_MARK)
     if line.lstrip().startswith(b"[") and _BARE_JSON.search(file.path):
-        raise not_that_format(file, spec, "it holds one JSON array, not one object a line")
+        raise not_that_format(file, spec, "it holds one JSON array, not one object per line")
     return line
 
 

@@ -1,7 +1,7 @@
 """Which files a source consists of: folders, globs and single files, local or behind any fsspec URL.
 
 Each file gets a digest, the part of the store key that says what went in. Nothing is parsed here but the head of a
-dataset's card. What a folder holds beside its data (markers, checksums, a card) is passed over and told.
+dataset's card. What a folder holds beside its data (markers, checksums, a card) is passed over and reported.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Opening a file: a buffered stream of unpacked bytes that ends early, and says why, where an archive is damaged.
 
-Compression is told by the first bytes; a name that promises another one is a SourceError. Each decompressor
+Compression is recognised by the first bytes; a name that promises another one is a SourceError. Each decompressor
 is fed in small pieces, so that one step of a bomb stays below 64 MiB. Behind damage ``resume`` goes on at the next
 member that can be unpacked.
 """

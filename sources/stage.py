@@ -23,7 +23,7 @@ class SourceSpec(Section):
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     encoding: str = "utf-8"
-    quotes: bool | None = None  # csv: whether a quote opens a field; told from the file when left out
+    quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more than this share is dropped
 

@@ -137,7 +137,7 @@ def _joined_header(record: WarcRecord, name: str) -> str:
 
 
 def _sniffed(body: bytes) -> str:
-    """The media type of a body whose server told none: markup begins with <, other text has no NUL."""
+    """The media type of a body whose server stated none: markup begins with <, other text has no NUL."""
     first = body[:_SNIFFED_BYTES]
     if b"\0" in first:
         return "application/octet-stream"

@@ -63,7 +63,7 @@ def gather_domain(
 
 
 def _copy_part(path: Path, file: BinaryIO, domain: str, heldout: bool, kind: pa.DataType) -> Iterator[pa.Table]:
-    """Append the ids of the wanted documents to ``file``; yields their other columns, one table a row group."""
+    """Append the ids of the wanted documents to ``file``; yields their other columns, one table per row group."""
     with pq.ParquetFile(path, memory_map=True) as part:
         expect_columns(part.schema_arrow, (*LIGHT, "tokens"), str(path))
         if part.schema_arrow.field("tokens").type.value_type != kind:

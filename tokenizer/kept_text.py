@@ -25,7 +25,7 @@ KEPT_TEXT = pa.schema(
 
 
 def kept_batches(documents: Path, kept: pa.Table) -> Iterator[pa.RecordBatch]:
-    """The kept documents of one part in the part's order, at most one batch a row group.
+    """The kept documents of one part in the part's order, at most one batch per row group.
 
     Parameters
     ----------

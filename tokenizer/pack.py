@@ -30,7 +30,7 @@ class Layout:
 
     Raises
     ------
-    RecipeError : a number is below 1, or nobody knows the packing
+    RecipeError : a number is below 1, or the packing is unknown
     """
 
     row_tokens: int

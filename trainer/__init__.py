@@ -23,5 +23,5 @@ if not _TORCH_CAME_FIRST:
 
 
 def spins() -> bool:
-    """Whether torch's threads spin while they wait, because torch was loaded first and nobody chose otherwise."""
+    """Whether torch's threads spin while they wait, because torch came first and no variable says otherwise."""
     return _TORCH_CAME_FIRST and "OMP_WAIT_POLICY" not in os.environ

@@ -1,4 +1,4 @@
-"""Names of devices as torch reads them, without torch: a recipe's mistake is told before anything is loaded."""
+"""Names of devices as torch reads them, without torch: a recipe's mistake is reported before anything is loaded."""
 
 import re
 

@@ -1,7 +1,7 @@
 """Tables that grow with the training and survive a crash without a gap or a repeat.
 
 Rows wait in memory until a checkpoint seals them into a segment that bears the checkpoint's step. A run that goes on
-from step s forgets the segments beyond s; whoever reads the table joins the segments.
+from step s forgets the segments beyond s; the reader of the table joins the segments.
 """
 
 from collections.abc import Mapping

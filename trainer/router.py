@@ -1,6 +1,6 @@
 """The router: which top_k experts see a token, and with which weights.
 
-N tokens, D width, E experts, K top_k. Hidden states nowhere: counts are an output, so whoever trains adds them up once.
+N tokens, D width, E experts, K top_k. Counts are an output, so the training loop adds them up.
 """
 
 from typing import NamedTuple

@@ -33,7 +33,7 @@ class Trainer(Section):
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
 
     def mistakes(self) -> Iterator[Mistake]:
-        """All that the trainer would refuse, said of the recipe."""
+        """All that the trainer would refuse, as mistakes of the recipe."""
         yield from mistakes(self.model_dump())
 
 

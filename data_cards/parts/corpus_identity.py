@@ -31,8 +31,8 @@ class Identity:
 def identity(reading: Reading) -> Identity:
     """From the lock's recipe and the run's name."""
     recipe, run_id = reading.recipe, reading.run.path.name
-    said = recipe.get("card") or {}
-    stated = {key: flat(str(said[key])) if said.get(key) else None for key in STATED}
+    section = recipe.get("card") or {}
+    stated = {key: flat(str(section[key])) if section.get(key) else None for key in STATED}
     return Identity(
         name=recipe["name"],
         run=run_id,

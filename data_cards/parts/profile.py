@@ -25,7 +25,7 @@ TOP_HOSTS = 20
 
 @dataclass(frozen=True, slots=True)
 class LanguageRow:
-    """Documents of one language, None where nobody states one; ``und`` where the model found none.
+    """Documents of one language, None where none is stated; ``und`` where the model found none.
 
     What the inputs state is read as its primary subtag: pt-BR is pt, and python no language.
     """

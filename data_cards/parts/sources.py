@@ -15,7 +15,7 @@ from gristmill.sources.stage import DocumentsFacts
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One source: as stated, its files, and the fates of its records and documents."""
+    """One source: as stated, its files, and the outcomes of its records and documents."""
 
     name: str
     domain: str

@@ -34,7 +34,7 @@ def _row(rule: DroppedRule) -> tuple:
 
 
 def reviews(reviewed: Reviewed) -> list[str]:
-    """What people decided of single documents; nothing where nobody did.
+    """What people decided of single documents; empty without decisions.
 
     >>> reviews(Reviewed(4, 0, 3))[0]
     'Reviewers kept 4 documents and dropped 0.'

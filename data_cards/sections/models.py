@@ -7,8 +7,8 @@ from gristmill.data_cards.wording import number, one_line
 from gristmill.filters.models.stage import Spread
 
 REFERENCES = (
-    "Every document was scored by these character n-gram models. Cross-entropy is in bits a character; word order "
-    "is what the words before a word save on it, in bits a word. The last columns give the 5th to 95th percentile "
+    "Every document was scored by these character n-gram models. Cross-entropy is in bits per character; word order "
+    "is what the words before a word save on it, in bits per word. The last columns give the 5th to 95th percentile "
     "of held-out text. A language that a model was not fitted on is as surprising to it as noise."
 )
 CLASSIFIERS = "Every document was scored by these fastText classifiers; the figures are of held-out examples."
@@ -18,7 +18,7 @@ def section(card: Card) -> Section | None:
     """None where the recipe has neither."""
     if not (card.references or card.classifiers):
         return None
-    text = [said for said, there in ((REFERENCES, card.references), (CLASSIFIERS, card.classifiers)) if there]
+    text = [text for text, there in ((REFERENCES, card.references), (CLASSIFIERS, card.classifiers)) if there]
     references = ("reference", "sha256", "texts", "held out", "n-grams", "cross-entropy", "word order")
     classifiers = ("classifier", "label", "trained on", "held out", "accuracy", "precision", "recall", "AUC")
     tables = [

@@ -8,20 +8,20 @@ from gristmill.data_cards.wording import number
 COLUMNS = ("date", "documents", "rejects", "copies that stay", "re-elected", "rows rewritten", "entries deleted")
 COLUMNS += ("band index",)
 PROOF = (
-    "Every 32-byte slice that only the removed documents said was looked for in every file of the run, of its store "
+    "Every 32-byte slice that only the removed documents contain was looked for in every file of the run, of its store "
     "entries and of its band index: raw, column by column, and with tokens spelled out."
 )
 
 
 def section(card: Card) -> Section | None:
     """None without a takedown."""
-    told = card.takedowns
-    if not told:
+    takedowns = card.takedowns
+    if not takedowns:
         return None
-    text = [f"{sentence(told)} {PROOF}"]
-    items = [finding for one in told for finding in _findings(one)]
+    text = [f"{sentence(takedowns)} {PROOF}"]
+    items = [finding for one in takedowns for finding in _findings(one)]
     return Section(
-        "takedowns", "Documents taken down", text, tables=[Table(COLUMNS, list(map(_row, told)))], items=items
+        "takedowns", "Documents taken down", text, tables=[Table(COLUMNS, list(map(_row, takedowns)))], items=items
     )
 
 

@@ -133,7 +133,7 @@ class BandIndex(IndexFolder):
         return int(gone.sum())
 
     def compact(self) -> None:
-        """Write all segments as one, without removed documents and what only they said.
+        """Write all segments as one, without removed documents and what only they contain.
 
         The files are then those of an index to which the same documents were appended at once.
         """

@@ -3,7 +3,7 @@
 Documents of one text (equal byte for byte, or under the reading that the signatures were made with) form a group;
 one of them, that of the smallest doc_id, stands for all in the search for near duplicates. Candidate pairs come from
 LSH, are verified by exact Jaccard, and only verified edges join clusters: a collision of bands alone merges nothing.
-Which document of a cluster stays is not said here.
+Which document of a cluster stays is not decided here.
 
 What a row says
 - cluster: the smallest doc_id of the cluster; size: its documents.
@@ -49,7 +49,7 @@ def cluster_documents(
     near: bool = True,
     engine: Engine = "bands",
 ) -> Outcome:
-    """Write ``folder/clusters.parquet`` (CLUSTERS, a row a document) and ``folder/pairs.parquet`` (verified edges).
+    """Write ``folder/clusters.parquet`` (CLUSTERS, one row per document) and ``folder/pairs.parquet`` (verified edges).
 
     Rows stand in the order of the documents files; what they say depends on neither that order nor the cut into parts.
 
@@ -120,16 +120,16 @@ def _counted(
 
 def _cluster_batches(documents: Sequence[Path], nodes: Nodes, graph: NearGraph) -> Iterator[pa.RecordBatch]:
     """CLUSTERS rows of all documents in the order of their files."""
-    said, start = _Rows(nodes.copies, nodes.names_of, graph), 0
+    written, start = _Rows(nodes.copies, nodes.names_of, graph), 0
     for ids in doc_ids_of(documents, ROWS_AT_ONCE):
-        yield said.of(ids, node_of(nodes.row_nodes[start : start + len(ids)]))
+        yield written.of(ids, node_of(nodes.row_nodes[start : start + len(ids)]))
         start += len(ids)
 
 
 def cluster_rows(texts: Texts, graph: NearGraph, blocks: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
     """CLUSTERS rows of the documents of each block of ranks ``int[n]``; the graph is settled."""
-    said = _Rows(texts.copies, texts.names_of, graph)
-    return (said.of(texts.ids_of(ranks), texts.text_of_rank[ranks]) for ranks in blocks)
+    written = _Rows(texts.copies, texts.names_of, graph)
+    return (written.of(texts.ids_of(ranks), texts.text_of_rank[ranks]) for ranks in blocks)
 
 
 class _Rows:

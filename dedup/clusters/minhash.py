@@ -1,4 +1,4 @@
-"""Signatures: one MinHash a document, measured part by part and stored beside its exact hash.
+"""Signatures: one MinHash per document, measured part by part and stored beside its exact hash.
 
 The hash family is datasketch's ``affine64``, value for value: min over shingles of mix(s) * a + b mod 2^64, with
 a and b drawn as datasketch draws them. Signatures are therefore 64 bits a hash (32 would save half of their space,

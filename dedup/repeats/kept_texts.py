@@ -23,7 +23,7 @@ _NUMBERED = pa.schema([KEPT.field(name) for name in ("doc_id", "source", "row")]
 
 
 class TextBatch(NamedTuple):
-    """Some kept documents of one row group; all arrays have a place a document."""
+    """Some kept documents of one row group; all arrays have one place per document."""
 
     rows: np.ndarray  # int64, ascending
     ranks: np.ndarray  # int64

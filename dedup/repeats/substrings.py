@@ -144,7 +144,7 @@ class _Search:
 
 
 def _most_tokens(batch: TextBatch) -> int:
-    """Tokens that the batch can hold: one a two bytes, and one more a document. Untouched memory costs nothing."""
+    """Tokens that the batch can hold: one per two bytes, and one more per document. Untouched memory costs nothing."""
     return int(batch.text.offsets[-1]) // 2 + batch.text.n_docs + 1
 
 

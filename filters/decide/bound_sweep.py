@@ -27,7 +27,7 @@ def sweep(evidence: Evidence, variants: Mapping[float, Rules], decisions: np.nda
     ----------
     evidence : from ``gristmill.filters.decide.evidence.gather``
     variants : by bound, the rules by domain; rules that all variants share are judged once
-    decisions : what people said, see ``gristmill.filters.decide.evidence.judge``
+    decisions : what people decided, see ``gristmill.filters.decide.evidence.judge``
 
     Returns
     -------
@@ -38,15 +38,15 @@ def sweep(evidence: Evidence, variants: Mapping[float, Rules], decisions: np.nda
     UnknownNameError : see ``gristmill.filters.decide.evidence.judge``
     """
     shared = _shared(list(variants.values()))
-    said = np.zeros(len(evidence.documents), np.int8) if decisions is None else decisions
+    decided = np.zeros(len(evidence.documents), np.int8) if decisions is None else decisions
     if variants:  # what a shared rule drops is settled, as if a person had dropped it
-        said = np.where(judge(evidence, shared, said).codes == DROPPED, np.int8(DROP), said)
+        decided = np.where(judge(evidence, shared, decided).codes == DROPPED, np.int8(DROP), decided)
     names, source_of = np.unique(evidence.documents["source"].to_numpy(), return_inverse=True)
     n_bytes = evidence.documents["bytes"].to_numpy()
     tables = []
     for bound, rules in variants.items():
         own = {domain: tuple(rule for rule in rules[domain] if rule not in shared[domain]) for domain in rules}
-        kept = judge(evidence, own, said).codes == KEPT
+        kept = judge(evidence, own, decided).codes == KEPT
         documents = np.bincount(source_of[kept], minlength=len(names))
         size = np.bincount(source_of[kept], n_bytes[kept], len(names)).astype(np.int64)  # exact below 2**53 bytes
         columns = [np.full(len(names), bound), names, documents, size, size / max(size.sum(), 1)]

@@ -35,7 +35,7 @@ def whatif(
     ----------
     evidence : from ``gristmill.filters.decide.evidence.gather``
     before, after : rules by domain
-    decisions : what people said, see ``gristmill.filters.decide.evidence.judge``
+    decisions : what people decided, see ``gristmill.filters.decide.evidence.judge``
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""What people decided of single documents: an append-only file, one JSON object a line, of which the last one wins.
+"""What people decided of single documents: an append-only file, one JSON object per line, of which the last one wins.
 
 A line is ``{"doc_id", "decision": "keep" | "drop" | "withdraw", "rules", "reviewer", "note", "text_hash"}``; ``rules``
 is the key of the rule set that the person saw, ``text_hash`` names the text. ``filters.decide.verdicts`` honours
-them: a keep beats every rule, but no duplicate; a drop beats all. After a withdraw nobody has decided. A decision on
-another text than the document has now is stale: it does not apply, and is counted. One without a text_hash, written
-by hand, fits any text.
+them: a keep beats every rule, but no duplicate; a drop beats all. After a withdraw the document is undecided.
+A decision on another text than the document has now is stale: it does not apply, and is counted. One without a
+text_hash, written by hand, fits any text.
 """
 
 import json
@@ -68,11 +68,11 @@ def read_decisions(path: Path) -> pa.Table:
     SourceError : a line is no decision; names the file and the line
     """
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    told = {
+    latest = {
         one.doc_id: one for number, line in enumerate(lines, 1) if line.strip() for one in [_parse(path, number, line)]
     }
     return pa.Table.from_pylist(
-        [asdict(told[doc_id]) for doc_id in sorted(told) if told[doc_id].decision != "withdraw"], DECISIONS
+        [asdict(latest[doc_id]) for doc_id in sorted(latest) if latest[doc_id].decision != "withdraw"], DECISIONS
     )
 
 
@@ -84,8 +84,8 @@ def split_stale(decisions: pa.Table, texts: pa.Table) -> tuple[pa.Table, pa.Tabl
     decisions : from ``read_decisions``
     texts : doc_id and text_hash; decisions on documents that are not there apply to nothing, and are no mistake
 
-    >>> said = pa.Table.from_pylist([asdict(Decided("d1", "keep", text_hash="a")), asdict(Decided("d2", "drop"))])
-    >>> found = split_stale(said, pa.table({"doc_id": ["d1", "d2"], "text_hash": ["b", "c"]}))
+    >>> decided = pa.Table.from_pylist([asdict(Decided("d1", "keep", text_hash="a")), asdict(Decided("d2", "drop"))])
+    >>> found = split_stale(decided, pa.table({"doc_id": ["d1", "d2"], "text_hash": ["b", "c"]}))
     >>> [table["doc_id"].to_pylist() for table in found]
     [['d2'], ['d1']]
     """

@@ -17,7 +17,7 @@ from gristmill.filters.decide.rules import Rule, signals_of
 
 KEPT, DROPPED, MERGED = 0, 1, 2
 VERDICTS = ("kept", "dropped", "merged")
-UNDECIDED, KEEP, DROP = 0, 1, 2  # what a person said of a document
+UNDECIDED, KEEP, DROP = 0, 1, 2  # what a person decided of a document
 DECISIONS = ("", "keep", "drop")
 _DOCUMENT_COLUMNS = ("doc_id", "source", "domain", "lang_id", "bytes", "part", "row")
 
@@ -68,7 +68,7 @@ def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, prioritie
     documents : doc_id, source, domain, lang_id (primary subtag, null = unknown), bytes, part, row; lang_score if a
         rule reads it
     signals : ``gristmill.filters.signals.measure.SCHEMA``, row-aligned with documents
-    clusters : ``corpus.schema.CLUSTERS``, any order, at most one row a document; documents without one stand alone
+    clusters : ``corpus.schema.CLUSTERS``, any order, at most one row per document; documents without one stand alone
     priorities : by source; the representative of a cluster has the highest, then the most bytes, then the
         smallest doc_id. Sources left out have 0
 
@@ -111,7 +111,7 @@ def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], decisions: 
     Parameters
     ----------
     rules : by domain; a domain of the documents without an entry is a mistake
-    decisions : int8[n_docs], what a person said: UNDECIDED, KEEP, DROP (``align_decisions``)
+    decisions : int8[n_docs], what a person decided: UNDECIDED, KEEP, DROP (``align_decisions``)
 
     Returns
     -------
@@ -145,7 +145,7 @@ def _failure(rule: Rule, rows: np.ndarray, values: np.ndarray, decisions: np.nda
 
 
 def align_decisions(doc_ids: pa.ChunkedArray, decisions: pa.Table) -> np.ndarray:
-    """What a person said of each document, in the documents' order.
+    """What a person decided of each document, in the documents' order.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def align_decisions(doc_ids: pa.ChunkedArray, decisions: pa.Table) -> np.ndarray
     -------
     int8[n_docs]: UNDECIDED, KEEP, DROP
     """
-    said = pl.DataFrame(decisions.select(["doc_id", "decision"]))
-    codes = said.with_columns(pl.col("decision").replace_strict(list(DECISIONS), range(3), return_dtype=pl.Int8))
+    decided = pl.DataFrame(decisions.select(["doc_id", "decision"]))
+    codes = decided.with_columns(pl.col("decision").replace_strict(list(DECISIONS), range(3), return_dtype=pl.Int8))
     joined = pl.DataFrame({"doc_id": doc_ids}).join(codes, on="doc_id", how="left", maintain_order="left")
     return joined["decision"].fill_null(UNDECIDED).to_numpy()
 

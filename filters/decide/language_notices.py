@@ -1,4 +1,4 @@
-"""What a person is told of documents that rules made for other languages passed over."""
+"""What a person reads of documents that rules made for other languages passed over."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,14 +30,14 @@ def _passed_over(facts: DecideFacts, documents: int) -> Iterator[str]:
     for rule, counts in facts.passed_over.items():
         total = sum(counts.values())
         if total > TOLD_FROM * documents:
-            said = f"{_languages(facts.judges[rule])} alone and passed over {total:,} of {documents:,} documents"
+            notice = f"{_languages(facts.judges[rule])} alone and passed over {total:,} of {documents:,} documents"
             if set(counts) == {""} and total == documents:
-                said += ": no language is known. Add [language] or sources.lang"
+                notice += ": no language is known. Add [language] or sources.lang"
             else:
-                said += f": {by_language(counts)}"
-            together.setdefault(said, []).append(rule)
-    for said, rules in together.items():
-        yield f"{', '.join(rules)} {'judges' if len(rules) == 1 else 'judge'} {said}."
+                notice += f": {by_language(counts)}"
+            together.setdefault(notice, []).append(rule)
+    for notice, rules in together.items():
+        yield f"{', '.join(rules)} {'judges' if len(rules) == 1 else 'judge'} {notice}."
 
 
 def _languages(judged: Sequence[str]) -> str:

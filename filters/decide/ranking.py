@@ -45,7 +45,7 @@ def rank_signals(better: pa.Table, worse: pa.Table) -> pa.Table:
 
     Parameters
     ----------
-    better, worse : the same double columns, a row a document; other columns are left aside
+    better, worse : the same double columns, one row per document; other columns are left aside
 
     Returns
     -------

@@ -59,14 +59,14 @@ class Decide(Section):
     def chosen_profiles(self) -> tuple[str, ...]:
         """Names of the profiles that judge every domain without its own."""
         if isinstance(self.profiles, dict):
-            return tuple(name for name, said in self.profiles.items() if said is not False)
+            return tuple(name for name, value in self.profiles.items() if value is not False)
         return self.profiles
 
     @property
     def own_profiles(self) -> dict[str, OwnProfile]:
         """Profiles that this recipe defines."""
         table = self.profiles if isinstance(self.profiles, dict) else {}
-        return {name: said for name, said in table.items() if isinstance(said, OwnProfile)}
+        return {name: value for name, value in table.items() if isinstance(value, OwnProfile)}
 
     def of_domain(self, domain: str) -> tuple[tuple[str, ...], dict[str, RuleBound]]:
         """Profiles and bounds that judge a domain: its own when it has any, else the common ones."""

@@ -61,7 +61,7 @@ def decide(
     heldout : share of kept documents that is kept away from training, 0 to 1. Keyed by doc_id and seed; since one
         document of a cluster is kept, no copy of a held-out document is trained on
     seed : chooses the held-out documents
-    decisions : what people said of single documents, see ``gristmill.filters.decide.review_queue.read_decisions``
+    decisions : what people decided of single documents, see ``gristmill.filters.decide.review_queue.read_decisions``
 
     Returns
     -------
@@ -73,8 +73,8 @@ def decide(
     ConservationError : documents were lost or invented
     """
     evidence = gather(documents, signals, clusters, priorities)
-    said = None if decisions is None else align_decisions(documents["doc_id"], decisions)
-    verdicts = judge(evidence, rules, said)
+    decided = None if decisions is None else align_decisions(documents["doc_id"], decisions)
+    verdicts = judge(evidence, rules, decided)
     accounts = account_by_source(documents, verdicts.codes)
     check_conservation("decide", accounts)
     kept = _kept(documents, verdicts, heldout, seed)

@@ -136,7 +136,7 @@ def bytes_by_reason(n_bytes: np.ndarray) -> dict[str, int]:
 
 
 def check_readings(rules: Sequence[str]) -> None:
-    """Raise for a reading that nobody knows, naming the nearest."""
+    """Raise for an unknown reading, naming the nearest."""
     for reading in rules:
         if reading not in READINGS:
             raise UnknownNameError("reading in line_edits.rules", reading, READINGS)

@@ -17,7 +17,7 @@ class Blocklist(Section):
 
     words: tuple[str, ...] = ()  # one word or phrase a line
     urls: tuple[str, ...] = ()  # one host, domain or address a line
-    hashes: tuple[str, ...] = ()  # one text_hash a line
+    hashes: tuple[str, ...] = ()  # one text_hash per line
 
 
 def lists_of(options: Blocklist) -> Artefacts:

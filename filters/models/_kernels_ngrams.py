@@ -181,7 +181,7 @@ def _charge_text(symbols, table, shift, mixed, hashes, entries, sums, known, uni
 
 @kernel
 def score(offsets, data, table, shift, unseen, symbols, mixed, hashes, entries, sums, known, units, out):
-    """Texts -> out double[n_docs, 2]: bits a symbol; bits a word that the words before it save, 0 below two words.
+    """Texts -> out double[n_docs, 2]: bits per symbol; bits per word that the words before it save, 0 below two words.
 
     Scratch: symbols uint32[bytes of the longest document + 1], mixed uint64[BLOCK], units int64[3], and with a column
     for the symbol before: hashes and entries uint64[order + 1, BLOCK + 1], sums int64[the same], known

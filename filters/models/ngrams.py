@@ -75,7 +75,7 @@ def fit_model(texts: pa.Array | pa.ChunkedArray, order: int) -> Model:
         shares = counts.times[kept] / contexts.divisors[parents]
         chances = shares + contexts.backoffs[parents] * levels[-1].chances[shorter]
         levels.append(_Level(counts.keys[kept], chances))
-    backoffs.append(np.ones(len(levels[-1].keys)))  # the longest are nobody's context
+    backoffs.append(np.ones(len(levels[-1].keys)))  # the longest are no context of others
     costs = [np.maximum(_cost(level.chances), 1) for level in levels[1:]]
     unseen = _cost(backoffs[0] / CODE_POINTS)[0]
     keys = np.concatenate([level.keys for level in levels[1:]])

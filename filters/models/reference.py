@@ -1,13 +1,13 @@
 """Cross-entropy against a reference: how surprising a document is to a character n-gram model of text one calls good.
 
-Two signals a reference NAME. ``cross_entropy_NAME``, bits a character, sees noise, broken encodings, cut words and
-languages that the reference does not hold. ``word_order_NAME``, bits a word, is what the words before a word save on
+Two signals a reference NAME. ``cross_entropy_NAME``, bits per character, sees noise, broken encodings, cut words and
+languages that the reference does not hold. ``word_order_NAME``, bits per word, is what the words before a word save on
 it: the same word charged within itself and charged in its place. Both sides are one document's, so that its language,
 topic and length drop out; it falls towards 0 where words stand in no order.
 
 A text in a language that the reference lacks is as surprising as noise: bound these signals where the reference's
 languages are, or fit one on all of them. The first characters of a text have little before them: below some 200
-characters the figures scatter. Words are told by white space, so that word order says little of Chinese or Thai.
+characters the figures scatter. Words are split at white space, so that word order says little of Chinese or Thai.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def prepare(options: ReferenceSpec, files: Mapping[str, tuple[Path, ...]]) -> tu
 
 
 def measure(batch: pa.RecordBatch, options: ReferenceSpec, state: tuple[Reference, str]) -> Measured:
-    """Bits a character, and bits a word that word order saves, under the reference."""
+    """Bits per character, and bits per word that word order saves, under the reference."""
     model, sha256 = state
     names = [signal.name for signal in reference_signals(options)]
     columns = score_texts(batch.column("text"), model).T
@@ -101,7 +101,7 @@ def measure(batch: pa.RecordBatch, options: ReferenceSpec, state: tuple[Referenc
 
 
 def score_texts(texts: pa.Array | pa.ChunkedArray, reference: Reference) -> np.ndarray:
-    """double[n_texts, 2]: bits a character (runs of white space are one), and bits a word that word order saves.
+    """double[n_texts, 2]: bits per character (runs of white space are one), and bits per word that word order saves.
 
     0 for an empty text, and of word order for one of fewer than two words.
     """

@@ -97,7 +97,7 @@ def score_signal(options: Classifier) -> tuple[Signal, ...]:
 def reference_signals(options: Reference) -> tuple[Signal, ...]:
     """The two signals of a reference."""
     return (
-        Signal(f"cross_entropy_{options.name}", "bits/character", 0, None, "bits a character costs", "n-grams"),
+        Signal(f"cross_entropy_{options.name}", "bits/character", 0, None, "bits per character", "n-grams"),
         Signal(f"word_order_{options.name}", "bits/word", None, None, "bits that words before a word save", "n-grams"),
     )
 
@@ -123,7 +123,7 @@ class ClassifierFacts:
 
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
-    """How well a label is told on held-out examples; None where there are none."""
+    """How well a label is recognised on held-out examples; None where there are none."""
 
     precision: float | None
     recall: float | None

@@ -37,7 +37,7 @@ for _code in _COUNTRY_CODES.split():
     _CODES[int(_code) * _width : (int(_code) + 1) * _width] = True
 
 _LABELS = padded(
-    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"desk", b"call", b"dial", b"ring", b"reach",
+    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"queue", b"call", b"dial", b"ring", b"reach",
      b"contact", b"answering")
 )  # fmt: skip
 _PHONE_BYTES = 5  # of the label that may end a longer word

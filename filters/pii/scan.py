@@ -8,7 +8,7 @@ ipv6   eight groups, or ``::`` in 2000::/3; not documentation, local or multicas
 card   12 to 19 digits in one run, 4 4 4 4 or 4 6 5; scheme, its length, Luhn check
 iban   length of the country, solid or in groups of four, mod 97
 phone  ``+`` and a country code; North American; a trunk 0 and groups, also (02) 1234 5678; any of 7 to 15 digits that a
-       word announces (phone, tel, mobile, fax, desk, call me on, contact us at ...) or names behind it (-Fax, office);
+       word announces (phone, tel, mobile, fax, queue, call me on, contact us at ...) or names behind it (-Fax, office);
        an extension (x123, ext. 123) belongs to it. A bare local number is left alone: nothing tells it from others
 key    AWS, GitHub, GitLab, Slack, Google, npm, Hugging Face tokens and ``sk-``; private key blocks; a random value
        that is assigned to a key, token, secret or password

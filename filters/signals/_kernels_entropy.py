@@ -73,5 +73,5 @@ def step_of(count):
 
 @kernel
 def entropy(total, n):
-    """Bits a symbol of n symbols whose sum of c log2 c is ``total``; 0 for none."""
+    """Bits per symbol of n symbols whose sum of c log2 c is ``total``; 0 for none."""
     return max(0.0, log2(n) - total / UNIT / n) if n > 0 else 0.0

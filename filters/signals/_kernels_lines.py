@@ -1,6 +1,6 @@
 r"""Lines and paragraphs of a document: how they begin and end, sentences, C4's line rules.
 
-A line ends at a line feed; text behind the last one is a line when it is not empty (str.splitlines at \n only).
+A line ends at a line feed; text behind the last feed is a line when it is not empty (str.splitlines at \n only).
 A text line has more than white space. "Stripped" is without white space at both ends, as by str.strip.
 """
 
@@ -221,17 +221,17 @@ def measure_lines(data, start, stop, starts, ends, n_words, places, kinds, keys,
             if blank:
                 found[SPACE_LINES] += 1
             else:
-                said = 0
+                phrases_of = 0
                 while phrase < n_phrases and places[phrase] < line_stop:
-                    said |= kinds[phrase]
+                    phrases_of |= kinds[phrase]
                     phrase += 1
-                _measure_text_line(data, line, line_stop, chars, said, starts, ends, first_word, word, found)
+                _measure_text_line(data, line, line_stop, chars, phrases_of, starts, ends, first_word, word, found)
         line = line_stop + 1
 
 
 @leaf
-def _measure_text_line(data, line, line_stop, chars, said, starts, ends, word, last_word, found):
-    """Count one line with text, whose words are word .. last_word - 1 and which says phrases of the kinds ``said``."""
+def _measure_text_line(data, line, line_stop, chars, phrases_of, starts, ends, word, last_word, found):
+    """Count one line with text, whose words are word .. last_word - 1 and which says phrases of the kinds ``phrases_of``."""
     start, stop = starts[word], ends[last_word - 1]  # stripped: from its first word to its last
     sentences = count_sentences(data, start, stop)
     found[TEXT_LINES] += 1
@@ -240,10 +240,10 @@ def _measure_text_line(data, line, line_stop, chars, said, starts, ends, word, l
     found[SENTENCES] += sentences
     _count_bullets(data, line, start, found)
     _count_ends(data, start, stop, line_stop, found)
-    found[JAVASCRIPT_LINES] += said & JAVASCRIPT != 0
-    found[POLICY_LINES] += said & POLICY != 0
-    found[LOREM_LINES] += said & LOREM != 0
-    if not said & (JAVASCRIPT | POLICY) and _c4_keeps(data, start, stop, starts, ends, word, last_word):
+    found[JAVASCRIPT_LINES] += phrases_of & JAVASCRIPT != 0
+    found[POLICY_LINES] += phrases_of & POLICY != 0
+    found[LOREM_LINES] += phrases_of & LOREM != 0
+    if not phrases_of & (JAVASCRIPT | POLICY) and _c4_keeps(data, start, stop, starts, ends, word, last_word):
         found[C4_LINES] += 1
         found[C4_SENTENCES] += sentences
 

@@ -74,7 +74,7 @@ def _conditional_entropy(data, start, stop, counts, firsts, seen):
 
 @kernel
 def conditional_entropies(offsets, data, counts, firsts, seen, out):
-    """out[d] = H(character | the one before) of document d, bits a character.
+    """out[d] = H(character | the one before) of document d, bits per character.
 
     counts int32[PAIRS] of zeros, firsts int32[SYMBOLS], seen uint16[PAIRS + 1] are scratch.
     """

@@ -64,7 +64,7 @@ def residual(name: str, signals: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def evenness(signals: Mapping[str, np.ndarray]) -> np.ndarray:
-    """double[n_docs], bits a word: word entropy beyond that of Han and kana text; 0 for other texts and for none.
+    """double[n_docs], bits per word: word entropy beyond that of Han and kana text; 0 for other texts and for none.
 
     Parameters
     ----------

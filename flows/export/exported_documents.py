@@ -93,8 +93,8 @@ def _rows(kept: pa.Table, batch: pa.RecordBatch) -> np.ndarray:
 def _table(
     batch: pa.RecordBatch, rows: np.ndarray, metadata: RowReader, signals: Sequence[_SignalReader], schema: pa.Schema
 ) -> pa.Table:
-    said = metadata.take(rows)
-    columns = {name: batch[name] for name in batch.schema.names} | {name: said[name] for name in METADATA}
+    taken = metadata.take(rows)
+    columns = {name: batch[name] for name in batch.schema.names} | {name: taken[name] for name in METADATA}
     if signals:
         values = [column for one in signals for column in one.columns(rows)]
         columns["signals"] = pa.StructArray.from_arrays(values, fields=list(schema.field("signals").type))

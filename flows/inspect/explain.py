@@ -1,4 +1,4 @@
-"""``gristmill explain``: the life of one document, from its file to the rows it stands in."""
+"""``gristmill explain``: the history of one document, from its file to the rows it stands in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ HEAD_CHARS = 300
 
 
 def explain_document(run_path: Path, name: str) -> dict[str, Any]:
-    """Tell the life of the document with this doc_id, locator, or id of the input; a beginning of a doc_id will do.
+    """Tell the history of the document with this doc_id, locator, or id of the input; a beginning of a doc_id will do.
 
     Raises
     ------
@@ -101,16 +101,16 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
 
 
 def _person(context: RunContext, document: dict[str, Any]) -> dict[str, Any]:
-    """What a person decided of the document, and whether it was on this text; nothing where nobody has."""
+    """What a person decided of the document, and whether it was on this text; empty without decisions."""
     from gristmill.filters.decide.decisions import read_decisions
 
     path = decisions_file(context.recipe)
-    said = [row for row in read_decisions(path).to_pylist() if row["doc_id"] == document["doc_id"]] if path else []
-    if not said:
+    decided = [row for row in read_decisions(path).to_pylist() if row["doc_id"] == document["doc_id"]] if path else []
+    if not decided:
         return {}
-    told = {name: said[0][name] for name in ("decision", "reviewer", "note")}
-    stale = said[0]["text_hash"] not in ("", document["text_hash"])
-    return {"person": {**told, "stale": stale}}
+    shown = {name: decided[0][name] for name in ("decision", "reviewer", "note")}
+    stale = decided[0]["text_hash"] not in ("", document["text_hash"])
+    return {"person": {**shown, "stale": stale}}
 
 
 def _row_of(context: RunContext, stage: str, name: str, part: int, row: int) -> dict[str, Any]:

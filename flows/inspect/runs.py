@@ -31,7 +31,7 @@ class ListedRun:
     documents: int | None  # kept; None before decide
     verified: bool | None  # None: not since a stage was done
     latest: bool
-    problem: str | None  # why no more can be said of it
+    problem: str | None  # why no more is known of it
 
 
 def runs_folder() -> Path:
@@ -121,7 +121,7 @@ def find_run(text: str | PathLike[str]) -> Path:
         return _named(text)
     except UnknownNameError:
         if path.exists():
-            return path  # that it is no run is said where it is opened
+            return path  # that it is no run is reported where it is opened
         raise
 
 

@@ -143,8 +143,8 @@ def _samples(
             samples.append(sample | {"text": after})
         else:
             pieces = [span for span in edits[doc_id] if span["reason"] == cut]
-            told = [_piece(document["text"], span, masks.get(doc_id, [])) for span in pieces]
-            samples.append(sample | {"before": before, "after": after, "cut": told})
+            shown = [_piece(document["text"], span, masks.get(doc_id, [])) for span in pieces]
+            samples.append(sample | {"before": before, "after": after, "cut": shown})
     return samples
 
 

@@ -84,10 +84,12 @@ def _place(decide: dict[str, Any], path: tuple[str, ...], value: str) -> None:
 
 def _of_table(profiles: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The named profiles alone, those that the recipe defines with what it says of them."""
-    own = {name: said for name, said in profiles.items() if isinstance(said, dict)}
+    own = {name: stated for name, stated in profiles.items() if isinstance(stated, dict)}
     for name in names:
         lacking = [other for other in own.get(name, {}).get("like", ()) if other in own and other not in names]
         if lacking:
             raise RecipeError(f"decide.profiles: {name!r} begins with the rules of {lacking[0]!r}; name both")
-    chosen = {name: said for name, said in own.items() if name in names}  # in the recipe's order, which `like` needs
+    chosen = {
+        name: stated for name, stated in own.items() if name in names
+    }  # in the recipe's order, which `like` needs
     return {**chosen, **{name: True for name in names if name not in own}}

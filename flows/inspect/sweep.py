@@ -35,7 +35,7 @@ def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: 
     Raises
     ------
     RecipeError : no such key, or one that is no bound, or steps out of range
-    UnknownNameError : a rule or signal that nobody knows or the run has not measured
+    UnknownNameError : an unknown rule or signal, or one the run has not measured
     """
     from gristmill.filters.decide.bound_sweep import sweep
 

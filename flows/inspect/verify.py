@@ -94,8 +94,8 @@ def check_edits(context: RunContext) -> Iterator[Check]:
         return
     manifest, decided = context.run.manifest("edits"), context.run.manifest("decide").accounts
     found = count_reasons(pq.read_table(context.file("edits", "kept.parquet")))
-    told = manifest.parts[0].facts["by_reason"]
-    yield Check("edits by reason", found == told, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
+    stated = manifest.parts[0].facts["by_reason"]
+    yield Check("edits by reason", found == stated, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
     for source, account in manifest.accounts.items():
         cut = sum(one["bytes"] for reason, one in found.get(source, {}).items() if not reason.startswith(MASK))
         detail = f"{cut} bytes by reason, {account.bytes_dropped} dropped"

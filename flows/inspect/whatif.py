@@ -46,7 +46,7 @@ def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None
     Raises
     ------
     RecipeError : a key or value that decide does not have, or neither or both of ``sets`` and ``diff``
-    UnknownNameError : a profile, rule or signal that nobody knows, or that this run has not measured
+    UnknownNameError : an unknown profile, rule or signal, or that this run has not measured
     """
     from gristmill.filters.decide.changes import whatif
 
@@ -77,8 +77,8 @@ def people_on(context: RunContext, evidence: "Evidence") -> "np.ndarray | None":
     path = decisions_file(context.recipe)
     if path is None:
         return None
-    said, _ = standing_decisions(path, resolve(context.store, context.refs("documents", DOCUMENTS_FILE)))
-    return align_decisions(evidence.documents["doc_id"], said)
+    decided, _ = standing_decisions(path, resolve(context.store, context.refs("documents", DOCUMENTS_FILE)))
+    return align_decisions(evidence.documents["doc_id"], decided)
 
 
 def rules_with(context: RunContext, sets: Sequence[str]) -> Rules:

@@ -58,7 +58,7 @@ def rules_of(recipe: Recipe, measured: frozenset[str]) -> dict[str, tuple[Rule, 
 
     Raises
     ------
-    UnknownNameError : a profile, rule or signal that nobody knows
+    UnknownNameError : an unknown profile, rule or signal
     """
     known, chosen = known_profiles(recipe), {}
     for domain in recipe.domains:

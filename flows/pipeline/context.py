@@ -1,7 +1,7 @@
 """The run context: a recipe on its inputs, with its run directory. Stage functions take one and nothing else.
 
 Four doors lead out of it: ``inputs`` (what is read), ``store`` (where outputs are kept), ``engine`` (who computes) and
-``report`` (who is told). How a context is opened stands in ``open_context``.
+``report`` (where progress goes). How a context is opened stands in ``open_context``.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from gristmill.corpus.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A file of a store entry, found by whoever runs the job."""
+    """A file of a store entry, found by the worker that runs the job."""
 
     receipt: Receipt
     name: str

@@ -95,13 +95,13 @@ def decide_stage(
     from gristmill.filters.decide.decisions import count_reviewed
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
-    said, stale = standing_decisions(decisions, documents) if decisions else (None, None)
+    decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     columns = document_columns(documents, signals[0], language)
     decision = decide_columns(
         columns,
         signal_columns(signals),
         pa.concat_tables([pq.read_table(path) for path in clusters]),
-        decisions=said,
+        decisions=decided,
         **options,
     )
     for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
@@ -120,9 +120,12 @@ def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table
     """People's decisions that apply to these documents, and those made on another text."""
     from gristmill.filters.decide.decisions import read_decisions, split_stale
 
-    said = read_decisions(decisions)
-    columns = {"columns": ["doc_id", "text_hash"], "filters": pc.field("doc_id").isin(said["doc_id"].combine_chunks())}
-    return split_stale(said, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
+    decided = read_decisions(decisions)
+    columns = {
+        "columns": ["doc_id", "text_hash"],
+        "filters": pc.field("doc_id").isin(decided["doc_id"].combine_chunks()),
+    }
+    return split_stale(decided, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
 
 
 def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:

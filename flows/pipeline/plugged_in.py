@@ -44,7 +44,7 @@ def load_plugins(named: Any, find: Find) -> tuple[list[PluggedIn], list[Fault]]:
 
     Parameters
     ----------
-    named : the recipe's key ``plugins``, of whatever kind it is; one that is no list of texts is told elsewhere
+    named : the recipe's key ``plugins``, of whatever kind it is; one that is no list of texts is reported elsewhere
     find : from ``beside`` or ``kept_in``
     """
     loaded: list[PluggedIn] = []
@@ -135,7 +135,7 @@ def plugged_in(plugin: Plugin) -> PluggedIn:
         schemas = [side.schema for side in spec.tables if isinstance(side, SideTable)]
         for reference in (spec.measure, spec.prepare, spec.conclude, spec.libraries, *schemas):
             if isinstance(reference, str) and is_own(reference, plugin):
-                resolve(reference, plugin, f"stage {spec.name!r}")  # told now, not after an hour
+                resolve(reference, plugin, f"stage {spec.name!r}")  # reported now, not after an hour
     return PluggedIn(plugin, stages, tuple(_located(plugin, module, reader) for reader in readers))
 
 
@@ -186,7 +186,7 @@ def entry_points() -> tuple[Announced, ...]:
     names: dict[str, list[str]] = {}
     for point in (point for group in GROUPS for point in metadata.entry_points(group=group)):
         names.setdefault(point.value.partition(":")[0].strip(), []).append(point.name)
-    return tuple(_announced(module, tuple(sorted(set(said)))) for module, said in sorted(names.items()))
+    return tuple(_announced(module, tuple(sorted(set(announced)))) for module, announced in sorted(names.items()))
 
 
 def installed_plugins() -> list[PluggedIn]:
@@ -209,8 +209,8 @@ def announced_plugins(
     """Of the announced plug-ins those that a recipe uses, and what is wrong with them.
 
     One takes part where the recipe has the section of one of its stages, or a source whose ``format`` names one of its
-    readers; what is installed never changes how a file is read that names no format. One that cannot be loaded is told
-    of where the recipe has a section, or a format, of the name that announces it.
+    readers; what is installed never changes how a file is read that names no format. One that cannot be loaded is
+    reported where the recipe has a section, or a format, by the name that announces it.
 
     Parameters
     ----------

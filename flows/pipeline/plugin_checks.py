@@ -1,4 +1,4 @@
-"""What is wrong with what a plug-in declares, and between the stages of a recipe; told before any document is read."""
+"""What is wrong with what a plug-in declares, and between the stages of a recipe, before any document is read."""
 
 import math
 import re

@@ -79,13 +79,13 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     read = [name for name in stages_of_run(context.run).names if name != stage.name and context.run.has(name)]
     inputs = {name: context.run.manifest(name).key for name in read}
     text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
-    said = {
+    options = {
         "lock": context.run.lock.to_json(),
         "text": text,
         "environment": environment_versions(),
         "takedowns": takedowns(context.run),
     }
-    key = job_key(stage.name, stage.spec.version, inputs, **said)
+    key = job_key(stage.name, stage.spec.version, inputs, **options)
 
     def write(folder: Any) -> Outcome:
         files = write_card(context.run, context.store.folder, folder)

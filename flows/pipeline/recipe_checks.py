@@ -1,6 +1,7 @@
 """What is wrong between the tables of a recipe: unknown names, missing files, what one table needs of another.
 
-All of it is said before anything runs. Mistakes of a single value, and between keys of one table, are the tables' own.
+All of it is reported before anything runs. Mistakes of a single value, and between keys of one table, are the
+tables' own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

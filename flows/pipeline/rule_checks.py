@@ -41,12 +41,12 @@ class _Rules:
             for other in spec.like:
                 if other not in self.profiles:
                     yield Mistake(((*here, "like"),), f"unknown profile {other!r}{nearest(other, self.profiles)}")
-            for rule, said in spec.rules.items():
-                where = (*here, "rules", rule, "signal") if said.signal else (*here, "rules", rule)
-                yield from self.signal(where, said.signal or rule, f"rule {rule!r}")
+            for rule, stated in spec.rules.items():
+                where = (*here, "rules", rule, "signal") if stated.signal else (*here, "rules", rule)
+                yield from self.signal(where, stated.signal or rule, f"rule {rule!r}")
         table = self.recipe.decide.profiles
-        for name, said in table.items() if isinstance(table, dict) else ():
-            if isinstance(said, bool) and name not in self.profiles:
+        for name, stated in table.items() if isinstance(table, dict) else ():
+            if isinstance(stated, bool) and name not in self.profiles:
                 where = ("decide", "profiles", name)
                 yield Mistake((where,), f"unknown profile {name!r}{nearest(name, self.profiles)}")
 

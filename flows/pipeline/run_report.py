@@ -49,7 +49,7 @@ class RunReport:
         write_json(self.run.path / "report.json", {"stages": self.to_json(), "maintenance": self.maintenance})
 
     def maintain(self, name: str, work: Callable[[], Any]) -> None:
-        """Do what leaves no store entry; what ``work`` returns, if anything, is told and stands in the report."""
+        """Do what leaves no store entry; what ``work`` returns, if anything, is shown and stands in the report."""
         with self.reporter.stage(name, 1) as progress:
             done = work()
             progress.advance(str(done or "in step"))

@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gristmill.flows.review.desk import CHOICES, Choice, Desk
+from gristmill.flows.review.decision_queue import CHOICES, Choice, ReviewQueue
 from gristmill.flows.review.page_text import number_text, piece_of
 
 if TYPE_CHECKING:
@@ -75,24 +75,24 @@ def serve_review(
 
     token = secrets.token_urlsafe(24)
     with reopen_run(run) as context:  # the lock is held while the queue is made, not while a person reads
-        desk = Desk(context, decisions or decisions_of(context), margin)
+        queue = ReviewQueue(context, decisions or decisions_of(context), margin)
     with socket.create_server(("127.0.0.1", port)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
-        sys.stderr.write(f"{desk.progress().queue} documents to review: {address}\nanswers go to {desk.path}\n")
+        sys.stderr.write(f"{queue.progress().queue} documents to review: {address}\nanswers go to {queue.path}\n")
         if open_browser:
             import webbrowser
 
             webbrowser.open(address)
         config = uvicorn.Config(
-            _app(desk, token, getpass.getuser()), log_level="warning", log_config=None, lifespan="off"
+            _app(queue, token, getpass.getuser()), log_level="warning", log_config=None, lifespan="off"
         )
         uvicorn.Server(config).run(sockets=[listener])
-    return review_state(desk)
+    return review_state(queue)
 
 
-def review_state(desk: Desk) -> dict[str, int]:
+def review_state(queue: ReviewQueue) -> dict[str, int]:
     """What ``--json`` tells: documents in the queue, and those decided."""
-    return dict(desk.progress()._asdict())
+    return dict(queue.progress()._asdict())
 
 
 def queue_state(run: Path, margin: float) -> dict[str, int]:
@@ -100,7 +100,7 @@ def queue_state(run: Path, margin: float) -> dict[str, int]:
     from gristmill.flows.pipeline.open_context import reopen_run
 
     with reopen_run(run) as context:
-        return review_state(Desk(context, decisions_of(context), margin))
+        return review_state(ReviewQueue(context, decisions_of(context), margin))
 
 
 def decisions_of(context: "RunContext") -> Path:
@@ -118,11 +118,11 @@ def review_app(context: "RunContext", token: str, decisions: Path, margin: float
     decisions, margin : see ``serve_review``
     reviewer : stands in every decision
     """
-    return _app(Desk(context, decisions, margin), token, reviewer)
+    return _app(ReviewQueue(context, decisions, margin), token, reviewer)
 
 
-def _app(desk: Desk, token: str, reviewer: str) -> Starlette:
-    pages = _Pages(desk, hmac.digest(token.encode(), b"form", "sha256").hex(), reviewer)
+def _app(queue: ReviewQueue, token: str, reviewer: str) -> Starlette:
+    pages = _Pages(queue, hmac.digest(token.encode(), b"form", "sha256").hex(), reviewer)
     routes = [
         Route("/", pages.queue),
         Route("/documents/{doc_id}", pages.document),
@@ -170,31 +170,31 @@ class _Guard:
 class _Pages:
     """What the routes answer."""
 
-    def __init__(self, desk: Desk, form_token: str, reviewer: str):
-        self._desk, self._form_token, self._reviewer = desk, form_token, reviewer
+    def __init__(self, queue: ReviewQueue, form_token: str, reviewer: str):
+        self._queue, self._form_token, self._reviewer = queue, form_token, reviewer
         self._templates = _templates()
 
     def queue(self, request: Request) -> Response:
         """The queue, or the part of it that the query names."""
         choice, state = _choice(request.query_params), request.query_params.get("state", "open")
-        frame = self._desk.chosen(choice)
+        frame = self._queue.chosen(choice)
         if state in ("open", "decided"):
             decided = frame["decision"].is_not_null()
             frame = frame.filter(decided if state == "decided" else ~decided)
         pages = max(1, -(-len(frame) // ROWS))
         page = min(_number(request.query_params.get("page")), pages - 1)
         shown = {"rows": frame.slice(page * ROWS, ROWS).to_dicts(), "found": len(frame)}
-        place = {"state": state, "page": page, "pages": pages, "options": self._desk.options()}
+        place = {"state": state, "page": page, "pages": pages, "options": self._queue.options()}
         return self._answer("review_queue", choice, **shown, **place)
 
     def document(self, request: Request) -> Response:
         """One document with what the rules say of it."""
         doc_id, choice = self._known(request), _choice(request.query_params)
-        document = self._desk.document(doc_id)
+        document = self._queue.document(doc_id)
         piece = piece_of(document.pop("text"), document["signal"], _number(request.query_params.get("piece")))
-        around = self._desk.neighbours(doc_id, choice)
-        said, stale = self._desk.decision(doc_id), self._desk.stale(doc_id)
-        known = {"said": said, "stale": stale, "undo": doc_id if said or stale else self._desk.last}
+        around = self._queue.neighbours(doc_id, choice)
+        standing, stale = self._queue.decision(doc_id), self._queue.stale(doc_id)
+        known = {"standing": standing, "stale": stale, "undo": doc_id if standing or stale else self._queue.last}
         return self._answer("review_document", choice, document=document, piece=piece, around=around, **known)
 
     async def decide(self, request: Request) -> Response:
@@ -204,29 +204,29 @@ class _Pages:
             raise HTTPException(403, "This form is not from this page; load the document again.")
         doc_id, choice, decision = self._known(request), _choice(form), form.get("decision", "")
         if decision == "withdraw":
-            self._desk.withdraw(doc_id, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
+            self._queue.withdraw(doc_id, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
             return RedirectResponse(f"/documents/{doc_id}{_query(choice)}", 303)
         if decision in ("keep", "drop"):
-            self._desk.decide(doc_id, decision, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
+            self._queue.decide(doc_id, decision, self._reviewer, form.get("note", "")[:MAX_NOTE_CHARS])
         elif decision != "skip":
             raise HTTPException(400, "A decision is keep, drop, skip or withdraw.")
-        following = self._desk.neighbours(doc_id, choice)["undecided"]
+        following = self._queue.neighbours(doc_id, choice)["undecided"]
         place = f"/documents/{following}" if following else "/"
         return RedirectResponse(place + _query(choice), 303)
 
     def _known(self, request: Request) -> str:
         doc_id = request.path_params["doc_id"]
-        if doc_id not in self._desk:
+        if doc_id not in self._queue:
             raise HTTPException(404, "No such document in the queue.")
         return doc_id
 
     def _answer(self, name: str, choice: Choice, **given: Any) -> Response:
-        progress = self._desk.progress()
-        here = self._desk.progress(choice)
+        progress = self._queue.progress()
+        here = self._queue.progress(choice)
         known = {"choice": choice._asdict(), "query": _query(choice), "progress": progress, "here": here}
         template = self._templates.get_template(f"{name}.html.jinja")
-        desk = {"run": self._desk.run.name, "margin": self._desk.margin, "form_token": self._form_token}
-        return HTMLResponse(template.render(**known, **desk, **given))
+        queue = {"run": self._queue.run.name, "margin": self._queue.margin, "form_token": self._form_token}
+        return HTMLResponse(template.render(**known, **queue, **given))
 
 
 def _templates() -> "Environment":

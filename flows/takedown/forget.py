@@ -46,7 +46,7 @@ def read_ids(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"--ids {file}: {error}; expected a text file with one document a line") from None
+        raise SourceError(f"--ids {file}: {error}; expected a text file with one document per line") from None
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise SourceError(f"--ids {file} names no document; expected one doc_id, locator or input id a line")
@@ -105,7 +105,7 @@ def _rejects_named(path: Path, names: set[str], unknown: set[str]) -> tuple[list
     return np.flatnonzero(fits).tolist(), known
 
 
-def said_by(parts: Sequence[Path], named: Named) -> Slices:
+def slices_of(parts: Sequence[Path], named: Named) -> Slices:
     """Slices of all that the named documents say and no other document does.
 
     A near copy that stays, or a page's menu, holds slices of the text too: those no takedown of this document removes.

@@ -43,7 +43,7 @@ def index_follows(context: RunContext) -> bool:
 def forget_in_index(folder: Path | None, doc_ids: Sequence[str]) -> int:
     """Take documents out of the index in ``folder`` and off the disk; returns how many of them it held.
 
-    A damaged index is deleted: what it holds cannot be told, and the next run makes it anew.
+    A damaged index is deleted: what it holds is unknown, and the next run makes it anew.
 
     Raises
     ------

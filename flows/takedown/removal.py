@@ -64,7 +64,7 @@ def takedown(
     plan : why the schedule cannot be met any more, else null; the run has neither plan nor card then
     train : true when a training, stale now, was deleted
     index_removed : documents that the recipe's band index held and holds no more
-    left : files that still hold a 32-byte slice of what only the removed documents said, with the number of slices
+    left : files that still hold a 32-byte slice of what only the removed documents contain, with the number of slices
 
     Raises
     ------
@@ -156,16 +156,16 @@ def _renew_card(context: RunContext) -> None:
 def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
     parts = _folders(context, journal)
     named = forget.find_named(parts, names)
-    said = forget.said_by(parts, named)
+    slices_removed = forget.slices_of(parts, named)
     rejects = [
-        sorted({*places, *forget.rejects_that_say(part, said)})
+        sorted({*places, *forget.rejects_that_say(part, slices_removed)})
         for part, places in zip(parts, named.rejects, strict=True)
     ]
     _drop_training(context.run)
     folder, follows = index_of(context), index_follows(context)
     forgotten = forget_in_index(folder, named.all_doc_ids)
     context.compute("documents", _document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
-    retrained = _spells(context, journal, said)
+    retrained = _spells(context, journal, slices_removed)
     plan = _later_stages(context if follows else _leaving_the_index(context), journal, retrained)
     own = _superseded(context.run, journal)
     return {
@@ -180,7 +180,8 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
         "plan": plan,
         "train": journal.has("train"),
         "index_removed": forgotten,
-        "left": _search(context, said) + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
+        "left": _search(context, slices_removed)
+        + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
     }
 
 
@@ -209,11 +210,11 @@ def _document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[lis
     return jobs
 
 
-def _spells(context: RunContext, before: RunDir, said: Slices) -> bool:
+def _spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool:
     """True when a word of the vocabulary is a slice of a removed text."""
     if not before.has("tokenizer"):
         return False
-    return said.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table) > 0
+    return slices_removed.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table) > 0
 
 
 def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | None:
@@ -296,7 +297,7 @@ def _other_runs(run: RunDir) -> list[RunDir]:
     return [RunDir(folder) for folder in folders if folder != own]
 
 
-def _search(context: RunContext, said: Slices) -> list[dict[str, Any]]:
+def _search(context: RunContext, slices_removed: Slices) -> list[dict[str, Any]]:
     """Files of the run and of its entries that hold a slice, by path; a file with two names is read once."""
     vocabulary = Vocabulary(context.file("tokenizer", "tokenizer.json")) if context.run.has("tokenizer") else None
     left, seen = [], set()
@@ -305,7 +306,7 @@ def _search(context: RunContext, said: Slices) -> list[dict[str, Any]]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        slices = sum(said.count_in(block) for block in file_blocks(path, vocabulary))
+        slices = sum(slices_removed.count_in(block) for block in file_blocks(path, vocabulary))
         if slices:
             left.append({"file": str(path), "slices": slices})
     return left

@@ -26,7 +26,7 @@ from gristmill.flows.inspect.whatif import whatif_run
 from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card
-from gristmill.flows.review.desk import Desk
+from gristmill.flows.review.decision_queue import ReviewQueue
 from gristmill.flows.takedown.removal import takedown
 from gristmill.handoff.reader import ShardReader
 
@@ -239,7 +239,7 @@ def test_questions_answer_when_the_plug_ins_are_gone(copied, monkeypatch, tmp_pa
     assert {"exclamations", "listed_words"} <= set(ranked)
     assert trace_step(copied, 0)["rows"]
     with reopen_run(copied) as context:
-        desk = Desk(context, tmp_path / "decisions.jsonl", 0.5)
+        desk = ReviewQueue(context, tmp_path / "decisions.jsonl", 0.5)
         assert desk.units["exclamations"] == "marks"
         assert "exclamations" in desk.document(desk.queue["doc_id"][0])["signals"]
     assert check_run_card(copied)["problems"] != []  # its plug-ins were deleted from it

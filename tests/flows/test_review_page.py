@@ -17,7 +17,7 @@ from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.whatif import whatif_run
 from gristmill.flows.pipeline.open_context import reopen_run
-from gristmill.flows.review.desk import Choice, Desk, read_row
+from gristmill.flows.review.decision_queue import Choice, ReviewQueue, read_row
 from gristmill.flows.review.page_server import review_app, review_state, serve_review
 from gristmill.flows.review.page_text import PIECE_CHARS, number_text, piece_of, segments
 
@@ -195,7 +195,7 @@ def test_a_decision_names_the_text_that_was_read(run, client, ids, decisions):
 def test_a_decision_on_another_text_does_not_count_and_can_be_withdrawn(run, ids, decisions):
     append_decision(decisions, Decided(ids["script"], "keep", reviewer="bob", text_hash="0" * 32))
     with reopen_run(run) as context:
-        desk = Desk(context, decisions, 10.0)
+        desk = ReviewQueue(context, decisions, 10.0)
         page = TestClient(review_app(context, TOKEN, decisions, 10.0), base_url="http://127.0.0.1")
         page.get(f"/?token={TOKEN}")
     assert review_state(desk) == {"queue": 5, "decided": 0}
@@ -203,7 +203,7 @@ def test_a_decision_on_another_text_does_not_count_and_can_be_withdrawn(run, ids
     assert desk.stale(ids["script"])["reviewer"] == "bob"
     shown = page.get(f"/documents/{ids['script']}").text
     assert "of another text of this document" in shown
-    assert "Withdraw what was said" in shown
+    assert "Withdraw the decision" in shown
     desk.withdraw(ids["script"])
     assert desk.stale(ids["script"]) is None
     assert [json.loads(line)["decision"] for line in decisions.read_text().splitlines()] == ["keep", "withdraw"]
@@ -277,7 +277,7 @@ def test_a_desk_opened_again_knows_what_was_decided(run, client, ids, decisions)
     post(client, ids["lines"], "keep")
     post(client, ids["lines"], "drop")
     with reopen_run(run) as context:
-        desk = Desk(context, decisions, 10.0)
+        desk = ReviewQueue(context, decisions, 10.0)
     assert review_state(desk) == {"queue": 5, "decided": 2}
     assert desk.decision(ids["lines"])["decision"] == "drop"
     assert desk.progress(Choice(rule="no-such-rule")) == (0, 0)
@@ -285,7 +285,7 @@ def test_a_desk_opened_again_knows_what_was_decided(run, client, ids, decisions)
 
 def test_neighbours_follow_the_queue_and_come_round(run, decisions):
     with reopen_run(run) as context:
-        desk = Desk(context, decisions, 10.0)
+        desk = ReviewQueue(context, decisions, 10.0)
     order = desk.queue["doc_id"].to_list()
     assert desk.neighbours(order[1], Choice())["before"] == order[0]
     assert desk.neighbours(order[-1], Choice()) == {"before": order[-2], "behind": None, "undecided": order[0]}

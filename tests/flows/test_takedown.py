@@ -324,7 +324,7 @@ def part(tmp_path):
 
 def test_a_reject_that_quotes_the_text_loses_its_head(part, tmp_path):
     named = forget.find_named([part], ["a" * 32])
-    said = forget.said_by([part], named)
+    said = forget.slices_of([part], named)
     assert forget.rejects_that_say(part, said) == [0]
     out = tmp_path / "out"
     out.mkdir()

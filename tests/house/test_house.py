@@ -56,7 +56,7 @@ BETWEEN_ROOMS = [  # file, what it imports, the contract that breaks
     ("filters/pii/aside.py", "gristmill.filters.lists.blocklist", "floors of filters"),
     ("dedup/clusters/up.py", "gristmill.dedup.band_index.follow", "floors of dedup"),
     ("flows/pipeline/up.py", "gristmill.flows.inspect.verify", "floors of flows"),
-    ("flows/takedown/aside.py", "gristmill.flows.review.desk", "floors of flows"),
+    ("flows/takedown/aside.py", "gristmill.flows.review.decision_queue", "floors of flows"),
     ("flows/nowhere.py", "json", "floors of flows"),
     ("flows/pipeline/sixth.py", "prefect", "Prefect stands in five files"),
     ("corpus/cluster.py", "dask", "prefect lives in flows"),

@@ -1,7 +1,6 @@
-"""Words of our own for which the field has one: none stands in code or on pages, once the wording pass is done.
+"""Words of our own for which the field has one: none stands in code or on pages.
 
-Each line of ``WORDS`` is a pattern and what is written in its place. Those in ``STILL`` stand somewhere today; when the
-last place of one goes it has to leave ``STILL``, and never comes back.
+Each line of ``WORDS`` is a pattern and what is written in its place.
 """
 
 import re
@@ -28,13 +27,6 @@ WORDS = {
     r"nothing where (?:nobody|none)": "empty without decisions",
     r"can name persons; dataLimitations says": "may contain names of persons; see dataLimitations",
 }
-GONE = {
-    r"\bclass Mill\b|: Mill\b",
-    r"\bupkeep\b|\bkept_up\b",
-    r"By a person's word",
-    r"decisions made on another text, none applies",
-}
-STILL = set(WORDS) - GONE
 
 
 def written(house: Path) -> dict[str, str]:
@@ -54,10 +46,7 @@ def places(pattern: str, texts: dict[str, str]) -> list[str]:
 
 def test_no_word_of_our_own_stands_where_the_field_has_one():
     texts = written(HOUSE)
-    standing = {word: places(word, texts) for word in WORDS}
-    back = {f"{word}: write {WORDS[word]!r}": at for word, at in standing.items() if at and word not in STILL}
-    assert not back
-    assert not {word for word in STILL if not standing[word]}, "gone: take them out of STILL"
+    assert not {f"{word}: write {WORDS[word]!r}": at for word in WORDS if (at := places(word, texts))}
 
 
 def test_a_place_is_named():

@@ -1,6 +1,6 @@
-"""The desk behind the review page: the queue of one run, one document at a time, and the file of decisions.
+"""The queue behind the review page: the queue of one run, one document at a time, and the file of decisions.
 
-Columns of the queue stay in memory; text is read for the document on the desk alone, a row group of its part.
+Columns of the queue stay in memory; text is read for the document on the queue alone, a row group of its part.
 """
 
 import threading
@@ -47,7 +47,7 @@ class Progress(NamedTuple):
     decided: int
 
 
-class Desk:
+class ReviewQueue:
     """The queue of a run and what people decided of it; safe for the threads of a server."""
 
     def __init__(self, context: RunContext, decisions: Path, margin: float):
@@ -62,10 +62,12 @@ class Desk:
         self._at = {doc_id: at for at, doc_id in enumerate(self.queue["doc_id"])}
         self._lock = threading.Lock()
         self._texts = self._text_hashes()
-        said, stale = standing_decisions(decisions, resolve(context.store, context.refs("documents", DOCUMENTS_FILE)))
-        self._decided = {row["doc_id"]: row for row in said.to_pylist()}
+        standing, stale = standing_decisions(
+            decisions, resolve(context.store, context.refs("documents", DOCUMENTS_FILE))
+        )
+        self._decided = {row["doc_id"]: row for row in standing.to_pylist()}
         self._stale = {row["doc_id"]: row for row in stale.to_pylist()}
-        self.last: str | None = None  # decided since the desk was opened, and not withdrawn
+        self.last: str | None = None  # decided since the queue was opened, and not withdrawn
 
     def __contains__(self, doc_id: str) -> bool:
         return doc_id in self._at
@@ -80,14 +82,14 @@ class Desk:
             self.last = doc_id
 
     def withdraw(self, doc_id: str, reviewer: str = "", note: str = "") -> None:
-        """Take back what was decided of a document: a line more, after which nobody has decided."""
+        """Take back what was decided of a document: a line more, after which it is undecided."""
         with self._lock:
             if self._decided.pop(doc_id, None) or self._stale.pop(doc_id, None):
                 append_decision(self.path, Decided(doc_id, "withdraw", self.key, reviewer, note, self._texts[doc_id]))
             self.last = None if self.last == doc_id else self.last
 
     def stale(self, doc_id: str) -> dict[str, Any] | None:
-        """What a person said of another text of the document; it does not apply."""
+        """What a person decided of another text of the document; it does not apply."""
         return self._stale.get(doc_id)
 
     def _text_hashes(self) -> dict[str, str]:
@@ -98,14 +100,14 @@ class Desk:
         return {row["doc_id"]: row["text_hash"] for table in tables for row in table.to_pylist()}
 
     def decision(self, doc_id: str) -> dict[str, Any] | None:
-        """What a person said of a document, last."""
+        """What a person decided last of a document."""
         return self._decided.get(doc_id)
 
     def chosen(self, choice: Choice) -> pl.DataFrame:
         """The choice's rows of the queue, each with its decision or null."""
-        said = {doc_id: row["decision"] for doc_id, row in list(self._decided.items())}
+        standing = {doc_id: row["decision"] for doc_id, row in list(self._decided.items())}
         frame = choice.of(self.queue)
-        decision = frame["doc_id"].replace_strict(said, default=None, return_dtype=pl.String)
+        decision = frame["doc_id"].replace_strict(standing, default=None, return_dtype=pl.String)
         return frame.with_columns(decision=decision)
 
     def progress(self, choice: Choice | None = None) -> Progress:
@@ -121,7 +123,7 @@ class Desk:
         return {name: list(counts.iter_rows()) for name, counts in counted.items()}
 
     def neighbours(self, doc_id: str, choice: Choice) -> dict[str, str | None]:
-        """The documents before and behind this one in the choice, and the next that nobody has decided."""
+        """The documents before and behind this one in the choice, and the next undecided one."""
         frame, at = self.chosen(choice), self._at[doc_id]
         before, behind = frame.filter(pl.col("index") < at), frame.filter(pl.col("index") > at)
         undecided = pl.concat([behind, before]).filter(pl.col("decision").is_null())
