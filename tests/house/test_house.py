@@ -121,6 +121,17 @@ def test_a_circle_of_three_files_is_seen(spoilt):
     assert broken[0].startswith("no circle")
 
 
+def test_a_kernel_behind_the_catalogue_is_seen(spoilt):
+    stage = spoilt / "filters" / "signals" / "stage.py"
+    text = stage.read_text()
+    stage.write_text(f"{text}\n\ndef f():\n    import gristmill.filters.signals._kernels_lines\n")
+    try:
+        broken = [line for line in rules.imports_go_down(spoilt) if "BROKEN" in line]
+    finally:
+        stage.write_text(text)
+    assert [line[:40] for line in broken] == ["a recipe is checked without kernels, tab"]
+
+
 def test_a_link_less_is_seen(spoilt):
     (spoilt / "gristmill" / "mixing").unlink()
     try:
