@@ -17,6 +17,7 @@ from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.stage import Plugin
 
 PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
+EXPORTS = "exports.json"  # where text of the run was exported to
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
 
 
@@ -51,6 +52,13 @@ class RunDir:
     def lock(self) -> Lock:
         """The lock: recipe, digests of inputs and artefacts, versions."""
         return Lock.from_json(read_json(self.path / "lock.json"))
+
+    @property
+    def exports(self) -> list[str]:
+        """Folders that text of the run was exported to and that are still there: copies, which no takedown reaches."""
+        path = self.path / EXPORTS
+        named = [one["folder"] for one in read_json(path)["exports"]] if path.exists() else []
+        return [folder for folder in named if Path(folder).exists()]
 
     @property
     def stages(self) -> RunStages:

@@ -52,6 +52,8 @@ def show_takedown(result: dict[str, Any]) -> None:
     out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    for folder in result["exports"]:
+        out.print(f"[yellow]exported before[/], and may hold the text: {folder}", soft_wrap=True)
     for place in result["left"]:
         out.print(f"[red]left[/] {place}", soft_wrap=True)
     if not result["left"]:

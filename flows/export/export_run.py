@@ -7,6 +7,7 @@ from typing import Any
 
 from gristmill.corpus.errors import GristmillError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.corpus.rundir import EXPORTS
 from gristmill.flows.export.target import BY, COLUMNS, Exported, ExportOptions
 from gristmill.flows.export.targets import target_named
 from gristmill.flows.pipeline.context import RunContext
@@ -16,7 +17,6 @@ from gristmill.flows.pipeline.progress import Reporter
 FORMAT = "gristmill-export-1"
 EXPORT_FILE = "export.json"  # written last: a folder without it is no export
 UNFINISHED = "unfinished.json"  # what is being written; gone once the export is whole
-RECORD = "exports.json"  # in the run: where it was exported to
 
 
 def export_run(
@@ -120,7 +120,7 @@ def _finish(folder: Path, result: dict[str, Any]) -> None:
 
 def _record(context: RunContext, folder: Path, result: dict[str, Any]) -> None:
     """Put the export into the run's list, in place of an earlier one into the same folder."""
-    path, where = context.run.path / RECORD, str(folder.resolve())
+    path, where = context.run.path / EXPORTS, str(folder.resolve())
     before = read_json(path)["exports"] if path.exists() else []
     entry = {
         "folder": where,

@@ -64,6 +64,7 @@ def takedown(
     plan : why the schedule cannot be met any more, else null; the run has neither plan nor card then
     train : true when a training, stale now, was deleted
     index_removed : documents that the recipe's band index held and holds no more
+    exports : folders that text of the run was exported to before; their files are not touched
     left : files that still hold a 32-byte slice of what only the removed documents contain, with the number of slices
 
     Raises
@@ -180,6 +181,7 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
         "plan": plan,
         "train": journal.has("train"),
         "index_removed": forgotten,
+        "exports": context.run.exports,
         "left": _search(context, slices_removed)
         + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
     }

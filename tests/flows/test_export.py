@@ -14,10 +14,10 @@ import pytest
 
 from gristmill.corpus.errors import ConservationError, SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, read_json
-from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.rundir import EXPORTS, RunDir
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.export import text_export
-from gristmill.flows.export.export_run import RECORD, export_run
+from gristmill.flows.export.export_run import export_run
 from gristmill.flows.export.row_reader import RowReader
 from gristmill.flows.export.target import ExportOptions
 from gristmill.flows.export.targets import TARGETS
@@ -201,7 +201,7 @@ def test_a_killed_export_looks_like_none_and_is_begun_again(run, tmp_path):
     assert not (out / "export.json").exists()
     assert (out / "unfinished.json").exists()
     (out / ".part-00001.parquet.tmp").write_bytes(b"half")
-    assert not any(one["folder"] == str(out.resolve()) for one in read_json(run / RECORD)["exports"])
+    assert not any(one["folder"] == str(out.resolve()) for one in read_json(run / EXPORTS)["exports"])
     with pytest.raises(StoreError, match=r"unfinished export of small/\w+ with other options"):
         export_run(run, "jsonl", out)
     export_run(run, "parquet", out)
@@ -222,7 +222,9 @@ def test_a_folder_that_holds_something_stays_as_it_is(run, tmp_path):
 
 def test_the_run_keeps_a_record(run, tmp_path):
     result = export_run(run, "arrow", tmp_path / "out", ExportOptions(by="domain"))
-    (entry,) = [one for one in read_json(run / RECORD)["exports"] if one["folder"] == str((tmp_path / "out").resolve())]
+    (entry,) = [
+        one for one in read_json(run / EXPORTS)["exports"] if one["folder"] == str((tmp_path / "out").resolve())
+    ]
     assert entry["sha256"] == file_sha256(tmp_path / "out" / "export.json")
     assert (entry["target"], entry["by"], entry["documents"]) == ("arrow", "domain", result["documents"])
     assert result["run"] == f"small/{run.name}"

@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import SourceError, StoreError, UnknownNameError
-from gristmill.corpus.files import read_json
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.remote import open_store
+from gristmill.corpus.rundir import EXPORTS
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
@@ -65,6 +66,9 @@ def taken(small_run, small_home, tmp_path_factory):
         patch.chdir(HOUSE)
         run = copy_of(small_run, small_home, tmp_path_factory.mktemp("taken") / "home")
         names = chosen(run)
+        (run.parent / "out").mkdir()
+        folders = [{"folder": str(run.parent / name)} for name in ("out", "deleted since")]
+        write_json(run / EXPORTS, {"exports": folders})
         return small_run, run, names, takedown(run, names, date=DAY)
 
 
@@ -77,6 +81,7 @@ def test_the_named_are_gone_and_the_run_is_whole(taken):
     assert result["left"] == []
     assert result["train"]
     assert result["plan"] is None
+    assert result["exports"] == [str(run.parent / "out")]  # whose copies no takedown reaches
     assert not (run / "train").exists()
     assert [check for check in verify_run(run)["checks"] if not check["ok"]] == []
 
@@ -203,6 +208,7 @@ def test_a_killed_takedown_is_carried_on(moment, taken, copied, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
 
+    write_json(copied / EXPORTS, read_json(whole / EXPORTS))
     monkeypatch.setattr(takedown_module, moment, die)
     with pytest.raises(KeyboardInterrupt):
         takedown(copied, names, date=DAY)

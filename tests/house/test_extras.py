@@ -117,7 +117,7 @@ def test_a_card_is_written_where_nothing_can_train(folder):
         ("card", "", ("run", "tiny.toml", "--direct"), "figures need matplotlib: pip install 'gristmill[card]'"),
         ("prefect", "", ("run", "tiny.toml"), "pip install 'gristmill[prefect]'; a run goes without it by --direct"),
         ("prefect", SCHEDULE, ("schedule", "tiny.toml"), "a schedule need prefect: pip install 'gristmill[prefect]'"),
-        ("card", "", ("card", "nowhere", "--check"), "figures need matplotlib: pip install 'gristmill[card]'"),
+        ("card", "", ("card", ".", "--check"), "figures need matplotlib: pip install 'gristmill[card]'"),
     ],
 )
 def test_a_missing_extra_is_told_in_one_line_before_anything_runs(folder, hidden, recipe, arguments, told):

