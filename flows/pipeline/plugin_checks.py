@@ -140,6 +140,15 @@ def _section_faults(spec: PartStage, taken: Taken) -> Iterator[str]:
         yield "it is one of a list, but its section has no name to tell them apart"
     if spec.options is not None and "return" not in get_type_hints(spec.options):
         yield "options has no annotation of what it returns"
+    if _has_set(spec.section.model_json_schema()):
+        yield "its section has a set, which no two processes hold in one order; write tuple[str, ...]"
+
+
+def _has_set(schema: Any) -> bool:
+    """Whether a part of a JSON schema is a set, whose order would get into keys of parts."""
+    if isinstance(schema, dict):
+        return schema.get("uniqueItems") is True or any(map(_has_set, schema.values()))
+    return isinstance(schema, list) and any(map(_has_set, schema))
 
 
 def _columns() -> list[str]:

@@ -255,6 +255,10 @@ DECLARED = {
         'measure is no "module:funct',
     ),
     "a section that is none": (ONE + f"M = {STAGE[:-1]}, section=dict)\n", "its section is no class that derives from"),
+    "a set, whose order is another in every process": (
+        ONE + f"class Own(Section):\n    names: dict[str, frozenset[str]] = {{}}\n\n\nM = {STAGE[:-1]}, section=Own)\n",
+        "its section has a set, which no two processes",
+    ),
     "facts that are none": (ONE + f"M = {STAGE[:-1]}, facts=dict)\n", "its facts are no dataclass"),
     "an extra": (ONE + f"M = {STAGE[:-1]}, extra='train')\n", "extra names an extra of the mill"),
     "no libraries": (ONE + f"M = {STAGE[:-1]}, libraries=':none')\n", "looking for ':none' of stage 'mine'"),
