@@ -65,8 +65,9 @@ def _show_beside(samples: list[dict[str, Any]]) -> None:
 def _line(sample: dict[str, Any]) -> Text:
     found = Text(f"{sample['doc_id']}  {sample['source']}  {sample['verdict']}", style="bold")
     for rule in sample["rules"]:
-        bound = f" {rule['signal']} = {rule['value']:g}, must be {rule['bound']}" if rule["signal"] else ""
-        found.append(f"  {rule['rule']}{bound}", style="not bold")
+        measured = f"{rule['signal']} = {rule['value']:g}, must be {rule['bound']}" if rule["signal"] else ""
+        names = [rule["rule"]] if rule["rule"] != rule["signal"] else []  # a rule often has its signal's name
+        found.append(f"  {' '.join([*names, measured])}", style="not bold")
     if sample["other"]:
         found.append(f"  lost to {sample['other']}", style="not bold")
     return found

@@ -79,7 +79,10 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
 
     packed = context.run.manifest("shards")
     if not packed.rows:
-        raise PlanError("no document was kept, so there is nothing to plan; loosen [decide] or add sources")
+        raise PlanError(
+            "no document was kept, so there is nothing to plan; loosen [decide] or add sources. What rules dropped: "
+            f"`gristmill samples {context.run.path} --dropped`"
+        )
     caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
         "phases": [Phase(**phase.model_dump()) for phase in context.recipe.curriculum],
