@@ -49,11 +49,11 @@ def train_directly(run: Path, reporter: Reporter | None = None) -> dict[str, Any
 
 
 def train_and_card(context: RunContext, run: RunStage) -> dict[str, Any]:
-    """The stages ``train`` and ``card``, each through ``run`` (plainly or as a Prefect task)."""
+    """The stages ``train`` and ``card``, each through ``run`` (plainly or as a Prefect task), and what verify finds."""
     if context.recipe.trainer is None:
         raise RecipeError(f"the recipe of {context.run.path} has no [trainer]; add one and run the recipe again")
     last = [stage for stage in context.stages if stage.name in ("train", "card")]
     need_extras(last)
     for stage in last:
         run(context, stage)
-    return context.run.manifest("train").parts[0].facts["summary"]
+    return context.run.manifest("train").parts[0].facts["summary"] | note_latest(context)

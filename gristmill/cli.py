@@ -79,7 +79,7 @@ def plan(recipe: RecipePath, *, json: Json = False) -> None:
 
 
 @app.command
-def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> None:
+def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> int:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
     from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
@@ -92,6 +92,7 @@ def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> None:
         need(extra)
     result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
+    return int(not result["verified"])
 
 
 def _train_through_prefect(run: Path) -> dict[str, Any]:

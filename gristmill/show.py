@@ -50,8 +50,7 @@ def show_run(result: dict[str, Any]) -> None:
     for notice in result.get("notices", ()):
         out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
-    for failed in result.get("failed", ()):
-        out.print(f"[red]FAIL[/] {escape(failed)}", soft_wrap=True)
+    _show_failed(result)
 
 
 def _sources_table(result: dict[str, Any]) -> Table | None:
@@ -85,6 +84,13 @@ def show_training(summary: dict[str, Any]) -> None:
     )
     figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
     out.print(f"load   {figures}, dead {load['dead']}")
+    _show_failed(summary)
+
+
+def _show_failed(result: dict[str, Any]) -> None:
+    """Checks of verify that failed at the end of a run, if any."""
+    for failed in result.get("failed", ()):
+        console().print(f"[red]FAIL[/] {escape(failed)}", soft_wrap=True)
 
 
 def show_plan(result: dict[str, Any]) -> None:

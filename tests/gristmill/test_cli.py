@@ -125,6 +125,7 @@ def test_train_again_finds_it_done(capsys, small_run):
     before = (small_run / "train" / "summary.json").read_bytes()
     summary = answer(capsys, "train", small_run, "--direct")
     assert summary["steps"] > 30
+    assert (summary["verified"], summary["failed"]) == (True, [])
     assert (small_run / "train" / "summary.json").read_bytes() == before
 
 
