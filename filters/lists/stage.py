@@ -15,8 +15,8 @@ _OVERLAP = "n-gram overlap, weighted by rarity in the benchmark"
 class Blocklist(Section):
     """Lists of words, addresses and text hashes; they become signals that [decide.rules] may bound."""
 
-    words: tuple[str, ...] = ()  # one word or phrase a line
-    urls: tuple[str, ...] = ()  # one host, domain or address a line
+    words: tuple[str, ...] = ()  # one word or phrase per line
+    urls: tuple[str, ...] = ()  # one host, domain or address per line
     hashes: tuple[str, ...] = ()  # one text_hash per line
 
 
