@@ -1,6 +1,6 @@
 """Facts: small frozen dataclasses in which a stage says what it did; added up over batches and parts, kept as JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -57,8 +57,3 @@ def _adapter(kind: type) -> Any:
 def read_facts(kind: type[Facts], value: Mapping[str, Any]) -> Facts:
     """The inverse of ``facts_json``; ValueError where the receipt is not of this kind."""
     return _adapter(kind).validate_python(dict(value))
-
-
-def sum_parts(kind: type[Facts], parts: Iterable[Mapping[str, Any]]) -> Facts | None:
-    """Facts of all parts of a stage, from their receipts."""
-    return add_facts([read_facts(kind, part) for part in parts])

@@ -103,6 +103,8 @@ def show_plan(result: dict[str, Any]) -> None:
     out.print(view)
     memory = size_text(result["peak_bytes"])
     out.print(f"\n{size_text(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
+    for path in result["one_core"]:
+        out.print(f"read by one core, whole: {path}", markup=False, soft_wrap=True)
     out.print(f"run  {result['run']}", soft_wrap=True)
 
 

@@ -5,7 +5,6 @@ triples: head, relation, tail; heads and tails are ids. Entities and relations a
 their names, so sorted integers are sorted strings. Not here: which names are linked (``names``).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError, SourceError
-from gristmill.corpus.files import file_sha256
 from gristmill.knowledge.names import linkable_names
 
 ENTITIES, TRIPLES = "entities.parquet", "triples.parquet"
@@ -79,11 +77,6 @@ def load_graph(folder: Path, *, languages: Sequence[str] = (), min_label_chars: 
     """
     stamps = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder))
     return _load(folder, tuple(languages), min_label_chars, stamps)
-
-
-def graph_digest(folder: Path) -> str:
-    """32 hex characters over the content of both files: the graph's part in a stage's key."""
-    return hashlib.sha256("".join(file_sha256(path) for path in _files(folder)).encode()).hexdigest()[:32]
 
 
 def read_tables(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -73,10 +73,9 @@ def group_parts(
     return parts
 
 
-def files_in_one_part(files: Sequence[InputFile], part_bytes: int, extra: Sequence[Reader] = ()) -> list[str]:
+def files_in_one_part(files: Sequence[InputFile], how: Splitting, extra: Sequence[Reader] = ()) -> list[str]:
     """Paths of the files that are larger than two parts and are read by one core all the same: archives, CSV, HTML."""
-    how = Splitting(part_bytes)
-    return [file.path for file in files if file.bytes >= 2 * part_bytes and len(split(file, how, extra)) == 1]
+    return [file.path for file in files if file.bytes >= 2 * how.part_bytes and len(split(file, how, extra)) == 1]
 
 
 @cache

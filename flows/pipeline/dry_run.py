@@ -17,6 +17,7 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.tables import GROUP_BYTES
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine
+from gristmill.flows.pipeline.ingest import files_of_one_core
 from gristmill.flows.pipeline.inputs import Inputs, list_inputs
 from gristmill.flows.pipeline.jobs import Job
 from gristmill.flows.pipeline.locking import build_lock
@@ -140,6 +141,7 @@ def plan_run(recipe_path: Path) -> dict[str, Any]:
         "input_bytes": input_bytes(inputs),
         "stages": {name: asdict(plan) for name, plan in context.plans.items()},
         "seconds": round(sum(plan.seconds for plan in context.plans.values()), 1),
+        "one_core": files_of_one_core(context),
         "peak_bytes": PROCESS_BYTES + engine.workers * GROUPS_IN_FLIGHT * GROUP_BYTES,
     }
 

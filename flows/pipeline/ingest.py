@@ -36,6 +36,15 @@ def plan_ingest(context: RunContext, stage: Instance) -> Iterator[Job]:
             yield from _read_jobs(context, stage, source)
 
 
+def files_of_one_core(context: RunContext) -> list[str]:
+    """Large files that no reader can split, so that other workers wait for them."""
+    from gristmill.sources.splitting import Splitting, files_in_one_part
+
+    limits, extra = context.recipe.limits, [one.reader for one in context.inputs.readers]
+    how = Splitting(limits.part_bytes, limits.record_bytes)
+    return [path for files in context.inputs.files.values() for path in files_in_one_part(files, how, extra)]
+
+
 def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iterator[Job]:
     from gristmill.sources.first_records import Place
     from gristmill.sources.spec import ReadSpec

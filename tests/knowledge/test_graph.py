@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from gristmill.corpus.errors import SchemaError, SourceError
-from gristmill.knowledge.graph import graph_digest, load_graph
+from gristmill.knowledge.graph import load_graph
 
 PLACES = [("fr", "France"), ("pa", "Paris"), ("de", "Germany"), ("x", "Nowhere")]
 FACTS = [("fr", "capital", "pa"), ("fr", "borders", "de"), ("de", "borders", "fr"), ("fr", "capital", "pa")]
@@ -56,22 +56,12 @@ def test_loading_again_gives_the_same_object_until_a_file_changes(write_graph):
     assert load_graph(folder).n_entities == 5
 
 
-def test_the_digest_follows_the_content(write_graph):
-    one, two = write_graph(PLACES, FACTS, "one"), write_graph(PLACES, FACTS, "two")
-    assert graph_digest(one) == graph_digest(two)
-    assert len(graph_digest(one)) == 32
-    write_graph(PLACES, FACTS[:1], "two")
-    assert graph_digest(one) != graph_digest(two)
-
-
 @pytest.mark.parametrize("missing", ["entities.parquet", "triples.parquet"])
 def test_a_missing_file_names_the_key(write_graph, missing):
     folder = write_graph(PLACES, FACTS)
     (folder / missing).unlink()
     with pytest.raises(SourceError, match=rf"{missing} is missing; set knowledge\.graph"):
         load_graph(folder)
-    with pytest.raises(SourceError, match=r"knowledge\.graph"):
-        graph_digest(folder)
 
 
 def test_a_file_of_another_format_is_refused(write_graph):

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.sources.listing import list_files
 from gristmill.sources.read import ReadSpec, read_part
-from gristmill.sources.splitting import files_in_one_part, group_parts
+from gristmill.sources.splitting import Splitting, files_in_one_part, group_parts
 
 SIZES = [700, 5000, 20_000]
 
@@ -48,7 +48,7 @@ def check(tmp_path, path, spec=None, *, splits=True):
         parts = group_parts(files, part_bytes)
         keys = [(file.digest, file.piece) for part in parts for file in part]
         assert len({digest for digest, _ in keys}) == len(keys)
-    assert bool(files_in_one_part(files, 1000)) is not splits
+    assert bool(files_in_one_part(files, Splitting(1000))) is not splits
 
 
 def lines(count, seed=0):
