@@ -114,7 +114,7 @@ def find_run(text: str | PathLike[str]) -> Path:
     UnknownNameError : none of these; with the nearest
     AmbiguousNameError : several
     """
-    path = Path(text)
+    path = Path(text).expanduser()  # in a notebook no shell does
     if not isinstance(text, str) or (path / "lock.json").exists():
         return path
     try:

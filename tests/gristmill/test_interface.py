@@ -142,6 +142,8 @@ def test_a_run_has_names(opened, small_home, monkeypatch):
     with pytest.raises(errors.UnknownNameError, match=f"did you mean 'small/{opened.id}'"):
         gristmill.open(f"smal/{opened.id}")
     assert gristmill.open(Path(opened.path)).path == opened.path
+    monkeypatch.setenv("HOME", str(opened.path.parent))
+    assert gristmill.open(f"~/{opened.id}").path == opened.path
     with pytest.raises(errors.UnknownNameError):  # too short
         gristmill.open(opened.id[:3])
     with pytest.raises(errors.StoreError, match=r"no lock\.json"):
