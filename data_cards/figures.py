@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 INK, FAINT = "#010203", "#040506"  # stand-ins, replaced by CSS colours in the SVG
-OUTCOMES = {"kept": "#2a9d8f", "merged": "#e9c46a", "dropped": "#e76f51", "rejected": "#9aa0a6"}
+OUTCOME_COLOURS = {"kept": "#2a9d8f", "merged": "#e9c46a", "dropped": "#e76f51", "rejected": "#9aa0a6"}
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a90a", "#8172b3", "#7f7f7f", "#8c564b")
 STYLE = """<style>
 svg.figure{color:#1f2328;max-width:100%;height:auto}
@@ -76,7 +76,7 @@ def draw_funnel(card: Card) -> "Figure":
     figure, axes = _axes(8, 0.9 + 0.34 * len(sources))
     records = np.array([max(source.records, 1) for source in sources])
     left = np.zeros(len(sources))
-    for outcome, colour in OUTCOMES.items():
+    for outcome, colour in OUTCOME_COLOURS.items():
         share = np.array([getattr(source, outcome) for source in sources]) / records
         axes.barh(np.arange(len(sources)), share, left=left, color=colour, label=outcome, height=0.68)
         left += share
@@ -143,8 +143,10 @@ def draw_lengths(card: Card) -> "Figure":
     first, last = (used[0], used[-1] + 1) if len(used) else (0, 1)
     figure, axes = _axes(8, 2.6)
     places = np.arange(first, last)
-    axes.bar(places, counts[first:last], width=0.86, color=OUTCOMES["rejected"], alpha=0.55, label="all documents")
-    axes.bar(places, kept[first:last], width=0.86, color=OUTCOMES["kept"], label="kept")
+    axes.bar(
+        places, counts[first:last], width=0.86, color=OUTCOME_COLOURS["rejected"], alpha=0.55, label="all documents"
+    )
+    axes.bar(places, kept[first:last], width=0.86, color=OUTCOME_COLOURS["kept"], label="kept")
     ticks = np.arange(first, last + 1, 1 if last - first < 12 else 2)
     axes.set_xticks(ticks - 0.5, [_bytes_tick(histogram.edges[i]) for i in ticks], fontsize=8)
     axes.set(xlabel="bytes of text in a document", ylabel="documents")

@@ -23,14 +23,14 @@ class Totals:
     shards: int
 
 
-OUTCOMES = ("records", "rejected", "documents", "kept", "merged", "dropped", "text_bytes", "kept_bytes")
+TOTALS = ("records", "rejected", "documents", "kept", "merged", "dropped", "text_bytes", "kept_bytes")
 
 
 def totals(card: Card) -> Totals:
     """Of the whole corpus; rows, tokens and shards are those to train on."""
     packed = card.shards_by_domain.values()
     return Totals(
-        **{key: sum(getattr(source, key) for source in card.sources) for key in OUTCOMES},
+        **{key: sum(getattr(source, key) for source in card.sources) for key in TOTALS},
         rows=sum(domain.rows for domain in packed),
         tokens=sum(domain.tokens for domain in packed),
         shards=sum(len(shards) for shards in card.shards.values()),

@@ -82,13 +82,13 @@ def _carded_verdicts(card: Card) -> Counted:
 def _sources(documents: pa.Table) -> Counted:
     outcomes = _grouped(documents, ["source", "verdict"])
     return {
-        (source,): tuple(outcomes.get((source, outcome), (0, 0))[unit] for unit in (0, 1) for outcome in OUTCOMES)
+        (source,): tuple(outcomes.get((source, outcome), (0, 0))[unit] for unit in (0, 1) for outcome in VERDICTS)
         for source in {key[0] for key in outcomes}
     }
 
 
-OUTCOMES = ("kept", "dropped", "merged")
-SOURCE_UNITS = (*OUTCOMES, "kept_bytes", "dropped_bytes", "merged_bytes")
+VERDICTS = ("kept", "dropped", "merged")
+SOURCE_UNITS = (*VERDICTS, "kept_bytes", "dropped_bytes", "merged_bytes")
 
 
 def _carded_sources(card: Card) -> Counted:

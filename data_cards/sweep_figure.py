@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gristmill.data_cards.figures import COLOURS, OUTCOMES, svg_text
+from gristmill.data_cards.figures import COLOURS, OUTCOME_COLOURS, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def draw_sweep(sweep: Sweep) -> "Figure":
 
     figure = Figure(figsize=(8, 5))
     kept, shares = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
-    outcomes = (OUTCOMES["kept"], OUTCOMES["dropped"])
+    outcomes = (OUTCOME_COLOURS["kept"], OUTCOME_COLOURS["dropped"])
     for values, name, colour in zip((sweep.documents, sweep.bytes), ("documents", "bytes"), outcomes, strict=True):
         share = [value / max(*values, 1) for value in values]
         kept.plot(sweep.bounds, share, color=colour, label=f"{name}, of at most {max(values):,}")

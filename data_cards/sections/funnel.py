@@ -9,7 +9,7 @@ from gristmill.data_cards.parts.cut_text import Edits
 from gristmill.data_cards.wording import number, one_line, size
 
 COLUMNS = ("stage", "documents in", "kept", "dropped", "merged", "bytes in", "kept", "dropped", "merged", "adds up")
-OUTCOMES = ("source", "records", "rejected", "dropped", "merged", "kept", "text kept")
+BY_SOURCE = ("source", "records", "rejected", "dropped", "merged", "kept", "text kept")
 TEXT = (
     "Every record is accounted for: what a stage takes in is what it keeps, drops and merges. "
     "Stage documents counts raw bytes of the input, stage decide bytes of text; stage edits, where text is cut, "
@@ -27,7 +27,7 @@ def section(card: Card) -> Section:
     tables = [
         Table(COLUMNS, stages(card)),
         cuts(card.edits),
-        Table(OUTCOMES, outcomes, "By source"),
+        Table(BY_SOURCE, outcomes, "By source"),
         Table(("source", "reason", "kind", "records"), reasons, "Records that did not become documents", 3, True),
     ]
     caption = "What became of each source's records"
