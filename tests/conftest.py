@@ -106,4 +106,7 @@ def small_run(small_home: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRISTMILL_HOME", str(small_home))
         patch.chdir(HOUSE)
-        yield Path(refine_directly(recipe)["run"])
+        run = Path(refine_directly(recipe)["run"])
+    yield run
+    runs = {lock.parent for lock in small_home.glob("runs/*/*/lock.json")}
+    assert runs == {run}, "a test put a run into the shared home, where others count the runs: mill in a copy"

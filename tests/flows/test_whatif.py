@@ -1,5 +1,8 @@
 """Questions to a finished run: what if, sweeps and rankings; each equals the run that would be made."""
 
+import shutil
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -39,17 +42,19 @@ def flipped(before: dict[str, str], after: dict[str, str], verdict: str) -> list
 
 
 @pytest.fixture(scope="module")
-def rerun(small_run, small_text, small_home):
-    """A real run of the small recipe with other text, up to decide."""
+def decided(small_run, small_home, tmp_path_factory):
+    """Mills the small recipe with other text up to decide, in a copy of the home: the home itself has one run."""
+    home = tmp_path_factory.mktemp("whatif") / "home"
+    shutil.copytree(small_home, home)
 
-    def rerun(text: str):
-        recipe = small_home / "changed.toml"
+    def decided(text: str) -> Path:
+        recipe = home / "changed.toml"
         recipe.write_text(text)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("GRISTMILL_HOME", str(small_home))
-            return ledger_of(type(small_run)(refine_directly(recipe, "decide")["run"]))
+            patch.setenv("GRISTMILL_HOME", str(home))
+            return Path(refine_directly(recipe, "decide")["run"])
 
-    return rerun
+    return decided
 
 
 COMMON, WEB = '[decide]\nprofiles = ["length"]', '["fineweb@0.01"]'
@@ -65,10 +70,10 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("sets", "change"), CHANGES, ids=lambda value: value[0][:30])
-def test_whatif_equals_a_run_of_the_changed_recipe(small_run, small_text, rerun, sets, change):
+def test_whatif_equals_a_run_of_the_changed_recipe(small_run, small_text, decided, sets, change):
     assert small_text.count(change[0]) == 1
     answer = whatif_run(small_run, sets)
-    before, after = ledger_of(small_run), rerun(small_text.replace(*change))
+    before, after = ledger_of(small_run), ledger_of(decided(small_text.replace(*change)))
     assert counts(before).items() <= answer["before"].items()
     assert counts(after).items() <= answer["after"].items()
     assert before != after
@@ -103,19 +108,16 @@ def test_the_same_bound_changes_nothing(small_run):
     assert answer["budget"] is None
 
 
-def test_a_broken_budget_is_told(small_run, small_text, small_home):
-    recipe = small_home / "budget.toml"
-    recipe.write_text(small_text.replace('domain = "forum"', 'domain = "forum"\nretention_budget = 0.2', 1))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRISTMILL_HOME", str(small_home))
-        run = type(small_run)(refine_directly(recipe, "decide")["run"])
+def test_a_broken_budget_is_told(small_text, decided):
+    run = decided(small_text.replace('domain = "forum"', 'domain = "forum"\nretention_budget = 0.2', 1))
     assert "sources.forum.retention_budget" in whatif_run(run, ["words.at_least=1000"])["budget"]
 
 
-def test_two_profiles_judge_every_document(small_run, small_text, rerun):
+def test_two_profiles_judge_every_document(small_run, small_text, decided):
     answer = whatif_run(small_run, diff=("length", "gopher@datatrove"))
     one = small_text.replace('[decide.domains.web]\nprofiles = ["fineweb@0.01"]\n', "")
-    before, after = rerun(one), rerun(one.replace('profiles = ["length"]', 'profiles = ["gopher@datatrove"]'))
+    other = one.replace('profiles = ["length"]', 'profiles = ["gopher@datatrove"]')
+    before, after = ledger_of(decided(one)), ledger_of(decided(other))
     assert counts(before).items() <= answer["before"].items()
     assert counts(after).items() <= answer["after"].items()
     assert answer["flipped"]["counts"]["to_dropped"] == len(flipped(before, after, "dropped"))
