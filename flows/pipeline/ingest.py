@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def ingest(context: RunContext, stage: Instance) -> Manifest:
     """Read every source, in the order of the recipe."""
-    return context.compute(stage.name, list(plan_ingest(context, stage)))
+    with context.report.progress("splitting", 0):  # big files are read once, to find where records begin
+        jobs = list(plan_ingest(context, stage))
+    return context.compute(stage.name, jobs)
 
 
 def plan_ingest(context: RunContext, stage: Instance) -> Iterator[Job]:
@@ -65,7 +67,7 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
         key = job_key("documents", stage.spec.version, inputs, **fixed)
         plugins = tuple(dict.fromkeys(one.plugin for one in used.values()))
         arguments = {"files": files, "spec": spec, "place": Place(number, len(parts)), "plugins": plugins}
-        yield Job("documents", key, read_job, arguments)
+        yield Job("documents", key, read_job, arguments, sum(file.bytes for file in files))
 
 
 def _versions(used: Mapping[str, OutsideReader]) -> dict[str, list[str]]:

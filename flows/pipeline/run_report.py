@@ -60,9 +60,9 @@ class RunReport:
         return {name: asdict(report) for name, report in self.stages.items()}
 
     @contextmanager
-    def progress(self, name: str, total: int) -> Iterator[StageProgress]:
-        """Show progress of work that has no parts (training)."""
-        with self.reporter.stage(name, total) as progress:
+    def progress(self, name: str, total: int, n_bytes: int = 0) -> Iterator[StageProgress]:
+        """Show progress of a stage's parts, of so many bytes together, or of steps of training."""
+        with self.reporter.stage(name, total, n_bytes) as progress:
             yield progress
 
 
