@@ -48,17 +48,20 @@ class _Lines:
     def __init__(self, name: str, pace: Pace, every: float):
         self._name, self._pace, self._every = name, pace, every
         self._written = time.monotonic()
+        self._lock = threading.RLock()  # parts end in several threads
         self.part = pace.part
 
     def advance(self, note: str = "") -> None:
-        self._pace.ended += 1
-        done, total = self._pace.ended, self._pace.parts
-        if done % max(1, total // 10) == 0 or done == total:
-            self._write(note)
+        with self._lock:
+            self._pace.ended += 1
+            done, total = self._pace.ended, self._pace.parts
+            if done % -(-total // 10) == 0 or done == total:
+                self._write(note)
 
     def tick(self) -> None:
-        if time.monotonic() - self._written >= self._every:
-            self._write(self._pace.text())
+        with self._lock:
+            if time.monotonic() - self._written >= self._every:
+                self._write(self._pace.text())
 
     def _write(self, text: str) -> None:
         parts = f"{self._pace.ended}/{self._pace.parts} " if self._pace.parts else ""

@@ -71,7 +71,7 @@ def measure_tiny(name: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        options, artefacts = _options(name, folder)
+        options, artefacts = tiny_options(name, folder)
         measure_part(part_stage(name, None), write_tiny(folder), folder, options, artefacts)
 
 
@@ -147,7 +147,7 @@ def _sign(documents: Path, folder: Path) -> None:
     measure_part(SIGNATURES, documents, folder, SignatureOptions(shingle_words=5, hashes=128, seed=1))
 
 
-def _options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
+def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
     """A section with everything on, and the smallest files that it can name."""
     from gristmill.dedup.clusters.stage import SignatureOptions
     from gristmill.filters.line_edits.stage import READINGS, LineEdits
