@@ -25,7 +25,7 @@ ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "po
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
     """Train on the plan, or find the finished training again."""
-    seconds = timed()
+    cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
     finished = (out / "done.json").exists() and read_json(out / "done.json")["key"] == key
@@ -34,7 +34,7 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
         write_json(out / "done.json", {"key": key})
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
-    context.report.record(manifest, int(finished), seconds())
+    context.report.record(manifest, int(finished), cost())
     return manifest
 
 
