@@ -3,7 +3,6 @@
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
@@ -18,9 +17,6 @@ from gristmill.trainer.config import FREE
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
-
-# versions that stand in the card so that a rebuild can be set up
-ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
@@ -73,6 +69,8 @@ def _train_receipt(context: RunContext, key: str) -> Receipt:
 
 def publish_card(context: RunContext, stage: Instance) -> Manifest:
     """The data card, from the run's receipts and tables alone."""
+    from gristmill.data_cards.parts.environment import environment
+    from gristmill.data_cards.reading import Reading
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
@@ -82,7 +80,8 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     options = {
         "lock": context.run.lock.to_json(),
         "text": text,
-        "environment": environment_versions(),
+        "environment": environment(Reading(context.run, context.store.folder)),  # as the run recorded it
+        "stages": context.run.stages.to_json(),
         "takedowns": takedowns(context.run),
     }
     key = job_key(stage.name, stage.spec.version, inputs, **options)
@@ -98,8 +97,3 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.run.place(context.store.folder(manifest.parts[0]), "card")
     return manifest
-
-
-def environment_versions() -> dict[str, str]:
-    """Versions of what made a run, for its card."""
-    return installed_versions(ENVIRONMENT)
