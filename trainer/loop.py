@@ -146,7 +146,8 @@ class Training:
             raise _diverged(f"the loss is {loss} behind step {self.session.step}", self.session.config)
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
-        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
+        spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
+        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest), spread)
 
     def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing."""

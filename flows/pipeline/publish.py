@@ -16,7 +16,7 @@ from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.config import FREE
+from gristmill.trainer.config import FREE, TrainConfig
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
@@ -55,17 +55,21 @@ def train_key(context: RunContext, stage: Instance) -> str:
     return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
 
 
-def _train(context: RunContext, stage: Instance) -> None:
-    from gristmill.handoff.plan import Plan
-    from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.loop import train
-
-    config = TrainConfig(
+def train_config(context: RunContext, stage: Instance) -> TrainConfig:
+    """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
+    return TrainConfig(
         **stage.options.model_dump(),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
+
+
+def _train(context: RunContext, stage: Instance) -> None:
+    from gristmill.handoff.plan import Plan
+    from gristmill.trainer.loop import train
+
+    config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out = context.run.path / "train"
     with context.report.progress("train", steps) as progress:
