@@ -54,6 +54,7 @@ class TrainConfig:
     warmup_steps: int = 20
     heldout_rows: int = 32  # read from each domain, before and after
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
     threads: int = 0  # 0 = one
@@ -68,7 +69,7 @@ class TrainConfig:
         return {key: value for key, value in asdict(self).items() if key not in FREE}
 
 
-FREE = ("checkpoint_steps", "device", "threads")
+FREE = ("checkpoint_steps", "device", "keep", "threads")
 
 
 def mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -114,7 +115,7 @@ _WEIGHT: _Check = ("0 or more", lambda value: _real(value) and value >= 0)
 _KEYS: dict[str, _Check] = {
     **dict.fromkeys(("vocab_size", "row_tokens", "layers", "heads", "experts", "top_k"), _POSITIVE),
     **dict.fromkeys(("batch_rows", "checkpoint_steps"), _POSITIVE),
-    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads"), _COUNT),
+    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads", "keep"), _COUNT),
     **dict.fromkeys(("width", "expert_width"), _WIDTH),
     **dict.fromkeys(("z_loss", "balance_rate"), _WEIGHT),
     "learning_rate": ("more than 0", lambda value: _real(value) and value > 0),

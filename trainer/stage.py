@@ -26,6 +26,7 @@ class Trainer(Section):
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training: for replay and retraining
     dropout: float = 0.0
     heldout_rows: int = 32  # of each domain, evaluated before and after
     precision: str = "auto"  # or "float32", "bfloat16"
@@ -135,7 +136,7 @@ class Timing:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="1",
+    version="2",  # consumption.parquet holds digests
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,
