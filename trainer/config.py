@@ -52,7 +52,7 @@ class TrainConfig:
     batch_rows: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 20
-    heldout_rows: int = 32  # read from each domain, before and after
+    heldout_rows: int = 0  # read from each domain, before and after; 0 = all
     checkpoint_steps: int = 100
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"

@@ -1,7 +1,8 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
 ``out`` then holds metrics.parquet (a row a step), consumption.parquet (a row a consumed sample: the proof that the
-model saw the plan and nothing else), summary.json, timing.json and checkpoints/.
+model saw the plan and nothing else), evaluation.parquet and load.parquet (held-out rows, before and after),
+summary.json, timing.json and checkpoints/.
 """
 
 import math
@@ -21,9 +22,11 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack
-from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.evaluate import evaluate
+from gristmill.trainer.evaluation_tables import write_evaluations
+from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
+from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
 from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.session import Session, begin, capture, restore
@@ -71,7 +74,7 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
         self.session = self._resumed_or_fresh(config)
 
@@ -131,6 +134,7 @@ class Training:
             grad_norm=result.grad_norm,
             tokens=len(host.tokens),
             load=load_figures(result.counts),
+            layers=layer_figures(result.counts),
             domains=domain_figures(self.plan.names, result.each, packed),
             seconds=time.perf_counter() - began,
         )
@@ -162,6 +166,8 @@ class Training:
             raise _diverged(f"the held-out loss is {after.loss} behind step {session.step}", session.config)
         self.consumption.join(self.out / "consumption.parquet")
         metrics = self.metrics.join(self.out / "metrics.parquet")
+        evaluations = {0: session.heldout_before} if session.heldout_before else {}
+        write_evaluations(self.out, evaluations | {session.step: after})
         summary = summarise(session, metrics, self.plan.names, after)
         write_json(self.out / "summary.json", asdict(summary))
         write_json(self.out / "timing.json", asdict(timing(metrics)))

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
+from gristmill.corpus.typed_json import from_json
 from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model import Model
 from gristmill.trainer.optim import make_optimizer
-from gristmill.trainer.stage import DomainLoss, Heldout, Load
+from gristmill.trainer.stage import Heldout
 
 
 @dataclass
@@ -77,11 +78,7 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str) -> Se
 
 
 def _heldout(value: dict[str, Any] | None) -> Heldout | None:
-    """The inverse of ``asdict``."""
-    if value is None:
-        return None
-    domains = {name: DomainLoss(**domain) for name, domain in value["domains"].items()}
-    return Heldout(**value | {"domains": domains, "load": Load(**value["load"]) if value["load"] else None})
+    return None if value is None else from_json(Heldout, value, "heldout_before of the checkpoint")
 
 
 def _expect_same(state: dict[str, Any], config: TrainConfig, plan_digest: str) -> None:

@@ -27,7 +27,7 @@ class Trainer(Section):
     warmup_steps: int = 20
     checkpoint_steps: int = 100
     dropout: float = 0.0
-    heldout_rows: int = 32  # of each domain, evaluated before and after
+    heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
@@ -56,12 +56,20 @@ class Load:
 class DomainLoss:
     """Held-out loss of one domain, nats per predicted token, and how many tokens were predicted.
 
-    ``unigram`` is what a model without context reaches.
+    ``unigram`` is what a model without context reaches. ``bits_per_byte`` (see ``trainer.bits_per_byte``) and its
+    ``standard_error`` by document are None where the run has no byte-level tokenizer. ``experts`` [layers][E] counts
+    the tokens that each expert took.
     """
 
     loss: float
     unigram: float
     tokens: int
+    documents: int = 0
+    bytes: int | None = None
+    nats: float = 0.0
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    experts: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ class Heldout:
     tokens: int
     domains: dict[str, DomainLoss]
     load: Load | None
+    load_by_layer: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +97,21 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class DomainChange:
-    """Held-out loss of one domain before and after training, and of a model without context."""
+    """Held-out loss of one domain before and after training, and of a model without context, nats a token.
+
+    Bits per byte before and after, the latter with its standard error by document. ``busiest_share``: of each layer,
+    the share of the domain's choices of experts that its busiest expert takes, 1 / E to 1 / top_k.
+    """
 
     before: float
     after: float
     unigram: float
+    documents: int = 0
+    bytes: int | None = None
+    bits_per_byte_before: float | None = None
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    busiest_share: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,8 @@ class TrainSummary:
     parameters: int
     active_parameters: int
     config: dict[str, int | float | str]
+    load_by_layer: tuple[Load, ...] = ()
+    heldout_load_by_layer: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +156,7 @@ class Timing:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="1",
+    version="2",
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,
