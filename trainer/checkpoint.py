@@ -32,7 +32,13 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write aside, flush, rename; then drop all but the last two."""
+    """Write aside, flush, rename; then drop all but the last two.
+
+    Raises
+    ------
+    TrainError : a tensor holds a number that is not finite; nothing is written then
+    """
+    expect_finite(checkpoint)
     final = folder / f"step-{checkpoint.step:09d}"
     aside = folder / f".{final.name}.tmp"
     for left in folder.glob(".step-*.tmp"):  # of a crash
@@ -50,6 +56,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     for old in _folders(folder)[:-KEEP]:
         shutil.rmtree(old)
     return final
+
+
+def expect_finite(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that nothing could go on from, naming the first tensor that is not finite."""
+    for name, tensor in {**checkpoint.model, **checkpoint.training}.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise TrainError(f"{name} is not finite behind step {checkpoint.step}")
 
 
 def load_latest(folder: Path) -> Checkpoint | None:

@@ -20,6 +20,7 @@ from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
+from gristmill.trainer.changes import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack
 from gristmill.trainer.evaluate import evaluate
@@ -76,6 +77,7 @@ class Training:
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
         self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
+        self.changes = read_changes(out)
         self.session = self._resumed_or_fresh(config)
 
     @property
@@ -89,7 +91,7 @@ class Training:
         self.metrics.rewind(step)
         self.consumption.rewind(step)
         if found:
-            session = restore(found, config, self.plan.digest)
+            session = restore(found, config, self.plan.digest, self.changes)
             self.loader.resume(found.state["loader"])
             return session
         session = begin(config)
@@ -115,7 +117,8 @@ class Training:
 
     def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
         """One step of the plan: its figures and what was trained on."""
-        session, config, began = self.session, self.session.config, time.perf_counter()
+        session, began = self.session, time.perf_counter()
+        config = config_at(session.config, self.changes, session.step)
         host = pack(batch.tokens, batch.domain, *batch.slices)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
@@ -123,7 +126,7 @@ class Training:
         result = train_step(session.model, session.optimizer, packed, config)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
-            raise _diverged(f"the loss is {result.loss:g} {at}", config)
+            raise self._diverged(f"the loss is {result.loss:g} {at}")
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
         self._note_rows(batch)
@@ -147,38 +150,43 @@ class Training:
         self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
 
     def _save(self, last: Packed) -> None:
-        """Save, if the model still has a loss on the ``last`` batch: a rerun could not get past a checkpoint without.
-
-        Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
+        """Save, if every number is finite and the model still has a loss on the ``last`` batch: a rerun could not
+        get past a checkpoint without. Tables first: what a crash leaves beyond the last checkpoint is forgotten at the
+        next start.
         """
         loss = loss_of(self.session.model, last, self.session.config)
         if not math.isfinite(loss):
-            raise _diverged(f"the loss is {loss} behind step {self.session.step}", self.session.config)
+            raise self._diverged(f"the loss is {loss} behind step {self.session.step}")
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
-        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
+        try:
+            checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest, self.changes))
+        except TrainError as error:  # a tensor that is not finite
+            raise self._diverged(str(error)) from None
 
     def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing."""
         session = self.session
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
-            raise _diverged(f"the held-out loss is {after.loss} behind step {session.step}", session.config)
+            raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
         self.consumption.join(self.out / "consumption.parquet")
         metrics = self.metrics.join(self.out / "metrics.parquet")
         evaluations = {0: session.heldout_before} if session.heldout_before else {}
         write_evaluations(self.out, evaluations | {session.step: after})
-        summary = summarise(session, metrics, self.plan.names, after)
+        made = tuple(change for change in self.changes if change.step < session.step)
+        summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
         write_json(self.out / "timing.json", asdict(timing(metrics)))
         return summary
 
-
-def _diverged(what: str, config: TrainConfig) -> TrainError:
-    return TrainError(
-        f"{what}: training diverged. Lower trainer.learning_rate (now {config.learning_rate:g}) or raise "
-        "trainer.warmup_steps; either makes it start anew"
-    )
+    def _diverged(self, what: str) -> TrainError:
+        config = config_at(self.session.config, self.changes, self.session.step)
+        return TrainError(
+            f"{what}: training diverged, and its last good checkpoint is kept. Lower trainer.learning_rate (now "
+            f"{config.learning_rate:g}) or trainer.max_grad_norm, or raise trainer.warmup_steps: `gristmill train RUN "
+            "--set learning_rate=...` goes on from that checkpoint; changed in the recipe, training starts anew"
+        )
 
 
 def _expect_device(name: str) -> None:

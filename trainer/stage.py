@@ -25,6 +25,7 @@ class Trainer(Section):
     batch_rows: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 20
+    max_grad_norm: float = 1.0  # a longer gradient is cut to it
     checkpoint_steps: int = 100
     dropout: float = 0.0
     heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
@@ -115,8 +116,18 @@ class DomainChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that another value was given at a checkpoint: after ``step`` steps, ``trainer.KEY`` is ``after``."""
+
+    step: int
+    key: str
+    before: int | float
+    after: int | float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSummary:
-    """The content of summary.json: a pure function of plan, shards and config (speed stands in timing.json).
+    """The content of summary.json: a pure function of plan, shards, config and ``changes`` (speed: timing.json).
 
     ``loss.last`` and ``load`` are means over the last tenth of the steps (at least ten). ``heldout_unigram`` is the
     cross entropy of the held-out tokens under the add-one smoothed counts of the tokens trained on: the level of a
@@ -136,6 +147,7 @@ class TrainSummary:
     config: dict[str, int | float | str]
     load_by_layer: tuple[Load, ...] = ()
     heldout_load_by_layer: tuple[Load, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

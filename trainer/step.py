@@ -11,7 +11,6 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed
 from gristmill.trainer.loss import cross_entropy
 from gristmill.trainer.model import Forward, Model
-from gristmill.trainer.optim import MAX_GRAD_NORM
 from gristmill.trainer.precision import matmuls
 
 
@@ -35,7 +34,7 @@ def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, co
         out = model(batch)
         loss, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
     (loss + _balance_terms(out, config)).backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
     counts = torch.stack([routing.counts for routing in out.routings])
     result = StepResult(loss.item(), each, counts, norm.item())
     if result.is_finite:

@@ -8,10 +8,12 @@ import pyarrow.compute as pc
 from gristmill.trainer.metrics import LOAD_FIGURES, last_steps
 from gristmill.trainer.model import count_parameters
 from gristmill.trainer.session import Session
-from gristmill.trainer.stage import DomainChange, DomainLoss, Heldout, Load, Losses, Timing, TrainSummary
+from gristmill.trainer.stage import Change, DomainChange, DomainLoss, Heldout, Load, Losses, Timing, TrainSummary
 
 
-def summarise(session: Session, metrics: pa.Table, domains: tuple[str, ...], after: Heldout) -> TrainSummary:
+def summarise(
+    session: Session, metrics: pa.Table, domains: tuple[str, ...], after: Heldout, changes: tuple[Change, ...]
+) -> TrainSummary:
     """The content of summary.json."""
     parameters, active = count_parameters(session.model)
     last = last_steps(metrics, ["loss", *(name for name in metrics.column_names if name.startswith("load_"))])
@@ -26,6 +28,7 @@ def summarise(session: Session, metrics: pa.Table, domains: tuple[str, ...], aft
         load_by_layer=tuple(_load(last, f"/{layer}") for layer in range(session.config.layers)),
         heldout_load=after.load,
         heldout_load_by_layer=after.load_by_layer,
+        changes=changes,
         parameters=parameters,
         active_parameters=active,
         config=session.config.identity(),

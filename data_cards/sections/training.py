@@ -26,6 +26,7 @@ def section(card: Card) -> Section | None:
         Table(columns, domains, title="Held-out loss by domain, nats a token"),
         Table(("load of the experts", "value"), load),
         *_bits_and_layers(summary),
+        *_changes(summary),
     ]
     text = [
         f"A mixture-of-experts model of {number(summary.parameters)} parameters "
@@ -56,6 +57,14 @@ def _bits_and_layers(summary: TrainSummary) -> Iterator[Table]:
     if rows:
         title = "Largest share of a domain's held-out tokens that one expert takes"
         yield Table(("domain", "share", "in layer"), rows, title=title)
+
+
+def _changes(summary: TrainSummary) -> Iterator[Table]:
+    """Settings that did not stay what the recipe gives."""
+    rows = [(str(one.step), one.key, f"{one.before:g}", f"{one.after:g}") for one in summary.changes]
+    if rows:
+        title = "Settings changed at a checkpoint, on request; the recipe holds the first value"
+        yield Table(("after step", "setting", "before", "after"), rows, title=title)
 
 
 def _size(one: DomainChange) -> tuple[str, str]:

@@ -8,13 +8,16 @@ from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.config import FREE
+from gristmill.trainer.changes import read_changes
+from gristmill.trainer.config import FREE, TrainConfig
+from gristmill.trainer.precision import resolve_precision
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
@@ -39,23 +42,29 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
 
 
 def train_key(context: RunContext, stage: Instance) -> str:
-    """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
+    """Names a training: plan, held-out rows, the model's settings, what was changed on the way; not where it ran."""
     settings = stage.options.model_dump(exclude=set(FREE))
+    settings["precision"] = resolve_precision(stage.options.precision, stage.options.device)
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
-    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
+    changes = to_json(read_changes(context.run.path / "train"))
+    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed])
 
 
-def _train(context: RunContext, stage: Instance) -> None:
-    from gristmill.handoff.plan import Plan
-    from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.loop import train
-
-    config = TrainConfig(
+def train_config(context: RunContext, stage: Instance) -> TrainConfig:
+    """What the recipe asks the trainer for, on the rows and the vocabulary that the run has."""
+    return TrainConfig(
         **stage.options.model_dump(),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
+
+
+def _train(context: RunContext, stage: Instance) -> None:
+    from gristmill.handoff.plan import Plan
+    from gristmill.trainer.loop import train
+
+    config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out = context.run.path / "train"
     with context.report.progress("train", steps) as progress:
