@@ -22,6 +22,7 @@ ChangeSetting = Annotated[
         help="KEY=VALUE from the last checkpoint on: learning_rate, warmup_steps or max_grad_norm; any number of times",
     ),
 ]
+BackTo = Annotated[int | None, Parameter(help="delete the checkpoints of more than so many steps first")]
 Measure = Annotated[bool, Parameter(negative="", help="print which precision is faster on this machine; train nothing")]
 CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
 CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]
@@ -91,6 +92,7 @@ def train(
     run: RunPath,
     *,
     set: ChangeSetting = (),  # noqa: A002  the option's name
+    back_to: BackTo = None,
     measure: Measure = False,
     direct: Direct = False,
     json: Json = False,
@@ -110,8 +112,8 @@ def train(
     if measure:
         answer(measure_training(run), json, show_speed)
         return 0
-    if set:
-        change_training(run, set)
+    if set or back_to is not None:
+        change_training(run, set, back_to)
     result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
     return int(not result["verified"])

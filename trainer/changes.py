@@ -32,7 +32,9 @@ def config_at(config: TrainConfig, changes: Sequence[Change], step: int) -> Trai
     return replace(config, **values) if values else config
 
 
-def request_changes(folder: Path, config: TrainConfig, wanted: Mapping[str, int | float]) -> tuple[Change, ...]:
+def request_changes(
+    folder: Path, config: TrainConfig, wanted: Mapping[str, int | float], back_to: int | None = None
+) -> tuple[Change, ...]:
     """Change settings from the last whole checkpoint on; a later change of the same key is forgotten.
 
     Parameters
@@ -40,20 +42,23 @@ def request_changes(folder: Path, config: TrainConfig, wanted: Mapping[str, int 
     folder : of a training that is not finished; without a checkpoint the change holds from the first step on
     config : of the recipe
     wanted : new values, by key
+    back_to : delete the checkpoints of more steps first, for a model can be spoilt though every number is finite
 
     Raises
     ------
     TrainError : a key that cannot change, a value that it cannot have, or a training that is finished
     """
-    from gristmill.trainer.checkpoint import load_latest
+    from gristmill.trainer.checkpoint import drop_after, load_latest
 
     _expect_changeable(folder, wanted)
+    replace(config, **wanted)  # every value is checked before anything is written or deleted
+    if back_to is not None:
+        drop_after(folder / "checkpoints", back_to)
     found = load_latest(folder / "checkpoints")
     step = found.step if found else 0
     before = read_changes(folder)
     kept = tuple(change for change in before if change.key not in wanted or change.step < step)
     now = config_at(config, kept, step)
-    replace(now, **wanted)  # every value is checked before anything is written
     new = [Change(step, key, getattr(now, key), value) for key, value in wanted.items() if getattr(now, key) != value]
     changes = tuple(sorted((*kept, *new), key=lambda change: change.step))
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,15 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return final
 
 
+def drop_after(folder: Path, step: int) -> list[int]:
+    """Delete the checkpoints of more than ``step`` steps; returns the steps of those that stay, ascending."""
+    steps = {int(path.name.partition("-")[2]): path for path in _folders(folder)}
+    for later in sorted(steps, reverse=True):  # the last first: what a crash leaves is a training that came less far
+        if later > step:
+            shutil.rmtree(steps.pop(later))
+    return sorted(steps)
+
+
 def expect_finite(checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint that nothing could go on from, naming the first tensor that is not finite."""
     for name, tensor in {**checkpoint.model, **checkpoint.training}.items():

@@ -27,7 +27,8 @@ class HeldoutRows(Sequence[Packed]):
 
     def __getitem__(self, at: int) -> Packed:  # type: ignore[override]  # no slices of batches
         rows = self._of(at)
-        return pack(self.reader.tokens(rows), np.full(len(rows), self.domain), *self.reader.slices(rows))
+        domain = np.full(len(rows), self.domain)
+        return pack(self.reader.tokens(rows), domain, *self.reader.slices(rows), self.reader.mask(rows))
 
     def documents(self, at: int) -> list[str]:
         """The doc_id of every slice of batch ``at``, in the order of its slices."""

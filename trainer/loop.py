@@ -1,8 +1,8 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
-``out`` then holds metrics.parquet (a row a step), consumption.parquet (a row a consumed sample: the proof that the
-model saw the plan and nothing else), evaluation.parquet and load.parquet (held-out rows, before and after),
-summary.json, timing.json and checkpoints/.
+``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
+digest of what the step got of it), evaluation.parquet and load.parquet (held-out rows, before and after), summary.json,
+timing.json and checkpoints/.
 """
 
 import math
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pyarrow as pa
 import torch
 
 from gristmill.corpus.errors import TrainError
@@ -22,7 +21,8 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.changes import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
+from gristmill.trainer.data import pack_batch
 from gristmill.trainer.evaluate import evaluate
 from gristmill.trainer.evaluation_tables import write_evaluations
 from gristmill.trainer.heldout_rows import read_heldout
@@ -32,11 +32,10 @@ from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.session import Session, begin, capture, restore
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import loss_of, train_step
+from gristmill.trainer.step import probe, train_step
 from gristmill.trainer.summary import summarise, timing
 from gristmill.trainer.threads import thread_count
 
-CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 OnStep = Callable[[StepFigures], None]
 
 
@@ -101,25 +100,21 @@ class Training:
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
         session = self.session
-        saved = session.step
-        packed = None
-        for batch in self.loader:
-            if session.step >= last:
-                break
-            figures, packed = self._advance(batch)
+        batches = iter(self.loader)
+        batch = next(batches, None)
+        while batch is not None and session.step < last:
+            figures = self._advance(batch)
             if on_step:
                 on_step(figures)
-            if session.step % session.config.checkpoint_steps == 0:
-                self._save(packed)
-                saved = session.step
-        if packed is not None and session.step > saved:
-            self._save(packed)
+            done, batch = batch, next(batches, None)
+            if session.step % session.config.checkpoint_steps == 0 or session.step == last or batch is None:
+                self._save(batch or done)
 
-    def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
-        """One step of the plan: its figures and what was trained on."""
+    def _advance(self, batch: Batch) -> StepFigures:
+        """One step of the plan: its figures."""
         session, began = self.session, time.perf_counter()
         config = config_at(session.config, self.changes, session.step)
-        host = pack(batch.tokens, batch.domain, *batch.slices)
+        host = pack_batch(batch)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
         packed = host.to(config.device)
@@ -129,7 +124,7 @@ class Training:
             raise self._diverged(f"the loss is {result.loss:g} {at}")
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
-        self._note_rows(batch)
+        self.consumption.append(consumed_rows(session.step, batch, result.rows))
         figures = StepFigures(
             step=session.step,
             loss=result.loss,
@@ -142,21 +137,19 @@ class Training:
             seconds=time.perf_counter() - began,
         )
         self.metrics.append(figures.row())
-        return figures, packed
+        return figures
 
-    def _note_rows(self, batch: Batch) -> None:
-        names = [self.plan.names[number] for number in batch.domain.tolist()]
-        steps = [self.session.step] * len(names)
-        self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
+    def _save(self, following: Batch) -> None:
+        """Save, if all is finite: weights, and loss and gradient of the step that follows. No rate mends a model else.
 
-    def _save(self, last: Packed) -> None:
-        """Save, if every number is finite and the model still has a loss on the ``last`` batch: a rerun could not
-        get past a checkpoint without. Tables first: what a crash leaves beyond the last checkpoint is forgotten at the
-        next start.
+        Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
         """
-        loss = loss_of(self.session.model, last, self.session.config)
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss is {loss} behind step {self.session.step}")
+        batch = pack_batch(following).to(self.session.config.device)
+        loss, norm = probe(self.session.model, batch, self.session.config)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise self._diverged(
+                f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
+            )
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
         try:
@@ -185,7 +178,8 @@ class Training:
         return TrainError(
             f"{what}: training diverged, and its last good checkpoint is kept. Lower trainer.learning_rate (now "
             f"{config.learning_rate:g}) or trainer.max_grad_norm, or raise trainer.warmup_steps: `gristmill train RUN "
-            "--set learning_rate=...` goes on from that checkpoint; changed in the recipe, training starts anew"
+            "--set learning_rate=...` goes on from that checkpoint, and with --back-to STEP from one before; "
+            "changed in the recipe, training starts anew"
         )
 
 

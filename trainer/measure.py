@@ -15,7 +15,7 @@ import torch
 
 from gristmill.handoff.loader import Loader
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.data import Packed, pack_batch
 from gristmill.trainer.precision import FORMATS, resolve_precision
 from gristmill.trainer.session import begin
 from gristmill.trainer.step import train_step
@@ -53,5 +53,4 @@ def measure(run: Path, config: TrainConfig, rounds: int = ROUNDS) -> Speed:
 
 
 def _batches(run: Path, config: TrainConfig) -> Iterator[Packed]:
-    for batch in Loader(run, batch_rows=config.batch_rows):
-        yield pack(batch.tokens, batch.domain, *batch.slices)
+    return map(pack_batch, Loader(run, batch_rows=config.batch_rows))

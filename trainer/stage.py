@@ -168,7 +168,7 @@ class Timing:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="2",
+    version="2",  # consumption.parquet holds digests, evaluation.parquet all held-out rows
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

@@ -15,8 +15,8 @@ from gristmill.trainer.changes import CHANGEABLE, request_changes
 from gristmill.trainer.stage import Change
 
 
-def change_training(run: Path, settings: Sequence[str]) -> tuple[Change, ...]:
-    """Change settings of a run's training from its last checkpoint on: ``learning_rate=1e-3``.
+def change_training(run: Path, settings: Sequence[str], back_to: int | None = None) -> tuple[Change, ...]:
+    """Change settings of a run's training from its last checkpoint on, or from one of ``back_to`` steps at most.
 
     Raises
     ------
@@ -25,7 +25,8 @@ def change_training(run: Path, settings: Sequence[str]) -> tuple[Change, ...]:
     """
     wanted = read_settings(settings)
     with reopen_run(run) as context:
-        return request_changes(context.run.path / "train", train_config(context, _stage(context)), wanted)
+        config = train_config(context, _stage(context))
+        return request_changes(context.run.path / "train", config, wanted, back_to)
 
 
 def read_settings(settings: Sequence[str]) -> Mapping[str, int | float]:
