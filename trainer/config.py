@@ -55,6 +55,7 @@ class TrainConfig:
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
     heldout_rows: int = 0  # read from each domain, before and after; 0 = all
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
     threads: int = 0  # 0 = one
@@ -69,7 +70,7 @@ class TrainConfig:
         return {key: value for key, value in asdict(self).items() if key not in FREE}
 
 
-FREE = ("checkpoint_steps", "device", "threads")
+FREE = ("checkpoint_steps", "device", "keep", "threads")
 
 
 def mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -115,7 +116,7 @@ _WEIGHT: _Check = ("0 or more", lambda value: _real(value) and value >= 0)
 _KEYS: dict[str, _Check] = {
     **dict.fromkeys(("vocab_size", "row_tokens", "layers", "heads", "experts", "top_k"), _POSITIVE),
     **dict.fromkeys(("batch_rows", "checkpoint_steps"), _POSITIVE),
-    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads"), _COUNT),
+    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads", "keep"), _COUNT),
     **dict.fromkeys(("width", "expert_width"), _WIDTH),
     **dict.fromkeys(("z_loss", "balance_rate"), _WEIGHT),
     **dict.fromkeys(("learning_rate", "max_grad_norm"), ("more than 0", lambda value: _real(value) and value > 0)),

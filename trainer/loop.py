@@ -152,8 +152,10 @@ class Training:
             )
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
+        spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
+        state = capture(self.session, self.plan.digest, self.changes)
         try:
-            checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest, self.changes))
+            checkpoint.save(self.out / "checkpoints", state, spread)
         except TrainError as error:  # a tensor that is not finite
             raise self._diverged(str(error)) from None
 

@@ -27,6 +27,7 @@ class Trainer(Section):
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training: for replay and retraining
     dropout: float = 0.0
     heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
     precision: str = "auto"  # or "float32", "bfloat16"

@@ -15,6 +15,7 @@ from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.store import check_files
 from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.verify_replay import Replay, check_replay
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
@@ -24,15 +25,21 @@ VERIFIED = "verified.json"
 RUN_FILES = ("train", "card")  # they lie in the run, not in the store
 
 
-def verify_run(run_path: Path) -> dict[str, Any]:
-    """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run."""
+def verify_run(run_path: Path, replay: Replay | None = None) -> dict[str, Any]:
+    """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run.
+
+    Parameters
+    ----------
+    replay : also train one interval between two checkpoints again
+    """
     with reopen_run(run_path, first_format=True) as context:
-        return verify_open(context) | {"run": str(run_path)}
+        return verify_open(context, replay) | {"run": str(run_path)}
 
 
-def verify_open(context: RunContext) -> dict[str, Any]:
+def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, Any]:
     """The same of an open run. What came of it is kept in the run, with the state that it was found of."""
     checks = [check for group in CHECKS for check in group(context)]
+    checks += check_replay(context, replay) if replay else []
     ok = all(check.ok for check in checks)
     write_json(context.run.path / VERIFIED, {"ok": ok, "checks": len(checks), "digest": state_of(context.run)})
     return {"run": str(context.run.path), "ok": ok, "checks": [asdict(check) for check in checks]}

@@ -78,13 +78,13 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
     yield Check("consumption in order", not found.order, shown(found.order) or f"{log.num_rows} rows as planned")
     detail = shown(found.content) or f"{log.num_rows} rows: the steps' tensors are the shards' rows"
     yield Check("consumption digests", not found.content, detail)
-    wrong = list(_wrong_metrics(run / "train" / "metrics.parquet", log))
+    wrong = list(wrong_metrics(run / "train" / "metrics.parquet", log))
     yield Check(
         "consumption metrics", not wrong, shown(wrong) or "tokens and losses of the steps are those of the rows"
     )
 
 
-def _wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
+def wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
     """Steps whose tokens or loss are not those of their rows."""
     metrics = pq.read_table(path, columns=["step", "tokens", "loss"])
     steps = metrics["step"].to_numpy()

@@ -61,7 +61,7 @@ def train_key(context: RunContext, stage: Instance) -> str:
 
 
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
-    """What the recipe asks the trainer for, on the rows and the vocabulary that the run has."""
+    """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
     return TrainConfig(
         **stage.options.model_dump(),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
