@@ -9,13 +9,16 @@ from gristmill.corpus.files import content_key, file_sha256, read_json, write_js
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.trainer.changes import read_changes
 from gristmill.trainer.config import FREE, TrainConfig
+from gristmill.trainer.precision import resolve_precision
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
@@ -46,10 +49,12 @@ def _digests(out: Path) -> list[dict[str, Any]]:
 
 
 def train_key(context: RunContext, stage: Instance) -> str:
-    """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
+    """Names a training: plan, held-out rows, the model's settings, what was changed on the way; not where it ran."""
     settings = stage.options.model_dump(exclude=set(FREE))
+    settings["precision"] = resolve_precision(stage.options.precision, stage.options.device)
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
-    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
+    changes = to_json(read_changes(context.run.path / "train"))
+    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed])
 
 
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
