@@ -19,7 +19,7 @@ from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
-from gristmill.trainer.changes import config_at, read_changes
+from gristmill.trainer.changed_rates import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
 from gristmill.trainer.data import pack_batch

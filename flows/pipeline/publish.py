@@ -16,7 +16,7 @@ from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.changes import read_changes
+from gristmill.trainer.changed_rates import read_changes
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.precision import resolve_precision
 
