@@ -8,7 +8,9 @@ from cyclopts import Parameter
 from gristmill.app import Json, RunPath, answer, app
 from gristmill.flows.inspect.sample_choice import SampleChoice
 
-Target = Annotated[str, Parameter(name="--to", help="the format: jsonl, parquet or arrow")]
+Target = Annotated[
+    str, Parameter(name="--to", help="the format: jsonl, parquet or arrow, or one that an installed package adds")
+]
 Folder = Annotated[
     Path, Parameter(name="--out", help="a new or empty folder; an unfinished export of the same run is begun again")
 ]

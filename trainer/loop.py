@@ -21,6 +21,7 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.device import expect_device
 from gristmill.trainer.evaluate import evaluate, read_heldout
 from gristmill.trainer.log import Log
 from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
@@ -63,7 +64,7 @@ class Training:
     """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
 
     def __init__(self, run: Path, out: Path, config: TrainConfig):
-        _expect_device(config.device)
+        expect_device(config.device)
         self.loader = Loader(run, batch_rows=config.batch_rows)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
@@ -173,19 +174,6 @@ def _diverged(what: str, config: TrainConfig) -> TrainError:
         f"{what}: training diverged. Lower trainer.learning_rate (now {config.learning_rate:g}) or raise "
         "trainer.warmup_steps; either makes it start anew"
     )
-
-
-def _expect_device(name: str) -> None:
-    """Refuse a device that this machine, or this build of torch, cannot compute on."""
-    try:
-        works = torch.ones(2, device=name).sum().item() == 2
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
-        works, why = False, str(error).partition("\n")[0]
-    else:
-        why = "it computes nothing"
-    if not works:
-        here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
-        raise TrainError(f"trainer.device is {name!r}, which this machine does not have: {why}. It has {here}")
 
 
 def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:

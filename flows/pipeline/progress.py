@@ -24,8 +24,8 @@ class Reporter(Protocol):
 class StageProgress(Protocol):
     """One stage in progress."""
 
-    def advance(self, note: str = "") -> None:
-        """One more part, or step, is done."""
+    def advance(self, note: str = "", done: int | None = None) -> None:
+        """One more part, or step, is done; or ``done`` of them, where work goes on from the middle."""
         ...
 
 
@@ -35,8 +35,8 @@ class _Lines:
     def __init__(self, name: str, total: int):
         self._name, self._total, self._done = name, total, 0
 
-    def advance(self, note: str = "") -> None:
-        self._done += 1
+    def advance(self, note: str = "", done: int | None = None) -> None:
+        self._done = self._done + 1 if done is None else done
         step = max(1, self._total // 10)
         if self._done % step == 0 or self._done == self._total:
             sys.stderr.write(f"{self._name:<11} {self._done}/{self._total} {note}\n")
@@ -47,8 +47,11 @@ class _Bar:
     def __init__(self, progress: Progress, name: str, total: int):
         self._progress, self._task = progress, progress.add_task(name, total=total, note="")
 
-    def advance(self, note: str = "") -> None:
-        self._progress.update(self._task, advance=1, note=note)
+    def advance(self, note: str = "", done: int | None = None) -> None:
+        if done is None:
+            self._progress.update(self._task, advance=1, note=note)
+        else:
+            self._progress.update(self._task, completed=done, note=note)
 
 
 class ConsoleReporter:
@@ -86,5 +89,5 @@ class SilentReporter:
 
 
 class _Silence:
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", done: int | None = None) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gristmill.corpus.account import Account
 from gristmill.corpus.facts import read_facts
 from gristmill.corpus.rundir import RunDir
 from gristmill.filters.decide.language_notices import language_notices
@@ -27,27 +28,37 @@ def summarise(context: RunContext) -> dict[str, Any]:
 
 
 def sources(run: RunDir) -> dict[str, dict[str, int]]:
-    """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
+    """Documents and bytes of text by source: read, rejected, dropped, merged, emptied, kept.
+
+    ``emptied`` were kept by every rule, but cuts left no text of them; before the stage ``tokens`` this is not known.
+    """
     read, decided = run.manifest("documents").accounts, run.manifest("decide").accounts
+    left = run.manifest("tokens").accounts if run.has("tokens") else decided
     return {
         name: {
             "documents": account.documents_in,
             "rejected": read[name].documents_dropped,
             "dropped": account.documents_dropped,
             "merged": account.documents_merged,
-            "kept": account.documents_kept,
+            "emptied": account.documents_kept - left.get(name, Account()).documents_kept,
+            "kept": left.get(name, Account()).documents_kept,
             "bytes_in": account.bytes_in,
-            "bytes_kept": account.bytes_kept,
+            "bytes_kept": left.get(name, Account()).bytes_kept,
         }
         for name, account in decided.items()
     }
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """What rules made for some languages passed over, where it is more than 1 % of the documents."""
+    """Documents that cuts left without text, and what rules made for some languages passed over, above 1 %."""
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
-    return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
+    told = language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
+    emptied = {name: source["emptied"] for name, source in sources(run).items() if source["emptied"]}
+    if not emptied:
+        return told
+    listed = ", ".join(f"{n:,} of {name}" for name, n in emptied.items())
+    return (*told, f"{sum(emptied.values()):,} kept documents are not trained on, since cuts left no text: {listed}")
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:
