@@ -56,9 +56,11 @@ def show_run(result: dict[str, Any]) -> None:
 def _sources_table(result: dict[str, Any]) -> Table | None:
     if not result.get("sources"):
         return None
-    view = table("sources", "source", "read", "rejected", "dropped", "merged", "kept", "text read", "text kept")
+    emptied = ["emptied"] if any(source["emptied"] for source in result["sources"].values()) else []
+    outcomes = ["rejected", "dropped", "merged", *emptied, "kept"]
+    view = table("sources", "source", "read", *outcomes, "text read", "text kept")
     for name, source in result["sources"].items():
-        counts = [f"{source[key]:,}" for key in ("documents", "rejected", "dropped", "merged", "kept")]
+        counts = [f"{source[key]:,}" for key in ("documents", *outcomes)]
         view.add_row(name, *counts, size_text(source["bytes_in"]), size_text(source["bytes_kept"]))
     return view
 

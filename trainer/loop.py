@@ -23,6 +23,7 @@ from gristmill.trainer.changed_rates import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
 from gristmill.trainer.data import pack_batch
+from gristmill.trainer.device import expect_device
 from gristmill.trainer.evaluate import evaluate
 from gristmill.trainer.evaluation_tables import write_evaluations
 from gristmill.trainer.heldout_rows import read_heldout
@@ -66,7 +67,7 @@ class Training:
     """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
 
     def __init__(self, run: Path, out: Path, config: TrainConfig):
-        _expect_device(config.device)
+        expect_device(config.device)
         self.loader = Loader(run, batch_rows=config.batch_rows)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
@@ -183,19 +184,6 @@ class Training:
             "--set learning_rate=...` goes on from that checkpoint, and with --back-to STEP from one before; "
             "changed in the recipe, training starts anew"
         )
-
-
-def _expect_device(name: str) -> None:
-    """Refuse a device that this machine, or this build of torch, cannot compute on."""
-    try:
-        works = torch.ones(2, device=name).sum().item() == 2
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
-        works, why = False, str(error).partition("\n")[0]
-    else:
-        why = "it computes nothing"
-    if not works:
-        here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
-        raise TrainError(f"trainer.device is {name!r}, which this machine does not have: {why}. It has {here}")
 
 
 def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:

@@ -174,6 +174,7 @@ TRAIN = CorpusStage(
     title="the model, trained on the plan",
     section=Trainer,
     key="trainer",
+    ready="gristmill.trainer.device:expect_trainable",
     facts=TrainFacts,
     run="gristmill.flows.pipeline.publish:train_model",
 )

@@ -75,7 +75,7 @@ def _train(context: RunContext, stage: Instance) -> None:
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out = context.run.path / "train"
     with context.report.progress("train", steps) as progress:
-        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
+        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step), step.step))
 
 
 def _step_note(step: "StepFigures") -> str:

@@ -162,22 +162,7 @@ def build_run(
         "tokenizer",
         [lambda _: Outcome(0, {}, {"vocab_size": 300, "sample_bytes": 3000, "bytes_per_token": 10.0})],
     )
-    _stage(
-        mill,
-        "tokens",
-        [
-            lambda _: Outcome(
-                32,
-                {"web": passed_on(22, 2200), "books": passed_on(10, 1000)},
-                {
-                    "tokens": {"web": 120, "books": 120},
-                    "bytes": {"web": 2100, "books": 1100},
-                    "vocab_size": 300,
-                    "engine": "kernels",
-                },
-            )
-        ],
-    )
+    _stage(mill, "tokens", [lambda folder: _tokens(folder, mill.run.manifest("decide").accounts)])
     for stage, rows in (("shards", 9), ("heldout", 1)):
         manifest = _stage(mill, stage, [lambda folder, rows=rows: _shards(folder, rows)] * 2, keys=("books", "web"))
         for domain, receipt in zip(("books", "web"), manifest.parts, strict=True):
@@ -304,6 +289,15 @@ def _decide(folder: Path, sources: dict[str, int]) -> Outcome:
     pq.write_table(pa.Table.from_pylist(ledger, LEDGER), folder / "ledger.parquet")
     pq.write_table(pa.Table.from_pylist(kept, KEPT), folder / "kept.parquet")
     return Outcome(len(kept), accounts, {})
+
+
+def _tokens(folder: Path, decided: dict[str, Account]) -> Outcome:
+    """All kept documents: cuts left text of each."""
+    accounts = {source: passed_on(one.documents_kept, one.bytes_kept) for source, one in decided.items()}
+    sources = [source for source, account in accounts.items() for _ in range(account.documents_kept)]
+    pq.write_table(pa.table({"source": sources}), folder / "tokens.parquet")
+    facts = {"tokens": {"web": 120, "books": 120}, "bytes": {"web": 2100, "books": 1100}}
+    return Outcome(len(sources), accounts, {**facts, "vocab_size": 300, "engine": "kernels"})
 
 
 def _shards(folder: Path, rows: int) -> Outcome:

@@ -15,8 +15,8 @@ from gristmill.trainer import checkpoint, loop
 from gristmill.trainer.changed_rates import FILE, config_at, request_changes
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.loop import train
-from gristmill.trainer.precision_trial import measure
 from gristmill.trainer.optim import learning_rate_at
+from gristmill.trainer.precision_trial import measure
 from gristmill.trainer.session import begin
 from gristmill.trainer.stage import Change
 from gristmill.trainer.step import train_step
