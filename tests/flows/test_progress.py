@@ -135,7 +135,7 @@ def test_lines_on_a_pipe_while_one_big_part_is_worked_on(home, tmp_path, monkeyp
 def test_lines_while_kernels_compile(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(warmup, "cache_folder", lambda: None)
-    monkeypatch.setattr(warmup, "_make_aside", lambda call: (asked.append(call), time.sleep(0.1)))
+    monkeypatch.setattr(warmup._Worker, "make", lambda self, call: asked.append(call) or time.sleep(0.1))
     from gristmill.filters.pii.stage import PII
     from gristmill.filters.signals.stage import SIGNALS
     from gristmill.flows.pipeline.stages import Instance
