@@ -73,10 +73,10 @@ def compare(state: str, name: str, planned: RunCost, ran: RunCost) -> list[Compa
     actual = {name: stage["cpu_seconds"] for name, stage in stages.items()}
     pairs = {name: (plan["cpu_seconds"], actual.get(name, 0.0)) for name, plan in expected["stages"].items()}
     beside = ran.cpu_seconds - sum(actual.values())
-    told = ", ".join(f"{part} {seconds:.1f}" for part, seconds in expected["beside"].items())
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in expected["beside"].items())
     pairs["beside stages"] = (sum(expected["beside"].values()), beside)
     pairs["all"] = (expected["cpu_seconds"], ran.cpu_seconds)
-    notes = {"beside stages": told, "all": f"load {ran.load:.1f}, {ran.seconds:.0f} s by the clock"}
+    notes = {"beside stages": parts, "all": f"load {ran.load:.1f}, {ran.seconds:.0f} s by the clock"}
     found = []
     for part, (ours, theirs) in pairs.items():
         target = "0.5 to 2" if part == "all" else ""

@@ -27,7 +27,7 @@ _MB = 1e6
 _HEAD_BYTES = 1 << 20
 _LOOKED_AT = 3  # files of a source and format, the largest
 _BYTES_A_TOKEN = 4.0
-_PACKED = 2.5  # what files of examples unpack to, where nobody looks
+_PACKED = 2.5  # what files of examples unpack to, without a look at them
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _unpacked(files: list[InputFile]) -> Iterator[tuple[str, float]]:
 
 
 def _size(file: InputFile) -> float:
-    """Bytes of a file unpacked, from its head or its footer; its own where that cannot be told."""
+    """Bytes of a file unpacked, from its head or its footer; its own where that cannot be known."""
     if "://" in file.path:
         return _PACKED * file.bytes if file.path.endswith((*COMPRESSIONS, ".parquet")) else file.bytes
     try:
