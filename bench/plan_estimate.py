@@ -36,7 +36,7 @@ email = "mask"
 ipv6 = "mask"
 [[classifiers]]
 name = "kind"
-positive = ["samples/instructions/fewshot.jsonl"]
+positive = ["samples/docs/gnome-help.parquet"]
 negative = ["samples/forum/fortunes.en.jsonl"]
 [compression]
 [decide]
