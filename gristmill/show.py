@@ -121,15 +121,18 @@ def _show_failed(result: dict[str, Any]) -> None:
 
 
 def show_plan(result: dict[str, Any]) -> None:
-    """Parts to compute and to reuse, seconds and memory."""
-    view = table("plan", "stage", "parts", "compute", "reuse", "seconds (about)")
+    """Parts to compute and to reuse, CPU seconds, seconds and memory."""
+    view = table("plan", "stage", "parts", "compute", "reuse", "CPU seconds (about)")
     for name, stage in result["stages"].items():
         parts = [str(stage[key]) for key in ("parts", "compute", "reuse")] if stage["known"] else ["?", "?", "?"]
-        view.add_row(name, *parts, f"{stage['seconds']:.1f}")
+        view.add_row(name, *parts, f"{stage['cpu_seconds']:.1f}")
+    for name, seconds in result["beside"].items():
+        view.add_row(f"({name})", "", "", "", f"{seconds:.1f}")
     out = console()
     out.print(view)
     memory = size_text(result["peak_bytes"])
-    out.print(f"\n{size_text(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
+    out.print(f"\n{size_text(result['input_bytes'])} of input, at most {memory} of memory")
+    out.print(f"about {result['cpu_seconds']:.0f} CPU seconds, {result['seconds']:.0f} s on a quiet machine")
     for path in result["one_core"]:
         out.print(f"read by one core, whole: {path}", markup=False, soft_wrap=True)
     out.print(f"run  {result['run']}", soft_wrap=True)

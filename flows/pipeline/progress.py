@@ -65,7 +65,7 @@ class _Lines:
 
     def _write(self, text: str) -> None:
         parts = f"{self._pace.ended}/{self._pace.parts} " if self._pace.parts else ""
-        sys.stderr.write(f"{self._name:<11} {parts}{text}\n")
+        sys.stderr.write(f"{self._name:<11} {parts}{text}".rstrip() + "\n")
         sys.stderr.flush()
         self._written = time.monotonic()
 

@@ -10,12 +10,17 @@ from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.flows.pipeline.clusters import check_clusters
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.dry_run import learn_rates
+from gristmill.flows.pipeline.estimate import learn
+from gristmill.flows.pipeline.open_context import home
+from gristmill.flows.pipeline.work_sizes import WorkSizes
 
 
 def summarise(context: RunContext) -> dict[str, Any]:
     """The result of ``gristmill run``; also remembers the stages' rates for the next estimate."""
-    learn_rates(context)
+    if not context.recipe.engine.address:  # what a cluster computes costs this process nothing
+        done = (context.run.manifest(name) if context.run.has(name) else None for name in ("documents", "decide"))
+        sizes = WorkSizes(context.recipe, context.inputs, *done)
+        learn(home(), context.stages, context.report.stages, sizes)
     result = {
         "run": str(context.run.path),
         "stages": context.report.to_json(),
