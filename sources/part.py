@@ -21,6 +21,7 @@ from xxhash import xxh3_128_hexdigest
 from gristmill.corpus.account import Account
 from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.identity import document_id
+from gristmill.corpus.meter import count
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
 from gristmill.sources.address_columns import column_without_credentials
@@ -162,6 +163,7 @@ class Part:
             records = records.filter(pa.array(keep))
         if records.num_rows:
             self._documents.write(self._documents_of(records))
+            count(documents=records.num_rows)
 
     def _with_line_feeds(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """CRLF and lone CR as LF: rules about lines would see one line, or a carriage return behind its full stop."""
