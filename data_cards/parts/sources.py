@@ -63,7 +63,7 @@ def _row(
     formats = sorted({file.format for file in files if file.format})
     return SourceRow(
         **{key: spec[key] for key in ("name", "domain", "lang", "priority", "retention_budget")},
-        license=flat(spec["license"]) if spec["license"] else None,
+        license=flat(spec["license"] or "") or None,
         format=spec["format"] or ", ".join(formats) or None,
         files=len(files),
         file_bytes=sum(file.bytes for file in files),

@@ -19,6 +19,7 @@ from gristmill.corpus.schema import DOCUMENTS, KEPT, LEDGER, REJECTS, ROW_DOCUME
 from gristmill.corpus.stage import Signal
 from gristmill.corpus.store import LocalStore
 from gristmill.data_cards.card import Card
+from gristmill.data_cards.parts.corpus_identity import STATED
 from gristmill.flows.pipeline.recipe_reading import stored_recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, in_order
 from gristmill.handoff.plan import Domain, Plan
@@ -80,6 +81,7 @@ texts = ["good.jsonl"]
 name = "given"
 model = "given.parquet"
 """
+CARD_SECTION = "[card]\n" + "".join(f"{key} = {json.dumps(HOSTILE)}\n" for key in STATED if key != "published")
 CLUSTERS = {
     "near": True,
     "threshold": 0.8,
@@ -134,7 +136,8 @@ def build_run(
     rich: bool = False,
 ) -> Mill:
     """40 web documents and 20 books; every third dropped, every fifth of the rest merged."""
-    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description)) + RICH * rich
+    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description))
+    text += RICH * rich + CARD_SECTION * (description == HOSTILE)
     recipe = stored_recipe(text, "tiny")
     files = {s.name: [LockedFile(str(s.path), 900, "ab" * 16, "jsonl")] for s in recipe.sources}
     versions = {"documents": "1", "decide": "1"}
@@ -434,6 +437,5 @@ def mill(tmp_path_factory) -> Mill:
 @pytest.fixture(scope="session")
 def hostile_mill(tmp_path_factory) -> Mill:
     """The same with markup wherever an input can put text."""
-    return build_run(
-        tmp_path_factory.mktemp("hostile"), licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False
-    )
+    root = tmp_path_factory.mktemp("hostile")
+    return build_run(root, licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False)

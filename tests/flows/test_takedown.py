@@ -241,7 +241,7 @@ def test_entries_that_another_run_names_stay(copied):
     assert result["entries_of_others"][str(other)] > 10
     assert result["left"] == []
     problems = [check["detail"] for check in verify_run(other)["checks"] if not check["ok"]]
-    assert problems == [f"the card is of run {copied.name}, not of {other.name}"]  # as it was copied by hand
+    assert problems == [f"{what} is of run {copied.name}, not of {other.name}" for what in ("lock.json", "the card")]
 
 
 def test_a_domain_that_loses_everything_has_no_plan(copied):
