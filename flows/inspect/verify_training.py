@@ -136,20 +136,23 @@ def _mislabelled(context: RunContext, domain: str, documents: pa.Table) -> list[
     at = pc.index_in(ids, documents["doc_id"])
     source = documents["source"].take(at)
     wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
+    domains = {source.name: source.domain for source in context.recipe.sources}
     steps = _first_steps(context, domain, row[wrong])
+    seen_first = sorted(zip(steps, wrong.tolist(), strict=True), key=lambda pair: (pair[0] is None, *pair))
     return [
-        f"{step}row {row[i]} of {domain}: document {ids[int(i)]} is of source {source[int(i)]}, whose domain is another"
-        for step, i in zip(steps, wrong, strict=True)
+        f"{f'step {step}: ' if step else ''}row {row[i]} of {domain}: document {ids[i]} is of source {source[i]}, "
+        f"whose domain is {domains.get(source[i].as_py(), 'unknown')}"
+        for step, i in seen_first
     ]
 
 
-def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[str]:
-    """The first step that saw each row, as the beginning of a sentence; empty before training."""
+def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[int | None]:
+    """The first step that saw each row; None where none did."""
     path = context.run.path / "train" / "consumption.parquet"
     if not len(rows) or not context.run.has("train"):
-        return [""] * len(rows)
+        return [None] * len(rows)
     log = pq.read_table(path, columns=["step", "domain", "row"])
-    place = context.recipe.domains.index(domain)
-    mine = log.filter(pc.equal(log["domain"], place)) if pa.types.is_integer(log["domain"].type) else log.slice(0, 0)
+    place = context.recipe.domains.index(domain) if pa.types.is_integer(log["domain"].type) else domain
+    mine = log.filter(pc.equal(log["domain"], place))
     first = dict(zip(mine["row"].to_pylist()[::-1], mine["step"].to_pylist()[::-1], strict=True))
-    return [f"step {first[row]}: " if row in first else "" for row in rows.tolist()]
+    return [first.get(row) for row in rows.tolist()]
