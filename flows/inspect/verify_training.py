@@ -121,7 +121,8 @@ def check_labels(context: RunContext) -> Iterator[Check]:
     parts = [pq.read_table(ref, columns=["doc_id", "source"]) for ref in _document_files(context)]
     documents = pa.concat_tables(parts).combine_chunks()
     for domain in context.recipe.domains:
-        wrong = _mislabelled(context, domain, documents)
+        wrong = _mislabelled(context, "shards", domain, documents)
+        wrong += _mislabelled(context, "heldout", domain, documents) if context.run.has("heldout") else []
         yield Check(f"labels {domain}", not wrong, shown(wrong) or "every row is of the domain of its sources")
 
 
@@ -130,19 +131,19 @@ def _document_files(context: RunContext) -> list[Path]:
     return [context.file("documents", "documents.parquet", part) for part in parts]
 
 
-def _mislabelled(context: RunContext, domain: str, documents: pa.Table) -> list[str]:
-    right = pa.array([source.name for source in context.recipe.sources if source.domain == domain], pa.string())
-    row, ids = DomainRows(context.run.path / "shards" / domain).documents()
-    at = pc.index_in(ids, documents["doc_id"])
-    source = documents["source"].take(at)
-    wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
+def _mislabelled(context: RunContext, stage: str, domain: str, documents: pa.Table) -> list[str]:
+    """Documents in a domain's rows that are of another domain's source; those that a step saw first come first."""
     domains = {source.name: source.domain for source in context.recipe.sources}
-    steps = _first_steps(context, domain, row[wrong])
-    seen_first = sorted(zip(steps, wrong.tolist(), strict=True), key=lambda pair: (pair[0] is None, *pair))
+    right = pa.array([name for name in domains if domains[name] == domain], pa.string())
+    row, ids = DomainRows(context.run.path / stage / domain).documents()
+    source = documents["source"].take(pc.index_in(ids, documents["doc_id"]))
+    wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
+    steps = _first_steps(context, domain, row[wrong]) if stage == "shards" else [None] * len(wrong)
+    found = sorted(zip(steps, wrong.tolist(), strict=True), key=lambda pair: (pair[0] or np.inf, pair[1]))
     return [
-        f"{f'step {step}: ' if step else ''}row {row[i]} of {domain}: document {ids[i]} is of source {source[i]}, "
-        f"whose domain is {domains.get(source[i].as_py(), 'unknown')}"
-        for step, i in seen_first
+        f"{f'step {step}: ' if step else ''}row {row[i]} of {stage}/{domain}: document {ids[i]} is of source "
+        f"{source[i]}, whose domain is {domains.get(source[i].as_py(), 'unknown')}"
+        for step, i in found
     ]
 
 

@@ -30,11 +30,11 @@ def recipe(write_notes, tmp_path, monkeypatch):
     return path
 
 
-def label_one(patch):
-    """The second document of the domain others is put into notes."""
+def change_labels(patch):
+    """Twenty documents of the domain others are put into notes: some are held out, some in no row that is planned."""
 
     def repeat(value, rows):
-        return pa.array(["others", "notes", *["others"] * (rows - 2)]) if value == "others" else REPEAT(value, rows)
+        return pa.array(["notes"] * 20 + ["others"] * (rows - 20)) if value == "others" else REPEAT(value, rows)
 
     patch.setattr(part.pa, "repeat", repeat)
 
@@ -44,11 +44,11 @@ REPEAT = pa.repeat
 
 def test_a_label_changed_at_ingest_is_found(recipe):
     with pytest.MonkeyPatch.context() as patch:
-        label_one(patch)
+        change_labels(patch)
         run = Path(refine_directly(recipe)["run"])
         inside = verify_run(run)
     for result in (inside, verify_run(run)):  # with the patch in the process of verify as well, and without
         failed = {check["name"]: check["detail"] for check in result["checks"] if not check["ok"]}
         assert list(failed) == ["labels notes"]
-        sentence = r"step \d+: row \d+ of notes: document [0-9a-f]{32} is of source odd, whose domain is others"
+        sentence = r"step \d+: row \d+ of shards/notes: document [0-9a-f]{32} is of source odd, whose domain is others"
         assert re.match(sentence, failed["labels notes"]), failed
