@@ -33,7 +33,13 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, spread: Sequence[float] = ()) -> Path:
-    """Write aside, flush, rename; then drop all but the last two and the nearest to each step of ``spread``."""
+    """Write aside, flush, rename; then drop all but the last two and the nearest to each step of ``spread``.
+
+    Raises
+    ------
+    TrainError : a tensor holds a number that is not finite; nothing is written then
+    """
+    expect_finite(checkpoint)
     final = folder_of(folder, checkpoint.step)
     aside = folder / f".{final.name}.tmp"
     for left in folder.glob(".step-*.tmp"):  # of a crash
@@ -50,6 +56,21 @@ def save(folder: Path, checkpoint: Checkpoint, spread: Sequence[float] = ()) -> 
     fsync_path(folder)
     _drop(folder, spread)
     return final
+
+
+def drop_after(folder: Path, step: int) -> list[int]:
+    """Delete the checkpoints of more than ``step`` steps; returns the steps of those that stay, ascending."""
+    for later in reversed(saved_steps(folder)):  # the last first: what a crash leaves is a training that came less far
+        if later > step:
+            shutil.rmtree(folder_of(folder, later))
+    return saved_steps(folder)
+
+
+def expect_finite(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that nothing could go on from, naming the first tensor that is not finite."""
+    for name, tensor in {**checkpoint.model, **checkpoint.training}.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise TrainError(f"{name} is not finite behind step {checkpoint.step}")
 
 
 def _drop(folder: Path, spread: Sequence[float]) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Loader
 from gristmill.trainer import checkpoint
+from gristmill.trainer.changes import FILE as CHANGES
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack, pack_batch
 from gristmill.trainer.loop import Training
@@ -40,6 +41,8 @@ def replay_interval(run: Path, train: Path, config: TrainConfig, first: int, las
         if first:
             kept = checkpoint.folder_of(train / "checkpoints", first)
             shutil.copytree(kept, checkpoint.folder_of(out / "checkpoints", first))
+        if (train / CHANGES).exists():
+            shutil.copyfile(train / CHANGES, out / CHANGES)
         training = Training(run, out, replace(config, checkpoint_steps=last, keep=0))
         training.run_until(last, None)
         return Replayed(checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.consumption.read())
