@@ -278,8 +278,8 @@ def old_weights(patch):
     """Each checkpoint holds the weights of the one before."""
     before = {}
 
-    def capture(session, digest):
-        saved = CAPTURE(session, digest)
+    def capture(*args):
+        saved = CAPTURE(*args)
         model = {name: tensor.clone() for name, tensor in saved.model.items()}
         old, before["model"] = before.get("model", model), model
         return replace(saved, model=old)
@@ -349,6 +349,8 @@ def test_a_weight_changed_behind_the_training_is_found(longer, tiny, tmp_path):
     state["files"]["model.safetensors"] = file_sha256(path / "model.safetensors")
     write_json(path / "state.json", state)
     assert "numbers" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
+    flip_weight(path / "training.safetensors")
+    assert "training.safetensors does not match" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
 
 
 @pytest.mark.parametrize("stops", [(), (2, 11), (5, 7, 19)])
