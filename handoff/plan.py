@@ -148,7 +148,7 @@ class Plan:
         epoch, place = np.nonzero(ordinal < drawn)
         ordinal = ordinal[epoch, place]
         order = np.argsort(ordinal)
-        sample = self._samples_of(domain, ordinal[order])
+        sample = self.samples_of(domain, ordinal[order])
         return Draws(sample, epoch[order].astype(np.int32), rows[place[order]])
 
     def _checked_rows(self, domain: int, rows: np.ndarray) -> np.ndarray:
@@ -159,8 +159,14 @@ class Plan:
             raise PlanError(f"rows {rows[0]} to {rows[-1]} are not in domain {chosen.name!r}, which has {chosen.rows}")
         return rows
 
-    def _samples_of(self, domain: int, ordinal: np.ndarray) -> np.ndarray:
-        """Samples of the ordinal-th rows that a domain gives, ``ordinal`` ascending; one walk from each checkpoint."""
+    def samples_of(self, domain: int, ordinal: np.ndarray) -> np.ndarray:
+        """The samples at which a domain gives its ordinal-th row, counted from 0 over all epochs.
+
+        Parameters
+        ----------
+        domain : its place in ``domains``
+        ordinal : int64[n] ascending, each below the rows that the plan draws of the domain
+        """
         sample = np.empty(len(ordinal), np.int64)
         marks = np.searchsorted(self.checkpoints[:, 0, domain], ordinal, side="right") - 1
         for mark in np.unique(marks).tolist():

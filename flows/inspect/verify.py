@@ -15,6 +15,7 @@ from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.store import check_files
 from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.verify_facts import check_facts
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
@@ -175,6 +176,7 @@ CHECKS = (
     check_labels,
     check_train_files,
     check_consumption,
+    check_facts,
     check_plugins,
     check_card,
 )

@@ -14,6 +14,7 @@ from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
+from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE
@@ -50,9 +51,10 @@ def _digests(out: Path) -> list[dict[str, Any]]:
 
 def train_key(context: RunContext, stage: Instance) -> str:
     """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
-    settings = stage.options.model_dump(exclude=set(FREE))
+    settings = stage.options.model_dump(exclude={*FREE, "proof"})
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
-    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
+    facts = [facts_digest(context)] if stage.options.proof else []
+    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed, *facts])
 
 
 def _train(context: RunContext, stage: Instance) -> None:
@@ -61,15 +63,15 @@ def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.trainer.loop import train
 
     config = TrainConfig(
-        **stage.options.model_dump(),
+        **stage.options.model_dump(exclude={"proof"}),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
-    out = context.run.path / "train"
+    out, facts = context.run.path / "train", fact_tokens(context, stage.options.proof)
     with context.report.progress("train", steps) as progress:
-        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
+        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)), facts=facts)
 
 
 def _step_note(step: "StepFigures") -> str:
