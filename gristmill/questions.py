@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gristmill.app import Json, RunPath, answer, app, number, whole
+from gristmill.corpus.errors import RecipeError
 
 Document = Annotated[str, Parameter(help="a doc_id, a locator such as crawl.jsonl:12, or the id that the input gave")]
 TrainAgain = Annotated[
@@ -16,7 +17,11 @@ Interval = Annotated[int | None, Parameter(help="the interval to train again, fr
 Seed = Annotated[
     int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
 ]
-Step = Annotated[int, Parameter(converter=whole(0, 10**15), help="the training step, counted from 0")]
+Step = Annotated[int | None, Parameter(converter=whole(0, 10**15), help="a training step, counted from 0")]
+Traced = Annotated[str | None, Parameter(help="a document in place of a step: its doc_id, locator, or id of the input")]
+Spelled = Annotated[
+    bool, Parameter(negative="", help="with the text of each piece of the step, as the model is given it")
+]
 Set = Annotated[
     tuple[str, ...],
     Parameter(
@@ -72,12 +77,19 @@ def explain(run: RunPath, doc_id: Document, *, json: Json = False) -> None:
 
 
 @app.command
-def trace(run: RunPath, *, step: Step, json: Json = False) -> None:
-    """List the documents of training batch STEP, from the plan alone."""
-    from gristmill.flows.inspect.trace import trace_step
-    from gristmill.show import show_trace
+def trace(
+    run: RunPath, *, step: Step = None, document: Traced = None, text: Spelled = False, json: Json = False
+) -> None:
+    """List the documents of training batch STEP, or the steps that train on DOCUMENT, from the plan alone."""
+    from gristmill.flows.inspect.trace import trace_document, trace_step
+    from gristmill.show_trace import show_document_steps, show_step
 
-    answer(trace_step(run, step), json, show_trace)
+    if (step is None) == (document is None):
+        raise RecipeError("give --step N, for the documents of a step, or --document ID, for the steps of a document")
+    if document is not None:
+        answer(trace_document(run, document), json, show_document_steps)
+    elif step is not None:
+        answer(trace_step(run, step, text=text), json, show_step)
 
 
 @app.command

@@ -159,7 +159,7 @@ def show_document(history: dict[str, Any]) -> None:
             if key not in ("stage", "verdict", "doc_id", "cut") and value not in (None, [], ""):
                 out.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
         for cut in stage.get("cut", ()):  # lines and pieces that line rules take out
-            out.print(f"  {cut['reason']:<28} {_short(cut['text'])}", markup=False, soft_wrap=True)
+            out.print(f"  {cut['reason']:<28} {_short(cut.get('text', '(masked)'))}", markup=False, soft_wrap=True)
     for verdict in history["verdicts"]:
         if verdict["rule"]:
             lost = f" lost to {verdict['other']}" if verdict["other"] else ""
@@ -170,7 +170,20 @@ def show_document(history: dict[str, Any]) -> None:
     if history["cluster"]:
         out.print(f"\n[bold]cluster[/] {history['cluster']['cluster']} of {history['cluster']['size']}")
     for row in history["rows"]:
-        out.print(f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}")
+        out.print(
+            f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}"
+            f"{_steps_text(row.get('steps', []))}"
+        )
+
+
+def _steps_text(steps: list[dict[str, Any]]) -> str:
+    """The first of the steps that train on a row.
+
+    >>> _steps_text([{"step": 4}, {"step": 9}])
+    ', trained on in steps 4, 9'
+    """
+    shown = ", ".join(str(one["step"]) for one in steps[:5]) + (", ..." if len(steps) > 5 else "")
+    return f", trained on in step{'s' if len(steps) > 1 else ''} {shown}" if steps else ""
 
 
 def _short(value: Any) -> str:
@@ -182,15 +195,6 @@ def _short(value: Any) -> str:
         else str(value)
     )
     return text if len(text) <= 160 else text[:157] + "..."
-
-
-def show_trace(result: dict[str, Any]) -> None:
-    """Rows of a batch and their documents."""
-    view = table(f"step {result['step']}", "sample", "domain", "epoch", "row", "documents")
-    for row in result["rows"]:
-        names = ", ".join(document["doc_id"][:12] for document in row["documents"])
-        view.add_row(str(row["sample"]), row["domain"], str(row["epoch"]), str(row["row"]), names)
-    console().print(view)
 
 
 def show_card(result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan."""
+"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan, pieces."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -93,6 +93,21 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
     context.run.place(context.store.folder(manifest.parts[0]), "plan")
+    return manifest
+
+
+def index_pieces(context: RunContext, stage: Instance) -> Manifest:
+    """From each document to its rows, one index for each domain; it depends on the rows alone."""
+    from gristmill.handoff.piece_index import FOLDER
+    from gristmill.mixing.compile import pieces_stage
+
+    jobs = []
+    for domain, rows in zip(context.recipe.domains, context.run.manifest("shards").parts, strict=True):
+        key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
+        jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
+    manifest = context.compute(stage.name, jobs)
+    first, *others = (context.store.folder(part) for part in manifest.parts)
+    context.run.place(first, f"plan/{FOLDER}", *others)
     return manifest
 
 

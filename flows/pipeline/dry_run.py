@@ -86,7 +86,7 @@ class DryRun(RunDir):
         """True when the stage was planned."""
         return stage in self._manifests
 
-    def place(self, entry: Path, name: str) -> Path:  # noqa: ARG002
+    def place(self, entry: Path, name: str, *others: Path) -> Path:  # noqa: ARG002
         """The store entry itself: a dry run has no directory."""
         return entry
 
