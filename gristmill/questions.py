@@ -47,6 +47,13 @@ Margin = Annotated[
     Parameter(converter=number(0, 1000), help="how near to a bound documents are queued, relative to the bound"),
 ]
 OpenBrowser = Annotated[bool, Parameter(negative="", help="open the page in the browser of this machine")]
+Retrain = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="take every copy down too, and train again from the last checkpoint before any step saw one of them",
+    ),
+]
 Ids = Annotated[
     Path, Parameter(help="a text file with a doc_id or its beginning, a locator or an input id on each line")
 ]
@@ -159,13 +166,14 @@ def review(
 
 
 @app.command
-def takedown(run: RunPath, *, ids: Ids, json: Json = False) -> int:
+def takedown(run: RunPath, *, ids: Ids, retrain: Retrain = False, json: Json = False) -> int:
     """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left."""
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.takedown.forget import read_ids
     from gristmill.flows.takedown.removal import takedown as take_down
+    from gristmill.flows.takedown.retrain import takedown_and_retrain
     from gristmill.show_questions import show_takedown
 
-    result = take_down(run, read_ids(ids), ConsoleReporter())
+    result = (takedown_and_retrain if retrain else take_down)(run, read_ids(ids), ConsoleReporter())
     answer(result, json, show_takedown)
     return 1 if result["left"] else 0

@@ -62,6 +62,13 @@ def show_takedown(result: dict[str, Any]) -> None:
     out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    if certificate := result.get("certificate"):
+        out.print(
+            f"with every copy {len(certificate['closure'])} documents; first seen in step {certificate['first_step']}, "
+            f"trained again from step {certificate['base_checkpoint']}: {certificate['replayed_steps']} steps"
+        )
+        for sentence in certificate["not_covered"]:
+            out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
         out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
     for path, n in result["entries_of_others"].items():
