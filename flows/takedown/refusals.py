@@ -78,4 +78,5 @@ def not_covered(context: RunContext) -> list[str]:
 
 def _lineage(run: Path) -> list[dict[str, str]]:
     path = run / "train" / LINEAGE
-    return list[dict[str, str]](read_json(path)) if path.exists() else []
+    entries: Any = read_json(path) if path.exists() else []
+    return entries
