@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.receipt import Outcome
+from gristmill.handoff.piece_index import write_pieces
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.shards import INDEX
 from gristmill.mixing.baselines import unimax
@@ -82,6 +83,11 @@ def plan_stage(
     plan.save(folder)
     facts = PlanFacts(plan.samples, plan.tokens, plan.digest, len(plan.segments), draws_by_domain(plan, rows))
     return Outcome(plan.samples, facts=asdict(facts))
+
+
+def pieces_stage(folder: Path, shards: Path, domain: str) -> Outcome:
+    """Index the pieces of one domain's packed rows in ``folder``; rows = pieces."""
+    return Outcome(write_pieces(shards, folder / f"{domain}.arrow"))
 
 
 def draws_by_domain(plan: Plan, rows: Mapping[str, int]) -> dict[str, DomainDraw]:

@@ -90,3 +90,11 @@ PLAN = CorpusStage(
     always=True,
     run="gristmill.flows.pipeline.assemble:plan_mixture",
 )
+PIECES = CorpusStage(
+    name="pieces",
+    version="1",
+    reads=("shards", "plan"),
+    title="where each document's pieces are, so that a plan tells the steps that draw it",
+    always=True,
+    run="gristmill.flows.pipeline.assemble:index_pieces",
+)

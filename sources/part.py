@@ -24,6 +24,7 @@ from gristmill.corpus.identity import document_id
 from gristmill.corpus.meter import count
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
+from gristmill.corpus.text.columns import is_blank
 from gristmill.sources.address_columns import column_without_credentials
 from gristmill.sources.first_records import FirstRecords, Place
 from gristmill.sources.opening import Stream
@@ -34,8 +35,6 @@ BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
 CARRIAGE_RETURN = 13
-# RE2, from the first byte: separators, controls, joiners and marks of direction, and the blanks of Braille and Hangul
-_NOTHING_SEEN = r"^[\p{Z}\x01-\x1f\x7f-\x{9f}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}]*$"
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
 
 RECORDS = pa.schema(
@@ -177,7 +176,7 @@ class Part:
     def _wrong(self, records: pa.RecordBatch) -> dict[int, str]:
         """Reason by row; of two the first in this order."""
         text = records.column("text")
-        checks = {"text_null": pc.is_null(text), "empty_text": pc.match_substring_regex(text, _NOTHING_SEEN)}
+        checks = {"text_null": pc.is_null(text), "empty_text": is_blank(text)}
         checks["document_too_large"] = pc.greater(pc.binary_length(text), self.spec.document_bytes)
         if _has_byte(text, 0):
             checks["nul_character"] = pc.match_substring(text, "\0")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Loader
 from gristmill.trainer import checkpoint
-from gristmill.trainer.changes import FILE as CHANGES
+from gristmill.trainer.changed_rates import FILE as CHANGES
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack, pack_batch
 from gristmill.trainer.loop import Training

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
-from gristmill.trainer.changes import CHANGEABLE, expect_same_changes
+from gristmill.trainer.changed_rates import CHANGEABLE, expect_same_changes
 from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model import Model

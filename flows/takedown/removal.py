@@ -48,7 +48,7 @@ def takedown(
     Parameters
     ----------
     run_path : a run that has its documents at least
-    doc_ids : doc_ids, locators, or ids that the input gave; a reject is named by locator or doc_id
+    doc_ids : doc_ids or their beginnings, locators, or ids that the input gave; a reject by locator or doc_id
     date : of the record, ISO 8601; today when None. Nothing else depends on it
 
     Returns
@@ -221,9 +221,12 @@ def _spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool
 
 def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | None:
     """Run what the run had; returns why there is no plan, if so."""
-    problem = None
+    problem, lacking = None, set[str]()
     _forget_lists(context.run, context.stage_names)
     for stage in context.stages:
+        if lacking.intersection(stage.spec.reads):
+            _forget_stage(context.run, stage.name)
+            continue
         if stage.name in NOT_AGAIN or not before.has(stage.name) or (stage.name == "tokenizer" and not retrain):
             continue
         try:
@@ -231,6 +234,7 @@ def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | N
                 run_stage(context, stage)
         except PlanError as error:
             problem = str(error)
+            lacking.add(stage.name)
             for lost in (stage.name, "card"):  # a card tells of a plan
                 shutil.rmtree(context.run.path / lost, ignore_errors=True)
                 _forget_stage(context.run, lost)

@@ -20,7 +20,7 @@ from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
 from gristmill.trainer.balance import BALANCES, Balance
-from gristmill.trainer.changes import request_changes
+from gristmill.trainer.changed_rates import request_changes
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
