@@ -5,11 +5,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, RunPath, answer, app
+from gristmill.app import Json, RunPath, answer, app, number, whole
 from gristmill.corpus.errors import RecipeError
 
 Document = Annotated[str, Parameter(help="a doc_id, a locator such as crawl.jsonl:12, or the id that the input gave")]
-Step = Annotated[int | None, Parameter(help="a training step, counted from 0")]
+TrainAgain = Annotated[
+    bool,
+    Parameter(negative="", help="train one interval between two checkpoints again: the saved weights, bit for bit"),
+]
+Interval = Annotated[int | None, Parameter(help="the interval to train again, from 0, the one before any checkpoint")]
+Seed = Annotated[
+    int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
+]
+Step = Annotated[int | None, Parameter(converter=whole(0, 10**15), help="a training step, counted from 0")]
 Traced = Annotated[str | None, Parameter(help="a document in place of a step: its doc_id, locator, or id of the input")]
 Spelled = Annotated[
     bool, Parameter(negative="", help="with the text of each piece of the step, as the model is given it")
@@ -23,25 +31,38 @@ Set = Annotated[
 ]
 Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare on all documents, in place of --set")]
 BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
-From = Annotated[float, Parameter(name="--from", help="the bound's first value")]
-To = Annotated[float, Parameter(name="--to", help="the bound's last value")]
-Steps = Annotated[int, Parameter(help="how many values are tried, both ends included")]
+From = Annotated[float, Parameter(name="--from", converter=number(-1e300, 1e300), help="the bound's first value")]
+To = Annotated[float, Parameter(name="--to", converter=number(-1e300, 1e300), help="the bound's last value")]
+Steps = Annotated[
+    int, Parameter(converter=whole(2, 1000), help="how many values are tried, both ends included; 2 to 1000")
+]
 Plot = Annotated[Path | None, Parameter(help="an SVG file to draw the curves into")]
 Better = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are good; any number")]
 Worse = Annotated[tuple[str, ...], Parameter(negative="", help="sources or domains that are not; any number")]
-Port = Annotated[int, Parameter(help="the port of the page on this machine; 0 = any that is free")]
-Margin = Annotated[float, Parameter(help="how near to a bound documents are queued, relative to the bound")]
+Port = Annotated[
+    int, Parameter(converter=whole(0, 65535), help="the port of the page on this machine; 0 = any that is free")
+]
+Margin = Annotated[
+    float,
+    Parameter(converter=number(0, 1000), help="how near to a bound documents are queued, relative to the bound"),
+]
 OpenBrowser = Annotated[bool, Parameter(negative="", help="open the page in the browser of this machine")]
-Ids = Annotated[Path, Parameter(help="a text file with a doc_id, locator or input id on each line")]
+Ids = Annotated[
+    Path, Parameter(help="a text file with a doc_id or its beginning, a locator or an input id on each line")
+]
 
 
 @app.command
-def verify(run: RunPath, *, json: Json = False) -> int:
-    """Check conservation, receipts, shard digests, and the plan against what the trainer consumed."""
+def verify(
+    run: RunPath, *, replay: TrainAgain = False, interval: Interval = None, seed: Seed = None, json: Json = False
+) -> int:
+    """Check conservation, receipts, shard digests, labels, and what each training step got against plan and shards."""
     from gristmill.flows.inspect.verify import verify_run
+    from gristmill.flows.inspect.verify_replay import Replay
     from gristmill.show import show_checks
 
-    result = verify_run(run)
+    wanted = replay or interval is not None or seed is not None
+    result = verify_run(run, Replay(interval, seed) if wanted else None)
     answer(result, json, show_checks)
     return 0 if result["ok"] else 1
 

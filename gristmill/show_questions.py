@@ -1,8 +1,9 @@
-"""What a person sees of what-if, sweep, ranking and takedown on a terminal."""
+"""What a person sees of what-if, sweep, ranking, speed and takedown on a terminal."""
 
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from gristmill.show import console, size_text, table
 
@@ -45,6 +46,15 @@ def show_ranking(result: dict[str, Any]) -> None:
     console().print(view)
 
 
+def show_speed(result: dict[str, Any]) -> None:
+    """Tokens per second of each number format."""
+    out = console()
+    for name, speed in result["tokens_per_second"].items():
+        out.print(f"{name:8}  {speed:,.0f} tokens per second")
+    out.print(f"faster on {result['device']} with trainer.threads = {result['threads']}: {result['faster']}")
+    out.print(f"trainer.precision gives {result['used']}; write another into the recipe: it decides the weights")
+
+
 def show_takedown(result: dict[str, Any]) -> None:
     """What was removed, what took its place, and what is left."""
     out: Console = console()
@@ -53,8 +63,13 @@ def show_takedown(result: dict[str, Any]) -> None:
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
     for folder in result["exports"]:
-        out.print(f"[yellow]exported before[/], and may hold the text: {folder}", soft_wrap=True)
+        out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
+    for path, n in result["entries_of_others"].items():
+        out.print(
+            f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
+        )
     for place in result["left"]:
-        out.print(f"[red]left[/] {place}", soft_wrap=True)
+        out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:
-        out.print("no byte of the text is left in the run")
+        others = ", but other runs hold it: take it down there too" if result["entries_of_others"] else ""
+        out.print(f"no byte of the text is left in the run{others}", soft_wrap=True)

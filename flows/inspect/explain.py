@@ -92,6 +92,9 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
     if verdicts:
         rules = [v["rule"] for v in verdicts if v["rule"]]
         stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(context, document)})
+    rows = _rows_of_document(context, doc_id, document["domain"]) if kept else []
+    if verdict == "kept" and not rows and context.run.has("heldout"):
+        stages.append({"stage": "tokens", "verdict": "emptied", "why": "cuts left no text; no row holds it"})
     return {
         "doc_id": doc_id,
         "source": document["source"],
@@ -100,7 +103,7 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
         "verdicts": verdicts,
         "cluster": _cluster(context, doc_id),
         "spans": kept[0]["spans"] if kept else [],
-        "rows": _rows_of_document(context, doc_id, document["domain"]) if kept else [],
+        "rows": rows,
     }
 
 

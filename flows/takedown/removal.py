@@ -48,7 +48,7 @@ def takedown(
     Parameters
     ----------
     run_path : a run that has its documents at least
-    doc_ids : doc_ids, locators, or ids that the input gave; a reject is named by locator or doc_id
+    doc_ids : doc_ids or their beginnings, locators, or ids that the input gave; a reject by locator or doc_id
     date : of the record, ISO 8601; today when None. Nothing else depends on it
 
     Returns
