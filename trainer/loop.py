@@ -25,7 +25,7 @@ from gristmill.trainer.data import pack_batch
 from gristmill.trainer.device import expect_device
 from gristmill.trainer.evaluate import evaluate
 from gristmill.trainer.evaluation_tables import write_evaluations
-from gristmill.trainer.facts import FILE, PROBES, FactTokens
+from gristmill.trainer.fact_pairs import FILE, PROBES, FactTokens
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.log import Log
 from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema

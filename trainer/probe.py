@@ -5,7 +5,7 @@ import torch
 
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack
-from gristmill.trainer.facts import FactTokens
+from gristmill.trainer.fact_pairs import FactTokens
 from gristmill.trainer.loss import cross_entropy
 from gristmill.trainer.model import Model
 from gristmill.trainer.precision import matmuls

@@ -13,7 +13,7 @@ from gristmill.corpus.errors import GristmillError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
-from gristmill.flows.pipeline.planted_facts import planted_fact_mistakes
+from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
 from gristmill.mixing.stage import curriculum_mistakes

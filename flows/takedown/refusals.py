@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import read_json

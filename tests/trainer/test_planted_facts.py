@@ -15,7 +15,7 @@ from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import ONE, Segment
 from gristmill.handoff.shards import ShardWriter
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.facts import (
+from gristmill.trainer.fact_pairs import (
     FILE,
     FactTokens,
     judge,
