@@ -74,7 +74,7 @@ def trace(run: RunPath, *, step: Step, json: Json = False) -> None:
 def mix(run: RunPath, *, set: MixSet = (), curriculum: CurriculumFile = None, json: Json = False) -> int:  # noqa: A002
     """Show epochs, feasibility and tokens by domain and phase of a curriculum under edit, over a run's rows."""
     from gristmill.flows.inspect.mix import mix_run
-    from gristmill.show_mix import show_mix
+    from gristmill.show_questions import show_mix
 
     result = mix_run(run, set, curriculum)
     answer(result, json, show_mix)

@@ -5,7 +5,7 @@ import pytest
 from gristmill.corpus.errors import RecipeError
 from gristmill.flows.inspect.mix import mix_run
 from gristmill.handoff.plan import Plan
-from gristmill.show_mix import show_mix
+from gristmill.show_questions import show_mix
 
 
 def shares_of(found) -> dict[str, float]:
