@@ -50,8 +50,12 @@ class RunDir:
 
     @property
     def lock(self) -> Lock:
-        """The lock: recipe, digests of inputs and artefacts, versions."""
-        return Lock.from_json(read_json(self.path / "lock.json"))
+        """The lock: recipe, digests of inputs and artefacts, versions; StoreError when the file is damaged."""
+        path = self.path / "lock.json"
+        try:
+            return Lock.from_json(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error!r}); run the recipe again") from error
 
     @property
     def exports(self) -> list[str]:

@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from gristmill.corpus._jit import cache_folder
 from gristmill.corpus.files import content_key
@@ -45,7 +47,29 @@ class Call:
         return folder / NOTES / content_key([self.function, *self.arguments]) if folder else None
 
 
-def warm(calls: Sequence[Call], say: Callable[[str], None], workers: int = 0) -> Sequence[Call]:
+class Progress(Protocol):
+    """Hears of every call that ends."""
+
+    def advance(self, note: str = "") -> None:
+        """One more call is made."""
+        ...
+
+
+class _Unheard:
+    def advance(self, note: str = "") -> None:
+        pass
+
+
+def _unheard(n_calls: int) -> AbstractContextManager[Progress]:  # noqa: ARG001
+    return nullcontext(_Unheard())
+
+
+def warm(
+    calls: Sequence[Call],
+    say: Callable[[str], None],
+    workers: int = 0,
+    progress: Callable[[int], AbstractContextManager[Progress]] = _unheard,
+) -> Sequence[Call]:
     """Compile what ``calls`` need and the cache lacks.
 
     Parameters
@@ -53,6 +77,7 @@ def warm(calls: Sequence[Call], say: Callable[[str], None], workers: int = 0) ->
     calls : the longest first, so that no process is left with it at the end
     say : is given one line when there is something to compile
     workers : processes at most; 0 = all cores. One process, or one call, is this process
+    progress : is given the number of calls; its context is open while they are made
 
     Returns
     -------
@@ -62,21 +87,33 @@ def warm(calls: Sequence[Call], say: Callable[[str], None], workers: int = 0) ->
     ------
     whatever a call raises; the others are still made
     """
-    missing = [call for call in dict.fromkeys(calls) if not call.is_made()]
+    missing = not_made(calls)
     if not missing:
         return []
     processes = min(workers or os.cpu_count() or 1, len(missing))
     beside = f" in {processes} processes" if processes > 1 else ""
     kept = kernel_cache() or "nowhere: no folder for them can be written"
     say(f"compiling the kernels of {len(missing)} stages{beside}, once for this version and CPU; kept in {kept}")
+    with progress(len(missing)) as shown:
+        _make(missing, processes, shown)
+    return missing
+
+
+def not_made(calls: Sequence[Call]) -> list[Call]:
+    """Those whose kernels the cache lacks, each once."""
+    return [call for call in dict.fromkeys(calls) if not call.is_made()]
+
+
+def _make(missing: Sequence[Call], processes: int, shown: Progress) -> None:
     if processes == 1:
         for call in missing:
             call.make()
-        return missing
+            shown.advance()
+        return
     with ThreadPoolExecutor(processes) as pool:
-        for done in [pool.submit(_make_aside, call) for call in missing]:
+        for done in as_completed([pool.submit(_make_aside, call) for call in missing]):
             done.result()
-    return missing
+            shown.advance()
 
 
 def _make_aside(call: Call) -> None:

@@ -5,6 +5,7 @@ Because pages are a pure function of card.json, ``check`` can render them again 
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def _view(card: Card) -> dict[str, object]:
     return {"card": card, "sections": sections(card), "headline": headline(card), "glance": glance(card)}
 
 
+@cache
 def _environment(*, autoescape: bool) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -8,6 +8,14 @@ from cyclopts import Parameter
 from gristmill.app import Json, RunPath, answer, app
 
 Document = Annotated[str, Parameter(help="a doc_id, a locator such as crawl.jsonl:12, or the id that the input gave")]
+TrainAgain = Annotated[
+    bool,
+    Parameter(negative="", help="train one interval between two checkpoints again: the saved weights, bit for bit"),
+]
+Interval = Annotated[int | None, Parameter(help="the interval to train again, from 0, the one before any checkpoint")]
+Seed = Annotated[
+    int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
+]
 Step = Annotated[int, Parameter(help="the training step, counted from 0")]
 Set = Annotated[
     tuple[str, ...],
@@ -42,12 +50,16 @@ Ids = Annotated[Path, Parameter(help="a text file with a doc_id, locator or inpu
 
 
 @app.command
-def verify(run: RunPath, *, json: Json = False) -> int:
-    """Check conservation, receipts, shard digests, and the plan against what the trainer consumed."""
+def verify(
+    run: RunPath, *, replay: TrainAgain = False, interval: Interval = None, seed: Seed = None, json: Json = False
+) -> int:
+    """Check conservation, receipts, shard digests, labels, and what each training step got against plan and shards."""
     from gristmill.flows.inspect.verify import verify_run
+    from gristmill.flows.inspect.verify_replay import Replay
     from gristmill.show import show_checks
 
-    result = verify_run(run)
+    wanted = replay or interval is not None or seed is not None
+    result = verify_run(run, Replay(interval, seed) if wanted else None)
     answer(result, json, show_checks)
     return 0 if result["ok"] else 1
 

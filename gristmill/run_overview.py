@@ -9,7 +9,7 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_summary import mixture, notices, sources
 
-COSTS = ("computed", "reused", "seconds")
+COSTS = ("computed", "reused", "seconds", "cpu_seconds")
 
 
 def done_stages(run: RunDir) -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def done_stages(run: RunDir) -> tuple[str, ...]:
 def overview(run: RunDir) -> dict[str, Any]:
     """What ``gristmill run --json`` prints, from the run's files.
 
-    ``computed``, ``reused`` and ``seconds`` are left out for a stage that the last command did not come to.
+    What the stage cost (``COSTS``) is left out for a stage that the last command did not come to.
     """
     path = run.path / "report.json"
     report = read_json(path) if path.exists() else {"stages": {}}

@@ -78,13 +78,38 @@ def show_training(summary: dict[str, Any]) -> None:
     loss, load = summary["loss"], summary["load"]
     out = console()
     out.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
-    out.print(
-        f"loss   held-out {loss['heldout_before']:.3f} -> {loss['heldout_after']:.3f} nats a token "
-        f"(unigram {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
-    )
+    out.print(f"loss   {_heldout_text(loss)}after {summary['steps']} steps, {summary['tokens']:,} tokens")
     figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
     out.print(f"load   {figures}, dead {load['dead']}")
+    for part in (_bits_table(summary), _layers_table(summary)):
+        if part.row_count:
+            out.print(part)
     _show_failed(summary)
+
+
+def _heldout_text(loss: dict[str, float | None]) -> str:
+    """Empty for a run without held-out rows."""
+    before, after, unigram = (loss[f"heldout_{name}"] for name in ("before", "after", "unigram"))
+    if before is None or after is None or unigram is None:
+        return ""
+    return f"held-out {before:.3f} -> {after:.3f} nats a token (unigram {unigram:.3f}) "
+
+
+def _bits_table(summary: dict[str, Any]) -> Table:
+    view = table("held-out rows", "domain", "documents", "bits per byte", "after", "± (standard error)")
+    for domain, one in summary["loss_by_domain"].items():
+        if one["bits_per_byte"] is not None:
+            figures = (one["bits_per_byte_before"], one["bits_per_byte"], one["standard_error"] or float("nan"))
+            view.add_row(domain, f"{one['documents']:,}", *(f"{figure:.4f}" for figure in figures))
+    return view
+
+
+def _layers_table(summary: dict[str, Any]) -> Table:
+    names = ("max_over_mean", "min_over_mean", "std", "entropy", "dead")
+    view = table("experts", "layer", *(name.replace("_over_", "/") for name in names))
+    for layer, load in enumerate(summary["load_by_layer"]):
+        view.add_row(str(layer), *(f"{load[name]:.3g}" for name in names))
+    return view
 
 
 def _show_failed(result: dict[str, Any]) -> None:

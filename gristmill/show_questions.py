@@ -1,4 +1,4 @@
-"""What a person sees of what-if, mix, sweep, ranking and takedown on a terminal."""
+"""What a person sees of what-if, mix, sweep, ranking, speed and takedown on a terminal."""
 
 from typing import Any
 
@@ -62,6 +62,15 @@ def show_ranking(result: dict[str, Any]) -> None:
         losses = (f"{row[key]:.1%}" for key in ("lost_better", "lost_worse"))
         view.add_row(row["signal"], f"{row['distance']:.3f}", bound, *losses)
     console().print(view)
+
+
+def show_speed(result: dict[str, Any]) -> None:
+    """Tokens per second of each number format."""
+    out = console()
+    for name, speed in result["tokens_per_second"].items():
+        out.print(f"{name:8}  {speed:,.0f} tokens per second")
+    out.print(f"faster on {result['device']} with trainer.threads = {result['threads']}: {result['faster']}")
+    out.print(f"trainer.precision gives {result['used']}; write another into the recipe: it decides the weights")
 
 
 def show_takedown(result: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The part that is being written: readers add records, documents and rejects come out as two Parquet files.
 
 Here stand the laws that hold for every format: text is NFC, its lines end in LF, it holds more than white space,
-has no NUL and no more than ``document_bytes``; every record is counted once, as a document, a reject or a skip.
+has no NUL and no more than ``document_bytes``; addresses beside the text have no credentials; every record is counted
+once, as a document, a reject or a skip.
 """
 
 import unicodedata
@@ -18,9 +19,12 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.identity import document_id
+from gristmill.corpus.meter import count
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
+from gristmill.sources.address_columns import column_without_credentials
 from gristmill.sources.first_records import FirstRecords, Place
 from gristmill.sources.opening import Stream
 from gristmill.sources.spec import ReadSpec
@@ -48,6 +52,7 @@ RECORDS = pa.schema(
 )
 
 
+ADDRESSES = ("locator", "url", "license", "meta")  # columns that may hold one
 _BESIDE_TEXT = [field for field in RECORDS if field.name != "text"]
 
 
@@ -115,9 +120,9 @@ class Part:
         self._first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
-        self._reject_rows.append(
-            (self.spec.name, locator, reason, (detail or "")[:HEAD_BYTES] or None, n_bytes, head[:HEAD_BYTES])
-        )
+        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
+        head = without_credentials(head[:HEAD_BYTES].decode("latin-1")).encode("latin-1")
+        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head[:HEAD_BYTES]))
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
 
@@ -158,6 +163,7 @@ class Part:
             records = records.filter(pa.array(keep))
         if records.num_rows:
             self._documents.write(self._documents_of(records))
+            count(documents=records.num_rows)
 
     def _with_line_feeds(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """CRLF and lone CR as LF: rules about lines would see one line, or a carriage return behind its full stop."""
@@ -192,7 +198,8 @@ class Part:
         self._kept_bytes += pc.sum(records.column("bytes")).as_py()
         self.text_bytes += pc.sum(pc.binary_length(records.column("text"))).as_py()
         columns = {name: records.column(name) for name in RECORDS.names if name != "bytes"}
-        columns["doc_id"] = pa.array(document_ids(spec.name, records.column("locator")))
+        columns |= {name: column_without_credentials(columns[name]) for name in ADDRESSES}
+        columns["doc_id"] = pa.array(document_ids(spec.name, columns["locator"]))
         columns["text_hash"] = pa.array(text_hashes(columns["text"]))
         columns["source"] = pa.repeat(spec.name, rows)
         columns["domain"] = pa.repeat(spec.domain, rows)

@@ -66,7 +66,7 @@ class DocumentsFacts:
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="2",
+    version="3",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.corpus.account import Account, passed_on
+from gristmill.corpus.meter import count
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import token_type
 from gristmill.corpus.tables import PartWriter
@@ -61,6 +62,7 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
             tokens = encoder.encode(batch["text"])
             writer.write(_tokens_batch(batch, tokens, schema))
             counts.add(batch, tokens)
+            count(batch.num_rows, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder)))
 
 

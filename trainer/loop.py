@@ -1,7 +1,8 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
-``out`` then holds metrics.parquet (a row a step), consumption.parquet (a row a consumed sample: the proof that the
-model saw the plan and nothing else), summary.json, timing.json and checkpoints/.
+``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
+digest of what the step got of it), evaluation.parquet and load.parquet (held-out rows, before and after), summary.json,
+timing.json and checkpoints/.
 """
 
 import math
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pyarrow as pa
 import torch
 
 from gristmill.corpus.errors import TrainError
@@ -19,20 +19,23 @@ from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
+from gristmill.trainer.changes import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
-from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
+from gristmill.trainer.data import pack_batch
+from gristmill.trainer.evaluate import evaluate
+from gristmill.trainer.evaluation_tables import write_evaluations
+from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
+from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
 from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.session import Session, begin, capture, restore
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import loss_of, train_step
+from gristmill.trainer.step import probe, train_step
 from gristmill.trainer.summary import summarise, timing
 from gristmill.trainer.threads import thread_count
 
-CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 OnStep = Callable[[StepFigures], None]
 
 
@@ -71,8 +74,9 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
+        self.changes = read_changes(out)
         self.session = self._resumed_or_fresh(config)
 
     @property
@@ -86,7 +90,7 @@ class Training:
         self.metrics.rewind(step)
         self.consumption.rewind(step)
         if found:
-            session = restore(found, config, self.plan.digest)
+            session = restore(found, config, self.plan.digest, self.changes)
             self.loader.resume(found.state["loader"])
             return session
         session = begin(config)
@@ -96,34 +100,31 @@ class Training:
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
         session = self.session
-        saved = session.step
-        packed = None
-        for batch in self.loader:
-            if session.step >= last:
-                break
-            figures, packed = self._advance(batch)
+        batches = iter(self.loader)
+        batch = next(batches, None)
+        while batch is not None and session.step < last:
+            figures = self._advance(batch)
             if on_step:
                 on_step(figures)
-            if session.step % session.config.checkpoint_steps == 0:
-                self._save(packed)
-                saved = session.step
-        if packed is not None and session.step > saved:
-            self._save(packed)
+            done, batch = batch, next(batches, None)
+            if session.step % session.config.checkpoint_steps == 0 or session.step == last or batch is None:
+                self._save(batch or done)
 
-    def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
-        """One step of the plan: its figures and what was trained on."""
-        session, config, began = self.session, self.session.config, time.perf_counter()
-        host = pack(batch.tokens, batch.domain, *batch.slices)
+    def _advance(self, batch: Batch) -> StepFigures:
+        """One step of the plan: its figures."""
+        session, began = self.session, time.perf_counter()
+        config = config_at(session.config, self.changes, session.step)
+        host = pack_batch(batch)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
         packed = host.to(config.device)
         result = train_step(session.model, session.optimizer, packed, config)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
-            raise _diverged(f"the loss is {result.loss:g} {at}", config)
+            raise self._diverged(f"the loss is {result.loss:g} {at}")
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
-        self._note_rows(batch)
+        self.consumption.append(consumed_rows(session.step, batch, result.rows))
         figures = StepFigures(
             step=session.step,
             loss=result.loss,
@@ -131,48 +132,57 @@ class Training:
             grad_norm=result.grad_norm,
             tokens=len(host.tokens),
             load=load_figures(result.counts),
+            layers=layer_figures(result.counts),
             domains=domain_figures(self.plan.names, result.each, packed),
             seconds=time.perf_counter() - began,
         )
         self.metrics.append(figures.row())
-        return figures, packed
+        return figures
 
-    def _note_rows(self, batch: Batch) -> None:
-        names = [self.plan.names[number] for number in batch.domain.tolist()]
-        steps = [self.session.step] * len(names)
-        self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
-
-    def _save(self, last: Packed) -> None:
-        """Save, if the model still has a loss on the ``last`` batch: a rerun could not get past a checkpoint without.
+    def _save(self, following: Batch) -> None:
+        """Save, if all is finite: weights, and loss and gradient of the step that follows. No rate mends a model else.
 
         Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
         """
-        loss = loss_of(self.session.model, last, self.session.config)
-        if not math.isfinite(loss):
-            raise _diverged(f"the loss is {loss} behind step {self.session.step}", self.session.config)
+        batch = pack_batch(following).to(self.session.config.device)
+        loss, norm = probe(self.session.model, batch, self.session.config)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise self._diverged(
+                f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
+            )
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
-        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
+        spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
+        state = capture(self.session, self.plan.digest, self.changes)
+        try:
+            checkpoint.save(self.out / "checkpoints", state, spread)
+        except TrainError as error:  # a tensor that is not finite
+            raise self._diverged(str(error)) from None
 
     def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing."""
         session = self.session
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
-            raise _diverged(f"the held-out loss is {after.loss} behind step {session.step}", session.config)
+            raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
         self.consumption.join(self.out / "consumption.parquet")
         metrics = self.metrics.join(self.out / "metrics.parquet")
-        summary = summarise(session, metrics, self.plan.names, after)
+        evaluations = {0: session.heldout_before} if session.heldout_before else {}
+        write_evaluations(self.out, evaluations | {session.step: after})
+        made = tuple(change for change in self.changes if change.step < session.step)
+        summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
         write_json(self.out / "timing.json", asdict(timing(metrics)))
         return summary
 
-
-def _diverged(what: str, config: TrainConfig) -> TrainError:
-    return TrainError(
-        f"{what}: training diverged. Lower trainer.learning_rate (now {config.learning_rate:g}) or raise "
-        "trainer.warmup_steps; either makes it start anew"
-    )
+    def _diverged(self, what: str) -> TrainError:
+        config = config_at(self.session.config, self.changes, self.session.step)
+        return TrainError(
+            f"{what}: training diverged, and its last good checkpoint is kept. Lower trainer.learning_rate (now "
+            f"{config.learning_rate:g}) or trainer.max_grad_norm, or raise trainer.warmup_steps: `gristmill train RUN "
+            "--set learning_rate=...` goes on from that checkpoint, and with --back-to STEP from one before; "
+            "changed in the recipe, training starts anew"
+        )
 
 
 def _expect_device(name: str) -> None:

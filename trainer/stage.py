@@ -25,9 +25,11 @@ class Trainer(Section):
     batch_rows: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 20
+    max_grad_norm: float = 1.0  # a longer gradient is cut to it
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training: for replay and retraining
     dropout: float = 0.0
-    heldout_rows: int = 32  # of each domain, evaluated before and after
+    heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
@@ -56,12 +58,20 @@ class Load:
 class DomainLoss:
     """Held-out loss of one domain, nats per predicted token, and how many tokens were predicted.
 
-    ``unigram`` is what a model without context reaches.
+    ``unigram`` is what a model without context reaches. ``bits_per_byte`` (see ``trainer.bits_per_byte``) and its
+    ``standard_error`` by document are None where the run has no byte-level tokenizer. ``experts`` [layers][E] counts
+    the tokens that each expert took.
     """
 
     loss: float
     unigram: float
     tokens: int
+    documents: int = 0
+    bytes: int | None = None
+    nats: float = 0.0
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    experts: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,7 @@ class Heldout:
     tokens: int
     domains: dict[str, DomainLoss]
     load: Load | None
+    load_by_layer: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +99,36 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class DomainChange:
-    """Held-out loss of one domain before and after training, and of a model without context."""
+    """Held-out loss of one domain before and after training, and of a model without context, nats a token.
+
+    Bits per byte before and after, the latter with its standard error by document. ``busiest_share``: of each layer,
+    the share of the domain's choices of experts that its busiest expert takes, 1 / E to 1 / top_k.
+    """
 
     before: float
     after: float
     unigram: float
+    documents: int = 0
+    bytes: int | None = None
+    bits_per_byte_before: float | None = None
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    busiest_share: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that another value was given at a checkpoint: after ``step`` steps, ``trainer.KEY`` is ``after``."""
+
+    step: int
+    key: str
+    before: int | float
+    after: int | float
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSummary:
-    """The content of summary.json: a pure function of plan, shards and config (speed stands in timing.json).
+    """The content of summary.json: a pure function of plan, shards, config and ``changes`` (speed: timing.json).
 
     ``loss.last`` and ``load`` are means over the last tenth of the steps (at least ten). ``heldout_unigram`` is the
     cross entropy of the held-out tokens under the add-one smoothed counts of the tokens trained on: the level of a
@@ -115,6 +146,9 @@ class TrainSummary:
     parameters: int
     active_parameters: int
     config: dict[str, int | float | str]
+    load_by_layer: tuple[Load, ...] = ()
+    heldout_load_by_layer: tuple[Load, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +169,7 @@ class Timing:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="1",
+    version="2",  # consumption.parquet holds digests, evaluation.parquet all held-out rows
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

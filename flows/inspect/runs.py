@@ -93,7 +93,8 @@ def note_latest(context: RunContext) -> dict[str, Any]:
     verified : whether every check passed
     failed : names and details of those that did not
     """
-    result = verify_open(context)
+    with context.report.progress("verify", 0):
+        result = verify_open(context)
     if result["ok"]:
         run = context.run.path
         write_json(run.parent / LATEST_FILE, {"run": run.name, "verified": True})

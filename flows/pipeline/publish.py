@@ -1,61 +1,77 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 import shutil
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.corpus.extras import installed_versions
-from gristmill.corpus.files import content_key, read_json, write_json
-from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.files import content_key, file_sha256, read_json, write_json
+from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.config import FREE
+from gristmill.trainer.changes import read_changes
+from gristmill.trainer.config import FREE, TrainConfig
+from gristmill.trainer.precision import resolve_precision
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
 
-# versions that stand in the card so that a rebuild can be set up
-ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
+DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
     """Train on the plan, or find the finished training again."""
-    seconds = timed()
+    cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = (out / "done.json").exists() and read_json(out / "done.json")["key"] == key
+    finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
     if not finished:
         _train(context, stage)
-        write_json(out / "done.json", {"key": key})
+        write_json(out / DONE, {"key": key, "files": _digests(out)})
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
-    context.report.record(manifest, int(finished), seconds())
+    context.report.record(manifest, int(finished), cost())
     return manifest
 
 
+def _digests(out: Path) -> list[dict[str, Any]]:
+    """Name, bytes and sha256 of every file of a finished training."""
+    files = sorted(path for path in out.rglob("*") if path.is_file() and path != out / DONE)
+    found = [FileDigest(path.relative_to(out).as_posix(), path.stat().st_size, file_sha256(path)) for path in files]
+    return [asdict(one) for one in found]
+
+
 def train_key(context: RunContext, stage: Instance) -> str:
-    """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
+    """Names a training: plan, held-out rows, the model's settings, what was changed on the way; not where it ran."""
     settings = stage.options.model_dump(exclude=set(FREE))
+    settings["precision"] = resolve_precision(stage.options.precision, stage.options.device)
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
-    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
+    changes = to_json(read_changes(context.run.path / "train"))
+    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed])
 
 
-def _train(context: RunContext, stage: Instance) -> None:
-    from gristmill.handoff.plan import Plan
-    from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.loop import train
-
-    config = TrainConfig(
+def train_config(context: RunContext, stage: Instance) -> TrainConfig:
+    """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
+    return TrainConfig(
         **stage.options.model_dump(),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
+
+
+def _train(context: RunContext, stage: Instance) -> None:
+    from gristmill.handoff.plan import Plan
+    from gristmill.trainer.loop import train
+
+    config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out = context.run.path / "train"
     with context.report.progress("train", steps) as progress:
@@ -73,6 +89,8 @@ def _train_receipt(context: RunContext, key: str) -> Receipt:
 
 def publish_card(context: RunContext, stage: Instance) -> Manifest:
     """The data card, from the run's receipts and tables alone."""
+    from gristmill.data_cards.parts.environment import environment
+    from gristmill.data_cards.reading import Reading
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
@@ -82,7 +100,8 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     options = {
         "lock": context.run.lock.to_json(),
         "text": text,
-        "environment": environment_versions(),
+        "environment": environment(Reading(context.run, context.store.folder)),  # as the run recorded it
+        "stages": context.run.stages.to_json(),
         "takedowns": takedowns(context.run),
     }
     key = job_key(stage.name, stage.spec.version, inputs, **options)
@@ -98,8 +117,3 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.run.place(context.store.folder(manifest.parts[0]), "card")
     return manifest
-
-
-def environment_versions() -> dict[str, str]:
-    """Versions of what made a run, for its card."""
-    return installed_versions(ENVIRONMENT)

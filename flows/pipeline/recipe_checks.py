@@ -6,7 +6,9 @@ tables' own.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.errors import GristmillError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
@@ -39,6 +41,24 @@ def unique_names(recipe: Recipe) -> Iterator[Mistake]:
             if before != place:
                 keys = (f"{key}.{place}.name", f"{key}.{before}.name")
                 yield Mistake(keys, f"{one.name!r} is the name of two {key}")
+
+
+def addresses(recipe: Recipe) -> Iterator[Mistake]:
+    """A credential in an address: the run keeps its recipe, so it would be kept as well."""
+    for path, value in _texts(recipe.model_dump(mode="json"), ()):
+        if without_credentials(value) != value:
+            yield Mistake(
+                (path,), "the address holds a credential, which the run would keep; give it in the environment"
+            )
+
+
+def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in inner:
+            yield from _texts(one, (*path, key))
 
 
 def known_domains(recipe: Recipe) -> Iterator[Mistake]:
@@ -134,5 +154,6 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     phases,
     graph_sources,
     readable_sources,
+    addresses,
     schedule,
 )

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from gristmill.corpus.account import Account
 from gristmill.corpus.facts import read_facts
 from gristmill.corpus.rundir import RunDir
+from gristmill.dedup.clusters.stage import Near
 from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.stage import DecideFacts
+from gristmill.flows.pipeline.clusters import check_clusters
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.dry_run import learn_rates
 
@@ -27,27 +30,29 @@ def summarise(context: RunContext) -> dict[str, Any]:
 
 
 def sources(run: RunDir) -> dict[str, dict[str, int]]:
-    """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
+    """Documents and bytes of text of every source, one that is rejected whole too."""
     read, decided = run.manifest("documents").accounts, run.manifest("decide").accounts
     return {
         name: {
             "documents": account.documents_in,
-            "rejected": read[name].documents_dropped,
+            "rejected": rejected.documents_dropped,
             "dropped": account.documents_dropped,
             "merged": account.documents_merged,
             "kept": account.documents_kept,
             "bytes_in": account.bytes_in,
             "bytes_kept": account.bytes_kept,
         }
-        for name, account in decided.items()
+        for name, rejected, account in [(name, one, decided.get(name, Account())) for name, one in read.items()]
     }
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """What rules made for some languages passed over, where it is more than 1 % of the documents."""
+    """Clusters beyond the budgets of a small corpus; what rules of a language passed over, where it is above 1 %."""
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
-    return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
+    total = sum(account.documents_in for account in manifest.accounts.values())
+    near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
+    return (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:

@@ -35,5 +35,5 @@ def prepared(context: RunContext, until: str | None = None) -> list[Instance]:
     """The stages to run, once all that they need is there: libraries, and compiled kernels."""
     stages = stages_until(context.stages, until)
     need_extras(stages)
-    warm_stages(stages, context.report.reporter.note, context.recipe.engine.workers)
+    warm_stages(stages, context.report.reporter, context.recipe.engine.workers)
     return stages

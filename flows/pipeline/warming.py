@@ -6,11 +6,12 @@ second run, a copy or a container compiles nothing. Stages that need a model or 
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.warmup import Call, warm
+from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.stages import Instance
 
 HERE = "gristmill.flows.pipeline.warming"
@@ -29,7 +30,7 @@ OTHERS = {  # by stage: who does its work on a tiny input
 TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference")
 
 
-def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -> list[str]:
+def warm_up(recipe: Path | None, reporter: Reporter, workers: int = 0) -> list[str]:
     """Compile what the stages of a recipe need; without one, what any recipe may need.
 
     Returns
@@ -44,13 +45,17 @@ def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -
 
     names = [stage.spec.name for stage in load_recipe(recipe).stages] if recipe else [*TINY, *OTHERS]
     calls = calls_of(names)
-    made = warm(list(calls.values()), say, workers)
+    made = _warm(calls, reporter, workers)
     return [name for name, call in calls.items() if call in made]
 
 
-def warm_stages(stages: Sequence[Instance], say: Callable[[str], None], workers: int = 0) -> int:
+def warm_stages(stages: Sequence[Instance], reporter: Reporter, workers: int = 0) -> int:
     """Compile what the stages of a recipe need and the cache lacks; returns how many calls were made."""
-    return len(warm(list(calls_of([stage.spec.name for stage in stages]).values()), say, workers))
+    return len(_warm(calls_of([stage.spec.name for stage in stages]), reporter, workers))
+
+
+def _warm(calls: dict[str, Call], reporter: Reporter, workers: int) -> Sequence[Call]:
+    return warm(list(calls.values()), reporter.note, workers, lambda n_calls: reporter.stage("kernels", n_calls))
 
 
 def calls_of(names: Sequence[str]) -> dict[str, Call]:
@@ -66,7 +71,7 @@ def measure_tiny(name: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        options, artefacts = _options(name, folder)
+        options, artefacts = tiny_options(name, folder)
         measure_part(part_stage(name, None), write_tiny(folder), folder, options, artefacts)
 
 
@@ -142,7 +147,7 @@ def _sign(documents: Path, folder: Path) -> None:
     measure_part(SIGNATURES, documents, folder, SignatureOptions(shingle_words=5, hashes=128, seed=1))
 
 
-def _options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
+def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
     """A section with everything on, and the smallest files that it can name."""
     from gristmill.dedup.clusters.stage import SignatureOptions
     from gristmill.filters.line_edits.stage import READINGS, LineEdits

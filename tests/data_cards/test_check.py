@@ -21,6 +21,7 @@ from gristmill.data_cards.gather import gather
 from gristmill.data_cards.render import FIGURE_FILES, render, render_html, write_card
 from gristmill.data_cards.standards import CROISSANT_KEYS, FILE_KEYS, HUB_KEYS
 from gristmill.data_cards.sums import FILLED
+from tests.data_cards.mutations import figures, mutated, mutations
 
 
 @pytest.fixture(scope="module")
@@ -173,55 +174,6 @@ def test_shares_that_do_not_sum_to_one_are_found(folder):
     assert any(problem.startswith("mixture: target_share sums to") for problem in check_card(folder))
 
 
-def mutations(value, path=()):
-    """Every change of one leaf of a JSON value, made in place and taken back: (what, path) while it stands."""
-    if isinstance(value, dict):
-        for key in list(value):
-            yield from (
-                mutations(value[key], (*path, key))
-                if isinstance(value[key], dict | list)
-                else changed(value, key, path)
-            )
-            taken = value.pop(key)
-            yield "missing", (*path, key)
-            value[f"{key}_"] = taken
-            yield "another key", (*path, key)
-            del value[f"{key}_"]
-            value[key] = taken
-        value["added"] = 1
-        yield "added", path
-        del value["added"]
-    else:
-        for place in range(len(value)):
-            yield from (
-                mutations(value[place], (*path, place))
-                if isinstance(value[place], dict | list)
-                else changed(value, place, path)
-            )
-            before = list(value)
-            value.insert(place, value.pop())
-            if value != before:
-                yield "order", (*path, place)
-            value.append(value.pop(place))
-        value.append(1)
-        yield "added", path
-        value.pop()
-
-
-def changed(value, key, path):
-    """A leaf with another value, and with the same one of another kind."""
-    kept = value[key]
-    others = {bool: [not kept, int(bool(kept))], str: [f"{kept}x", ""], type(None): [0, "null"]}
-    numbers = (
-        [kept + 1, -kept or 1, float(kept) if type(kept) is int else str(kept)] if type(kept) in (int, float) else []
-    )
-    for other in others.get(type(kept), numbers):
-        if other != kept or type(other) is not type(kept):
-            value[key] = other
-            yield f"{kept!r} to {other!r}", (*path, key)
-    value[key] = kept
-
-
 def test_every_change_of_every_leaf_is_found(rich_mill):
     expected = gather(rich_mill.run, rich_mill.folder).to_json()
     expected = json.loads(card_text(expected))
@@ -247,13 +199,6 @@ def test_a_change_of_every_part_is_found_by_the_whole_check(rich_made, rich_mill
     assert any(
         problem.startswith((f"card.json: {key}", f"card.json.{key}", "card.json is of format")) for problem in problems
     )
-
-
-def mutated(value):
-    """The value after its first mutation."""
-    held = {"held": copy.deepcopy(value)}
-    next(mutations(held))
-    return next(iter(held.values()))
 
 
 @pytest.fixture(scope="module")
@@ -340,17 +285,6 @@ def test_many_differences_are_counted(folder, mill):
     problems = [problem for problem in check_card(folder, mill.run, mill.folder) if problem.startswith("card.json:")]
     assert len(problems) == 21
     assert problems[-1] == "card.json: 31 more differences"
-
-
-def figures(value):
-    """Changes of one number of a JSON value, in place and taken back."""
-    for key in value if isinstance(value, dict) else range(len(value)):
-        if isinstance(value[key], dict | list):
-            yield from figures(value[key])
-        elif type(value[key]) in (int, float):
-            value[key] += 1
-            yield key
-            value[key] -= 1
 
 
 STAGES = ("documents", "signals", "language", "mentions", "clusters", "decide", "tokenizer", "tokens", "shards", "plan")

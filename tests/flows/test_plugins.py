@@ -245,7 +245,7 @@ def test_questions_answer_when_the_plug_ins_are_gone(copied, monkeypatch, tmp_pa
     assert check_run_card(copied)["problems"] != []  # its plug-ins were deleted from it
     shutil.rmtree(card)
     failed = {check["name"] for check in verify_run(copied)["checks"] if not check["ok"]}
-    assert failed == {"plug-in my_signals", "plug-in listed", "card"}  # all that was deleted
+    assert failed == {"plug-in my_signals", "plug-in listed", "card", "receipts card"}  # all that was deleted
 
 
 def test_a_whole_run_with_plug_ins_verifies_and_its_card_is_good(copied):

@@ -15,6 +15,7 @@ import pytest
 from gristmill.corpus.files import read_json, write_json
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.inspect.verify_replay import Replay
 
 
 @pytest.fixture
@@ -75,6 +76,32 @@ def test_a_row_that_the_trainer_did_not_consume(copied):
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
     assert any(name.startswith("consumption") for name in failures(copied))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "summary.json", "metrics.parquet"])
+def test_a_changed_byte_of_a_training_is_named(copied, name):
+    path = max((copied / "train").rglob(name))
+    flip(path, path.stat().st_size // 3)
+    broken = {check["name"]: check["detail"] for check in verify_run(copied)["checks"] if not check["ok"]}
+    assert str(path) in broken["receipts train"]
+
+
+def test_a_loss_that_is_not_that_of_the_rows(copied):
+    path = copied / "train" / "metrics.parquet"
+    table = pq.read_table(path)
+    loss = table["loss"].to_numpy().copy()
+    loss[3] *= 1.001
+    pq.write_table(table.set_column(table.schema.get_field_index("loss"), "loss", [loss]), path)
+    broken = {check["name"]: check["detail"] for check in verify_run(copied)["checks"] if not check["ok"]}
+    assert broken["consumption metrics"].startswith("step 4 logged ")
+
+
+def test_replay_of_the_small_run(copied):
+    result = verify_run(copied, Replay(seed=3))
+    details = {check["name"]: check["detail"] for check in result["checks"]}
+    assert result["ok"], details
+    assert "chosen by --seed 3" in details["replay interval 1"]
+    assert "documents, packed and alone, and as logged: row " in details["replay document by document"]
 
 
 def test_a_plan_for_other_shards(copied):
