@@ -29,6 +29,17 @@ Set = Annotated[
         help="KEY=VALUE, such as words.at_least=80 or decide.domains.code.profiles=length,c4; any number of times",
     ),
 ]
+MixSet = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        help="KEY=VALUE, such as curriculum.1.shares.web=0.3 (the other shares keep their proportions),"
+        " curriculum.0.until_tokens=2M or mixing.caps.max_epochs=2; any number of times",
+    ),
+]
+CurriculumFile = Annotated[
+    Path | None, Parameter(help="a TOML file with [[curriculum]], and perhaps [mixing], in place of the run's")
+]
 Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare on all documents, in place of --set")]
 BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
 From = Annotated[float, Parameter(name="--from", converter=number(-1e300, 1e300), help="the bound's first value")]
@@ -97,6 +108,17 @@ def trace(
         answer(trace_document(run, document), json, show_document_steps)
     elif step is not None:
         answer(trace_step(run, step, text=text), json, show_step)
+
+
+@app.command
+def mix(run: RunPath, *, set: MixSet = (), curriculum: CurriculumFile = None, json: Json = False) -> int:  # noqa: A002
+    """Show epochs, feasibility and tokens by domain and phase of a curriculum under edit, over a run's rows."""
+    from gristmill.flows.inspect.mix import mix_run
+    from gristmill.show_questions import show_mix
+
+    result = mix_run(run, set, curriculum)
+    answer(result, json, show_mix)
+    return 0 if result["feasible"] else 1
 
 
 @app.command

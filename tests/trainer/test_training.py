@@ -160,10 +160,10 @@ def test_a_crash_between_checkpoints_leaves_no_gap_and_no_repeat(run, config, do
 def test_a_crash_after_the_tables_and_before_the_checkpoint(run, config, done, tmp_path, monkeypatch):
     real = checkpoint.save
 
-    def save(folder, state):
+    def save(folder, state, spread):
         if state.step == 4:
             raise OSError("disk full")
-        return real(folder, state)
+        return real(folder, state, spread)
 
     monkeypatch.setattr(checkpoint, "save", save)
     with pytest.raises(OSError, match="disk full"):
