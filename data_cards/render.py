@@ -23,7 +23,6 @@ from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
 from gristmill.data_cards.wording import fenced, markdown, percent
 
-VERSION = "3"
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
 HERE = Path(__file__).parent
 

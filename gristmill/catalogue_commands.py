@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, answer, app
+from gristmill.app import MAX_WORKERS, Json, answer, app, whole
 
 Recipe = Annotated[Path | None, Parameter(help="a recipe: its own profiles and plug-ins are listed too")]
 Name = Annotated[str | None, Parameter(help="only names that contain this text")]
 Stage = Annotated[str | None, Parameter(help="only the signals of this stage")]
 
 Needed = Annotated[Path | None, Parameter(help="a recipe: only kernels of its stages; else those of most recipes")]
-Processes = Annotated[int, Parameter(help="processes at most; 0 = as many as cores")]
+Processes = Annotated[int, Parameter(converter=whole(0, MAX_WORKERS), help="processes at most; 0 = as many as cores")]
 
 
 @app.command

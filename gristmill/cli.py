@@ -62,9 +62,9 @@ def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
-    from gristmill.flows.refine import refine
-
     with prefect_settings.told_plainly():
+        from gristmill.flows.refine import refine
+
         return refine(str(recipe), until, workers, ConsoleReporter())
 
 
@@ -125,9 +125,9 @@ def _train_through_prefect(run: Path) -> dict[str, Any]:
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
-    from gristmill.flows.train import train as train_flow
-
     with prefect_settings.told_plainly():
+        from gristmill.flows.train import train as train_flow
+
         return train_flow(str(run), ConsoleReporter())
 
 
@@ -163,11 +163,11 @@ def schedule(recipe: RecipePath) -> None:
     from gristmill.flows.pipeline.open_context import home
     from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
+    load_scheduled(recipe)  # mistakes are reported before the server's start-up
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server
 
-    load_scheduled(recipe)  # mistakes are reported before the server's start-up
-    with prefect_server():  # sets the address that Prefect reads when it is imported
+    with prefect_settings.told_plainly(), prefect_server(prefect_settings.api_address()):
         from gristmill.flows.schedule import serve_recipe
 
         serve_recipe(recipe)

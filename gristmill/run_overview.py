@@ -54,13 +54,14 @@ def counts(run: RunDir) -> str:
     if not run.has("documents"):
         return "no documents yet"
     read = f"{run.manifest('documents').rows:,} documents"
-    return f"{read}, {run.manifest('decide').rows:,} kept" if run.has("decide") else f"{read}, not decided"
+    kept = next((run.manifest(stage).rows for stage in ("tokens", "decide") if run.has(stage)), None)
+    return f"{read}, not decided" if kept is None else f"{read}, {kept:,} kept"
 
 
 def overview_html(run: RunDir) -> str:
     """Name, counts, and the sources with what became of their documents."""
     head = f"<b>{escape(run.path.parent.name)}</b> <code>{escape(run.path.name)}</code>: {counts(run)}"
-    names = ("documents", "rejected", "dropped", "merged", "kept")
+    names = ("documents", "rejected", "dropped", "merged", "emptied", "kept")
     body = ""
     if run.has("decide"):
         rows = [

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from gristmill.show import console, size_text, table
 
@@ -80,9 +81,21 @@ def show_takedown(result: dict[str, Any]) -> None:
     out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    if certificate := result.get("certificate"):
+        out.print(
+            f"with every copy {len(certificate['closure'])} documents; first seen in step {certificate['first_step']}, "
+            f"trained again from step {certificate['base_checkpoint']}: {certificate['replayed_steps']} steps"
+        )
+        for sentence in certificate["not_covered"]:
+            out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
-        out.print(f"[yellow]exported before[/], and may hold the text: {folder}", soft_wrap=True)
+        out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
+    for path, n in result["entries_of_others"].items():
+        out.print(
+            f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
+        )
     for place in result["left"]:
-        out.print(f"[red]left[/] {place}", soft_wrap=True)
+        out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:
-        out.print("no byte of the text is left in the run")
+        others = ", but other runs hold it: take it down there too" if result["entries_of_others"] else ""
+        out.print(f"no byte of the text is left in the run{others}", soft_wrap=True)

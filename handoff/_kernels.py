@@ -38,13 +38,47 @@ def permute(position, size, left_size, right_size, key):
 
 
 @njit(cache=True, nogil=True)
+def unpermute(value, size, left_size, right_size, key):
+    """The position that ``permute`` sends to ``value``: the same rounds backwards."""
+    while True:
+        left, right = value // right_size, value % right_size
+        state = key + GOLDEN * np.uint64(ROUNDS)
+        for _ in range(ROUNDS // 2):
+            right += right_size - (((mix(state + left) >> SHIFT_32) * right_size) >> SHIFT_32)
+            right = right - right_size if right >= right_size else right
+            state -= GOLDEN
+            left += left_size - (((mix(state + right) >> SHIFT_32) * left_size) >> SHIFT_32)
+            left = left - left_size if left >= left_size else left
+            state -= GOLDEN
+        value = left * right_size + right
+        if value < size:
+            return value
+
+
+@njit(cache=True, nogil=True)
+def sides_of(size):
+    """The two sides of the smallest near-square that holds ``size`` places."""
+    left = max(np.uint64(np.ceil(np.sqrt(np.float64(size)))), np.uint64(1))
+    return left, (np.uint64(size) + left - np.uint64(1)) // left
+
+
+@njit(cache=True, nogil=True)
+def ordinals_of(rows, size, key, ordinal):
+    """ordinal[e, i] = how many rows the domain gives before it gives rows[i] in epoch e: the inverse of ``rows_of``."""
+    left_size, right_size = sides_of(size)
+    for epoch in range(ordinal.shape[0]):
+        epoch_key = mix(key + GOLDEN * np.uint64(epoch + 1))
+        for i in range(rows.shape[0]):
+            position = unpermute(np.uint64(rows[i]), np.uint64(size), left_size, right_size, epoch_key)
+            ordinal[epoch, i] = epoch * size + np.int64(position)
+
+
+@njit(cache=True, nogil=True)
 def rows_of(drawn, ordinal, sizes, keys, epoch, row):
     """epoch[i], row[i] = the ordinal-th row of the drawn domain, each epoch a permutation of its own."""
     sides = np.empty((sizes.shape[0], 2), np.uint64)
     for d in range(sizes.shape[0]):
-        side = np.uint64(np.ceil(np.sqrt(np.float64(sizes[d]))))
-        sides[d, 0] = max(side, np.uint64(1))
-        sides[d, 1] = (np.uint64(sizes[d]) + sides[d, 0] - np.uint64(1)) // sides[d, 0]
+        sides[d, 0], sides[d, 1] = sides_of(sizes[d])
     for i in range(drawn.shape[0]):
         d = drawn[i]
         turn = ordinal[i] // sizes[d]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.receipt import Outcome
+from gristmill.handoff.piece_index import write_pieces
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.shards import INDEX
 from gristmill.mixing.baselines import proportional
@@ -120,6 +121,11 @@ def plan_stage(
     tokens = sum(draw.tokens for draw in draws.values())
     facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws)
     return Outcome(plan.samples, facts=asdict(facts))
+
+
+def pieces_stage(folder: Path, shards: Path, domain: str) -> Outcome:
+    """Index the pieces of one domain's packed rows in ``folder``; rows = pieces."""
+    return Outcome(write_pieces(shards, folder / f"{domain}.arrow"))
 
 
 def draws_by_domain(plan: Plan, packed: Mapping[str, Packed]) -> dict[str, DomainDraw]:

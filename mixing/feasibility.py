@@ -59,8 +59,9 @@ def check(
     for name in names:
         if not rows.get(name):
             raise PlanError(
-                f"curriculum: domain {name!r} has a share, but no row of it was kept; "
-                f"look at its [[sources]] and at decide, or leave it out of curriculum.*.shares"
+                f"curriculum: domain {name!r} has a share, but no row of it is left to train on; look at its "
+                "[[sources]], at [decide], at what cuts its text and at shards.heldout, or leave it out of "
+                "curriculum.*.shares"
             )
     capacity = {name: rows[name] * caps.of(name) for name in names}
     schedule = partial(segments, names=names, row_tokens=row_tokens, fill=fill)

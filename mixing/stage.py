@@ -45,6 +45,10 @@ class Phase(Section):
         """The text of ``shares`` where they are no table."""
         return self.shares if isinstance(self.shares, str) else ""
 
+    def may_draw(self, domain: str) -> bool:
+        """Whether it gives the domain a share; shares by name are not known before the corpus is, and may."""
+        return bool(self.named or self.shares.get(domain))
+
     @property
     def tuned_file(self) -> str:
         """The file behind ``tuned:``, if any."""
@@ -148,4 +152,12 @@ PLAN = CorpusStage(
     title="the curriculum compiled into the exact order of rows",
     always=True,
     run="gristmill.flows.pipeline.assemble:plan_mixture",
+)
+PIECES = CorpusStage(
+    name="pieces",
+    version="1",
+    reads=("shards", "plan"),
+    title="where each document's pieces are, so that a plan tells the steps that draw it",
+    always=True,
+    run="gristmill.flows.pipeline.assemble:index_pieces",
 )

@@ -5,6 +5,7 @@ has no NUL and no more than ``document_bytes``; addresses beside the text have n
 once, as a document, a reject or a skip.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from gristmill.corpus.identity import document_id
 from gristmill.corpus.meter import count
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
+from gristmill.corpus.text.columns import is_blank
 from gristmill.sources.address_columns import column_without_credentials
 from gristmill.sources.first_records import FirstRecords, Place
 from gristmill.sources.opening import Stream
@@ -34,8 +36,7 @@ BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
 CARRIAGE_RETURN = 13
-# RE2, from the first byte: separators, controls, joiners and marks of direction, and the blanks of Braille and Hangul
-_NOTHING_SEEN = r"^[\p{Z}\x01-\x1f\x7f-\x{9f}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}]*$"
+_CUT_ADDRESS = re.compile(r"(://[^/?#\s\"'<>@]*:)[^/?#\s\"'<>@]*$")
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
 
 RECORDS = pa.schema(
@@ -117,12 +118,12 @@ class Part:
 
     def reject(self, locator: str, n_bytes: int, reason: str, detail: str | None = None, head: bytes = b"") -> None:
         """Count one record that is no document, and keep its locator, size and first bytes."""
+        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
+        head = _head_without_credentials(head)
         self._first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
-        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
-        head = without_credentials(head[:HEAD_BYTES].decode("latin-1")).encode("latin-1")
-        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head[:HEAD_BYTES]))
+        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head))
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
 
@@ -177,7 +178,7 @@ class Part:
     def _wrong(self, records: pa.RecordBatch) -> dict[int, str]:
         """Reason by row; of two the first in this order."""
         text = records.column("text")
-        checks = {"text_null": pc.is_null(text), "empty_text": pc.match_substring_regex(text, _NOTHING_SEEN)}
+        checks = {"text_null": pc.is_null(text), "empty_text": is_blank(text)}
         checks["document_too_large"] = pc.greater(pc.binary_length(text), self.spec.document_bytes)
         if _has_byte(text, 0):
             checks["nul_character"] = pc.match_substring(text, "\0")
@@ -220,6 +221,12 @@ class Part:
             columns = zip(*self._reject_rows, strict=True)
             self._rejects.write(pa.record_batch([*map(pa.array, columns, REJECTS.types)], schema=REJECTS))
         self._reject_rows = []
+
+
+def _head_without_credentials(head: bytes) -> bytes:
+    """At most HEAD_BYTES; where they end inside an address, before its @ is seen, a password may have begun."""
+    text = without_credentials(head[: 2 * HEAD_BYTES].decode("latin-1"))[:HEAD_BYTES]
+    return _CUT_ADDRESS.sub(r"\1", text).encode("latin-1") if len(head) >= HEAD_BYTES else text.encode("latin-1")
 
 
 def document_ids(source: str, locators: pa.StringArray) -> list[str]:

@@ -25,7 +25,7 @@ class SourceSpec(Section):
     encoding: str = "utf-8"
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
-    retention_budget: Share = 1.0  # the run stops when more than this share is dropped
+    retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ from gristmill.corpus.errors import RecipeError, SchemaError
 from gristmill.corpus.files import write_text
 from gristmill.corpus.receipt import Outcome
 from gristmill.tokenizer.encoder import CheckedEncoder
-from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import TokenizerFacts
 from gristmill.tokenizer.vocabulary import END, MIN_VOCAB_SIZE, PAD, byte_symbols, empty_tokenizer
 
-VERSION = "1"
+VERSION = "2"
 TOKENIZER = "tokenizer.json"
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 
@@ -90,7 +90,7 @@ def _empty_sample() -> pa.Table:
 
 def _candidates(parts: Sequence[tuple[Path, pa.Table]], seed: int) -> Iterator[pa.Table]:
     for documents, kept in parts:
-        for batch in kept_batches(documents, kept.filter(pc.invert(kept["heldout"]))):
+        for batch in map(filled, kept_batches(documents, kept.filter(pc.invert(kept["heldout"])))):
             columns = {"key": _keys(batch["doc_id"], seed), "doc_id": batch["doc_id"], "text": batch["text"]}
             yield pa.table(columns, _empty_sample().schema)
 

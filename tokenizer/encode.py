@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.account import Account, passed_on
+from gristmill.corpus.account import Account
 from gristmill.corpus.meter import count
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import token_type
 from gristmill.corpus.tables import PartWriter
 from gristmill.tokenizer.encoder import CheckedEncoder, Tokens
-from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import TokensFacts
 
-VERSION = "1"
+VERSION = "2"
 TOKENS = "tokens.parquet"
 
 
@@ -37,6 +37,7 @@ def tokens_schema(vocab_size: int) -> pa.Schema:
 def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) -> Outcome:
     """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
 
+    A document of which the spans left white space alone is dropped: it would be a row of bare end tokens.
     A document that spells ``<|endoftext|>`` gets ordinary tokens for it, never the special one. Memory: one row group.
     About 27 MB of text a CPU second, file to file.
 
@@ -58,7 +59,9 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
     schema = tokens_schema(encoder.vocab_size)
     counts = _Counts()
     with PartWriter(folder / TOKENS, schema) as writer:
-        for batch in kept_batches(documents, kept):
+        for whole in kept_batches(documents, kept):
+            counts.take(whole)
+            batch = filled(whole)
             tokens = encoder.encode(batch["text"])
             writer.write(_tokens_batch(batch, tokens, schema))
             counts.add(batch, tokens)
@@ -76,8 +79,14 @@ class _Counts:
     """Documents, bytes and tokens so far."""
 
     def __init__(self) -> None:
+        self._taken, self._taken_bytes = Counter(), Counter()
         self._documents, self._source_bytes = Counter(), Counter()
         self._domain_bytes, self._domain_tokens = Counter(), Counter()
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Documents before those without text are left out."""
+        self._taken.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
+        self._taken_bytes.update(sum_by(batch["source"], pc.binary_length(batch["text"]).to_numpy()))
 
     def add(self, batch: pa.RecordBatch, tokens: Tokens) -> None:
         n_bytes = pc.binary_length(batch["text"]).to_numpy()
@@ -87,7 +96,12 @@ class _Counts:
         self._domain_tokens.update(sum_by(batch["domain"], np.diff(tokens.offsets)))
 
     def accounts(self) -> dict[str, Account]:
-        return {name: passed_on(n, self._source_bytes[name]) for name, n in sorted(self._documents.items())}
+        return {name: self._account(name) for name in sorted(self._taken)}
+
+    def _account(self, source: str) -> Account:
+        n, kept = self._taken[source], self._documents[source]
+        n_bytes, kept_bytes = self._taken_bytes[source], self._source_bytes[source]
+        return Account(n, kept, n - kept, 0, n_bytes, kept_bytes, n_bytes - kept_bytes, 0)
 
     def facts(self, encoder: CheckedEncoder) -> TokensFacts:
         tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))

@@ -63,7 +63,7 @@ class ShardsFacts:
 TOKENIZER = CorpusStage(
     facts=TokenizerFacts,
     name="tokenizer",
-    version="1",
+    version="2",
     reads=("documents", "decide", "edits"),
     title="byte-level BPE, trained on a keyed sample of the kept text",
     always=True,
@@ -73,7 +73,7 @@ TOKENIZER = CorpusStage(
 TOKENS = CorpusStage(
     facts=TokensFacts,
     name="tokens",
-    version="1",
+    version="2",
     reads=("documents", "decide", "edits", "tokenizer"),
     title="kept text to tokens",
     always=True,

@@ -19,18 +19,21 @@ from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
-from gristmill.trainer.changes import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
 from gristmill.trainer.data import pack_batch
+from gristmill.trainer.device import expect_device
 from gristmill.trainer.evaluate import evaluate
 from gristmill.trainer.evaluation_tables import write_evaluations
+from gristmill.trainer.fact_pairs import FILE, PROBES, FactTokens
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.log import Log
 from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
 from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.probe import facts_known
 from gristmill.trainer.session import Session, begin, capture, restore
+from gristmill.trainer.setting_changes import config_at, read_changes
 from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.step import probe, train_step
 from gristmill.trainer.summary import summarise, timing
@@ -40,7 +43,13 @@ OnStep = Callable[[StepFigures], None]
 
 
 def train(
-    run: Path, out: Path, config: TrainConfig, *, on_step: OnStep | None = None, max_steps: int | None = None
+    run: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    on_step: OnStep | None = None,
+    max_steps: int | None = None,
+    facts: FactTokens | None = None,
 ) -> TrainSummary:
     """Train on ``run`` (plan/, shards/<domain>/, heldout/<domain>/) and return the summary.
 
@@ -48,6 +57,8 @@ def train(
     ----------
     out : the folder to fill, or one that an earlier call has begun: training goes on from its last whole checkpoint
     on_step : called with the figures of each step
+    facts : planted facts to ask the model for at its beginning and at every checkpoint; the answers stand in
+        ``facts.parquet``, and training goes the same way with them or without
     max_steps : stop once the training as a whole has done so many steps; a later call goes on
 
     Raises
@@ -57,7 +68,7 @@ def train(
     """
     if max_steps is not None and max_steps < 1:
         raise TrainError(f"max_steps is {max_steps}, expected 1 or more")
-    training = Training(run, out, config)
+    training = Training(run, out, config, facts)
     training.run_until(training.steps if max_steps is None else min(max_steps, training.steps), on_step)
     return training.finish()
 
@@ -65,8 +76,8 @@ def train(
 class Training:
     """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
 
-    def __init__(self, run: Path, out: Path, config: TrainConfig):
-        _expect_device(config.device)
+    def __init__(self, run: Path, out: Path, config: TrainConfig, facts: FactTokens | None = None):
+        expect_device(config.device)
         self.loader = Loader(run, batch_rows=config.batch_rows)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
@@ -77,6 +88,7 @@ class Training:
         self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
         self.changes = read_changes(out)
+        self.facts, self.probes = facts, Log(out / "log", "facts", PROBES)
         self.session = self._resumed_or_fresh(config)
 
     @property
@@ -89,13 +101,22 @@ class Training:
         step = found.step if found else 0
         self.metrics.rewind(step)
         self.consumption.rewind(step)
+        self.probes.rewind(step)
         if found:
             session = restore(found, config, self.plan.digest, self.changes)
             self.loader.resume(found.state["loader"])
             return session
         session = begin(config)
         session.heldout_before = evaluate(session.model, self.heldout, config, session.unigrams)
+        self._probe(session)
         return session
+
+    def _probe(self, session: Session) -> None:
+        """Note how many of the planted facts the model knows."""
+        if self.facts:
+            known = facts_known(session.model, self.facts, session.config)
+            row = {"step": session.step, "sample": session.cursor, "facts": len(self.facts.keys), "right": known}
+            self.probes.append({name: [value] for name, value in row.items()})
 
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
@@ -152,6 +173,8 @@ class Training:
             )
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
+        self._probe(self.session)
+        self.probes.seal(self.session.step)
         spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
         state = capture(self.session, self.plan.digest, self.changes)
         try:
@@ -166,6 +189,8 @@ class Training:
         if after.loss is not None and not math.isfinite(after.loss):
             raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
         self.consumption.join(self.out / "consumption.parquet")
+        if self.facts:
+            self.probes.join(self.out / FILE)
         metrics = self.metrics.join(self.out / "metrics.parquet")
         evaluations = {0: session.heldout_before} if session.heldout_before else {}
         write_evaluations(self.out, evaluations | {session.step: after})
@@ -183,19 +208,6 @@ class Training:
             "--set learning_rate=...` goes on from that checkpoint, and with --back-to STEP from one before; "
             "changed in the recipe, training starts anew"
         )
-
-
-def _expect_device(name: str) -> None:
-    """Refuse a device that this machine, or this build of torch, cannot compute on."""
-    try:
-        works = torch.ones(2, device=name).sum().item() == 2
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
-        works, why = False, str(error).partition("\n")[0]
-    else:
-        why = "it computes nothing"
-    if not works:
-        here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
-        raise TrainError(f"trainer.device is {name!r}, which this machine does not have: {why}. It has {here}")
 
 
 def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:

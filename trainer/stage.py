@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.corpus.stage import CorpusStage
+from gristmill.corpus.stage import Artefacts, CorpusStage
 from gristmill.trainer.config import mistakes
+
+
+class Proof(Section):
+    """Planted facts: the model is asked for them at every checkpoint, and verify judges the answers."""
+
+    facts: str  # a file of JSON lines, each with key and value: words that stand next to each other in the texts
+    domain: str  # whose rows alone state them; one phase of the curriculum draws it, and not the first
 
 
 class Trainer(Section):
@@ -33,6 +40,7 @@ class Trainer(Section):
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
+    proof: Proof | None = None
 
     def mistakes(self) -> Iterator[Mistake]:
         """All that the trainer would refuse, as mistakes of the recipe."""
@@ -166,6 +174,10 @@ class Timing:
     tokens_per_second: float
 
 
+def _artefacts(trainer: Trainer) -> Artefacts:
+    return {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+
+
 TRAIN = CorpusStage(
     name="train",
     extra="train",
@@ -174,6 +186,8 @@ TRAIN = CorpusStage(
     title="the model, trained on the plan",
     section=Trainer,
     key="trainer",
+    artefacts=_artefacts,
+    ready="gristmill.trainer.device:expect_trainable",
     facts=TrainFacts,
     run="gristmill.flows.pipeline.publish:train_model",
 )

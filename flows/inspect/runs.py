@@ -56,7 +56,7 @@ def _listed(path: Path) -> ListedRun:
         run = RunDir.open(path)
         done = [name for name in stages_of_run(run).names if run.has(name)]
         stage = done[-1] if done else None
-        documents = run.manifest("decide").rows if run.has("decide") else None
+        documents = next((run.manifest(stage).rows for stage in ("tokens", "decide") if run.has(stage)), None)
         verified = _verified(run)
     except (GristmillError, OSError, ValueError, KeyError, TypeError) as error:  # a damaged run hides no other
         problem = f"{type(error).__name__}: {error}"

@@ -14,6 +14,7 @@ from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.verify_facts import check_facts
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
 from gristmill.flows.inspect.verify_replay import Replay, check_replay
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
@@ -220,6 +221,7 @@ CHECKS = (
     check_labels,
     check_train_files,
     check_consumption,
+    check_facts,
     check_plugins,
     check_card,
 )

@@ -63,9 +63,12 @@ def check_replay(context: RunContext, wanted: Replay) -> Iterator[Check]:
 def replay_of(run: Path, train: Path, config: "TrainConfig", wanted: Replay) -> Iterator[Check]:
     """The checks of one interval of a finished training in ``train``."""
     interval, chosen = _choose(train, wanted)
-    log = pq.read_table(train / "consumption.parquet")
-    yield _check_interval(run, train, config, interval, log, chosen)
-    yield _check_documents(run, train, config, interval, log)
+    try:
+        log = pq.read_table(train / "consumption.parquet")
+        yield _check_interval(run, train, config, interval, log, chosen)
+        yield _check_documents(run, train, config, interval, log)
+    except (OSError, ValueError, KeyError) as error:  # a file of train/ is damaged
+        yield Check(f"replay interval {interval.number}", False, f"cannot be replayed: {error}")
 
 
 def _choose(train: Path, wanted: Replay) -> tuple[Interval, str]:
@@ -125,20 +128,20 @@ def _check_documents(run: Path, train: Path, config: "TrainConfig", interval: In
 
     model, step = StillModel(train, config, interval.first), interval.first + 1
     tried = list(_rows_of_step(run, model.cursor, config.batch_rows))
-    logged = [] if config.dropout else log.slice(model.cursor, len(tried))["nats"].to_pylist()
+    logged = None if config.dropout else dict(zip(log["sample"].to_pylist(), log["nats"].to_pylist(), strict=True))
     of_batch = _nats_of_rows(model, run, tried, "float32")
-    as_trained = _nats_of_rows(model, run, tried, model.precision) if logged else of_batch
+    as_trained = _nats_of_rows(model, run, tried, model.precision) if logged is not None else of_batch
     wrong = []
     for at, (place, slices) in enumerate(tried):
         found = list(_alone(model, slices, of_batch[at]))
-        if logged:
-            how = "of verify's own and {:.6f} logged"
-            found.append(_Found(as_trained[at], logged[at], how, OF_LOGGED[model.precision]))
+        if logged is not None:
+            how, nats = "of verify's own and {:.6f} logged", logged.get(model.cursor + at, float("nan"))
+            found.append(_Found(as_trained[at], nats, how, OF_LOGGED[model.precision]))
         counted = max(sum(one.counted for one in slices), 1)
         wrong += [f"step {step}: {text}" for one in found if (text := one.sentence(place, counted))]
     places = ", ".join(place for place, _ in tried)
     same = f"step {step}: {sum(len(slices) for _, slices in tried)} documents, packed and alone"
-    same += f"{', and as logged' if logged else ''}: {places}"
+    same += f"{', and as logged' if logged is not None else ''}: {places}"
     return Check("replay document by document", not wrong, "; ".join(wrong[:3]) or same)
 
 

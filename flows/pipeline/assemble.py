@@ -1,4 +1,4 @@
-"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan."""
+"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan, pieces."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from gristmill.corpus.errors import PlanError
 from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -84,10 +85,7 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
 
     packed = context.run.manifest("shards")
     if not packed.rows:
-        raise PlanError(
-            "no document was kept, so there is nothing to plan; loosen [decide] or add sources. What rules dropped: "
-            f"`gristmill samples {context.run.path} --dropped`"
-        )
+        raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")
     caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
         "phases": phases_of(context.recipe),
@@ -116,6 +114,40 @@ def phases_of(recipe: Recipe) -> "list[Phase]":
             shares, named = {} if phase.named else phase.shares, phase.named
         found.append(Phase(phase.until_tokens, shares, phase.shape, named))
     return found
+
+
+def index_pieces(context: RunContext, stage: Instance) -> Manifest:
+    """From each document to its rows, one index for each domain; it depends on the rows alone."""
+    from gristmill.handoff.piece_index import FOLDER
+    from gristmill.mixing.compile import pieces_stage
+
+    jobs = []
+    for domain, rows in zip(context.recipe.domains, context.run.manifest("shards").parts, strict=True):
+        key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
+        jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
+    manifest = context.compute(stage.name, jobs)
+    first, *others = (context.store.folder(part) for part in manifest.parts)
+    context.run.place(first, f"plan/{FOLDER}", *others)
+    return manifest
+
+
+def _why_no_row(run: RunDir) -> str:
+    """Which stage took the last document, and the key that decides it."""
+    kept, encoded = run.manifest("decide").rows, run.manifest("tokens").rows
+    if not kept:
+        return (
+            "no document was kept; loosen [decide] or add sources. What rules dropped: "
+            f"`gristmill samples {run.path} --dropped`"
+        )
+    if not encoded:
+        return (
+            f"cuts left no text of the {kept:,} kept documents; see what they cut with "
+            f"`gristmill samples {run.path} --kept`, and cut less in [line_edits], [dedup.lines] or [dedup.substrings]"
+        )
+    return (
+        f"all of the {encoded:,} kept documents are held out from training (shards.heldout); "
+        "add documents, set shards.heldout lower, or to 0"
+    )
 
 
 def vocab_size(context: RunContext) -> int:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 def decide(context: RunContext, stage: Instance) -> Manifest:
     """Keep, drop or merge every document; then hold every source against its retention budget."""
     manifest = context.compute(stage.name, [plan_decide(context, stage)])
-    ledger = pq.read_table(context.file("decide", "ledger.parquet"))
-    check_budgets(manifest.accounts, budgets_of(context.recipe), ledger, rejects_of(context.run))
+    if manifest.parts[0].files:  # none yet in a dry run
+        ledger = pq.read_table(context.file("decide", "ledger.parquet"))
+        check_budgets(manifest.accounts, budgets_of(context.recipe), ledger, rejects_of(context.run))
     return manifest
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gristmill.corpus.meter import Meter, metered
 
 _MINUTE, _HOUR = 60, 3600
+_ENOUGH = 10  # parts that have ended, before they tell how long the others take: those of kernels are 1 to 25 s long
 
 
 @dataclass(slots=True)
@@ -59,9 +60,13 @@ class Pace:
         return self.ended + sum(min(meter.n_bytes / most, 1) for meter, most in tuple(self._working) if most)
 
     @property
+    def _done_by_bytes(self) -> bool:
+        return self.n_bytes > 0 and self.bytes_done > 0
+
+    @property
     def share(self) -> float:
         """What is done of the whole stage, 0 to 1."""
-        if self.n_bytes > 0 and self.bytes_done:
+        if self._done_by_bytes:
             return min(self.bytes_done / self.n_bytes, 1.0)
         return self.ended / self.parts if self.parts else 0.0
 
@@ -73,7 +78,7 @@ class Pace:
             found.append(f"{self.bytes_done / seconds / 1e6:,.2f} MB/s")
         if self.documents_done:
             found.append(f"{self.documents_done / seconds:,.0f} documents/s")
-        if not self.share:
+        if not self.share or not (self._done_by_bytes or self.ended >= _ENOUGH):
             return ", ".join([*found, f"{duration(seconds)} so far"])
         return ", ".join([*found, f"{duration(seconds * (1 - self.share) / self.share)} left"])
 

@@ -33,8 +33,8 @@ class Reporter(Protocol):
 class StageProgress(Protocol):
     """One stage in progress."""
 
-    def advance(self, note: str = "") -> None:
-        """One more part, or step, is done."""
+    def advance(self, note: str = "", done: int | None = None) -> None:
+        """One more part, or step, is done; or ``done`` of them, where work goes on from the middle."""
         ...
 
     def part(self, n_bytes: int) -> AbstractContextManager[None]:
@@ -51,9 +51,9 @@ class _Lines:
         self._lock = threading.RLock()  # parts end in several threads
         self.part = pace.part
 
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", done: int | None = None) -> None:
         with self._lock:
-            self._pace.ended += 1
+            self._pace.ended = self._pace.ended + 1 if done is None else done
             done, total = self._pace.ended, self._pace.parts
             if done % -(-total // 10) == 0 or done == total:
                 self._write(note)
@@ -65,7 +65,7 @@ class _Lines:
 
     def _write(self, text: str) -> None:
         parts = f"{self._pace.ended}/{self._pace.parts} " if self._pace.parts else ""
-        sys.stderr.write(f"{self._name:<11} {parts}{text}\n")
+        sys.stderr.write(f"{self._name:<11} {parts}{text}".rstrip() + "\n")
         sys.stderr.flush()
         self._written = time.monotonic()
 
@@ -76,8 +76,8 @@ class _Bar:
         self._task = progress.add_task(name, total=pace.parts or None, note="")
         self.part = pace.part
 
-    def advance(self, note: str = "") -> None:
-        self._pace.ended += 1
+    def advance(self, note: str = "", done: int | None = None) -> None:
+        self._pace.ended = self._pace.ended + 1 if done is None else done
         self._note = note
         self._progress.update(self._task, completed=self._pace.parts_done, note=note)
 
@@ -146,7 +146,7 @@ class SilentReporter:
 
 
 class _Silence:
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", done: int | None = None) -> None:
         pass
 
     def part(self, n_bytes: int) -> AbstractContextManager[None]:  # noqa: ARG002

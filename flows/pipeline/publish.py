@@ -14,11 +14,12 @@ from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
+from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.changes import read_changes
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.setting_changes import read_changes
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
@@ -34,11 +35,17 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
     if not finished:
         _train(context, stage)
-        write_json(out / DONE, {"key": key, "files": _digests(out)})
+        seal_training(context, stage)
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
     context.report.record(manifest, int(finished), cost())
     return manifest
+
+
+def seal_training(context: RunContext, stage: Instance) -> None:
+    """Write the receipt of a finished training: its key, and every file with its digest."""
+    out = context.run.path / "train"
+    write_json(out / DONE, {"key": train_key(context, stage), "files": _digests(out)})
 
 
 def _digests(out: Path) -> list[dict[str, Any]]:
@@ -50,17 +57,18 @@ def _digests(out: Path) -> list[dict[str, Any]]:
 
 def train_key(context: RunContext, stage: Instance) -> str:
     """Names a training: plan, held-out rows, the model's settings, what was changed on the way; not where it ran."""
-    settings = stage.options.model_dump(exclude=set(FREE))
+    settings = stage.options.model_dump(exclude={*FREE, "proof"})
     settings["precision"] = resolve_precision(stage.options.precision, stage.options.device)
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
     changes = to_json(read_changes(context.run.path / "train"))
-    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed])
+    facts = [facts_digest(context)] if stage.options.proof else []
+    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed, *facts])
 
 
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
     """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
     return TrainConfig(
-        **stage.options.model_dump(),
+        **stage.options.model_dump(exclude={"proof"}),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
@@ -73,9 +81,15 @@ def _train(context: RunContext, stage: Instance) -> None:
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
-    out = context.run.path / "train"
+    out, facts = context.run.path / "train", fact_tokens(context, stage.options.proof)
     with context.report.progress("train", steps) as progress:
-        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
+        train(
+            context.run.path,
+            out,
+            config,
+            on_step=lambda step: progress.advance(_step_note(step), step.step),
+            facts=facts,
+        )
 
 
 def _step_note(step: "StepFigures") -> str:

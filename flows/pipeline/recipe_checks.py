@@ -13,6 +13,7 @@ from gristmill.corpus.errors import GristmillError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
+from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
@@ -64,6 +65,8 @@ def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
 def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     """Domains that no source has."""
     edits = recipe.line_edits.domains if recipe.line_edits else ()
+    if recipe.trainer and recipe.trainer.proof:
+        yield from _unknown(recipe, [(("trainer", "proof", "domain"), recipe.trainer.proof.domain)])
     yield from _unknown(recipe, [(("mixing", "caps", "domains", name), name) for name in recipe.mixing.caps.domains])
     yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
     yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
@@ -129,7 +132,8 @@ def artefact_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
         for name, paths in instance.spec.artefacts(instance.options).items() if instance.options is not None else ():
             for path in paths:
                 if not Path(path).is_file() and instance.spec is not PLAN:  # which says which phase
-                    leaf = (*key, name) if _has(recipe, (*key, name)) else key
+                    leaf = (*key, *name.split("."))
+                    leaf = leaf if _has(recipe, leaf) else key
                     yield Mistake((leaf,), f"no file at {path}")
 
 
@@ -152,6 +156,7 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     unique_names,
     known_domains,
     phases,
+    planted_fact_mistakes,
     graph_sources,
     readable_sources,
     addresses,

@@ -10,12 +10,17 @@ from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.flows.pipeline.clusters import check_clusters
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.dry_run import learn_rates
+from gristmill.flows.pipeline.estimate import learn
+from gristmill.flows.pipeline.open_context import home
+from gristmill.flows.pipeline.work_sizes import WorkSizes
 
 
 def summarise(context: RunContext) -> dict[str, Any]:
     """The result of ``gristmill run``; also remembers the stages' rates for the next estimate."""
-    learn_rates(context)
+    if not context.recipe.engine.address:  # what a cluster computes costs this process nothing
+        done = (context.run.manifest(name) if context.run.has(name) else None for name in ("documents", "decide"))
+        sizes = WorkSizes(context.recipe, context.inputs, *done)
+        learn(home(), context.stages, context.report.stages, sizes)
     result = {
         "run": str(context.run.path),
         "stages": context.report.to_json(),
@@ -30,29 +35,42 @@ def summarise(context: RunContext) -> dict[str, Any]:
 
 
 def sources(run: RunDir) -> dict[str, dict[str, int]]:
-    """Documents and bytes of text of every source, one that is rejected whole too."""
+    """Documents and bytes of text of every source, one that is rejected whole too, by what became of them.
+
+    ``emptied`` were kept by every rule, but cuts left no text of them; before the stage ``tokens`` this is not known.
+    """
     read, decided = run.manifest("documents").accounts, run.manifest("decide").accounts
+    left = run.manifest("tokens").accounts if run.has("tokens") else decided
     return {
         name: {
             "documents": account.documents_in,
             "rejected": rejected.documents_dropped,
             "dropped": account.documents_dropped,
             "merged": account.documents_merged,
-            "kept": account.documents_kept,
+            "emptied": account.documents_kept - left.get(name, Account()).documents_kept,
+            "kept": left.get(name, Account()).documents_kept,
             "bytes_in": account.bytes_in,
-            "bytes_kept": account.bytes_kept,
+            "bytes_kept": left.get(name, Account()).bytes_kept,
         }
         for name, rejected, account in [(name, one, decided.get(name, Account())) for name, one in read.items()]
     }
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """Clusters beyond the budgets of a small corpus; what rules of a language passed over, where it is above 1 %."""
+    """Clusters beyond the budgets of a small corpus; documents that cuts left without text; what rules passed over.
+
+    What rules made for some languages passed over is noticed where it is above 1 %.
+    """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
-    return (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
+    found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
+    emptied = {name: source["emptied"] for name, source in sources(run).items() if source["emptied"]}
+    if not emptied:
+        return found
+    listed = ", ".join(f"{n:,} of {name}" for name, n in emptied.items())
+    return (*found, f"{sum(emptied.values()):,} kept documents are not trained on, since cuts left no text: {listed}")
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:

@@ -19,10 +19,18 @@ def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
 
 
 def need_extras(stages: Iterable[Instance]) -> None:
-    """Raise MissingExtraError before anything is milled, not hours later when the stage has its turn."""
+    """What the stages need and this machine lacks is an error before anything is milled, not hours later.
+
+    Raises
+    ------
+    MissingExtraError : a library is not installed
+    TrainError : the device of the trainer is not there
+    """
     for stage in stages:
         if stage.spec.extra:
             need(stage.spec.extra)
+        if stage.spec.ready:
+            load(stage.spec.ready)(stage.options)
 
 
 def run_stages(context: RunContext, until: str | None = None) -> None:

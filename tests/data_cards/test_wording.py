@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -65,3 +65,24 @@ def test_numbers_and_units():
         "3 TB",
     ]
     assert ratio(1, 4) == percent(0.25) == "25 %"
+
+
+NASTY = st.text(st.sampled_from("ab1 .-+=#>*_`~|[](){}<>!&;:/\\\"'$@%\n\t\r\u2028\0") | st.characters(), max_size=24)
+
+
+@given(NASTY)
+@example("---")
+@example("===")
+@example("1986\\. A great")
+@example("&lt;b&gt; &#60;")
+@example("\n# a\n```\n- b")
+def test_foreign_text_is_text_in_a_paragraph_an_item_and_a_cell(text):
+    parser, shown = MarkdownIt("commonmark").enable("table").enable("strikethrough"), one_line(text)
+    for page in (f"a\n\n{markdown(shown)}\n\nb\n", f"- {markdown(shown)}\n", f"|x|\n|---|\n| {markdown(shown)} |\n"):
+        tokens = parser.parse(page)
+        plain = parser.parse(page.replace(markdown(shown), "word"))
+        assert [token.type for token in tokens] == [token.type for token in plain]
+        inline = [child for token in tokens for child in token.children or ()]
+        assert {child.type for child in inline} <= {"text", "text_special"}
+        written = ["".join(child.content for child in token.children or ()) for token in tokens if token.children]
+        assert shown.strip() in written

@@ -112,8 +112,10 @@ def test_a_line_inside_a_part_has_rates_and_time_left():
 
 def test_without_bytes_parts_tell_the_time_left():
     clock = Clock()
-    pace = Pace(4, clock=clock)
-    pace.ended, clock.now = 1, 100
+    pace = Pace(40, clock=clock)
+    pace.ended, clock.now = 9, 90  # too few to go by: parts may differ
+    assert pace.text() == "22%, 1 min 30 s so far"
+    pace.ended, clock.now = 10, 100
     assert pace.text() == "25%, 5 min 0 s left"
 
 
@@ -135,7 +137,7 @@ def test_lines_on_a_pipe_while_one_big_part_is_worked_on(home, tmp_path, monkeyp
 def test_lines_while_kernels_compile(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(warmup, "cache_folder", lambda: None)
-    monkeypatch.setattr(warmup, "_make_aside", lambda call: (asked.append(call), time.sleep(0.1)))
+    monkeypatch.setattr(warmup._Worker, "make", lambda self, call: asked.append(call) or time.sleep(0.1))
     from gristmill.filters.pii.stage import PII
     from gristmill.filters.signals.stage import SIGNALS
     from gristmill.flows.pipeline.stages import Instance

@@ -124,7 +124,7 @@ def test_the_cap_is_checked_on_the_integral_and_not_at_the_peak():
 
 @pytest.mark.parametrize("rows", [{"web": 5, "code": 5}, {"web": 5, "code": 5, "math": 0}])
 def test_a_share_of_nothing_is_refused(rows):
-    with pytest.raises(PlanError, match=r"domain 'math' has a share, but no row .*\[\[sources\]\] and at decide"):
+    with pytest.raises(PlanError, match=r"domain 'math' has a share, but no row .*\[\[sources\]\], at \[decide\]"):
         check([Phase(16, BASE)], rows, 16, EpochCaps(4.0))
 
 

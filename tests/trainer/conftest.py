@@ -65,6 +65,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def config():
+    return small_config()
+
+
+def small_config() -> TrainConfig:
     return TrainConfig(
         vocab_size=VOCAB,
         row_tokens=ROW,

@@ -56,7 +56,7 @@ def test_mistakes_name_their_key(key, value, expected):
 
 
 def test_every_recipe_key_is_a_config_field_with_the_same_default():
-    recipe = Trainer().model_dump()
+    recipe = Trainer().model_dump(exclude={"proof"})
     config = make()
     assert {key: getattr(config, key) for key in recipe} == recipe
 

@@ -109,22 +109,26 @@ def one_document(packed):
 
 FIRST = STEP * 4  # the first sample of the changed step
 FAULTS = {
-    "neighbour row": (reading(lambda s, rows, *to: READ(s, (rows + 1) % s.rows, *to)), 0),
-    "zero tokens": (reading(zeros), 0),
-    "constant row": (reading(lambda s, rows, *to: READ(s, rows * 0, *to)), 0),
-    "stale batch": (stale, FIRST),
+    "neighbour row": (reading(lambda s, rows, *to: READ(s, (rows + 1) % s.rows, *to)), 0, "it got row"),
+    "zero tokens": (reading(zeros), 0, "it got token 0 everywhere"),
+    "constant row": (reading(lambda s, rows, *to: READ(s, rows * 0, *to)), 0, "it got row 0 of"),
+    "stale batch": (stale, FIRST, "it got row"),
     "domains swapped in the loader": (loading(lambda batch: batch._replace(domain=2 - batch.domain)), FIRST),
-    "domains swapped in the batch": (packing(lambda p: p._replace(domain=2 - p.domain)), FIRST),
+    "domains swapped in the batch": (packing(lambda p: p._replace(domain=2 - p.domain)), FIRST, "it got it as of"),
     "targets shifted": (packing(lambda p: p._replace(targets=p.targets.roll(1))), FIRST),
-    "a slice ends early": (reading(short_slices), 0),
+    "a slice ends early": (reading(short_slices), 0, "the last token of each document is missing"),
     "a slice begins early": (reading(late_slices), None),
-    "positions not restarted": (packing(running_positions), None),
+    "positions not restarted": (packing(running_positions), None, "its positions do not restart"),
     "attention across documents": (packing(one_document), None),
     "a row dropped": (loading(lambda batch: rows_of(batch, [0, 2, 3])), FIRST + 1),
     "a row twice": (loading(lambda batch: rows_of(batch, [0, 0, 1, 2, 3])), FIRST + 1),
     "a row in place of another": (loading(lambda b: rows_of(b, [0, 0, 2, 3])._replace(row=b.row)), FIRST + 1),
     "epoch off by one": (loading(lambda batch: batch._replace(epoch=batch.epoch + 1)), FIRST),
-    "epoch off by one in the batch": (packing(lambda p: p._replace(epoch=p.epoch + 1)), FIRST),
+    "epoch off by one in the batch": (
+        packing(lambda p: p._replace(epoch=p.epoch + 1)),
+        FIRST,
+        "it got it as of epoch 1",
+    ),
 }
 
 
@@ -152,7 +156,7 @@ def test_without_a_fault_nothing_is_found(whole, tiny, tmp_path):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found_with_step_and_row(whole, tiny, tmp_path, fault):
-    plant, sample = FAULTS[fault]
+    plant, sample, *guess = FAULTS[fault]
     with pytest.MonkeyPatch.context() as patch:
         plant(patch)
         log = trained(whole, tmp_path, tiny)
@@ -166,6 +170,7 @@ def test_each_fault_is_found_with_step_and_row(whole, tiny, tmp_path, fault):
     domain, epoch, row = (int(column[0]) for column in plan.locate(at, at + 1))
     place = f"step {1 + at // 4}: row {row} of {plan.names[domain]} (epoch {epoch}, sample {at})"
     assert problems[0].startswith(place), problems
+    assert not guess or guess[0] in problems[0]
 
 
 def test_three_digests_of_a_row_agree(tmp_path):
@@ -198,7 +203,7 @@ def test_masked_targets_do_not_count(tiny, tmp_path):
     log = trained(run, tmp_path / "out", tiny)
     assert compare(run, log).content == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loader, "_mask", lambda *_: None)  # mask ignored
+        mask_ignored(patch)
         ignored = trained(run, tmp_path / "ignored", tiny)
         assert "of code" in compare(run, ignored).content[0]
     assert compare(run, ignored).content
@@ -273,8 +278,8 @@ def old_weights(patch):
     """Each checkpoint holds the weights of the one before."""
     before = {}
 
-    def capture(session, digest):
-        saved = CAPTURE(session, digest)
+    def capture(*args):
+        saved = CAPTURE(*args)
         model = {name: tensor.clone() for name, tensor in saved.model.items()}
         old, before["model"] = before.get("model", model), model
         return replace(saved, model=old)
@@ -321,6 +326,13 @@ def test_faults_inside_the_model_are_found_by_replay(longer, tiny, tmp_path, fau
     assert any(re.search(sentence, problem) for problem in problems.values()), problems
 
 
+def mask_ignored(patch):
+    patch.setattr(Loader, "_mask", lambda *_: None)
+
+
+MORE = {"mask ignored": mask_ignored, "loss averaged wrong": wrong_mean}
+
+
 def test_a_wrong_mean_is_found_in_the_log(longer, tiny, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         wrong_mean(patch)
@@ -337,6 +349,8 @@ def test_a_weight_changed_behind_the_training_is_found(longer, tiny, tmp_path):
     state["files"]["model.safetensors"] = file_sha256(path / "model.safetensors")
     write_json(path / "state.json", state)
     assert "numbers" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
+    flip_weight(path / "training.safetensors")
+    assert "training.safetensors does not match" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
 
 
 @pytest.mark.parametrize("stops", [(), (2, 11), (5, 7, 19)])

@@ -3,7 +3,10 @@
 import contextlib
 import json
 import shutil
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +20,11 @@ from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
 from gristmill.trainer.balance import BALANCES, Balance
-from gristmill.trainer.changes import request_changes
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
 from gristmill.trainer.session import begin
+from gristmill.trainer.setting_changes import request_changes
 from gristmill.trainer.step import train_step
 
 STEPS, SAMPLES = 7, 26
@@ -114,6 +117,27 @@ def test_resumed_equals_uninterrupted(run, config, done, tmp_path, stops):
     assert same(weights(tmp_path), weights(done))
     for name in ("summary.json", "consumption.parquet"):
         assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.loop import train
+kill = lambda figures: figures.step == int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL)
+train(Path(sys.argv[1]), Path(sys.argv[2]), TrainConfig(**eval(sys.argv[4])), on_step=kill)
+"""
+
+
+def test_killed_twice_and_resumed_equals_uninterrupted(run, config, done, tmp_path):
+    """bench/resume_kills.py does so at 30 random steps."""
+    for step in (3, 6):
+        command = [sys.executable, "-c", KILLED, str(run), str(tmp_path), str(step), str(asdict(config))]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    train(run, tmp_path, config)
+    assert metrics(tmp_path).equals(metrics(done))
+    assert same(weights(tmp_path), weights(done))
+    assert (tmp_path / "consumption.parquet").read_bytes() == (done / "consumption.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("checkpoint_steps", [2, 100])
