@@ -1,6 +1,6 @@
 """Fits of a loss over mixtures, on RegMix's published runs.
 
-    python bench/mixture_fit.py --data FOLDER [--quick] [--json]
+    python bench/mixture_fit.py --data FOLDER [--fit NAME] [--target NAME] [--quick] [--json]
 
 FOLDER holds the eight tables of RegMix (MIT): 512 runs of a 1M model over 17 domains to fit, and as test 256 runs of
 the same size, 256 of 60M and 64 of 1B. Spearman's rank correlation of predicted and real loss, by target: of 512 runs,
@@ -69,16 +69,19 @@ def measure(name: str, fit: Runs, tests: dict[str, Runs], target: int, seeds: in
 
 def main() -> None:
     parser = options(__doc__)
+    parser.add_argument("--fit", choices=FITS, action="append", help="all when left out; the law takes seconds")
+    parser.add_argument("--target", help="one target, such as pile_cc; all 13 when left out")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("--data is needed: the folder with the tables")
     targets, fit = runs(arguments.data, "train-1m")
     tests = {size: runs(arguments.data, f"test-{size}")[1] for size in ("1m", "60m", "1B")}
     seeds = 4 if arguments.quick else 20
-    for name in FITS:
+    only = arguments.target or (PILE_CC if arguments.quick else "")
+    for name in arguments.fit or FITS:
         means = []
         for number, target in enumerate(targets):
-            if arguments.quick and target != PILE_CC:
+            if only not in ("", target):
                 continue
             found = {"target": target, **measure(name, fit, tests, number, seeds)}
             means.append(found)

@@ -45,6 +45,10 @@ class Phase(Section):
         """The text of ``shares`` where they are no table."""
         return self.shares if isinstance(self.shares, str) else ""
 
+    def may_draw(self, domain: str) -> bool:
+        """Whether it gives the domain a share; shares by name are not known before the corpus is, and may."""
+        return bool(self.named or self.shares.get(domain))
+
     @property
     def tuned_file(self) -> str:
         """The file behind ``tuned:``, if any."""

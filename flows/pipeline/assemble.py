@@ -101,6 +101,21 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     return manifest
 
 
+def phases_of(recipe: Recipe) -> "list[Phase]":
+    """The curriculum in plain values, shares of tuned files read in; those named after what there is stay names."""
+    from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.named_shares import tuned_shares
+
+    found = []
+    for phase in recipe.curriculum:
+        if phase.tuned_file:
+            shares, named = tuned_shares(Path(phase.tuned_file), recipe.sources_by_domain), ""
+        else:
+            shares, named = {} if phase.named else phase.shares, phase.named
+        found.append(Phase(phase.until_tokens, shares, phase.shape, named))
+    return found
+
+
 def index_pieces(context: RunContext, stage: Instance) -> Manifest:
     """From each document to its rows, one index for each domain; it depends on the rows alone."""
     from gristmill.handoff.piece_index import FOLDER
@@ -133,21 +148,6 @@ def _why_no_row(run: RunDir) -> str:
         f"all of the {encoded:,} kept documents are held out from training (shards.heldout); "
         "add documents, set shards.heldout lower, or to 0"
     )
-
-
-def phases_of(recipe: Recipe) -> "list[Phase]":
-    """The curriculum in plain values, shares of tuned files read in; those named after what there is stay names."""
-    from gristmill.mixing.curriculum import Phase
-    from gristmill.mixing.named_shares import tuned_shares
-
-    found = []
-    for phase in recipe.curriculum:
-        if phase.tuned_file:
-            shares, named = tuned_shares(Path(phase.tuned_file), recipe.sources_by_domain), ""
-        else:
-            shares, named = {} if phase.named else phase.shares, phase.named
-        found.append(Phase(phase.until_tokens, shares, phase.shape, named))
-    return found
 
 
 def vocab_size(context: RunContext) -> int:

@@ -140,6 +140,12 @@ def test_a_tuned_mixture_is_of_this_corpus_and_stands_in_the_lock(tmp_path):
     assert list_artefacts(checked.stages)["plan"]["tuned"].digest == file_sha256(file)
     assert checked.recipe.locked()["curriculum"][0]["shares"] == f"tuned:{file}"
     assert phases_of(checked.recipe)[0].shares == {"web": 1}
+    assert checked.recipe.curriculum[0].may_draw("math")
+    assert (
+        not parse_recipe(GOOD.replace("math = 0.25", "math = 0.0").replace("0.75", "1.0"))
+        .curriculum[0]
+        .may_draw("math")
+    )
 
 
 def test_phases_must_come_one_after_the_other():

@@ -215,6 +215,17 @@ def test_restart_anywhere_equals_the_sequential_walk(retire):
     assert len(plan.checkpoints) == ceil(end / STRIDE)
 
 
+@pytest.mark.parametrize("retire", [0.0, 0.5])
+def test_find_is_the_inverse_of_locate_whoever_leaves(retire):
+    plan = plan_of(wild(5, 24, 3000, retire))
+    located = plan.locate(0, plan.samples)
+    for domain in range(5):
+        rows = np.unique(located.row[located.domain == domain])
+        for some in (rows, rows[::50]):
+            due = np.flatnonzero((located.domain == domain) & np.isin(located.row, some))
+            assert plan.find(domain, some).tolist() == due.tolist()
+
+
 def test_a_turn_is_drawn_once_its_ideal_has_begun_it():
     """Without a free domain the kernel still names one: a damaged schedule can then be no more than wrong."""
     keys, firsts = np.array([5 << 16, 4 << 16 | 1]), np.array([9, 9])
