@@ -2,8 +2,8 @@
 
     python bench/proof_faults.py [--json]
 
-The faults are those of tests/trainer/test_planted_faults.py and tests/flows/test_labels.py; here each is planted in a
-training of its own, and what verify says of it is printed.
+The faults are those of tests/trainer/test_planted_faults.py; here each is planted in a training of its own, and what
+verify says of it is printed. A label that is changed at ingest needs a whole mill: tests/flows/test_labels.py.
 """
 
 import argparse

@@ -29,6 +29,17 @@ Set = Annotated[
         help="KEY=VALUE, such as words.at_least=80 or decide.domains.code.profiles=length,c4; any number of times",
     ),
 ]
+MixSet = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        help="KEY=VALUE, such as curriculum.1.shares.web=0.3 (the other shares keep their proportions),"
+        " curriculum.0.until_tokens=2M or mixing.caps.max_epochs=2; any number of times",
+    ),
+]
+CurriculumFile = Annotated[
+    Path | None, Parameter(help="a TOML file with [[curriculum]], and perhaps [mixing], in place of the run's")
+]
 Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare on all documents, in place of --set")]
 BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
 From = Annotated[float, Parameter(name="--from", converter=number(-1e300, 1e300), help="the bound's first value")]
@@ -47,6 +58,13 @@ Margin = Annotated[
     Parameter(converter=number(0, 1000), help="how near to a bound documents are queued, relative to the bound"),
 ]
 OpenBrowser = Annotated[bool, Parameter(negative="", help="open the page in the browser of this machine")]
+Retrain = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="take every copy down too, and train again from the last checkpoint before any step saw one of them",
+    ),
+]
 Ids = Annotated[
     Path, Parameter(help="a text file with a doc_id or its beginning, a locator or an input id on each line")
 ]
@@ -90,6 +108,17 @@ def trace(
         answer(trace_document(run, document), json, show_document_steps)
     elif step is not None:
         answer(trace_step(run, step, text=text), json, show_step)
+
+
+@app.command
+def mix(run: RunPath, *, set: MixSet = (), curriculum: CurriculumFile = None, json: Json = False) -> int:  # noqa: A002
+    """Show epochs, feasibility and tokens by domain and phase of a curriculum under edit, over a run's rows."""
+    from gristmill.flows.inspect.mix import mix_run
+    from gristmill.show_questions import show_mix
+
+    result = mix_run(run, set, curriculum)
+    answer(result, json, show_mix)
+    return 0 if result["feasible"] else 1
 
 
 @app.command
@@ -159,13 +188,14 @@ def review(
 
 
 @app.command
-def takedown(run: RunPath, *, ids: Ids, json: Json = False) -> int:
+def takedown(run: RunPath, *, ids: Ids, retrain: Retrain = False, json: Json = False) -> int:
     """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left."""
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.takedown.forget import read_ids
     from gristmill.flows.takedown.removal import takedown as take_down
+    from gristmill.flows.takedown.retrain import takedown_and_retrain
     from gristmill.show_questions import show_takedown
 
-    result = take_down(run, read_ids(ids), ConsoleReporter())
+    result = (takedown_and_retrain if retrain else take_down)(run, read_ids(ids), ConsoleReporter())
     answer(result, json, show_takedown)
     return 1 if result["left"] else 0

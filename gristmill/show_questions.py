@@ -1,4 +1,4 @@
-"""What a person sees of what-if, sweep, ranking, speed and takedown on a terminal."""
+"""What a person sees of what-if, mix, sweep, ranking, speed and takedown on a terminal."""
 
 from typing import Any
 
@@ -26,6 +26,25 @@ def show_whatif(result: dict[str, Any]) -> None:
     out.print("flipped: " + ", ".join(f"{count:,} {verdict.replace('_', ' ')}" for verdict, count in counts))
     if result["budget"]:
         out.print(f"this would stop the run: {result['budget']}", markup=False)
+
+
+def show_mix(result: dict[str, Any]) -> None:
+    """Each domain with its epochs and cap, tokens by phase, and what is wrong."""
+    out = console()
+    view = table("domains", "domain", "rows", "tokens", "drawn", "targets", "share", "epochs", "cap")
+    for one in result["domains"]:
+        epochs = "no rows" if one["epochs"] is None else f"{one['epochs']:.3f}"
+        numbers = [f"{one[key]:,}" for key in ("rows", "tokens", "drawn_tokens", "targets")]
+        view.add_row(one["domain"], *numbers, f"{one['share']:.4f}", epochs, f"{one['cap']:g}")
+    out.print(view)
+    out.print()
+    heads = [f"to {phase['until_tokens']:,} ({phase['shape']})" for phase in result["phases"]]
+    phases = table("tokens by phase", "domain", *heads)
+    for one in result["domains"]:
+        phases.add_row(one["domain"], *(f"{phase['tokens'][one['domain']]:,}" for phase in result["phases"]))
+    out.print(phases)
+    out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
+    out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
 
 
 def show_sweep(result: dict[str, Any]) -> None:
@@ -62,6 +81,13 @@ def show_takedown(result: dict[str, Any]) -> None:
     out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    if certificate := result.get("certificate"):
+        out.print(
+            f"with every copy {len(certificate['closure'])} documents; first seen in step {certificate['first_step']}, "
+            f"trained again from step {certificate['base_checkpoint']}: {certificate['replayed_steps']} steps"
+        )
+        for sentence in certificate["not_covered"]:
+            out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
         out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
     for path, n in result["entries_of_others"].items():

@@ -5,6 +5,7 @@ has no NUL and no more than ``document_bytes``; addresses beside the text have n
 once, as a document, a reject or a skip.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
 CARRIAGE_RETURN = 13
+_CUT_ADDRESS = re.compile(r"(://[^/?#\s\"'<>@]*:)[^/?#\s\"'<>@]*$")
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
 
 RECORDS = pa.schema(
@@ -116,12 +118,12 @@ class Part:
 
     def reject(self, locator: str, n_bytes: int, reason: str, detail: str | None = None, head: bytes = b"") -> None:
         """Count one record that is no document, and keep its locator, size and first bytes."""
+        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
+        head = _head_without_credentials(head)
         self._first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
-        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
-        head = without_credentials(head[:HEAD_BYTES].decode("latin-1")).encode("latin-1")
-        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head[:HEAD_BYTES]))
+        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head))
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
 
@@ -219,6 +221,12 @@ class Part:
             columns = zip(*self._reject_rows, strict=True)
             self._rejects.write(pa.record_batch([*map(pa.array, columns, REJECTS.types)], schema=REJECTS))
         self._reject_rows = []
+
+
+def _head_without_credentials(head: bytes) -> bytes:
+    """At most HEAD_BYTES; where they end inside an address, before its @ is seen, a password may have begun."""
+    text = without_credentials(head[: 2 * HEAD_BYTES].decode("latin-1"))[:HEAD_BYTES]
+    return _CUT_ADDRESS.sub(r"\1", text).encode("latin-1") if len(head) >= HEAD_BYTES else text.encode("latin-1")
 
 
 def document_ids(source: str, locators: pa.StringArray) -> list[str]:

@@ -79,7 +79,7 @@ def pack_domain(
     sizes = {"row_tokens": row_tokens, "shard_rows": layout.shard_rows, "batch_rows": layout.batch_rows}
     with (
         gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered,
-        ShardWriter(folder, vocab_size=vocab_size, **sizes) as writer,
+        ShardWriter(folder, vocab_size=vocab_size, targets=False, **sizes) as writer,
     ):
         for first in range(0, len(gathered), WINDOW_DOCUMENTS):
             window = gathered.window(first, WINDOW_DOCUMENTS)
@@ -87,7 +87,7 @@ def pack_domain(
             rows += packing.rows
             for block in _row_blocks(window, packing, row_tokens):
                 writer.write(*block)
-        return _outcome(gathered, rows, row_tokens)
+        return packed_outcome(gathered, rows, row_tokens)
 
 
 def _row_blocks(window: DomainTokens, packing: Packing, row_tokens: int) -> Iterator[tuple[np.ndarray, pa.ListArray]]:
@@ -107,7 +107,8 @@ def _row_blocks(window: DomainTokens, packing: Packing, row_tokens: int) -> Iter
         yield tokens, lists
 
 
-def _outcome(gathered: DomainTokens, rows: int, row_tokens: int) -> Outcome:
+def packed_outcome(gathered: DomainTokens, rows: int, row_tokens: int) -> Outcome:
+    """What a domain's documents, packed into ``rows`` rows, are in figures; facts: ``ShardsFacts``."""
     lengths = gathered.lengths
     documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
     n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)

@@ -19,7 +19,6 @@ from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
-from gristmill.trainer.changed_rates import config_at, read_changes
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
 from gristmill.trainer.data import pack_batch
@@ -34,6 +33,7 @@ from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
 from gristmill.trainer.probe import facts_known
 from gristmill.trainer.session import Session, begin, capture, restore
+from gristmill.trainer.setting_changes import config_at, read_changes
 from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.step import probe, train_step
 from gristmill.trainer.summary import summarise, timing

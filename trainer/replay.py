@@ -19,12 +19,12 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Loader
 from gristmill.trainer import checkpoint
-from gristmill.trainer.changed_rates import FILE as CHANGES
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.data import Packed, pack, pack_batch
 from gristmill.trainer.loop import Training
 from gristmill.trainer.precision import matmuls, resolve_precision
 from gristmill.trainer.session import begin
+from gristmill.trainer.setting_changes import FILE as CHANGES
 
 
 class Replayed(NamedTuple):

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
-from gristmill.trainer.changed_rates import CHANGEABLE, expect_same_changes
 from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model import Model
 from gristmill.trainer.optim import make_optimizer
+from gristmill.trainer.setting_changes import CHANGEABLE, expect_same_changes
 from gristmill.trainer.stage import Change, Heldout
 
 

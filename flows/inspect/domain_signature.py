@@ -57,8 +57,8 @@ def read_rows(shards: Path) -> RowCounts:
         tokens = reader.tokens(np.arange(first, min(first + ROWS_AT_ONCE, reader.rows))).astype(np.int64)
         part = count_rows(tokens, reader.index["vocab_size"])
         parts.append((part.row + first, part.token, part.count, part.tokens))
-    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return RowCounts(*columns, reader.index["vocab_size"])
+    row, token, count, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return RowCounts(row, token, count, length, reader.index["vocab_size"])
 
 
 def nats(rows: RowCounts, counts: np.ndarray, *, own: bool) -> np.ndarray:

@@ -78,7 +78,7 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
     yield Check("consumption in order", not found.order, shown(found.order) or f"{log.num_rows} rows as planned")
     detail = shown(found.content) or f"{log.num_rows} rows: the steps' tensors are the shards' rows"
     yield Check("consumption digests", not found.content, detail)
-    wrong = list(wrong_metrics(run / "train" / "metrics.parquet", log))
+    wrong = [*wrong_metrics(run / "train" / "metrics.parquet", log), *_wrong_summary(run / "train", log)]
     yield Check(
         "consumption metrics", not wrong, shown(wrong) or "tokens and losses of the steps are those of the rows"
     )
@@ -98,6 +98,13 @@ def wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
     for at in np.flatnonzero((tokens != metrics["tokens"].to_numpy()) | ~np.isclose(loss, mean, rtol=LOSS_TOLERANCE)):
         rows = f"its rows {int(tokens[at])} tokens and a mean loss of {mean[at]:.6f}"
         yield f"step {steps[at]} logged {metrics['tokens'][at]} tokens and a loss of {loss[at]:.6f}, {rows}"
+
+
+def _wrong_summary(train: Path, log: pa.Table) -> Iterator[str]:
+    """The tokens that summary.json, and with it the card, states."""
+    stated, got = read_json(train / "summary.json")["tokens"], int(pc.sum(log["tokens"]).as_py() or 0)
+    if stated != got:
+        yield f"summary.json states {stated} tokens, the steps got {got}"
 
 
 def _check_without_digests(context: RunContext, log: pa.Table) -> Iterator[Check]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -14,7 +16,11 @@ from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
+
+if TYPE_CHECKING:
+    from gristmill.mixing.curriculum import Phase
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
@@ -75,7 +81,6 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
 def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from gristmill.mixing.compile import plan_stage
-    from gristmill.mixing.curriculum import Phase
     from gristmill.mixing.feasibility import EpochCaps
 
     packed = context.run.manifest("shards")
@@ -83,7 +88,7 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
         raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")
     caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
-        "phases": [Phase(**phase.model_dump()) for phase in context.recipe.curriculum],
+        "phases": phases_of(context.recipe),
         "row_tokens": context.recipe.shards.row_tokens,
         "seed": context.seed("plan"),
         "caps": caps,
@@ -94,6 +99,21 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
     context.run.place(context.store.folder(manifest.parts[0]), "plan")
     return manifest
+
+
+def phases_of(recipe: Recipe) -> "list[Phase]":
+    """The curriculum in plain values, shares of tuned files read in; those named after what there is stay names."""
+    from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.named_shares import tuned_shares
+
+    found = []
+    for phase in recipe.curriculum:
+        if phase.tuned_file:
+            shares, named = tuned_shares(Path(phase.tuned_file), recipe.sources_by_domain), ""
+        else:
+            shares, named = {} if phase.named else phase.shares, phase.named
+        found.append(Phase(phase.until_tokens, shares, phase.shape, named))
+    return found
 
 
 def index_pieces(context: RunContext, stage: Instance) -> Manifest:

@@ -32,4 +32,4 @@ def planted_fact_mistakes(recipe: Recipe) -> Iterator[Mistake]:
 def _draws(phases: tuple[Phase, ...], number: int, domain: str) -> bool:
     """Whether a phase gives the domain a share at any time; a ramp begins with that of the phase before."""
     ramp = number and phases[number].shape in SHAPES and SHAPES[phases[number].shape].is_ramp
-    return any(phase.shares.get(domain, 0) for phase in phases[number - 1 if ramp else number : number + 1])
+    return any(phase.may_draw(domain) for phase in phases[number - 1 if ramp else number : number + 1])

@@ -17,9 +17,9 @@ from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.changed_rates import read_changes
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.setting_changes import read_changes
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
@@ -35,11 +35,17 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
     if not finished:
         _train(context, stage)
-        write_json(out / DONE, {"key": key, "files": _digests(out)})
+        seal_training(context, stage)
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
     context.report.record(manifest, int(finished), cost())
     return manifest
+
+
+def seal_training(context: RunContext, stage: Instance) -> None:
+    """Write the receipt of a finished training: its key, and every file with its digest."""
+    out = context.run.path / "train"
+    write_json(out / DONE, {"key": train_key(context, stage), "files": _digests(out)})
 
 
 def _digests(out: Path) -> list[dict[str, Any]]:

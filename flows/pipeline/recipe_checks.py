@@ -16,7 +16,7 @@ from gristmill.flows.pipeline.cron import schedule_mistakes
 from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
-from gristmill.mixing.stage import curriculum_mistakes
+from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.sources.catalogue import reader_names
 
 
@@ -71,7 +71,8 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
     yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
     for number, phase in enumerate(recipe.curriculum):
-        shares = [(("curriculum", number, "shares", name), name) for name in phase.shares]
+        table = () if phase.named else phase.shares
+        shares = [(("curriculum", number, "shares", name), name) for name in table]
         yield from _unknown(recipe, shares)
 
 
@@ -86,6 +87,7 @@ def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]])
 def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
+    yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
 
 
 def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
@@ -129,7 +131,7 @@ def artefact_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
         key = _section_key(recipe, instance.spec.recipe_key, instance.options)
         for name, paths in instance.spec.artefacts(instance.options).items() if instance.options is not None else ():
             for path in paths:
-                if not Path(path).is_file():
+                if not Path(path).is_file() and instance.spec is not PLAN:  # which says which phase
                     leaf = (*key, *name.split("."))
                     leaf = leaf if _has(recipe, leaf) else key
                     yield Mistake((leaf,), f"no file at {path}")
@@ -138,7 +140,7 @@ def artefact_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
 def _section_key(recipe: Recipe, key: str, options: object) -> tuple[str | int, ...]:
     path: tuple[str | int, ...] = tuple(key.split("."))
     listed = recipe.at(key)
-    if not isinstance(listed, tuple):
+    if not isinstance(listed, tuple) or listed is options:
         return path
     return (*path, next(place for place, one in enumerate(listed) if one is options))
 

@@ -11,7 +11,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
-from gristmill.trainer.changed_rates import CHANGEABLE, request_changes
+from gristmill.trainer.setting_changes import CHANGEABLE, request_changes
 from gristmill.trainer.stage import Change
 
 
@@ -52,7 +52,7 @@ def read_settings(settings: Sequence[str]) -> Mapping[str, int | float]:
 
 def measure_training(run: Path) -> dict[str, Any]:
     """Tokens per second of each precision on the rows of a run; nothing is written."""
-    from gristmill.trainer.precision_trial import measure
+    from gristmill.trainer.format_speed import measure
 
     with reopen_run(run) as context:
         return asdict(measure(context.run.path, train_config(context, _stage(context))))

@@ -76,12 +76,12 @@ def measure_tiny(name: str) -> None:
 
 
 def cluster_tiny() -> None:
-    """Cluster two documents."""
+    """Cluster three documents that are nearly the same: kernels that verify a pair see none otherwise."""
     from gristmill.dedup.clusters.cluster import cluster_documents
 
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        documents = write_tiny(folder)
+        documents = write_tiny(folder, [f"{' '.join(map(str, range(99)))} {end}" for end in ("one", "two", "three")])
         _sign(documents, folder)
         clusters = folder / "clusters"
         clusters.mkdir()
@@ -114,16 +114,16 @@ def decide_tiny() -> None:
     put_spans(kept, merge_spans([kept.select(["doc_id", "spans"])]))
 
 
-def write_tiny(folder: Path) -> Path:
-    """Two documents as a part, alike in all that kernels see to those that a reader writes."""
+def write_tiny(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
+    """A few documents as a part, alike in all that kernels see to those that a reader writes."""
     import pyarrow as pa
 
     from gristmill.corpus.schema import DOCUMENTS
     from gristmill.corpus.tables import write_part
 
-    names = ["0" * 32, "1" * 32]
-    given = {"doc_id": names, "text": list(TEXTS), "text_hash": names, "locator": names}
-    values = {field.name: given.get(field.name, ["x", "x"]) for field in DOCUMENTS}
+    names = [str(number) * 32 for number in range(len(texts))]
+    given = {"doc_id": names, "text": list(texts), "text_hash": names, "locator": names}
+    values = {field.name: given.get(field.name, ["x"] * len(names)) for field in DOCUMENTS}
     batch = pa.record_batch([pa.array(values[field.name], field.type) for field in DOCUMENTS], schema=DOCUMENTS)
     write_part(folder / "documents.parquet", DOCUMENTS, [batch])
     return folder / "documents.parquet"

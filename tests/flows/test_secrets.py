@@ -57,6 +57,7 @@ def notes() -> list[dict]:
 def everything(tmp_path: Path, home: Path) -> str:
     """All bytes of the home after a run, and the values of its tables."""
     rejected = [json.dumps({"url": SIGNED, "text": None}), f'{{"url": "{SIGNED}", "text": ', json.dumps([SIGNED])]
+    rejected += [f'{{"{"-" * n}": "https://me:{SECRET}@h.example/"' for n in range(470, 515, 4)]  # cut within it
     lines = [*map(json.dumps, notes()), *rejected]
     (tmp_path / "notes.jsonl").write_text("".join(line + "\n" for line in lines))
     pq.write_table(pa.Table.from_pylist(notes()), tmp_path / "table.parquet")
@@ -72,7 +73,7 @@ def everything(tmp_path: Path, home: Path) -> str:
 def test_no_file_of_a_home_holds_a_credential_of_an_address(everything):
     assert "h.example" in everything
     assert everything.count("REDACTED") > 20
-    assert SECRET not in everything
+    assert SECRET[:4] not in everything
 
 
 @pytest.mark.parametrize("line", [f'path = "https://me:{SECRET}@h/a.jsonl"', f'path = "a"\nlicense = "{SIGNED}"'])

@@ -202,7 +202,7 @@ def shards(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("moment", ["_search", "_later_stages", "_append_record"])
+@pytest.mark.parametrize("moment", ["search_left", "_later_stages", "append_record"])
 def test_a_killed_takedown_is_carried_on(moment, taken, copied, monkeypatch):
     _, whole, names, result = taken
 
@@ -255,7 +255,7 @@ def test_a_domain_that_loses_everything_has_no_plan(copied):
 
 
 def test_a_vocabulary_that_spells_the_text_is_learnt_again(copied, monkeypatch):
-    monkeypatch.setattr(takedown_module, "_spells", lambda *_: True)
+    monkeypatch.setattr(takedown_module, "spells", lambda *_: True)
     before = read_json(copied / "manifests" / "tokenizer.json")
     result = takedown(copied, chosen(copied)[1:2], date=DAY)
     assert result["retrained"] == "tokenizer"

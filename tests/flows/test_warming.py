@@ -1,5 +1,8 @@
 """Compiling ahead: which stages are asked for, and that each does its work on tiny documents and leaves nothing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from gristmill.corpus.errors import RecipeError
@@ -44,6 +47,19 @@ def test_each_works_on_tiny_documents_and_leaves_nothing(name, tmp_path, monkeyp
     module, _, function = calls_of([name])[name].function.partition(":")
     getattr(__import__(module, fromlist=["x"]), function)(*calls_of([name])[name].arguments)
     assert not list(tmp_path.iterdir())
+
+
+VERIFYING = """
+from gristmill.dedup.clusters import _kernels, _kernels_graph
+from gristmill.flows.pipeline.warming import cluster_tiny
+cluster_tiny()
+print([bool(one.signatures) for one in (_kernels.shingle_sets, _kernels.raise_to, _kernels_graph.count_bridges)])
+"""
+
+
+def test_kernels_that_verify_pairs_are_compiled_ahead():
+    done = subprocess.run([sys.executable, "-c", VERIFYING], capture_output=True, text=True, check=True)
+    assert done.stdout == "[True, True, True]\n"
 
 
 def test_mistakes_of_the_recipe_come_first(recipe):

@@ -30,6 +30,13 @@ def test_whatif(capsys, small_run):
     assert answer(capsys, "whatif", small_run, "--diff", "length", "c4")["flipped"]
 
 
+def test_mix(capsys, small_run):
+    assert answer(capsys, "mix", small_run, "--set", "curriculum.0.shares.web=0.2")["feasible"]
+    status, out, _ = call(capsys, "mix", small_run, "--set", "mixing.caps.max_epochs=0.01")
+    assert status == 1
+    assert "tokens by phase" in out
+
+
 def test_whatif_with_an_unknown_key(capsys, small_run):
     status, out, err = call(capsys, "whatif", small_run, "--set", "wrods.at_least=80")
     assert status == 1

@@ -20,11 +20,11 @@ from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer import checkpoint, loop
 from gristmill.trainer.balance import BALANCES, Balance
-from gristmill.trainer.changed_rates import request_changes
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
 from gristmill.trainer.session import begin
+from gristmill.trainer.setting_changes import request_changes
 from gristmill.trainer.step import train_step
 
 STEPS, SAMPLES = 7, 26
@@ -160,10 +160,10 @@ def test_a_crash_between_checkpoints_leaves_no_gap_and_no_repeat(run, config, do
 def test_a_crash_after_the_tables_and_before_the_checkpoint(run, config, done, tmp_path, monkeypatch):
     real = checkpoint.save
 
-    def save(folder, state):
+    def save(folder, state, spread):
         if state.step == 4:
             raise OSError("disk full")
-        return real(folder, state)
+        return real(folder, state, spread)
 
     monkeypatch.setattr(checkpoint, "save", save)
     with pytest.raises(OSError, match="disk full"):

@@ -12,12 +12,12 @@ from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import to_json
 from gristmill.trainer import checkpoint, loop
-from gristmill.trainer.changed_rates import FILE, config_at, request_changes
+from gristmill.trainer.format_speed import measure
 from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.loop import train
 from gristmill.trainer.optim import learning_rate_at
-from gristmill.trainer.precision_trial import measure
 from gristmill.trainer.session import begin
+from gristmill.trainer.setting_changes import FILE, config_at, request_changes
 from gristmill.trainer.stage import Change
 from gristmill.trainer.step import train_step
 
