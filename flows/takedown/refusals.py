@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import read_json
@@ -78,5 +79,5 @@ def not_covered(context: RunContext) -> list[str]:
 
 def _lineage(run: Path) -> list[dict[str, str]]:
     path = run / "train" / LINEAGE
-    found: list[dict[str, str]] = read_json(path) if path.exists() else []
+    found: Any = read_json(path) if path.exists() else []
     return found
