@@ -181,6 +181,8 @@ def check_plan(context: RunContext) -> Iterator[Check]:
     if not context.run.has("plan"):
         return
     yield _found("plan", placed_problems(context, "plan"), "as its receipt says")
+    if context.run.has("pieces"):
+        yield _found("plan pieces", placed_problems(context, "plan/pieces"), "as its receipts say")
     plan = Plan.load(context.run.path / "plan")
     for domain in plan.domains:
         found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
