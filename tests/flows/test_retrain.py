@@ -131,14 +131,14 @@ def test_the_model_is_that_of_a_training_from_the_start(done, tmp_path):
     assert any("tokenizer" in sentence for sentence in certificate["not_covered"])
 
 
-@pytest.mark.parametrize("moment", ["overwrite_rows", "train_model", "append_record"])
+@pytest.mark.parametrize("moment", ["overwrite_rows", "train_model"])
 def test_a_killed_call_is_carried_on(done, copied, monkeypatch, moment):
     before, whole, result = done
 
     def die(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(removal if moment == "append_record" else retrain, moment, die)
+    monkeypatch.setattr(retrain, moment, die)
     with pytest.raises(KeyboardInterrupt):
         takedown_and_retrain(copied, chosen(before), date=DAY)
     monkeypatch.undo()
