@@ -109,6 +109,7 @@ ROW_DOCUMENT = pa.struct(
         pa.field("offset", pa.int64()),  # first token in the document; > 0 for the later pieces of a long one
     ]
 )
+ROW_TARGETS = pa.struct([pa.field("start", pa.int32()), pa.field("length", pa.int32())])  # places in the row
 
 
 def signals_schema(signals: Iterable[Signal], labels: Iterable[Label] = ()) -> pa.Schema:
@@ -144,14 +145,15 @@ def signal_of(field: pa.Field) -> Signal:
     return Signal(field.name, stated.get("unit", ""), low, high, stated.get("text", ""), stated.get("source", ""))
 
 
-def rows_schema(row_tokens: int, token_type: pa.DataType) -> pa.Schema:
-    """``tokens fixed_size_list<uint16 | uint32>[row_tokens]`` and the document slices of each row."""
-    return pa.schema(
-        [
-            pa.field("tokens", pa.list_(pa.field("item", token_type, False), row_tokens), False),
-            pa.field("documents", pa.list_(ROW_DOCUMENT), False),
-        ]
-    )
+def rows_schema(row_tokens: int, token_type: pa.DataType, *, targets: bool = False) -> pa.Schema:
+    """``tokens fixed_size_list<uint16 | uint32>[row_tokens]`` and the document slices of each row.
+
+    ``targets``: with the places of predicted tokens that count; without the column all of them do.
+    """
+    tokens = pa.field("tokens", pa.list_(pa.field("item", token_type, False), row_tokens), False)
+    documents = pa.field("documents", pa.list_(ROW_DOCUMENT), False)
+    places = [pa.field("targets", pa.list_(ROW_TARGETS), False)] if targets else []
+    return pa.schema([tokens, documents, *places])
 
 
 def token_type(vocab_size: int) -> pa.DataType:

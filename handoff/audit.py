@@ -22,7 +22,8 @@ def differences(folder: Path, consumption: pa.Table) -> list[str]:
     Parameters
     ----------
     folder : a run directory
-    consumption : columns domain (names), epoch and row, one line a sample, in the order of training
+    consumption : columns domain (names, or places in the plan), epoch and row, one line for each sample, in the order
+        of training
 
     Returns
     -------
@@ -37,14 +38,16 @@ def differences(folder: Path, consumption: pa.Table) -> list[str]:
         if len(wrong):
             at = start + int(wrong[0])
             domain, epoch, row = (int(column[0]) for column in plan.locate(at, at + 1))
-            got = {name: consumption[name][at].as_py() for name in ("domain", "epoch", "row")}
+            got = {name: part[name][at - start].as_py() for name in ("domain", "epoch", "row")}
             return [f"sample {at}: the plan says {plan.names[domain]}, epoch {epoch}, row {row}; consumed was {got}"]
     return []
 
 
 def _differs(plan: Plan, start: int, part: pa.Table) -> np.ndarray:
     planned = plan.locate(start, start + part.num_rows)
-    domain = pc.index_in(part["domain"].cast(pa.string()), pa.array(plan.names)).fill_null(-1).to_numpy()
-    wrong = domain != planned.domain
+    names = part["domain"]
+    if not pa.types.is_integer(names.type):
+        names = pc.index_in(names.cast(pa.string()), pa.array(plan.names)).fill_null(-1)
+    wrong = names.to_numpy() != planned.domain
     wrong |= part["epoch"].to_numpy() != planned.epoch
     return wrong | (part["row"].to_numpy() != planned.row)

@@ -14,6 +14,7 @@ from gristmill.corpus.errors import PlanError
 from gristmill.corpus.files import file_sha256
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader, Slices, groups
+from gristmill.handoff.row_digest import row_digests, seen_in_rows
 from gristmill.handoff.shards import INDEX
 
 AHEAD_TOKENS = 1 << 22  # 8 or 16 MiB read ahead: calls are paid once for many batches, 4 times faster than 2^18
@@ -30,6 +31,12 @@ class Batch(NamedTuple):
     epoch: np.ndarray  # int32 [B]
     row: np.ndarray  # int64 [B]
     slices: Slices  # document boundaries, ``row`` counting from 0 in this batch
+    mask: np.ndarray | None = None  # bool [B, row_tokens]: tokens that count where they are predicted; None = all
+
+    @property
+    def digest(self) -> np.ndarray:
+        """A digest of each row as it is handed out, uint8 [B, 16]: see ``gristmill.handoff.row_digest``."""
+        return row_digests(seen_in_rows(self.tokens, self.domain, self.epoch, self.slices, self.mask))
 
 
 class Loader:
@@ -92,7 +99,17 @@ class Loader:
         for number, place in groups(domain):
             slices = self._readers[number].read_into(row[place], place, tokens)
             found.append(slices._replace(row=place[slices.row]))
-        return Batch(0, stop, start + mine, tokens, domain, epoch, row, _merge(found))
+        return Batch(0, stop, start + mine, tokens, domain, epoch, row, _merge(found), self._mask(domain, row))
+
+    def _mask(self, domain: np.ndarray, row: np.ndarray) -> np.ndarray | None:
+        if not any(reader.has_targets for reader in self._readers):
+            return None
+        mask = np.ones((len(row), self.plan.row_tokens), bool)
+        for number, place in groups(domain):
+            counted = self._readers[number].mask(row[place])
+            if counted is not None:
+                mask[place] = counted
+        return mask
 
     def _split(self, many: Batch, start: int, stop: int) -> Iterator[Batch]:
         begins = np.append(np.arange(start, stop, self._batch_rows), stop)
@@ -102,7 +119,9 @@ class Loader:
             mine, cut = slice(rows[i], rows[i + 1]), slice(cuts[i], cuts[i + 1])
             slices = Slices(many.slices.row[cut] - rows[i], many.slices.start[cut], many.slices.length[cut])
             sample, tokens, domain, epoch, row = (column[mine] for column in many[2:7])
-            yield Batch((end - 1) // self._batch_rows, end, sample, tokens.astype(np.int64), domain, epoch, row, slices)
+            step, tokens = (end - 1) // self._batch_rows, tokens.astype(np.int64)
+            mask = None if many.mask is None else many.mask[mine]
+            yield Batch(step, end, sample, tokens, domain, epoch, row, slices, mask)
 
 
 def open_readers(folder: Path, plan: Plan) -> list[ShardReader]:

@@ -5,7 +5,7 @@ array of token ids with gaps, and a row is an offset into it.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,27 +13,36 @@ import pyarrow as pa
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.schema import rows_schema
 from gristmill.handoff.rows import digests
+from gristmill.handoff.shards import FORMAT_WITH_TARGETS
+
+
+class Lists(NamedTuple):
+    """A list column: where each batch's list offsets, slice starts and slice lengths begin, int64 [n_batches] each."""
+
+    at: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
 
 
 class MappedShard:
     """A shard of an index: ``tokens`` and ``numbers`` are the whole file as token ids and as int32.
 
-    ``tokens_at``, ``lists_at``, ``start_at``, ``length_at`` (int64 [n_batches]) are where in them a batch's token ids,
-    list offsets, slice starts and slice lengths begin.
+    ``tokens_at`` (int64 [n_batches]) is where in ``tokens`` a batch's ids begin; ``documents`` and ``targets`` (None
+    where rows have none) say where in ``numbers`` their slices stand.
     """
 
     def __init__(self, folder: Path, index: dict[str, Any], number: int):
         shard = index["shards"][number]
         self._path, self._index = folder / shard["name"], shard["batches"]
         dtype = np.dtype(index["token_type"])
-        self._file, self.batches = self._open(rows_schema(index["row_tokens"], pa.from_numpy_dtype(dtype)))
+        masked = index["format"] == FORMAT_WITH_TARGETS
+        schema = rows_schema(index["row_tokens"], pa.from_numpy_dtype(dtype), targets=masked)
+        self._file, self.batches = self._open(schema)
         self.tokens = np.frombuffer(self._file, dtype, self._file.size // dtype.itemsize)
         self.numbers = np.frombuffer(self._file, np.int32, self._file.size // 4)
-        slices = [batch.column("documents").values for batch in self.batches]
         self.tokens_at = self._places([batch.column("tokens").values for batch in self.batches], dtype.itemsize)
-        self.lists_at = self._places([batch.column("documents").offsets for batch in self.batches], 4)
-        self.start_at = self._places([column.field("start") for column in slices], 4)
-        self.length_at = self._places([column.field("length") for column in slices], 4)
+        self.documents = self._lists("documents")
+        self.targets = self._lists("targets") if masked else None
         self._unchecked = np.ones(len(self.batches), bool)
 
     def _open(self, schema: pa.Schema) -> tuple[pa.Buffer, list[pa.RecordBatch]]:
@@ -48,6 +57,12 @@ class MappedShard:
         if [batch.num_rows for batch in batches] != rows or any(batch.schema != schema for batch in batches):
             raise StoreError(f"{self._path}: its record batches are not those of index.json; run the recipe again")
         return file, batches
+
+    def _lists(self, name: str) -> Lists:
+        columns = [batch.column(name) for batch in self.batches]
+        at = self._places([column.offsets for column in columns], 4)
+        start, length = (self._places([c.values.field(field) for c in columns], 4) for field in ("start", "length"))
+        return Lists(at, start, length)
 
     def _places(self, columns: list[pa.Array], itemsize: int) -> np.ndarray:
         buffers = [column.buffers()[1] for column in columns]

@@ -9,8 +9,9 @@ import numpy as np
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.handoff import _kernels
-from gristmill.handoff.mapped import MappedShard
-from gristmill.handoff.shards import FORMAT, INDEX
+from gristmill.handoff.mapped import Lists, MappedShard
+from gristmill.handoff.row_digest import within
+from gristmill.handoff.shards import FORMAT, FORMAT_WITH_TARGETS, INDEX
 
 
 class Slices(NamedTuple):
@@ -43,10 +44,10 @@ class ShardReader:
             self.index: dict[str, Any] = read_json(folder / INDEX)
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot read {folder / INDEX}: {error}; run the recipe again") from None
-        if self.index.get("format") != FORMAT:
-            raise StoreError(
-                f"{folder / INDEX} is of format {self.index.get('format')!r}, this reader knows {FORMAT!r}"
-            )
+        known, found = (FORMAT, FORMAT_WITH_TARGETS), self.index.get("format")
+        if found not in known:
+            raise StoreError(f"{folder / INDEX} is of format {found!r}, this reader knows {' and '.join(known)}")
+        self.has_targets = found == FORMAT_WITH_TARGETS
         self.rows: int = self.index["rows"]
         self.row_tokens: int = self.index["row_tokens"]
         self.dtype = np.dtype(self.index["token_type"])
@@ -61,32 +62,28 @@ class ShardReader:
 
     def slices(self, rows: np.ndarray) -> Slices:
         """The document slices of rows."""
-        return self._slices(list(self._touches(rows)), len(rows))
+        return _slices([(touch, touch.shard.documents) for touch in self._touches(rows)], len(rows))
+
+    def mask(self, rows: np.ndarray) -> np.ndarray | None:
+        """Which tokens of ``rows`` count where they are predicted: bool [n, row_tokens]; None where all do."""
+        if not self.has_targets:
+            return None
+        touched = [(touch, lists) for touch in self._touches(rows) if (lists := touch.shard.targets)]
+        found = _slices(touched, len(rows))
+        mask = np.zeros((len(rows), self.row_tokens), bool)
+        mask[np.repeat(found.row, found.length), np.repeat(found.start, found.length) + within(found.length)] = True
+        return mask
 
     def read_into(self, rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> Slices:
         """out[place[i]] = tokens of rows[i], in whatever integer type ``out`` has; returns the slices of ``rows``."""
         touches = list(self._touches(rows))
         self._gather(touches, place, out)
-        return self._slices(touches, len(rows))
+        return _slices([(touch, touch.shard.documents) for touch in touches], len(rows))
 
     def _gather(self, touches: list[_Touch], place: np.ndarray, out: np.ndarray) -> None:
         for touch in touches:
             at = touch.shard.tokens_at[touch.batch] + touch.row * self.row_tokens
             _kernels.gather(touch.shard.tokens, at, place[touch.place], out)
-
-    @staticmethod
-    def _slices(touches: list[_Touch], n_rows: int) -> Slices:
-        counts, first = np.zeros((2, n_rows), np.int64)
-        for shard, place, batch, row in touches:
-            at = shard.lists_at[batch] + row
-            first[place] = shard.numbers[at]
-            counts[place] = shard.numbers[at + 1] - first[place]
-        ends = np.cumsum(counts)
-        start, length = np.empty((2, int(counts.sum())), np.int64)
-        for shard, place, batch, _ in touches:
-            at = shard.start_at[batch] + first[place], shard.length_at[batch] + first[place]
-            _kernels.gather_slices(shard.numbers, *at, counts[place], (ends - counts)[place], start, length)
-        return Slices(np.repeat(np.arange(n_rows), counts), start, length)
 
     def documents(self, rows: np.ndarray) -> list[list[dict[str, Any]]]:
         """The documents of each row as ``ROW_DOCUMENT`` structs; for people, not for a training loop."""
@@ -123,6 +120,21 @@ class ShardReader:
             elif path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
                 problems.append(f"{path} is not what its index says (sha256 {entry['sha256'][:12]}...)")
         return problems
+
+
+def _slices(touched: list[tuple[_Touch, Lists]], n_rows: int) -> Slices:
+    """The slices of a list column, in the order of the rows that were asked for."""
+    counts, first = np.zeros((2, n_rows), np.int64)
+    for (shard, place, batch, row), lists in touched:
+        at = lists.at[batch] + row
+        first[place] = shard.numbers[at]
+        counts[place] = shard.numbers[at + 1] - first[place]
+    ends = np.cumsum(counts)
+    start, length = np.empty((2, int(counts.sum())), np.int64)
+    for (shard, place, batch, _), lists in touched:
+        at = lists.start[batch] + first[place], lists.length[batch] + first[place]
+        _kernels.gather_slices(shard.numbers, *at, counts[place], (ends - counts)[place], start, length)
+    return Slices(np.repeat(np.arange(n_rows), counts), start, length)
 
 
 def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -10,19 +10,21 @@ import pyarrow as pa
 import xxhash
 
 from gristmill.corpus.errors import SchemaError
-from gristmill.corpus.schema import ROW_DOCUMENT, rows_schema, token_type
+from gristmill.corpus.schema import ROW_DOCUMENT, ROW_TARGETS, rows_schema, token_type
 
-DOCUMENTS = pa.list_(ROW_DOCUMENT)
+DOCUMENTS, TARGETS = pa.list_(ROW_DOCUMENT), pa.list_(ROW_TARGETS)
+Lists = pa.Array | list[list[dict]]  # one list of structs for each row
 INTEGERS = ("start", "length", "offset")
 
 
-def row_batch(tokens: np.ndarray, documents: pa.Array | list[list[dict]], vocab_size: int) -> pa.RecordBatch:
+def row_batch(tokens: np.ndarray, documents: Lists, vocab_size: int, targets: Lists | None = None) -> pa.RecordBatch:
     """Rows as one record batch.
 
     Parameters
     ----------
     tokens : integers [n_rows, row_tokens], 0 <= id < vocab_size
     documents : n_rows lists of ``ROW_DOCUMENT``, each in order of ``start`` and without overlap
+    targets : n_rows lists of ``ROW_TARGETS``, likewise: places in the row of predicted tokens that count
 
     Raises
     ------
@@ -31,15 +33,14 @@ def row_batch(tokens: np.ndarray, documents: pa.Array | list[list[dict]], vocab_
     >>> row_batch(np.array([[7, 8]]), [[{"doc_id": "d", "start": 0, "length": 2, "offset": 0}]], 9).num_rows
     1
     """
-    schema = rows_schema(tokens.shape[-1], token_type(vocab_size))
+    schema = rows_schema(tokens.shape[-1], token_type(vocab_size), targets=targets is not None)
     item = schema.field("tokens").type
     _check_ids(tokens, vocab_size)
     flat = pa.array(tokens.reshape(-1).astype(item.value_type.to_pandas_dtype(), copy=False))
-    column = _without_nulls(documents)
-    if len(column) != len(tokens):
-        raise SchemaError(f"{len(tokens)} rows of tokens came with {len(column)} lists of documents")
-    _check_slices(column, tokens.shape[1])
-    return pa.record_batch([pa.FixedSizeListArray.from_arrays(flat, type=item), column], schema=schema)
+    columns = [_checked(documents, DOCUMENTS, *tokens.shape)]
+    if targets is not None:
+        columns.append(_checked(targets, TARGETS, *tokens.shape))
+    return pa.record_batch([pa.FixedSizeListArray.from_arrays(flat, type=item), *columns], schema=schema)
 
 
 def _check_ids(tokens: np.ndarray, vocab_size: int) -> None:
@@ -49,26 +50,33 @@ def _check_ids(tokens: np.ndarray, vocab_size: int) -> None:
         raise SchemaError(f"token ids {tokens.min()} to {tokens.max()} do not fit vocab_size {vocab_size}")
 
 
-def _without_nulls(documents: pa.Array | list[list[dict]]) -> pa.ListArray:
-    column: Any = documents if isinstance(documents, pa.Array) else pa.array(documents, DOCUMENTS)
-    column = column if column.type == DOCUMENTS else column.cast(DOCUMENTS)
-    slices = column.flatten()
+def _checked(lists: Lists, kind: pa.ListType, n_rows: int, row_tokens: int) -> pa.ListArray:
+    """``lists`` as a column of ``kind``: complete, of one list for each row, and every slice inside its row."""
+    column: Any = lists if isinstance(lists, pa.Array) else pa.array(lists, kind)
+    column = column if column.type == kind else column.cast(kind)
+    slices, what = column.flatten(), "targets" if kind == TARGETS else "documents"
     nulls = column.null_count + slices.null_count + sum(column.null_count for column in slices.flatten())
     if nulls:
-        raise SchemaError(f"documents hold {nulls} nulls; every slice has doc_id, start, length and offset")
+        names = ", ".join(field.name for field in kind.value_type)
+        raise SchemaError(f"{what} hold {nulls} nulls; every slice has all of {names}")
+    if len(column) != n_rows:
+        raise SchemaError(f"{n_rows} rows of tokens came with {len(column)} lists of {what}")
+    _check_slices(column, row_tokens)
     return column
 
 
-def _check_slices(documents: pa.ListArray, row_tokens: int) -> None:
-    slices = documents.flatten()
-    start, length, offset = (slices.field(name).to_numpy().astype(np.int64) for name in INTEGERS)
-    row, stop = np.repeat(np.arange(len(documents)), documents.value_lengths().to_numpy()), start + length
-    wrong = (start < 0) | (length < 1) | (stop > row_tokens) | (offset < 0)
+def _check_slices(lists: pa.ListArray, row_tokens: int) -> None:
+    slices = lists.flatten()
+    start, length = (slices.field(name).to_numpy().astype(np.int64) for name in ("start", "length"))
+    row, stop = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy()), start + length
+    wrong = (start < 0) | (length < 1) | (stop > row_tokens)
+    if lists.type == DOCUMENTS:
+        wrong |= slices.field("offset").to_numpy() < 0
     wrong[1:] |= (row[1:] == row[:-1]) & (start[1:] < stop[:-1])
     if wrong.any():
-        at = int(np.argmax(wrong))
+        at, what = int(np.argmax(wrong)), "document" if lists.type == DOCUMENTS else "target"
         raise SchemaError(
-            f"row {row[at]} of this call: the document slice [{start[at]}, {stop[at]}) is empty, overlaps the one "
+            f"row {row[at]} of this call: the {what} slice [{start[at]}, {stop[at]}) is empty, overlaps the one "
             f"before it, or leaves the row of {row_tokens} tokens"
         )
 
@@ -82,14 +90,23 @@ def count_documents(batch: pa.RecordBatch) -> tuple[int, int]:
 
 
 def digests(batch: pa.RecordBatch) -> dict[str, str]:
-    """xxh3-128 (5 to 10 GB/s a core) of the tokens, and of the documents' values column by column."""
+    """xxh3-128 (5 to 10 GB/s a core) of the tokens, and of the documents' values column by column; so of targets."""
     documents: pa.ListArray = batch.column("documents")
     slices = documents.flatten()
     digest = xxhash.xxh3_128(documents.value_lengths().to_numpy())
     for values in (*_text_buffers(slices.field("doc_id")), *(slices.field(name).to_numpy() for name in INTEGERS)):
         digest.update(values.data)
     tokens = batch.column("tokens").flatten().to_numpy()
-    return {"tokens": xxhash.xxh3_128_hexdigest(tokens), "documents": digest.hexdigest()}
+    found = {"tokens": xxhash.xxh3_128_hexdigest(tokens), "documents": digest.hexdigest()}
+    return found | ({"targets": _digest_of_targets(batch.column("targets"))} if "targets" in batch.schema.names else {})
+
+
+def _digest_of_targets(targets: pa.ListArray) -> str:
+    slices = targets.flatten()
+    digest = xxhash.xxh3_128(targets.value_lengths().to_numpy())
+    for name in ("start", "length"):
+        digest.update(slices.field(name).to_numpy().data)
+    return digest.hexdigest()
 
 
 def _text_buffers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:

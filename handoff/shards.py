@@ -12,10 +12,11 @@ import pyarrow as pa
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.schema import rows_schema, token_type
-from gristmill.handoff.rows import count_documents, digests, row_batch
+from gristmill.handoff.rows import Lists, count_documents, digests, row_batch
 
 INDEX = "index.json"
 FORMAT = "gristmill-rows-1"
+FORMAT_WITH_TARGETS = "gristmill-rows-2"  # one more column; all else is as in the first
 
 
 class ShardWriter:
@@ -28,35 +29,42 @@ class ShardWriter:
     vocab_size : ids are below it; up to 65,536 they are stored as uint16, beyond as uint32
     shard_rows : rows in every shard file but the last
     batch_rows : rows in every record batch but a shard's last: the unit of the digests
+    targets : whether rows say which predicted tokens count; without it all do, and the bytes are those of format 1
 
     Rows keep the order in which they were written: row r stands in shard ``r // shard_rows``.
     Memory: one record batch. The bytes depend on the rows alone, not on how calls of ``write`` cut them.
     """
 
-    def __init__(self, folder: Path, *, row_tokens: int, vocab_size: int, shard_rows: int, batch_rows: int):
+    def __init__(
+        self, folder: Path, *, row_tokens: int, vocab_size: int, shard_rows: int, batch_rows: int, targets: bool = False
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._row_tokens, self._vocab_size = row_tokens, vocab_size
         self._shard_rows, self._batch_rows = shard_rows, min(batch_rows, shard_rows)
-        self._schema = rows_schema(row_tokens, token_type(vocab_size))
+        self._schema = rows_schema(row_tokens, token_type(vocab_size), targets=targets)
+        self._format = FORMAT_WITH_TARGETS if targets else FORMAT
         self._pending: list[pa.RecordBatch] = []
         self._room = self._batch_rows  # rows that the open record batch still takes
         self._shards: list[_ShardFile] = []
         self._tokens = self._documents = 0
 
-    def write(self, tokens: np.ndarray, documents: pa.ListArray | list[list[dict]]) -> None:
+    def write(self, tokens: np.ndarray, documents: Lists, targets: Lists | None = None) -> None:
         """Append rows.
 
         Parameters
         ----------
         tokens : integers [n_rows, row_tokens], 0 <= id < vocab_size
         documents : n_rows lists of ``corpus.schema.ROW_DOCUMENT``, each in order of ``start`` and without overlap
+        targets : n_rows lists of ``ROW_TARGETS``, likewise; for a folder of rows with ``targets`` and for no other
 
         Raises
         ------
         SchemaError : a shape, an id or a slice is not as above
         """
-        batch = row_batch(tokens, documents, self._vocab_size)
+        batch = row_batch(tokens, documents, self._vocab_size, targets)
+        if batch.schema.names != self._schema.names:
+            raise SchemaError(f"rows have {', '.join(batch.schema.names)}, the folder {', '.join(self._schema.names)}")
         if batch.schema != self._schema:
             raise SchemaError(f"rows of {tokens.shape[1]} tokens in a folder of {self._row_tokens} (shards.row_tokens)")
         n_tokens, n_documents = count_documents(batch)
@@ -102,7 +110,7 @@ class ShardWriter:
         n_shards = len(self._shards)
         shards = [shard.publish(f"data-{n:05d}-of-{n_shards:05d}.arrow") for n, shard in enumerate(self._shards)]
         index = {
-            "format": FORMAT,
+            "format": self._format,
             "rows": sum(shard["rows"] for shard in shards),
             "row_tokens": self._row_tokens,
             "token_type": str(token_type(self._vocab_size)),

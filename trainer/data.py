@@ -1,6 +1,7 @@
 """Packed rows become one stream of document tokens: padding ends here, and so does every mask.
 
-B rows, L row_tokens, N document tokens, P positions with a target, G documents of a group, T its longest.
+B rows, L row_tokens, S document slices, N their tokens, P positions with a target that counts, G documents of a group,
+T its longest.
 """
 
 from typing import NamedTuple
@@ -8,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+
+from gristmill.handoff.loader import Batch
+from gristmill.handoff.row_digest import within
 
 SHORTEST_LOG2 = 4  # documents of up to 16 tokens share a group
 
@@ -19,9 +23,11 @@ class Packed(NamedTuple):
     positions: Tensor  # int64[N], each document counts from 0
     groups: tuple[Tensor, ...]  # int64[G, T] each: tokens of documents of similar length, the last one repeated
     back: Tensor  # int64[N]: where each token stands in the groups laid end to end
-    inputs: Tensor  # int64[P]: tokens whose next token belongs to the same document slice
+    inputs: Tensor  # int64[P]: tokens whose next token belongs to the same document slice and counts
     targets: Tensor  # int64[P]: that next token
     domain: Tensor  # int64[N], of the row
+    slices: Tensor  # int64[3, S]: row in the batch, first token in the row, length of each document slice
+    epoch: Tensor  # int64[B], of the row
 
     def to(self, device: str) -> "Packed":
         """The same batch on ``device``."""
@@ -30,13 +36,27 @@ class Packed(NamedTuple):
         return Packed(groups=groups, **rest)
 
 
-def pack(tokens: np.ndarray, domain: np.ndarray, row: np.ndarray, start: np.ndarray, length: np.ndarray) -> Packed:
-    """Cut document slices out of rows.
+def pack_batch(batch: Batch) -> Packed:
+    """What the loader hands out, as the model reads it."""
+    packed = pack(batch.tokens, batch.domain, *batch.slices, batch.mask)
+    return packed._replace(epoch=torch.from_numpy(batch.epoch.astype(np.int64)))
+
+
+def pack(
+    tokens: np.ndarray,
+    domain: np.ndarray,
+    row: np.ndarray,
+    start: np.ndarray,
+    length: np.ndarray,
+    mask: np.ndarray | None = None,
+) -> Packed:
+    """Cut document slices out of rows. The epoch of every row is 0: see ``pack_batch``.
 
     Parameters
     ----------
     tokens : integers [B, L]; domain : integers [B]
-    row, start, length : integers, one a slice: it covers tokens[row, start : start + length]
+    row, start, length : integers, one for each slice: it covers tokens[row, start : start + length]
+    mask : bool [B, L], whether a token counts where it is predicted; None = all do
 
     Returns
     -------
@@ -48,14 +68,18 @@ def pack(tokens: np.ndarray, domain: np.ndarray, row: np.ndarray, start: np.ndar
     """
     row, start, length = (np.asarray(a, np.int64)[np.asarray(length) > 0] for a in (row, start, length))
     begin = np.cumsum(length) - length  # first token of each slice in the stream
-    positions = np.arange(length.sum()) - np.repeat(begin, length)
-    stream = tokens.reshape(-1)[np.repeat(row * tokens.shape[1] + start, length) + positions].astype(np.int64)
+    positions = within(length)
+    flat = np.repeat(row * tokens.shape[1] + start, length) + positions
+    stream = tokens.reshape(-1)[flat].astype(np.int64)
     inputs = np.flatnonzero(positions < np.repeat(length - 1, length))
+    if mask is not None:
+        inputs = inputs[mask.reshape(-1)[flat[inputs + 1]]]
     groups, back = _groups(begin, length, positions)
     domain_of = np.repeat(np.asarray(domain, np.int64)[row], length)
-    arrays = (stream, positions, back, inputs, stream[inputs + 1], domain_of)
-    stream, positions, back, inputs, targets, domain_of = map(torch.from_numpy, arrays)
-    return Packed(stream, positions, groups, back, inputs, targets, domain_of)
+    slices, epoch = np.stack((row, start, length)), np.zeros(len(tokens), np.int64)
+    arrays = (stream, positions, back, inputs, stream[inputs + 1], domain_of, slices, epoch)
+    stream, positions, back, inputs, targets, domain_of, *rows = map(torch.from_numpy, arrays)
+    return Packed(stream, positions, groups, back, inputs, targets, domain_of, *rows)
 
 
 def _groups(begin: np.ndarray, length: np.ndarray, positions: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:

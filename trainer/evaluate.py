@@ -92,4 +92,4 @@ def read_heldout(folder: Path, domains: tuple[str, ...], config: TrainConfig) ->
 
 
 def _packed(reader: ShardReader, rows: np.ndarray, domain: int) -> Packed:
-    return pack(reader.tokens(rows), np.full(len(rows), domain), *reader.slices(rows))
+    return pack(reader.tokens(rows), np.full(len(rows), domain), *reader.slices(rows), reader.mask(rows))

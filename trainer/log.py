@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow.parquet import read_schema
 
+from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import fsync_path
 from gristmill.corpus.tables import read_part, write_part
 
@@ -22,7 +24,7 @@ class Log:
         self._folder, self._name, self.schema = folder, name, schema
         self._pending: list[pa.RecordBatch] = []
 
-    def append(self, columns: Mapping[str, list | np.ndarray]) -> None:
+    def append(self, columns: Mapping[str, list | np.ndarray | pa.Array]) -> None:
         """Add rows: ``columns`` are of one length, in any order."""
         self._pending.append(pa.record_batch([columns[name] for name in self.schema.names], schema=self.schema))
 
@@ -33,11 +35,21 @@ class Log:
         self._pending = []
 
     def rewind(self, step: int) -> None:
-        """Forget everything beyond ``step``: rows that no checkpoint covers."""
+        """Forget everything beyond ``step``: rows that no checkpoint covers.
+
+        Raises
+        ------
+        TrainError : what stays was written by a version with other columns
+        """
         self._pending = []
         for segment in self._segments():
             if int(segment.stem.rsplit("-", 1)[1]) > step:
                 segment.unlink()
+            elif read_schema(segment).names != self.schema.names:
+                raise TrainError(
+                    f"{segment} was written by another version of gristmill, with other columns. "
+                    "Remove the train folder of the run to start anew"
+                )
 
     def read(self) -> pa.Table:
         """All sealed rows, in order."""

@@ -1,7 +1,7 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
-``out`` then holds metrics.parquet (a row a step), consumption.parquet (a row a consumed sample: the proof that the
-model saw the plan and nothing else), summary.json, timing.json and checkpoints/.
+``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
+digest of what the step got of it), summary.json, timing.json and checkpoints/.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pyarrow as pa
 import torch
 
 from gristmill.corpus.errors import TrainError
@@ -20,7 +19,8 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
+from gristmill.trainer.data import Packed, pack_batch
 from gristmill.trainer.evaluate import evaluate, read_heldout
 from gristmill.trainer.log import Log
 from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
@@ -32,7 +32,6 @@ from gristmill.trainer.step import loss_of, train_step
 from gristmill.trainer.summary import summarise, timing
 from gristmill.trainer.threads import thread_count
 
-CONSUMPTION = pa.schema([("step", pa.int64()), ("domain", pa.string()), ("epoch", pa.int32()), ("row", pa.int64())])
 OnStep = Callable[[StepFigures], None]
 
 
@@ -113,7 +112,7 @@ class Training:
     def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
         """One step of the plan: its figures and what was trained on."""
         session, config, began = self.session, self.session.config, time.perf_counter()
-        host = pack(batch.tokens, batch.domain, *batch.slices)
+        host = pack_batch(batch)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
         packed = host.to(config.device)
@@ -123,7 +122,7 @@ class Training:
             raise _diverged(f"the loss is {result.loss:g} {at}", config)
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
-        self._note_rows(batch)
+        self.consumption.append(consumed_rows(session.step, batch, result.rows))
         figures = StepFigures(
             step=session.step,
             loss=result.loss,
@@ -136,11 +135,6 @@ class Training:
         )
         self.metrics.append(figures.row())
         return figures, packed
-
-    def _note_rows(self, batch: Batch) -> None:
-        names = [self.plan.names[number] for number in batch.domain.tolist()]
-        steps = [self.session.step] * len(names)
-        self.consumption.append({"step": steps, "domain": names, "epoch": batch.epoch, "row": batch.row})
 
     def _save(self, last: Packed) -> None:
         """Save, if the model still has a loss on the ``last`` batch: a rerun could not get past a checkpoint without.

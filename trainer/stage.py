@@ -135,7 +135,7 @@ class Timing:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="1",
+    version="2",  # consumption.parquet holds digests
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gristmill.trainer.balance import BALANCES, z_loss
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.consumption import RowFigures, row_figures
 from gristmill.trainer.data import Packed
 from gristmill.trainer.loss import cross_entropy
 from gristmill.trainer.model import Forward, Model
@@ -22,6 +23,7 @@ class StepResult(NamedTuple):
     each: Tensor  # float32[P], loss of every predicted token
     counts: Tensor  # int64[layers, E], tokens each expert took
     grad_norm: float  # before clipping
+    rows: RowFigures  # of every row that the model was given
 
     @property
     def is_finite(self) -> bool:
@@ -37,7 +39,7 @@ def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, co
     (loss + _balance_terms(out, config)).backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
     counts = torch.stack([routing.counts for routing in out.routings])
-    result = StepResult(loss.item(), each, counts, norm.item())
+    result = StepResult(loss.item(), each, counts, norm.item(), row_figures(batch, each))
     if result.is_finite:
         optimizer.step()
         if update := BALANCES[config.balance].update:

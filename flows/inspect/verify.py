@@ -1,7 +1,7 @@
 """``gristmill verify``: does a run hold what it promises? Every check looks at the files again."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.store import check_files
+from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
@@ -22,17 +24,8 @@ VERIFIED = "verified.json"
 RUN_FILES = ("train", "card")  # they lie in the run, not in the store
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise, whether it holds, and what was found."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
 def verify_run(run_path: Path) -> dict[str, Any]:
-    """Check conservation, receipts, alignment, shards, plan, consumption and card of a run."""
+    """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run."""
     with reopen_run(run_path, first_format=True) as context:
         return verify_open(context) | {"run": str(run_path)}
 
@@ -152,24 +145,6 @@ def check_plan(context: RunContext) -> Iterator[Check]:
     yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
 
 
-def check_consumption(context: RunContext) -> Iterator[Check]:
-    """What the trainer logged is the plan, row by row, and so tokens by domain exactly."""
-    if not context.run.has("train"):
-        return
-    from gristmill.handoff.audit import consumed, differences
-    from gristmill.handoff.plan import Plan
-
-    log = pq.read_table(context.run.path / "train" / "consumption.parquet")
-    samples = Plan.load(context.run.path / "plan").samples
-    rows = dict(zip(*(column.to_pylist() for column in log["domain"].value_counts().flatten()), strict=True))
-    for domain, planned in consumed(context.run.path, samples).items():
-        tokens = context.recipe.shards.row_tokens
-        detail = f"{rows.get(domain, 0) * tokens} tokens consumed, {planned * tokens} planned"
-        yield Check(f"consumption {domain}", rows.get(domain, 0) == planned, detail)
-    problems = differences(context.run.path, log)
-    yield Check("consumption in order", not problems, "; ".join(problems) or f"{log.num_rows} rows as planned")
-
-
 def check_plugins(context: RunContext) -> Iterator[Check]:
     """The files of plug-ins that the run keeps are those of its lock; none of them is loaded."""
     for name in (name_of(name) for name in context.recipe.plugins if is_file(name)):
@@ -197,6 +172,8 @@ CHECKS = (
     check_alignment,
     check_shards,
     check_plan,
+    check_labels,
+    check_train_files,
     check_consumption,
     check_plugins,
     check_card,

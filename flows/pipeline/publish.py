@@ -1,11 +1,13 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 import shutil
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.corpus.extras import installed_versions
-from gristmill.corpus.files import content_key, read_json, write_json
-from gristmill.corpus.receipt import Manifest, Outcome, Receipt
+from gristmill.corpus.files import content_key, file_sha256, read_json, write_json
+from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.assemble import vocab_size
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 # versions that stand in the card so that a rebuild can be set up
 ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
+DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
@@ -28,14 +31,21 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     seconds = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = (out / "done.json").exists() and read_json(out / "done.json")["key"] == key
+    finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
     if not finished:
         _train(context, stage)
-        write_json(out / "done.json", {"key": key})
+        write_json(out / DONE, {"key": key, "files": _digests(out)})
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
     context.report.record(manifest, int(finished), seconds())
     return manifest
+
+
+def _digests(out: Path) -> list[dict[str, Any]]:
+    """Name, bytes and sha256 of every file of a finished training."""
+    files = sorted(path for path in out.rglob("*") if path.is_file() and path != out / DONE)
+    found = [FileDigest(path.relative_to(out).as_posix(), path.stat().st_size, file_sha256(path)) for path in files]
+    return [asdict(one) for one in found]
 
 
 def train_key(context: RunContext, stage: Instance) -> str:

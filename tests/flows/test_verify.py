@@ -77,6 +77,24 @@ def test_a_row_that_the_trainer_did_not_consume(copied):
     assert any(name.startswith("consumption") for name in failures(copied))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "summary.json", "metrics.parquet"])
+def test_a_changed_byte_of_a_training_is_named(copied, name):
+    path = max((copied / "train").rglob(name))
+    flip(path, path.stat().st_size // 3)
+    broken = {check["name"]: check["detail"] for check in verify_run(copied)["checks"] if not check["ok"]}
+    assert str(path) in broken["receipts train"]
+
+
+def test_a_loss_that_is_not_that_of_the_rows(copied):
+    path = copied / "train" / "metrics.parquet"
+    table = pq.read_table(path)
+    loss = table["loss"].to_numpy().copy()
+    loss[3] *= 1.001
+    pq.write_table(table.set_column(table.schema.get_field_index("loss"), "loss", [loss]), path)
+    broken = {check["name"]: check["detail"] for check in verify_run(copied)["checks"] if not check["ok"]}
+    assert broken["consumption metrics"].startswith("step 4 logged ")
+
+
 def test_a_plan_for_other_shards(copied):
     index = copied / "shards" / "forum" / "index.json"
     value = json.loads(index.read_text())

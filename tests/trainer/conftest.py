@@ -36,16 +36,20 @@ def _documents(rng: np.random.Generator, domain: str, rows: int) -> list[list[di
     return found
 
 
-def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, vocab: int = VOCAB) -> None:
+def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, **options) -> None:
     rng = np.random.default_rng([seed, domain])
-    with ShardWriter(folder, row_tokens=ROW, vocab_size=vocab, shard_rows=16, batch_rows=8) as writer:
-        writer.write(_sentences(rng, domain, rows), _documents(rng, name, rows))
+    options = {"row_tokens": ROW, "vocab_size": VOCAB, "shard_rows": 16, "batch_rows": 8, "targets": False} | options
+    with ShardWriter(folder, **options) as writer:
+        counted = [[{"start": at, "length": 3 + row % 2} for at in range(2, ROW - 4, 6 + row)] for row in range(rows)]
+        writer.write(
+            _sentences(rng, domain, rows), _documents(rng, name, rows), counted if options["targets"] else None
+        )
 
 
-def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB) -> Path:
+def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "") -> Path:
     for number, (name, rows) in enumerate(ROWS.items()):
-        write_shards(folder / "shards" / name, number, name, rows, seed, vocab)
-        write_shards(folder / "heldout" / name, number, name, 6, seed + 1, vocab)
+        write_shards(folder / "shards" / name, number, name, rows, seed, vocab_size=vocab, targets=name == masked)
+        write_shards(folder / "heldout" / name, number, name, 6, seed + 1, vocab_size=vocab)
     domains = tuple(
         Domain(name, rows, file_sha256(folder / "shards" / name / "index.json")) for name, rows in ROWS.items()
     )

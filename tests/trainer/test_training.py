@@ -58,7 +58,10 @@ def test_consumption_equals_the_plan(run, done):
     assert differences(run, consumption) == []
     assert consumption.num_rows == SAMPLES
     assert consumption["step"].to_pylist() == [1 + i // 4 for i in range(SAMPLES)]
-    counted = {name: consumption["domain"].to_pylist().count(name) for name in ("books", "code", "web")}
+    counted = {
+        name: [Plan.load(run / "plan").names[at] for at in consumption["domain"].to_pylist()].count(name)
+        for name in ("books", "code", "web")
+    }
     assert counted == consumed(run, SAMPLES)
 
 

@@ -1,0 +1,155 @@
+"""Checks of a finished training: its files, the labels of its rows, and what its steps got of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.corpus.files import file_sha256, read_json
+from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.shard_rows import DomainRows
+from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.publish import DONE
+
+SHOWN = 3  # problems written out; the others are counted
+WITHOUT_DIGESTS = "1"  # version of the stage train that logged no digests; that of 0.1.0 as well
+LOSS_TOLERANCE = 1e-5  # relative: a step's loss is a float32 mean, the log adds up in float64
+
+
+def shown(problems: list[str]) -> str:
+    """The first problems, and how many more there are.
+
+    >>> shown(["a", "b", "c", "d"])
+    'a; b; c; and 1 more'
+    """
+    more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return "; ".join([*problems[:SHOWN], *more])
+
+
+def check_train_files(context: RunContext) -> Iterator[Check]:
+    """Every file of train/ has the bytes of its receipt: checkpoints, optimizer, metrics, logs, summary."""
+    if not context.run.has("train"):
+        return
+    folder = context.run.path / "train"
+    receipt = read_json(folder / DONE)
+    if receipt["key"] != context.run.manifest("train").parts[0].key:
+        yield Check("receipts train", False, f"{folder / DONE} is of another training; `gristmill train` the run")
+    elif "files" not in receipt:
+        yield Check("receipts train", _logs_no_digests(context), "an earlier version kept none; train again for them")
+    else:
+        wrong = [problem for file in receipt["files"] if (problem := _differs(folder, file))]
+        yield Check("receipts train", not wrong, shown(wrong) or f"{len(receipt['files'])} files")
+
+
+def _differs(folder: Path, file: dict) -> str | None:
+    path = folder / file["name"]
+    if not path.is_file():
+        return f"{path} is missing"
+    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
+        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
+    return None
+
+
+def _logs_no_digests(context: RunContext) -> bool:
+    lock = context.run.lock
+    return lock.format == 1 or lock.stages.get("train") == WITHOUT_DIGESTS
+
+
+def check_consumption(context: RunContext) -> Iterator[Check]:
+    """Each step got the rows of the plan, to the token: digests of its tensors against the shards."""
+    if not context.run.has("train"):
+        return
+    from gristmill.flows.inspect.consumed_digests import compare
+
+    run = context.run.path
+    log = pq.read_table(run / "train" / "consumption.parquet")
+    if "digest" not in log.column_names:
+        yield from _check_without_digests(context, log)
+        return
+    found = compare(run, log)
+    number = log["domain"].to_numpy()
+    for place, name in enumerate(found.names):
+        got, planned = int(log["tokens"].to_numpy()[number == place].sum()), found.tokens.get(place, 0)
+        yield Check(f"consumption {name}", got == planned, f"{got} tokens consumed, {planned} planned")
+    yield Check("consumption in order", not found.order, shown(found.order) or f"{log.num_rows} rows as planned")
+    detail = shown(found.content) or f"{log.num_rows} rows: the steps' tensors are the shards' rows"
+    yield Check("consumption digests", not found.content, detail)
+    wrong = list(_wrong_metrics(run / "train" / "metrics.parquet", log))
+    yield Check(
+        "consumption metrics", not wrong, shown(wrong) or "tokens and losses of the steps are those of the rows"
+    )
+
+
+def _wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
+    """Steps whose tokens or loss are not those of their rows."""
+    metrics = pq.read_table(path, columns=["step", "tokens", "loss"])
+    steps = metrics["step"].to_numpy()
+    if not np.array_equal(steps, np.unique(log["step"].to_numpy())):
+        yield f"metrics.parquet has {len(steps)} steps, the log others"
+        return
+    of = np.searchsorted(steps, log["step"].to_numpy())
+    tokens, targets, nats = (np.bincount(of, weights=log[name].to_numpy()) for name in ("tokens", "targets", "nats"))
+    loss = metrics["loss"].to_numpy()
+    mean = nats / np.maximum(targets, 1)
+    for at in np.flatnonzero((tokens != metrics["tokens"].to_numpy()) | ~np.isclose(loss, mean, rtol=LOSS_TOLERANCE)):
+        rows = f"its rows {int(tokens[at])} tokens and a mean loss of {mean[at]:.6f}"
+        yield f"step {steps[at]} logged {metrics['tokens'][at]} tokens and a loss of {loss[at]:.6f}, {rows}"
+
+
+def _check_without_digests(context: RunContext, log: pa.Table) -> Iterator[Check]:
+    """A training of an earlier version says which rows it asked for, and nothing of what it got."""
+    from gristmill.handoff.audit import consumed, differences
+    from gristmill.handoff.plan import Plan
+
+    run = context.run.path
+    rows = Counter(log["domain"].to_pylist())
+    for name, planned in consumed(run, Plan.load(run / "plan").samples).items():
+        yield Check(f"consumption {name}", rows[name] == planned, f"{rows[name]} rows asked for, {planned} planned")
+    problems = differences(run, log)
+    detail = "as planned; what the steps got, an earlier version did not log: train again for it"
+    yield Check("consumption in order", _logs_no_digests(context) and not problems, "; ".join(problems) or detail)
+
+
+def check_labels(context: RunContext) -> Iterator[Check]:
+    """Every document of every row is of a source to which the recipe gives the row's domain."""
+    if not context.run.has("shards"):
+        return
+    parts = [pq.read_table(ref, columns=["doc_id", "source"]) for ref in _document_files(context)]
+    documents = pa.concat_tables(parts).combine_chunks()
+    for domain in context.recipe.domains:
+        wrong = _mislabelled(context, domain, documents)
+        yield Check(f"labels {domain}", not wrong, shown(wrong) or "every row is of the domain of its sources")
+
+
+def _document_files(context: RunContext) -> list[Path]:
+    parts = range(len(context.run.manifest("documents").parts))
+    return [context.file("documents", "documents.parquet", part) for part in parts]
+
+
+def _mislabelled(context: RunContext, domain: str, documents: pa.Table) -> list[str]:
+    right = pa.array([source.name for source in context.recipe.sources if source.domain == domain], pa.string())
+    row, ids = DomainRows(context.run.path / "shards" / domain).documents()
+    at = pc.index_in(ids, documents["doc_id"])
+    source = documents["source"].take(at)
+    wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
+    steps = _first_steps(context, domain, row[wrong])
+    return [
+        f"{step}row {row[i]} of {domain}: document {ids[int(i)]} is of source {source[int(i)]}, whose domain is another"
+        for step, i in zip(steps, wrong, strict=True)
+    ]
+
+
+def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[str]:
+    """The first step that saw each row, as the beginning of a sentence; empty before training."""
+    path = context.run.path / "train" / "consumption.parquet"
+    if not len(rows) or not context.run.has("train"):
+        return [""] * len(rows)
+    log = pq.read_table(path, columns=["step", "domain", "row"])
+    place = context.recipe.domains.index(domain)
+    mine = log.filter(pc.equal(log["domain"], place)) if pa.types.is_integer(log["domain"].type) else log.slice(0, 0)
+    first = dict(zip(mine["row"].to_pylist()[::-1], mine["step"].to_pylist()[::-1], strict=True))
+    return [f"step {first[row]}: " if row in first else "" for row in rows.tolist()]
