@@ -17,9 +17,7 @@ from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
 from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.packings import PACKINGS, Packing
 from gristmill.tokenizer.stage import ShardsFacts
-from gristmill.tokenizer.vocabulary import PAD_ID
 
-VERSION = "1"
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)
 WRITE_BYTES = 8 << 20  # rows filled at a time
 
@@ -27,6 +25,8 @@ WRITE_BYTES = 8 << 20  # rows filled at a time
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How rows are laid out: tokens in a row, rows in a shard, rows in a record batch, a name in ``PACKINGS``.
+
+    ``pad_id`` fills what no document does.
 
     Raises
     ------
@@ -37,6 +37,7 @@ class Layout:
     shard_rows: int
     batch_rows: int
     packing: str = "best_fit"
+    pad_id: int = 1
 
     def __post_init__(self):
         for name in ("row_tokens", "shard_rows", "batch_rows"):
@@ -76,28 +77,34 @@ def pack_domain(
     SchemaError : a part's ids do not fit ``vocab_size``
     """
     rows, row_tokens, pack = 0, layout.row_tokens, PACKINGS[layout.packing]
-    sizes = {"row_tokens": row_tokens, "shard_rows": layout.shard_rows, "batch_rows": layout.batch_rows}
     with (
         gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered,
-        ShardWriter(folder, vocab_size=vocab_size, **sizes) as writer,
+        ShardWriter(
+            folder,
+            row_tokens=row_tokens,
+            vocab_size=vocab_size,
+            shard_rows=layout.shard_rows,
+            batch_rows=layout.batch_rows,
+        ) as writer,
     ):
         for first in range(0, len(gathered), WINDOW_DOCUMENTS):
             window = gathered.window(first, WINDOW_DOCUMENTS)
             packing = pack(window.lengths, row_tokens)
             rows += packing.rows
-            for block in _row_blocks(window, packing, row_tokens):
+            for block in _row_blocks(window, packing, layout):
                 writer.write(*block)
         return _outcome(gathered, rows, row_tokens)
 
 
-def _row_blocks(window: DomainTokens, packing: Packing, row_tokens: int) -> Iterator[tuple[np.ndarray, pa.ListArray]]:
+def _row_blocks(window: DomainTokens, packing: Packing, layout: Layout) -> Iterator[tuple[np.ndarray, pa.ListArray]]:
     """Rows and their documents, about WRITE_BYTES of rows at a time."""
+    row_tokens = layout.row_tokens
     step = max(1, WRITE_BYTES // (row_tokens * window.ids.itemsize))
     for first in range(0, packing.rows, step):
         n_rows = min(step, packing.rows - first)
         bounds = np.searchsorted(packing.row, np.arange(first, first + n_rows + 1))
         document, offset, length, row, start = (column[bounds[0] : bounds[-1]] for column in packing[:5])
-        tokens = np.full((n_rows, row_tokens), PAD_ID, window.ids.dtype)
+        tokens = np.full((n_rows, row_tokens), layout.pad_id, window.ids.dtype)
         _kernels.copy_pieces(window.ids, window.begins[document] + offset, length, row - first, start, tokens)
         doc_ids = window.doc_ids.take(pa.array(document)).cast(pa.string())
         fields = [doc_ids, *(pa.array(values) for values in (start, length, offset))]

@@ -1,20 +1,69 @@
 """What the recipe says of tokens and rows, and the stages that make them."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, field
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gristmill.corpus.recipe_values import Amount, Section
-from gristmill.corpus.stage import CorpusStage
+from gristmill.corpus.recipe_values import Amount, Mistake, Section
+from gristmill.corpus.stage import Artefacts, CorpusStage
+
+END, PAD = "<|endoftext|>", "<|pad|>"
+BYTES = 256  # single bytes that a tokenizer trained here always has
+_TRAINING = ("vocab_size", "min_frequency", "sample_bytes", "sample")
+
+
+class Specials(Section):
+    """Tokens that stand for no text. Where a document spells one, it gets the tokens of that text."""
+
+    end: str = END  # closes every document; "" = none, with a tokenizer of one's own
+    pad: str | None = None  # fills rows; <|pad|>, or where a tokenizer of one's own has none, the end token or id 0
+    begin: str | None = None  # what a chat template calls bos_token; documents do not begin with it
+    control: tuple[str, ...] = ()  # further ones: of a chat template, or that the file does not mark as special
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys(name for name in (self.end, self.pad, self.begin, *self.control) if name))
 
 
 class Tokenizer(Section):
-    """Byte-level BPE, trained on the kept text."""
+    """Byte-level BPE, trained on the kept text, or a tokenizer of one's own."""
 
+    path: str | None = None  # tokenizer.json, or a SentencePiece model that ends in .model; nothing is trained then
     vocab_size: Annotated[int, Field(ge=258, le=1 << 20)] = 8192
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sample_bytes: Amount = 32 << 20  # trained on a keyed sample of at most this much text
+    sample: Literal["kept", "mixture"] = "kept"  # domains as they were kept, or as the curriculum draws them
+    specials: Specials = Specials()
+    chat_template: str | None = None  # a Jinja template, a file that holds one, or tokenizer_config.json
+
+    @property
+    def template_file(self) -> str | None:
+        """``chat_template`` where it names a file."""
+        return None if self.chat_template is None or "{" in self.chat_template else self.chat_template
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that do not go together."""
+        if self.path is not None:
+            for key in (name for name in _TRAINING if name in self.model_fields_set):
+                yield Mistake((key, "path"), "the tokenizer of path is taken as it is; leave this key out")
+            return
+        if not self.specials.end:
+            yield Mistake(("specials.end", "path"), "a tokenizer that is trained here has an end token")
+        least = BYTES + len(dict.fromkeys((self.specials.end, self.specials.pad or PAD, *self.specials.named)))
+        if self.vocab_size < least:
+            yield Mistake(("vocab_size", "specials"), f"{self.vocab_size} is less than {least} for bytes and specials")
+
+
+def files_of(section: Tokenizer) -> Artefacts:
+    """The files that the section names."""
+    named = {"path": section.path, "chat_template": section.template_file}
+    return {name: (path,) for name, path in named.items() if path}
+
+
+PackingName = Literal["best_fit", "chop", "one_document", "classes"]
 
 
 class Shards(Section):
@@ -28,15 +77,43 @@ class Shards(Section):
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFacts:
-    """What training a tokenizer came to.
+    """What training a tokenizer came to, or reading one.
 
     ``vocab_size`` as it came out, smaller than asked for when the text has no more pairs; ``sample_bytes`` it was
-    trained on, and ``bytes_per_token`` on them.
+    trained on, and ``bytes_per_token`` on them, both 0 for a tokenizer that was read. ``model`` is the algorithm, such
+    as byte-level BPE. ``sample_by_domain`` is in bytes.
     """
 
     vocab_size: int
     sample_bytes: int
     bytes_per_token: float
+    model: str = "byte-level BPE"
+    trained: bool = True
+    end: str | None = END
+    pad_id: int = 1
+    sample_by_domain: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounts:
+    """Kept text of one domain in one language, before its end tokens.
+
+    ``words`` are stretches without white space. ``changed`` documents do not come back when their tokens are decoded.
+    """
+
+    domain: str
+    lang: str  # "" where none is stated
+    documents: int
+    bytes: int
+    characters: int
+    words: int
+    tokens: int
+    changed: int
+
+    def __add__(self, other: "TextCounts") -> "TextCounts":
+        """The sum of both, under the domain and language of the first."""
+        pairs = zip(astuple(self)[2:], astuple(other)[2:], strict=True)
+        return TextCounts(self.domain, self.lang, *(one + more for one, more in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +124,7 @@ class TokensFacts:
     bytes: dict[str, int]
     vocab_size: int
     engine: str
+    counts: tuple[TextCounts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +141,11 @@ class ShardsFacts:
 TOKENIZER = CorpusStage(
     facts=TokenizerFacts,
     name="tokenizer",
-    version="1",
+    version="2",
     reads=("documents", "decide", "edits"),
-    title="byte-level BPE, trained on a keyed sample of the kept text",
+    title="byte-level BPE, trained on a keyed sample of the kept text, or a tokenizer that the recipe names",
+    section=Tokenizer,
+    artefacts=files_of,
     always=True,
     libraries="gristmill.tokenizer.vocabulary:library_versions",
     run="gristmill.flows.pipeline.assemble:learn_tokenizer",
@@ -73,8 +153,8 @@ TOKENIZER = CorpusStage(
 TOKENS = CorpusStage(
     facts=TokensFacts,
     name="tokens",
-    version="1",
-    reads=("documents", "decide", "edits", "tokenizer"),
+    version="2",
+    reads=("documents", "language", "decide", "edits", "tokenizer"),
     title="kept text to tokens",
     always=True,
     table="tokens.parquet",

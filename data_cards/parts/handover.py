@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
-from gristmill.tokenizer.stage import TokenizerFacts, TokensFacts
+from gristmill.tokenizer.stage import TextCounts, TokenizerFacts, TokensFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,20 @@ class EncodedDomain:
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """The trained vocabulary, and the kept text in its tokens."""
+    """The vocabulary, and the kept text in its tokens.
+
+    ``unused`` counts the tokens that no document of a domain uses, under "" those that none at all uses.
+    """
 
     vocab_size: int
     sample_bytes: int
     bytes_per_token: float
     encoded: tuple[EncodedDomain, ...]
+    model: str = "byte-level BPE"
+    trained: bool = True
+    end: str | None = None
+    texts: tuple[TextCounts, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,34 @@ def tokenizer(reading: Reading) -> Tokenizer:
         tokens.update(part.tokens)
         n_bytes.update(part.bytes)
     encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name]) for name in sorted(n_bytes))
-    return Tokenizer(facts.vocab_size, facts.sample_bytes, facts.bytes_per_token, encoded)
+    return Tokenizer(
+        vocab_size=facts.vocab_size,
+        sample_bytes=facts.sample_bytes,
+        bytes_per_token=facts.bytes_per_token,
+        encoded=encoded,
+        model=facts.model,
+        trained=facts.trained,
+        end=facts.end,
+        texts=_texts(reading),
+        unused=_unused(reading, facts.vocab_size),
+    )
+
+
+def _texts(reading: Reading) -> tuple[TextCounts, ...]:
+    """Counts of all parts by domain and language, in order."""
+    total: dict[tuple[str, str], TextCounts] = {}
+    for part in reading.facts("tokens", TokensFacts):
+        for one in part.counts:
+            before = total.get((one.domain, one.lang))
+            total[one.domain, one.lang] = one if before is None else before + one
+    return tuple(one for _, one in sorted(total.items()))
+
+
+def _unused(reading: Reading, vocab_size: int) -> Mapping[str, int]:
+    from gristmill.tokenizer.text_counts import USES, unused_tokens
+
+    paths = [path for path in reading.tables("tokens", USES) if path.exists()]  # version 1 of the stage has none
+    return unused_tokens(paths, vocab_size) if paths else {}
 
 
 class HandedOver(NamedTuple):

@@ -53,4 +53,7 @@ def _tokens(card: Card) -> str:
     kept = sum(source.kept_bytes for source in card.sources)
     tokens = sum(one.tokens for domains in (card.shards_by_domain, card.heldout_by_domain) for one in domains.values())
     rate = f", {kept / tokens:.2f} bytes of text a token" if tokens else ""
-    return f"Byte-level BPE with {number(card.tokenizer.vocab_size)} tokens, trained on the kept text{rate}."
+    used = card.tokenizer
+    origin = "trained on the kept text" if used.trained else "taken as it is"
+    model = used.model[:1].upper() + used.model[1:]
+    return f"{model} with {number(used.vocab_size)} tokens, {origin}{rate}."

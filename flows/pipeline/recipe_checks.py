@@ -7,7 +7,7 @@ tables' own.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gristmill.corpus.errors import GristmillError, nearest
+from gristmill.corpus.errors import GristmillError, SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
@@ -94,6 +94,19 @@ def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
             yield Mistake((f"sources.{place}.{where}",), text)
 
 
+def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is told elsewhere."""
+    path = recipe.tokenizer.path and Path(recipe.tokenizer.path)
+    if path and path.is_file():
+        from gristmill.tokenizer.tokenizer_json import faults, read_config
+
+        try:
+            for key, text in faults(read_config(path), recipe.tokenizer.specials):
+                yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
+        except SourceError as error:
+            yield Mistake(("tokenizer.path",), str(error))
+
+
 def schedule(recipe: Recipe) -> Iterator[Mistake]:
     """A cron line or a time zone that is none."""
     if recipe.schedule is not None:
@@ -132,5 +145,6 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     phases,
     graph_sources,
     readable_sources,
+    own_tokenizer,
     schedule,
 )

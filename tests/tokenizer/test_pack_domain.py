@@ -31,7 +31,7 @@ def encoded(parts, tokenizer, tmp_path_factory):
 def write_tokens(path, lists, source="web", heldout=False):
     """A tokens.parquet with these ids; documents are called by number, from the largest down."""
     ids = [f"{source}-{len(lists) - number:04}" for number in range(len(lists))]
-    columns = [ids, [source] * len(lists), ["web"] * len(lists), [heldout] * len(lists), lists]
+    columns = [ids, [source] * len(lists), ["web"] * len(lists), [heldout] * len(lists), [True] * len(lists), lists]
     schema = tokens_schema(1000)
     pq.write_table(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema), path)
     return path
