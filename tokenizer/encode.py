@@ -1,6 +1,7 @@
 """A part's kept documents to token ids, row by row: ``tokens.parquet``."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,22 +10,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.account import Account, passed_on
+from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import token_type
+from gristmill.corpus.schema import ROW_TARGETS, token_type
 from gristmill.corpus.tables import PartWriter
-from gristmill.tokenizer.encoder import CheckedEncoder, Tokens
+from gristmill.tokenizer.encoded_batch import DROPPED_SCHEMA, EncodedBatch, EncodesConversations, EncodesTexts
+from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import kept_batches
-from gristmill.tokenizer.spelling import RoundTrip
 from gristmill.tokenizer.stage import TokensFacts
 from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter
 
 TOKENS = "tokens.parquet"
+DROPPED = "dropped.parquet"
 
 
-def tokens_schema(vocab_size: int) -> pa.Schema:
-    """Whole documents as tokens, the last of each the end token; ``comes_back``: decoding gives the text."""
+def tokens_schema(vocab_size: int, *, targets: bool = False) -> pa.Schema:
+    """Whole documents as tokens, the last of each the end token; ``comes_back``: decoding gives the text.
+
+    ``targets``: with the places of predicted tokens that count; without the column all do.
+    """
+    places = [pa.field("targets", pa.list_(ROW_TARGETS), False)] if targets else []
     return pa.schema(
         [
             pa.field("doc_id", pa.string(), False),
@@ -33,6 +39,7 @@ def tokens_schema(vocab_size: int) -> pa.Schema:
             pa.field("heldout", pa.bool_(), False),
             pa.field("comes_back", pa.bool_(), False),
             pa.field("tokens", pa.large_list(pa.field("item", token_type(vocab_size), False)), False),
+            *places,
         ]
     )
 
@@ -44,17 +51,21 @@ def encode_part(
     folder: Path,
     *,
     language: Path | None = None,
+    conversations: bool = False,
 ) -> Outcome:
     """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
 
     A document that spells a special token gets ordinary tokens for it, never the special one. Memory: one row group.
-    About 27 MB of text a CPU second, file to file.
+    About 27 MB of text a CPU second, file to file; conversations about 0.5.
 
     Parameters
     ----------
     documents, kept : see ``gristmill.tokenizer.kept_text.kept_batches``
     tokenizer : tokenizer.json, with tokenizer_config.json beside it
     language : language.parquet of the part; without it languages are those that the input states
+    conversations : the documents are conversations (``[[sources]] messages``): they are put into the chat template,
+        and their answers alone are targets. One that has none is dropped, counted by reason and listed in
+        ``dropped.parquet``
 
     Returns
     -------
@@ -66,17 +77,21 @@ def encode_part(
     SchemaError : ``kept`` does not belong to ``documents``
     """
     encoder = CheckedEncoder(tokenizer)
-    round_trip, schema = RoundTrip(encoder.text), tokens_schema(encoder.vocab_size)
+    work = EncodesConversations(encoder.text) if conversations else EncodesTexts(encoder)
+    schema = tokens_schema(encoder.vocab_size, targets=conversations)
     counts, found = _Counts(encoder), _languages(kept, language)
     with PartWriter(folder / TOKENS, schema) as writer:
-        for batch in kept_batches(documents, kept, ["lang"]):
-            tokens = encoder.encode(batch["text"])
-            comes_back = round_trip.holds(batch["text"], tokens)
-            languages = batch["lang"] if found is None else found.slice(writer.rows, batch.num_rows)
-            counts.add(batch, tokens, languages, comes_back)
-            writer.write(_tokens_batch(batch, tokens, comes_back, schema))
+        for batch in kept_batches(documents, kept, work.beside):
+            stated = batch["lang"] if found is None else found.slice(counts.seen, batch.num_rows)
+            encoded = work.encode(batch)
+            counts.add(batch, encoded, primary_subtags(stated)[0])
+            writer.write(_tokens_batch(batch, encoded, schema))
     counts.text.write_uses(folder / USES)
-    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder)))
+    if conversations:
+        pq.write_table(pa.Table.from_pylist(work.dropped, DROPPED_SCHEMA), folder / DROPPED)
+    engine = encoder.engine if not conversations else "templates"
+    reasons = Counter(one["reason"] for one in work.dropped)
+    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder.vocab_size, engine, reasons)))
 
 
 def _languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
@@ -87,35 +102,59 @@ def _languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
     return pq.read_table(language, columns=["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
 
 
-def _tokens_batch(batch: pa.RecordBatch, tokens: Tokens, comes_back: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+def _tokens_batch(batch: pa.RecordBatch, encoded: EncodedBatch, schema: pa.Schema) -> pa.RecordBatch:
     kind = schema.field("tokens").type
-    lists = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.ids), type=kind)
+    if encoded.kept is not None:
+        batch = batch.take(pa.array(encoded.kept))
+    lists = pa.LargeListArray.from_arrays(pa.array(encoded.tokens.offsets), pa.array(encoded.tokens.ids), type=kind)
     names = [batch[name] for name in ("doc_id", "source", "domain", "heldout")]
-    return pa.record_batch([*names, pa.array(comes_back), lists], schema=schema)
+    places = [pa.array(encoded.targets, schema.field("targets").type)] if encoded.targets is not None else []
+    return pa.record_batch([*names, pa.array(encoded.comes_back), lists, *places], schema=schema)
 
 
 class _Counts:
     """Documents, bytes and tokens so far."""
 
     def __init__(self, encoder: CheckedEncoder) -> None:
+        self.seen = 0  # documents, dropped ones among them
         self.text = TextCounter(encoder.vocab_size, end_tokens=int(encoder.text.end_id is not None))
-        self._documents, self._source_bytes = Counter(), Counter()
+        self._accounts: dict[str, Account] = {}
         self._domain_bytes, self._domain_tokens = Counter(), Counter()
 
-    def add(self, batch: pa.RecordBatch, tokens: Tokens, languages: pa.Array, comes_back: np.ndarray) -> None:
-        n_bytes = pc.binary_length(batch["text"]).to_numpy()
-        self._documents.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
-        self._source_bytes.update(sum_by(batch["source"], n_bytes))
-        self._domain_bytes.update(sum_by(batch["domain"], n_bytes))
-        self._domain_tokens.update(sum_by(batch["domain"], np.diff(tokens.offsets)))
-        self.text.add(Encoded(batch["text"], tokens, batch["domain"], primary_subtags(languages)[0], comes_back))
+    def add(self, batch: pa.RecordBatch, encoded: EncodedBatch, languages: pa.Array) -> None:
+        self.seen += batch.num_rows
+        chosen = np.arange(batch.num_rows) if encoded.kept is None else encoded.kept
+        self._accounts = add_up([self._accounts, _accounts(batch, chosen)])
+        batch, languages = batch.take(pa.array(chosen)), languages.take(pa.array(chosen))
+        self._domain_bytes.update(sum_by(batch["domain"], pc.binary_length(encoded.texts).to_numpy()))
+        self._domain_tokens.update(sum_by(batch["domain"], np.diff(encoded.tokens.offsets)))
+        self.text.add(Encoded(encoded.texts, encoded.tokens, batch["domain"], languages, encoded.comes_back))
 
     def accounts(self) -> dict[str, Account]:
-        return {name: passed_on(n, self._source_bytes[name]) for name, n in sorted(self._documents.items())}
+        return self._accounts
 
-    def facts(self, encoder: CheckedEncoder) -> TokensFacts:
+    def facts(self, vocab_size: int, engine: str, dropped: Mapping[str, int]) -> TokensFacts:
         tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))
-        return TokensFacts(tokens, n_bytes, encoder.vocab_size, encoder.engine, self.text.counts())
+        return TokensFacts(tokens, n_bytes, vocab_size, engine, self.text.counts(), dict(sorted(dropped.items())))
+
+
+def _accounts(batch: pa.RecordBatch, chosen: np.ndarray) -> dict[str, Account]:
+    """Documents of the batch and their bytes after spans: those encoded are kept, the others dropped."""
+    n_bytes, kept = pc.binary_length(batch["text"]).to_numpy().astype(np.int64), np.zeros(batch.num_rows, np.int64)
+    kept[chosen] = 1
+    columns = (np.ones_like(kept), kept, n_bytes, n_bytes * kept)
+    sums = [sum_by(batch["source"], column) for column in columns]
+    return {
+        name: Account(
+            documents_in=sums[0][name],
+            documents_kept=sums[1][name],
+            documents_dropped=sums[0][name] - sums[1][name],
+            bytes_in=sums[2][name],
+            bytes_kept=sums[3][name],
+            bytes_dropped=sums[2][name] - sums[3][name],
+        )
+        for name in sums[0]
+    }
 
 
 def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[str, int]:

@@ -16,9 +16,11 @@ from gristmill.tokenizer import _kernels
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
 from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.packings import PACKINGS, Packing
+from gristmill.tokenizer.row_targets import RowTargets, rows_with_targets, targets_in_rows
 from gristmill.tokenizer.stage import ShardsFacts
 
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)
+BEST = "best_fit"
 WRITE_BYTES = 8 << 20  # rows filled at a time
 
 
@@ -59,7 +61,8 @@ def pack_domain(
     """Write one domain's documents of all parts as packed rows: shards and index (``handoff.shards``) in ``folder``.
 
     Documents are taken in order of doc_id, so the rows do not depend on how the corpus was cut into parts. They are
-    packed in windows of 262,144 documents. Within a window long pieces come first: a trainer reads rows by a plan,
+    packed in windows of 262,144 documents. Rows in which no token counts as a target are left out, and counted.
+    Within a window long pieces come first: a trainer reads rows by a plan,
     which shuffles them. Memory: about 100 bytes a document of the domain, 100 a piece of one window,
     and 8 MiB of rows; the tokens lie in an unnamed file in ``folder`` meanwhile. 10 to 50 M tokens a CPU second.
 
@@ -76,28 +79,38 @@ def pack_domain(
     ------
     SchemaError : a part's ids do not fit ``vocab_size``
     """
-    rows, row_tokens, pack = 0, layout.row_tokens, PACKINGS[layout.packing]
-    with (
-        gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered,
-        ShardWriter(
+    counts = _Counts(layout)
+    with gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered:
+        writer = ShardWriter(
             folder,
-            row_tokens=row_tokens,
+            row_tokens=layout.row_tokens,
             vocab_size=vocab_size,
             shard_rows=layout.shard_rows,
             batch_rows=layout.batch_rows,
-        ) as writer,
-    ):
-        for first in range(0, len(gathered), WINDOW_DOCUMENTS):
-            window = gathered.window(first, WINDOW_DOCUMENTS)
-            packing = pack(window.lengths, row_tokens)
-            rows += packing.rows
-            for block in _row_blocks(window, packing, layout):
-                writer.write(*block)
-        return _outcome(gathered, rows, row_tokens)
+            targets=gathered.targets is not None,
+        )
+        with writer:
+            for first in range(0, len(gathered), WINDOW_DOCUMENTS):
+                window = gathered.window(first, WINDOW_DOCUMENTS)
+                for block in _row_blocks(window, *_packed(window, layout, counts), layout):
+                    writer.write(*block)
+        return counts.outcome(gathered)
 
 
-def _row_blocks(window: DomainTokens, packing: Packing, layout: Layout) -> Iterator[tuple[np.ndarray, pa.ListArray]]:
-    """Rows and their documents, about WRITE_BYTES of rows at a time."""
+def _packed(window: DomainTokens, layout: Layout, counts: "_Counts") -> tuple[Packing, RowTargets | None]:
+    """Rows of a window, without those in which nothing counts."""
+    packing, targets = PACKINGS[layout.packing](window.lengths, layout.row_tokens), None
+    whole = packing
+    if window.targets is not None:
+        packing, targets = rows_with_targets(packing, targets_in_rows(packing, window.targets))
+    counts.add(window, whole, packing)
+    return packing, targets
+
+
+def _row_blocks(
+    window: DomainTokens, packing: Packing, targets: RowTargets | None, layout: Layout
+) -> Iterator[tuple[np.ndarray, pa.ListArray, pa.ListArray | None]]:
+    """Rows, their documents and their targets, about WRITE_BYTES of rows at a time."""
     row_tokens = layout.row_tokens
     step = max(1, WRITE_BYTES // (row_tokens * window.ids.itemsize))
     for first in range(0, packing.rows, step):
@@ -111,20 +124,43 @@ def _row_blocks(window: DomainTokens, packing: Packing, layout: Layout) -> Itera
         columns = [column.cast(field.type) for column, field in zip(fields, ROW_DOCUMENT, strict=True)]
         structs = pa.StructArray.from_arrays(columns, fields=list(ROW_DOCUMENT))
         lists = pa.ListArray.from_arrays(pa.array((bounds - bounds[0]).astype(np.int32)), structs)
-        yield tokens, lists
+        yield tokens, lists, targets and targets.of(first, n_rows)
 
 
-def _outcome(gathered: DomainTokens, rows: int, row_tokens: int) -> Outcome:
-    lengths = gathered.lengths
-    documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
-    n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)
-    n_tokens = int(lengths.sum())
-    facts = ShardsFacts(
-        rows=rows,
-        documents=len(lengths),
-        tokens=n_tokens,
-        padding=round(1 - n_tokens / (rows * row_tokens), 6) if rows else 0.0,
-        cut_documents=int((lengths > row_tokens).sum()),
-    )
-    accounts = {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}
-    return Outcome(rows, accounts, asdict(facts))
+class _Counts:
+    """Rows so far, and what other rows would have come to."""
+
+    def __init__(self, layout: Layout):
+        self._layout = layout
+        self._rows = self._best_rows = self._rows_left_out = self._tokens_left_out = self._cut = 0
+
+    def add(self, window: DomainTokens, whole: Packing, packing: Packing) -> None:
+        best = whole if self._layout.packing == BEST else PACKINGS[BEST](window.lengths, self._layout.row_tokens)
+        self._rows += packing.rows
+        self._best_rows += best.rows
+        self._rows_left_out += whole.rows - packing.rows
+        self._tokens_left_out += int(whole.length.sum() - packing.length.sum())
+        self._cut += int((np.bincount(whole.document, minlength=1) > 1).sum())
+
+    def outcome(self, gathered: DomainTokens) -> Outcome:
+        lengths = gathered.lengths
+        documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
+        n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)
+        n_tokens = int(lengths.sum()) - self._tokens_left_out
+        other = self._layout.packing != BEST
+        facts = ShardsFacts(
+            rows=self._rows,
+            documents=len(lengths),
+            tokens=n_tokens,
+            padding=self._padding(n_tokens, self._rows),
+            cut_documents=self._cut,
+            packing=self._layout.packing,
+            padding_best_fit=self._padding(int(lengths.sum()), self._best_rows) if other else None,
+            rows_without_targets=self._rows_left_out,
+            tokens_without_targets=self._tokens_left_out,
+        )
+        accounts = {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}
+        return Outcome(self._rows, accounts, asdict(facts))
+
+    def _padding(self, n_tokens: int, rows: int) -> float:
+        return round(1 - n_tokens / (rows * self._layout.row_tokens), 6) if rows else 0.0

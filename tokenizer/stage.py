@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gristmill.corpus.errors import nearest
 from gristmill.corpus.recipe_values import Amount, Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
+from gristmill.tokenizer.packings import PACKINGS
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 BYTES = 256  # single bytes that a tokenizer trained here always has
+SHIPPED_TEMPLATES = ("chatml", "headers", "plain")
+TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")  # beside a tokenizer.json
 _TRAINING = ("vocab_size", "min_frequency", "sample_bytes", "sample")
 
 
@@ -18,7 +23,7 @@ class Specials(Section):
     """Tokens that stand for no text. Where a document spells one, it gets the tokens of that text."""
 
     end: str = END  # closes every document; "" = none, with a tokenizer of one's own
-    pad: str | None = None  # fills rows; <|pad|>, or where a tokenizer of one's own has none, the end token or id 0
+    pad: str | None = None  # fills rows; else the pad token of training, and with path the end token or id 0
     begin: str | None = None  # what a chat template calls bos_token; documents do not begin with it
     control: tuple[str, ...] = ()  # further ones: of a chat template, or that the file does not mark as special
 
@@ -37,12 +42,16 @@ class Tokenizer(Section):
     sample_bytes: Amount = 32 << 20  # trained on a keyed sample of at most this much text
     sample: Literal["kept", "mixture"] = "kept"  # domains as they were kept, or as the curriculum draws them
     specials: Specials = Specials()
-    chat_template: str | None = None  # a Jinja template, a file that holds one, or tokenizer_config.json
+    chat_template: str | None = None  # chatml, headers, plain, Jinja, or a file; else what stands beside path
 
     @property
     def template_file(self) -> str | None:
-        """``chat_template`` where it names a file."""
-        return None if self.chat_template is None or "{" in self.chat_template else self.chat_template
+        """The file that holds the chat template: the one named, or what comes with the tokenizer of path."""
+        if self.chat_template is not None:
+            named = "{" not in self.chat_template and self.chat_template not in SHIPPED_TEMPLATES
+            return self.chat_template if named else None
+        beside = (Path(self.path or "").with_name(name) for name in TEMPLATE_FILES) if self.path else ()
+        return next((str(path) for path in beside if path.is_file()), None)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Keys that do not go together."""
@@ -63,16 +72,19 @@ def files_of(section: Tokenizer) -> Artefacts:
     return {name: (path,) for name, path in named.items() if path}
 
 
-PackingName = Literal["best_fit", "chop", "one_document", "classes"]
-
-
 class Shards(Section):
     """Packed rows."""
 
     row_tokens: Annotated[int, Field(ge=8, le=1 << 20)] = 1024
+    packing: str = "best_fit"  # or chop (concatenate and cut), one_document (a row for each), classes (of length)
     heldout: Annotated[float, Field(ge=0, le=0.5)] = 0.02  # share of documents kept away from training
     shard_rows: Annotated[int, Field(ge=1)] = 16384
     batch_rows: Annotated[int, Field(ge=1)] = 256  # rows a record batch, the unit of the digests
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A packing that there is none of."""
+        if self.packing not in PACKINGS:
+            yield Mistake(("packing",), f"unknown packing {self.packing!r}{nearest(self.packing, PACKINGS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,7 @@ class TokensFacts:
     vocab_size: int
     engine: str
     counts: tuple[TextCounts, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,10 @@ class ShardsFacts:
     tokens: int
     padding: float
     cut_documents: int
+    packing: str = "best_fit"
+    padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
+    rows_without_targets: int = 0  # not packed: nothing in them counts
+    tokens_without_targets: int = 0  # in those rows
 
 
 TOKENIZER = CorpusStage(
@@ -163,7 +180,7 @@ TOKENS = CorpusStage(
 SHARDS = CorpusStage(
     facts=ShardsFacts,
     name="shards",
-    version="1",
+    version="2",
     reads=("tokens", "tokenizer"),
     title="tokens packed into rows, a folder for each domain",
     always=True,
@@ -172,7 +189,7 @@ SHARDS = CorpusStage(
 HELDOUT = CorpusStage(
     facts=ShardsFacts,
     name="heldout",
-    version="1",
+    version="2",
     reads=("tokens", "tokenizer"),
     title="rows of documents that no training sees",
     always=True,

@@ -18,6 +18,7 @@ class EncodedDomain:
     domain: str
     bytes: int
     tokens: int
+    without_targets: int = 0  # of them, in rows that were not packed since nothing in them counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class RowShape:
     heldout: float
     shard_rows: int
     batch_rows: int
+    packing: str = "best_fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Packed:
     documents: int
     row_tokens: int
     token_type: str
+    padding_best_fit: float | None = None  # share of padding under best_fit, where another packing was asked for
 
 
 def tokenizer(reading: Reading) -> Tokenizer:
@@ -79,7 +82,11 @@ def tokenizer(reading: Reading) -> Tokenizer:
     for part in reading.facts("tokens", TokensFacts):
         tokens.update(part.tokens)
         n_bytes.update(part.bytes)
-    encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name]) for name in sorted(n_bytes))
+    left_out = Counter[str]()
+    for stage in ("shards", "heldout"):
+        rows = _packed_facts(reading, stage)
+        left_out.update({name: one.get("tokens_without_targets", 0) for name, one in rows.items()})
+    encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name], left_out[name]) for name in sorted(n_bytes))
     return Tokenizer(
         vocab_size=facts.vocab_size,
         sample_bytes=facts.sample_bytes,
@@ -135,7 +142,8 @@ def handed_over(reading: Reading) -> HandedOver:
 
 def row_shape(reading: Reading) -> RowShape:
     """From the recipe."""
-    return RowShape(**{field.name: reading.recipe["shards"][field.name] for field in fields(RowShape)})
+    stated = reading.recipe["shards"]  # of version 0.1.0 without packing
+    return RowShape(**{field.name: stated[field.name] for field in fields(RowShape) if field.name in stated})
 
 
 def shards(reading: Reading, stage: str) -> dict[str, tuple[Shard, ...]]:
@@ -148,10 +156,21 @@ def shards(reading: Reading, stage: str) -> dict[str, tuple[Shard, ...]]:
 
 def packed(reading: Reading, stage: str) -> dict[str, Packed]:
     """Rows, tokens and documents by domain; ``stage`` is shards or heldout."""
+    facts = _packed_facts(reading, stage)
     return {
-        domain: Packed(*(index[field.name] for field in fields(Packed)))
+        domain: Packed(
+            *(index[field.name] for field in fields(Packed) if field.name in index),
+            padding_best_fit=facts.get(domain, {}).get("padding_best_fit"),
+        )
         for domain, index in indexes(reading, stage).items()
     }
+
+
+def _packed_facts(reading: Reading, stage: str) -> dict[str, Mapping[str, Any]]:
+    """``ShardsFacts`` by domain: the stage has a part for each domain of the sources, in order of name."""
+    domains = sorted({source["domain"] for source in reading.recipe["sources"]})
+    parts = reading.manifest(stage).parts if reading.has(stage) else ()
+    return {domain: part.facts for domain, part in zip(domains, parts, strict=False)}
 
 
 def indexes(reading: Reading, stage: str) -> dict[str, Mapping[str, Any]]:

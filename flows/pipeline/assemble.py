@@ -55,10 +55,10 @@ def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
 
 def _with_template(context: RunContext, stage: Instance) -> Tokenizer:
     """The section with its chat template as text, wherever a worker stands."""
-    from gristmill.tokenizer.chat_template import read_template
+    from gristmill.tokenizer.chat_template import template_text
 
     file = context.inputs.of_stage("tokenizer").get("chat_template")
-    text = read_template(file.paths[0]) if file else stage.options.chat_template
+    text = template_text(stage.options, file.paths[0] if file else None)
     return stage.options.model_copy(update={"chat_template": text})
 
 
@@ -79,13 +79,16 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
 
     model = context.run.manifest("tokenizer").parts[0]
     languages = context.run.manifest("language").parts if context.run.has("language") else ()
+    chat = {source.name for source in context.recipe.sources if source.messages}
     jobs = []
     for place, (part, rows) in enumerate(_with_kept(context, kept_by_part(context))):
         language = languages[place] if languages else None
         inputs = [part.key, kept_digest(rows), model.key, *([language.key] if language else [])]
         arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
         arguments |= {"language": Ref(language, "language.parquet")} if language else {}
-        key = job_key("tokens", stage.spec.version, inputs)
+        if set(part.accounts) & chat:
+            arguments["conversations"] = True
+        key = job_key("tokens", stage.spec.version, inputs, conversations=bool(set(part.accounts) & chat))
         jobs.append(Job("tokens", key, encode_part, arguments))
     return context.compute("tokens", jobs)
 

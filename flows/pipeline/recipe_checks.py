@@ -95,7 +95,7 @@ def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
 
 
 def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
-    """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is told elsewhere."""
+    """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is reported elsewhere."""
     path = recipe.tokenizer.path and Path(recipe.tokenizer.path)
     if path and path.is_file():
         from gristmill.tokenizer.tokenizer_json import faults, read_config
@@ -105,6 +105,17 @@ def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
                 yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
         except SourceError as error:
             yield Mistake(("tokenizer.path",), str(error))
+
+
+def chat_template(recipe: Recipe) -> Iterator[Mistake]:
+    """Conversations without a chat template, or with one that no conversation can be put into."""
+    sources = [place for place, source in enumerate(recipe.sources) if source.messages]
+    if sources:
+        from gristmill.tokenizer.template_checks import template_mistakes
+
+        keys = tuple(f"sources.{place}.messages" for place in sources)
+        for key, text in template_mistakes(recipe.tokenizer):
+            yield Mistake((f"tokenizer.{key}", "tokenizer.path", *keys), text)
 
 
 def schedule(recipe: Recipe) -> Iterator[Mistake]:
@@ -146,5 +157,6 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     graph_sources,
     readable_sources,
     own_tokenizer,
+    chat_template,
     schedule,
 )
