@@ -37,6 +37,7 @@ class Tokenizer:
     end: str | None = None
     texts: tuple[TextCounts, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,15 @@ def tokenizer(reading: Reading) -> Tokenizer:
         end=facts.end,
         texts=_texts(reading),
         unused=_unused(reading, facts.vocab_size),
+        dropped=_dropped(reading),
     )
+
+
+def _dropped(reading: Reading) -> Mapping[str, int]:
+    reasons: Counter[str] = Counter()
+    for part in reading.facts("tokens", TokensFacts):
+        reasons.update(part.dropped)
+    return dict(sorted(reasons.items()))
 
 
 def _texts(reading: Reading) -> tuple[TextCounts, ...]:

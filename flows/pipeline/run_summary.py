@@ -1,5 +1,6 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
+from collections import Counter
 from typing import Any
 
 from gristmill.corpus.facts import read_facts
@@ -44,10 +45,22 @@ def sources(run: RunDir) -> dict[str, dict[str, int]]:
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """What rules made for some languages passed over, where it is more than 1 % of the documents."""
+    """What rules made for some languages passed over, where it is more than 1 %, and what was kept but not encoded."""
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
-    return language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
+    passed_over = language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
+    return (*passed_over, *_not_encoded(run))
+
+
+def _not_encoded(run: RunDir) -> tuple[str, ...]:
+    """Conversations that leave nothing to learn, by reason."""
+    if not run.has("tokens"):
+        return ()
+    reasons = Counter[str]()
+    for part in run.manifest("tokens").parts:
+        reasons.update(part.facts.get("dropped", {}))
+    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
+    return (f"{sum(reasons.values())} kept conversations leave no answer to learn: {listed}.",) if reasons else ()
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:
