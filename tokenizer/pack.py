@@ -11,13 +11,14 @@ from gristmill.corpus.account import passed_on
 from gristmill.corpus.errors import RecipeError, nearest
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import ROW_DOCUMENT
+from gristmill.corpus.stage import load
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer import _kernels
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
 from gristmill.tokenizer.encode import sum_by
-from gristmill.tokenizer.packings import PACKINGS, Packing
+from gristmill.tokenizer.packings import Packing, best_fit
 from gristmill.tokenizer.row_targets import RowTargets, rows_with_targets, targets_in_rows
-from gristmill.tokenizer.stage import ShardsFacts
+from gristmill.tokenizer.stage import PACKINGS, ShardsFacts
 
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)
 BEST = "best_fit"
@@ -99,7 +100,7 @@ def pack_domain(
 
 def _packed(window: DomainTokens, layout: Layout, counts: "_Counts") -> tuple[Packing, RowTargets | None]:
     """Rows of a window, without those in which nothing counts."""
-    packing, targets = PACKINGS[layout.packing](window.lengths, layout.row_tokens), None
+    packing, targets = load(PACKINGS[layout.packing])(window.lengths, layout.row_tokens), None
     whole = packing
     if window.targets is not None:
         packing, targets = rows_with_targets(packing, targets_in_rows(packing, window.targets))
@@ -135,7 +136,7 @@ class _Counts:
         self._rows = self._best_rows = self._rows_left_out = self._tokens_left_out = self._cut = 0
 
     def add(self, window: DomainTokens, whole: Packing, packing: Packing) -> None:
-        best = whole if self._layout.packing == BEST else PACKINGS[BEST](window.lengths, self._layout.row_tokens)
+        best = whole if self._layout.packing == BEST else best_fit(window.lengths, self._layout.row_tokens)
         self._rows += packing.rows
         self._best_rows += best.rows
         self._rows_left_out += whole.rows - packing.rows

@@ -1,14 +1,11 @@
-"""Ways to put documents into rows of one length, by name.
+"""Ways to put documents into rows of one length. ``gristmill.tokenizer.stage.PACKINGS`` names them."""
 
-numba is imported where documents are packed: a recipe is checked against the names in ``PACKINGS``.
-"""
-
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from gristmill.corpus.length_classes import classes, limits_of
+from gristmill.tokenizer import _kernels
 
 
 class Packing(NamedTuple):
@@ -53,8 +50,6 @@ def _full_rows(lengths: np.ndarray, row_tokens: int) -> tuple[np.ndarray, np.nda
 
 
 def _fit(document: np.ndarray, offset: np.ndarray, length: np.ndarray, row_tokens: int) -> Packing:
-    from gristmill.tokenizer import _kernels
-
     order, row, start = (np.empty(len(document), np.int64) for _ in range(3))
     _kernels.order_by_key(row_tokens - length, row_tokens + 1, order)
     rows = _kernels.best_fit(length, order, row_tokens, row, start)
@@ -115,11 +110,3 @@ def by_classes(lengths: np.ndarray, row_tokens: int) -> Packing:
         return best_fit(lengths, row_tokens)
     joined = {name: np.concatenate([getattr(one, name) for one in found]) for name in Packing._fields[:5]}
     return Packing(**joined, rows=rows)
-
-
-PACKINGS: dict[str, Callable[[np.ndarray, int], Packing]] = {
-    "best_fit": best_fit,
-    "chop": chop,
-    "one_document": one_document,
-    "classes": by_classes,
-}

@@ -10,7 +10,6 @@ from pydantic import Field
 from gristmill.corpus.errors import nearest
 from gristmill.corpus.recipe_values import Amount, Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
-from gristmill.tokenizer.packings import PACKINGS
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 BYTES = 256  # single bytes that a tokenizer trained here always has
@@ -70,6 +69,14 @@ def files_of(section: Tokenizer) -> Artefacts:
     """The files that the section names."""
     named = {"path": section.path, "chat_template": section.template_file}
     return {name: (path,) for name, path in named.items() if path}
+
+
+PACKINGS = {  # ways to fill rows, by name: (lengths, row_tokens) -> Packing
+    "best_fit": "gristmill.tokenizer.packings:best_fit",
+    "chop": "gristmill.tokenizer.packings:chop",
+    "one_document": "gristmill.tokenizer.packings:one_document",
+    "classes": "gristmill.tokenizer.packings:by_classes",
+}
 
 
 class Shards(Section):

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.tokenizer import pack
+from gristmill.tokenizer import pack, packings
 from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
 from gristmill.tokenizer.pack import Layout, pack_domain
-from gristmill.tokenizer.packings import PACKINGS, Packing
+from gristmill.tokenizer.packings import Packing, best_fit
+from gristmill.tokenizer.stage import PACKINGS
 from gristmill.tokenizer.vocabulary import PAD_ID
 
 OTHERS = {
@@ -181,12 +182,13 @@ def test_a_new_packing_is_one_entry_of_the_table(encoded, tmp_path, monkeypatch)
     """A row for every piece: the rows are more, the documents the same."""
 
     def one_a_row(lengths, row_tokens):
-        found = PACKINGS["best_fit"](lengths, row_tokens)
+        found = best_fit(lengths, row_tokens)
         order = np.lexsort((found.offset, found.document))
         document, offset, length = (column[order] for column in found[:3])
         return Packing(document, offset, length, np.arange(len(order)), np.zeros(len(order), np.int64), len(order))
 
-    monkeypatch.setitem(PACKINGS, "one_a_row", one_a_row)
+    monkeypatch.setattr(packings, "one_a_row", one_a_row, raising=False)
+    monkeypatch.setitem(PACKINGS, "one_a_row", "gristmill.tokenizer.packings:one_a_row")
     best, own = packed(encoded, tmp_path / "best"), packed(encoded, tmp_path / "own", packing="one_a_row")
     assert own.rows > best.rows
     assert documents_of(tmp_path / "own")[0] == documents_of(tmp_path / "best")[0]
@@ -194,5 +196,5 @@ def test_a_new_packing_is_one_entry_of_the_table(encoded, tmp_path, monkeypatch)
 
 def test_the_names_of_packings_need_no_numba():
     heavy = "{'numba', 'pyarrow', 'tokenizers'} & set(sys.modules)"
-    code = f"import sys, gristmill.tokenizer.packings, gristmill.tokenizer.stage; sys.exit(bool({heavy}))"
+    code = f"import sys, gristmill.tokenizer.stage; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.length_classes import classes, limits_of
+from gristmill.corpus.stage import load
 from gristmill.handoff.reader import ShardReader
 from gristmill.tokenizer.domain_tokens import Targets
 from gristmill.tokenizer.encode import tokens_schema
 from gristmill.tokenizer.pack import Layout, pack_domain
-from gristmill.tokenizer.packings import PACKINGS, best_fit
+from gristmill.tokenizer.packings import best_fit
 from gristmill.tokenizer.row_targets import rows_with_targets, targets_in_rows
+from gristmill.tokenizer.stage import PACKINGS as NAMES
 
+PACKINGS = {name: load(reference) for name, reference in NAMES.items()}
 lengths = st.lists(st.integers(0, 70), max_size=40).map(lambda found: np.array(found, np.int64))
 
 
