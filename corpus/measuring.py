@@ -21,6 +21,7 @@ from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.facts import add_facts, facts_json
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.measured_checks import check_measured, fact_problems, stage_error
+from gristmill.corpus.meter import count
 from gristmill.corpus.plugins import resolve, told_by
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import SPANS, signals_schema
@@ -186,7 +187,9 @@ class _Part:
             with told_by(self.plugin, f"writing {side.file} of stage {self.spec.name!r}"):
                 self._writers[side.file].write(measured.tables[side.file])
         self.rows += batch.num_rows
-        self.accounts.append(passed_by_source(batch.column("source"), pc.binary_length(batch.column("text"))))
+        n_bytes = pc.binary_length(batch.column("text"))
+        count(batch.num_rows, pc.sum(n_bytes).as_py() or 0)
+        self.accounts.append(passed_by_source(batch.column("source"), n_bytes))
         self.facts.append(measured.facts)
 
 

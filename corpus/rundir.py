@@ -50,8 +50,12 @@ class RunDir:
 
     @property
     def lock(self) -> Lock:
-        """The lock: recipe, digests of inputs and artefacts, versions."""
-        return Lock.from_json(read_json(self.path / "lock.json"))
+        """The lock: recipe, digests of inputs and artefacts, versions; StoreError when the file is damaged."""
+        path = self.path / "lock.json"
+        try:
+            return Lock.from_json(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error!r}); run the recipe again") from error
 
     @property
     def exports(self) -> list[str]:
@@ -91,14 +95,17 @@ class RunDir:
         for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def place(self, entry: Path, name: str) -> Path:
-        """Give the run the files of a store entry under ``name``: hard links, or copies across devices.
+    def place(self, entry: Path, name: str, *others: Path) -> Path:
+        """Give the run the files of a store entry, and of others beside them, under ``name``.
 
-        Links, not a symbolic link: the directory can be copied away and the store deleted.
+        They are hard links, or copies across devices, and no symbolic link: the directory can be copied away and the
+        store deleted.
         """
         final, aside = self.path / name, self.path / f".{name.replace('/', '~')}.{os.getpid()}.tmp"
         shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(entry, aside, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("receipt.json"))
+        ignore = shutil.ignore_patterns("receipt.json")
+        for one in (entry, *others):
+            shutil.copytree(one, aside, copy_function=_link_or_copy, ignore=ignore, dirs_exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(parents=True, exist_ok=True)
         aside.rename(final)

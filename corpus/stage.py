@@ -100,6 +100,7 @@ class StageSpec:
     table : the file that holds its output, where that is one table
     unscanned : what a card says of a run that lacks the stage
     extra : the extra of the package without which it cannot run, see ``gristmill.corpus.extras``
+    ready : ``"module:function"``, called with its section before any stage runs: what this machine lacks is an error
     """
 
     name: str
@@ -117,6 +118,7 @@ class StageSpec:
     table: str | None = None
     unscanned: str = ""
     extra: str = ""
+    ready: str | None = None
 
     @property
     def recipe_key(self) -> str:

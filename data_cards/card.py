@@ -39,6 +39,7 @@ class Card:
     recipe: str  # recipe.toml, word for word
     lock: Mapping[str, Any]  # lock.json, as it is
     environment: Mapping[str, str]
+    run_stages: str  # names the content of stages.json
     stages: tuple[StageRow, ...]
     funnel: tuple[Funnel, ...]
     sources: tuple[SourceRow, ...]

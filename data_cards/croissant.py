@@ -8,12 +8,15 @@ from dataclasses import asdict
 from gristmill.corpus.typed_json import Json
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.croissant_context import CONTEXT
+from gristmill.data_cards.croissant_shapes import VALUES
 from gristmill.data_cards.parts.handover import Packed
 from gristmill.data_cards.parts.row_samples import sample_file
 from gristmill.data_cards.responsible import creator, provenance, responsible
 
 Node = dict[str, Json]  # of JSON-LD
 STAGES = ("shards", "heldout")
+_SPDX = "Apache-2.0 BSD-2-Clause BSD-3-Clause CC-BY-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 GPL-2.0 GPL-3.0 MIT MPL-2.0"
+SPDX = {name.lower(): name for name in f"{_SPDX} ODC-By-1.0 PDDL-1.0 Unlicense".split()}  # names by lower case
 UNPUBLISHED = "1970-01-01"  # a date that a reader sees is none; a run knows no clock
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -36,7 +39,7 @@ def croissant(card: Card, headline: str) -> Node:
         "sameAs": identity.url,
         "creator": agent,
         "publisher": agent,
-        "license": licences(card),
+        "license": [_licence(name) for name in licences(card)],
         "sdLicense": "https://creativecommons.org/publicdomain/zero/1.0/",
         "version": identity.version,
         "sdVersion": "1.0.0",
@@ -58,6 +61,14 @@ def croissant(card: Card, headline: str) -> Node:
 def _collected(card: Card) -> Node:
     collected = card.identity.collected
     return {"rai:dataCollectionTimeframe": collected} if collected else {}
+
+
+def _licence(name: str) -> Json:
+    """As an address where SPDX has one, or it is one; else as a work of that name."""
+    if name.lower() in SPDX:
+        return f"https://spdx.org/licenses/{SPDX[name.lower()]}"
+    stands = name.startswith(("http://", "https://")) and VALUES["address"](name)
+    return name if stands else {"@type": "sc:CreativeWork", "name": name}
 
 
 def licences(card: Card) -> list[str]:

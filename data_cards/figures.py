@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 INK, FAINT = "#010203", "#040506"  # stand-ins, replaced by CSS colours in the SVG
-OUTCOME_COLOURS = {"kept": "#2a9d8f", "merged": "#e9c46a", "dropped": "#e76f51", "rejected": "#9aa0a6"}
+OUTCOME_COLOURS = {
+    "kept": "#2a9d8f",
+    "merged": "#e9c46a",
+    "dropped": "#e76f51",
+    "emptied": "#8d6e63",
+    "rejected": "#9aa0a6",
+}
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a90a", "#8172b3", "#7f7f7f", "#8c564b")
 STYLE = """<style>
 svg.figure{color:#1f2328;max-width:100%;height:auto}
@@ -78,6 +84,8 @@ def draw_funnel(card: Card) -> "Figure":
     left = np.zeros(len(sources))
     for outcome, colour in OUTCOME_COLOURS.items():
         share = np.array([getattr(source, outcome) for source in sources]) / records
+        if outcome == "emptied" and not share.any():  # rare, and not worth a place in every legend
+            continue
         axes.barh(np.arange(len(sources)), share, left=left, color=colour, label=outcome, height=0.68)
         left += share
     for row, source in enumerate(sources):
@@ -87,7 +95,7 @@ def draw_funnel(card: Card) -> "Figure":
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=9, handlelength=1, handleheight=1)
+    axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.01, 1.0), fontsize=9, handlelength=1, handleheight=1)
     return figure
 
 

@@ -5,6 +5,8 @@ Nothing that writing a card left behind is read, so that a card can be compared 
 
 from dataclasses import replace
 
+from gristmill.corpus.credentials import redact
+from gristmill.corpus.files import content_key
 from gristmill.corpus.rundir import RunDir
 from gristmill.data_cards.card import FORMAT, Card
 from gristmill.data_cards.limits import known_limits
@@ -24,7 +26,6 @@ from gristmill.data_cards.parts.row_samples import row_samples
 from gristmill.data_cards.parts.screens import screens
 from gristmill.data_cards.parts.sources import rejects, sources
 from gristmill.data_cards.reading import FolderOf, Reading
-from gristmill.data_cards.redact import redact
 from gristmill.data_cards.takedowns import gather_takedowns
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.trainer.stage import TrainFacts
@@ -55,6 +56,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
         recipe=(run.path / "recipe.toml").read_text(encoding="utf-8"),
         lock=reading.lock,
         environment=environment(reading),
+        run_stages=content_key(run.stages.to_json()),
         stages=stages(reading),
         funnel=funnel(reading),
         sources=sources(reading),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gristmill.corpus.lock import Lock, LockedFile
+from gristmill.corpus.lock import Lock, LockedFile, LockedPlugin
 
 LockJson = Mapping[str, Any]
 
@@ -29,3 +29,8 @@ def libraries(lock: LockJson) -> dict[str, str]:
     """Versions of the libraries that decide what a stage writes."""
     found = Lock.from_json(lock).libraries.values()
     return {name: version for versions in found for name, version in versions.items()}
+
+
+def plugins(lock: LockJson) -> Mapping[str, LockedPlugin]:
+    """Code from outside by name, with its version and sha256."""
+    return Lock.from_json(lock).plugins

@@ -4,7 +4,7 @@ A section holds no markup. The templates set it, and they escape every text of i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 class Share(float):
@@ -23,6 +23,11 @@ class Table:
     title: str = ""
     left: int = 1
     folded: bool = False  # shown on demand, where a page can
+
+    def without(self, column: int) -> "Table":
+        """The same without one of its columns of text."""
+        cut = [row[:column] + row[column + 1 :] for row in (self.columns, *self.rows)]
+        return replace(self, columns=tuple(map(str, cut[0])), rows=cut[1:], left=self.left - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ def recount_mistakes(card: Card, tables: Tables) -> Iterator[str]:
     yield from compare("records", ("records",), _carded_records(card), recount_tables.records(tables, rejects))
     yield from compare("rows", ("rows", "tokens", "documents"), _carded_rows(card), rows)
     yield from compare("tokens", ("tokens",), encoded, recount_tables.tokens(rows))
+    emptied: Counted = {(source.name,): (source.emptied,) for source in card.sources}
+    yield from compare("emptied", ("documents",), emptied, recount_tables.emptied(tables))
     yield from compare("edits", ("documents", "spans", "bytes"), _carded_edits(card), recount_tables.edits(tables))
 
 
@@ -92,12 +94,12 @@ SOURCE_UNITS = (*VERDICTS, "kept_bytes", "dropped_bytes", "merged_bytes")
 
 
 def _carded_sources(card: Card) -> Counted:
-    """Bytes of dropped and merged documents stand in the account of decide alone."""
+    """Bytes by verdict stand in the account of decide."""
     accounts = next((one.sources for one in card.funnel if one.stage == "decide"), {})
     return {
         (source.name,): (
-            *(source.kept, source.dropped, source.merged),
-            *(source.kept_bytes, accounts[source.name].bytes_dropped, accounts[source.name].bytes_merged),
+            *(source.kept + source.emptied, source.dropped, source.merged),
+            *(getattr(accounts[source.name], f"bytes_{verdict}") for verdict in VERDICTS),
         )
         for source in card.sources
         if source.name in accounts

@@ -113,6 +113,17 @@ def _packed(folder: Path) -> tuple[int, int, int]:
     return rows, tokens, documents
 
 
+def emptied(tables: Tables) -> Counted:
+    """By source: kept documents that were not encoded."""
+    left = Counter(_sources_of(tables.paths("decide", "kept.parquet")))
+    left.subtract(_sources_of(tables.paths("tokens", "tokens.parquet")))
+    return {(source,): (n,) for source, n in left.items()}
+
+
+def _sources_of(paths: list[Path]) -> list[str]:
+    return [source for path in paths for source in pq.read_table(path, columns=["source"])["source"].to_pylist()]
+
+
 def edits(tables: Tables) -> Counted:
     """Documents, spans and bytes by source and reason."""
     flat = [_spans(pq.read_table(path, columns=["source", "spans"])) for path in tables.paths("edits", "kept.parquet")]

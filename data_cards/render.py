@@ -5,6 +5,7 @@ Because pages are a pure function of card.json, ``check`` can render them again 
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
 from gristmill.data_cards.wording import fenced, markdown, percent
 
-VERSION = "3"
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
 HERE = Path(__file__).parent
 
@@ -79,6 +79,7 @@ def _view(card: Card) -> dict[str, object]:
     return {"card": card, "sections": sections(card), "headline": headline(card), "glance": glance(card)}
 
 
+@cache
 def _environment(*, autoescape: bool) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -1,7 +1,7 @@
 """What others ask of a card: the front matter of the Hub, and Croissant.
 
-mlcroissant passes a card without name, url, description or creator, and warns about the rest; so its verdict is the
-first of several here.
+mlcroissant passes a card without name, url, description or creator, and warns about the rest; so its verdict is one
+of several here.
 """
 
 import json
@@ -9,6 +9,9 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from gristmill.data_cards.croissant_check import shape_mistakes
 
 HUB_KEYS = ("license", "pretty_name", "size_categories", "task_categories", "configs", "dataset_info", "tags")
 CROISSANT_KEYS = (
@@ -18,7 +21,6 @@ CROISSANT_KEYS = (
     "rai:dataLimitations", "rai:dataUseCases", "rai:personalSensitiveInformation", "rai:dataPreprocessingProtocol",
     "rai:dataReleaseMaintenancePlan",
 )  # fmt: skip
-FILE_KEYS = ("@id", "name", "contentUrl", "contentSize", "encodingFormat", "sha256")
 
 
 def hub_mistakes(folder: Path) -> Iterator[str]:
@@ -46,13 +48,17 @@ def croissant_mistakes(folder: Path) -> Iterator[str]:
     except ValueError as error:
         yield f"croissant.json is not JSON: {error}"
         return
-    for key in CROISSANT_KEYS:
-        if value.get(key) in (None, "", [], {}):
-            yield f"croissant.json has no {key}"
-    for file in value.get("distribution", []):
-        if str(file.get("@type", "")).endswith("FileObject"):
-            yield from (f"croissant.json: {file.get('@id')} has no {key}" for key in FILE_KEYS if not file.get(key))
+    yield from stated_mistakes(value)
     yield from _validated(path)
+
+
+def stated_mistakes(value: Any) -> Iterator[str]:
+    """Properties that a croissant.json lacks, and constraints of the specification that it breaks."""
+    if not isinstance(value, dict):
+        yield "croissant.json is no object"
+        return
+    yield from (f"croissant.json has no {key}" for key in CROISSANT_KEYS if value.get(key) in (None, "", [], {}))
+    yield from shape_mistakes(value)
 
 
 def _validated(path: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ def inner_mistakes(card: Card) -> Iterator[str]:
     yield from (f"card.json: {name} is empty" for name in FILLED if not getattr(card, name))
     yield from _accounts(card)
     yield from _verdicts(card)
+    yield from _encoded(card)
     yield from (
         f"edits: the bytes cut from {source}, by reason, are not those that the stage dropped"
         for source in unbalanced(card)
@@ -42,6 +43,19 @@ def _verdicts(card: Card) -> Iterator[str]:
             for unit in ("documents", "bytes"):
                 if sum(getattr(row, unit) for row in rows) != getattr(account, f"{unit}_{verdict}"):
                     yield f"verdicts: {unit} {verdict} of {source} differ between ledger and account"
+
+
+def _encoded(card: Card) -> Iterator[str]:
+    """What is left of each source against the account of tokens."""
+    accounts = _accounts_of(card, "tokens")
+    for source in card.sources:
+        account = accounts.get(source.name, Account())
+        if (source.kept, source.emptied, source.kept_bytes) != (
+            account.documents_kept,
+            account.documents_dropped,
+            account.bytes_kept,
+        ):
+            yield f"sources: what is left of {source.name} is not what the account of tokens says"
 
 
 def unbalanced(card: Card) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
-_LEADING = re.compile(r"^(\d*)([#>]|[-+.)=](?=\s|$))")
+_LEADING = re.compile(r"^(\d*)([#>]|[-+.)=](?=\s|$)|-(?=[-\s]*$)|=(?=[=\s]*$))")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_CHARS = 300  # of a foreign text in a table
 
@@ -67,7 +67,7 @@ def flat(text: str) -> str:
 
 def one_line(value: Any) -> str:
     """Foreign text on one line of bounded length, without control characters."""
-    text = flat("not stated" if value is None or value == "" else str(value))
+    text = flat("" if value is None else str(value)) or "not stated"
     return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1] + "…"
 
 

@@ -4,9 +4,11 @@ The embedded API costs about 13 CPU seconds a process; a running server (PREFECT
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from gristmill.corpus.errors import GristmillError
 
@@ -33,18 +35,53 @@ def apply(home: Path, *, quiet: bool = True) -> None:
     has_profile = (Path.home() / ".prefect" / "profiles.toml").exists()
     if not has_profile and "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(home.resolve() / "prefect"))
-        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes the last folder only
+    if "PREFECT_HOME" in os.environ:
+        _expect_folder(Path(os.environ["PREFECT_HOME"]))
+
+
+def _expect_folder(folder: Path) -> None:
+    """Prefect makes the last folder of its home only, and ends with a traceback where it cannot write there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise GristmillError(
+            f"Prefect cannot write into {folder}: {error.strerror}. Set PREFECT_HOME to a folder that is yours, or "
+            "leave Prefect out with --direct."
+        ) from None
+
+
+def api_address() -> str | None:
+    """The API that the user named, in PREFECT_API_URL or in a profile; Prefect itself reads both."""
+    from prefect.settings import PREFECT_API_URL
+
+    return PREFECT_API_URL.value()
 
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turn Prefect's failure to start its API into one message that says what else there is."""
+    """Turn Prefect's failure to reach or to start its API into one message that says what else there is."""
     try:
         yield
-    except RuntimeError as error:
-        if "API server" not in str(error):
+    except Exception as error:
+        why = _of_prefect(error)
+        if why is None:
             raise
         raise GristmillError(
-            f"Prefect did not start: {error} Run again, start a server yourself (`prefect server start`, "
-            "PREFECT_API_URL), or leave Prefect out with --direct."
+            f"{why}. Start a Prefect server (`prefect server start`) and set PREFECT_API_URL to its address, unset "
+            "PREFECT_API_URL or choose another profile (`prefect profile use`), or leave Prefect out with --direct."
         ) from None
+
+
+def _of_prefect(error: Exception) -> str | None:
+    """What is wrong with Prefect's API; None for an error of anything else."""
+    text = str(error).strip().rstrip(".").split("\n")[0]
+    if found := re.match("Failed to reach API at (.+?)/?$", text):
+        return f"Prefect's API is to be at {found[1]}, but no Prefect server answers there"
+    if type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+        address = re.sub("//[^/@]*@", "//", api_address() or "its own address")  # credentials are not printed
+        return f"Prefect's API at {address} does not answer: {text or type(error).__name__}"
+    if re.search("API server|No Prefect API URL|Found incompatible versions", text):
+        return f"Prefect's API cannot be used: {text}"
+    return None

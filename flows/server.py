@@ -19,10 +19,12 @@ STOP_SECONDS = 10.0
 
 
 @contextmanager
-def prefect_server() -> Iterator[str]:
-    """The API address of a running server: the user's own when PREFECT_API_URL is set, else a new one."""
-    if "PREFECT_API_URL" in os.environ:
-        yield os.environ["PREFECT_API_URL"]
+def prefect_server(own: str | None = None) -> Iterator[str]:
+    """The API address of a running server: the user's ``own``, else that of a new one."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if own:
+        yield own
         return
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
@@ -42,7 +44,8 @@ def prefect_server() -> Iterator[str]:
     os.environ["PREFECT_API_URL"] = address
     try:
         wait_until_healthy(address, server)
-        yield address
+        with temporary_settings({PREFECT_API_URL: address}):  # Prefect has read the environment by now
+            yield address
     finally:
         del os.environ["PREFECT_API_URL"]
         stop(server)

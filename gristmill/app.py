@@ -3,6 +3,8 @@
 Every option has a sentence in ``Parameter(help=...)``, which a test holds.
 """
 
+import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +20,45 @@ app = App(
     version=__version__,
     result_action="return_value",
 )
+
+
+def whole(low: int, high: int) -> Callable[[Any, Sequence[Token]], int]:
+    """A converter of an option: a whole number in a range, in plain digits; 0.5 is not read as 0."""
+
+    def convert(_: Any, tokens: Sequence[Token]) -> int:
+        text = tokens[0].value
+        if not re.fullmatch("-?[0-9]{1,19}", text) or not low <= int(text) <= high:
+            raise ValueError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def number(low: float, high: float) -> Callable[[Any, Sequence[Token]], float]:
+    """A converter of an option: a finite number in a range; nan and inf are none."""
+
+    def convert(_: Any, tokens: Sequence[Token]) -> float:
+        text = tokens[0].value
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"{text!r} is no number from {low:g} to {high:g}")
+        return value
+
+    return convert
+
+
+MAX_WORKERS = 1024
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print one JSON object on standard output")]
 RecipePath = Annotated[Path, Parameter(help="the recipe, a TOML file")]
 Workers = Annotated[
-    int | None, Parameter(help="workers in place of engine.workers; the result is the same for any number")
+    int | None,
+    Parameter(
+        converter=whole(0, MAX_WORKERS),
+        help="workers in place of engine.workers; the result is the same for any number",
+    ),
 ]
 Direct = Annotated[bool, Parameter(negative="", help="without Prefect: saves its start-up of about 13 CPU seconds")]
 

@@ -1,20 +1,19 @@
 """Commands that list what a recipe can name: signals, profiles, readers, stages; and one that compiles kernels."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, answer, app
+from gristmill.app import MAX_WORKERS, Json, answer, app, whole
 
 Recipe = Annotated[Path | None, Parameter(help="a recipe: its own profiles and plug-ins are listed too")]
 Name = Annotated[str | None, Parameter(help="only names that contain this text")]
 Stage = Annotated[str | None, Parameter(help="only the signals of this stage")]
 
 Needed = Annotated[Path | None, Parameter(help="a recipe: only kernels of its stages; else those of most recipes")]
-Processes = Annotated[int, Parameter(help="processes at most; 0 = as many as cores")]
+Processes = Annotated[int, Parameter(converter=whole(0, MAX_WORKERS), help="processes at most; 0 = as many as cores")]
 
 
 @app.command
@@ -78,12 +77,9 @@ def _of_stage(rows: list[Any], stage: str | None) -> list[Any]:
 @app.command
 def warmup(recipe: Needed = None, *, workers: Processes = 0, json: Json = False) -> None:
     """Compile the kernels that a recipe needs, in processes side by side, so that its first run does not wait."""
+    from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.pipeline.warming import warm_up
     from gristmill.show_catalogue import show_compiled
 
-    compiled = warm_up(recipe, _say, workers)
+    compiled = warm_up(recipe, ConsoleReporter(), workers)
     answer({"compiled": compiled}, json, show_compiled)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

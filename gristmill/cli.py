@@ -15,6 +15,15 @@ from gristmill import catalogue_commands, questions, text_commands  # noqa: F401
 from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
+ChangeSetting = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        help="KEY=VALUE from the last checkpoint on: learning_rate, warmup_steps or max_grad_norm; any number of times",
+    ),
+]
+BackTo = Annotated[int | None, Parameter(help="delete the checkpoints of more than so many steps first")]
+Measure = Annotated[bool, Parameter(negative="", help="print which precision is faster on this machine; train nothing")]
 CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
 CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]
 CheckShards = Annotated[
@@ -53,9 +62,9 @@ def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
-    from gristmill.flows.refine import refine
-
     with prefect_settings.told_plainly():
+        from gristmill.flows.refine import refine
+
         return refine(str(recipe), until, workers, ConsoleReporter())
 
 
@@ -79,17 +88,32 @@ def plan(recipe: RecipePath, *, json: Json = False) -> None:
 
 
 @app.command
-def train(run: RunPath, *, direct: Direct = False, json: Json = False) -> int:
+def train(
+    run: RunPath,
+    *,
+    set: ChangeSetting = (),  # noqa: A002  the option's name
+    back_to: BackTo = None,
+    measure: Measure = False,
+    direct: Direct = False,
+    json: Json = False,
+) -> int:
     """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
     from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
     from gristmill.flows.direct import train_directly
     from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.pipeline.training_settings import change_training, measure_training
     from gristmill.show import show_training
+    from gristmill.show_questions import show_speed
 
     RunDir.open(run)  # a mistake is reported before Prefect's start-up
-    for extra in ("train", "card") if direct else ("prefect", "train", "card"):
+    for extra in ("train",) if measure else ("train", "card") if direct else ("prefect", "train", "card"):
         need(extra)
+    if measure:
+        answer(measure_training(run), json, show_speed)
+        return 0
+    if set or back_to is not None:
+        change_training(run, set, back_to)
     result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
     return int(not result["verified"])
@@ -101,9 +125,9 @@ def _train_through_prefect(run: Path) -> dict[str, Any]:
     from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
-    from gristmill.flows.train import train as train_flow
-
     with prefect_settings.told_plainly():
+        from gristmill.flows.train import train as train_flow
+
         return train_flow(str(run), ConsoleReporter())
 
 
@@ -139,11 +163,11 @@ def schedule(recipe: RecipePath) -> None:
     from gristmill.flows.pipeline.open_context import home
     from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
+    load_scheduled(recipe)  # mistakes are reported before the server's start-up
     prefect_settings.apply(home(), quiet=False)
     from gristmill.flows.server import prefect_server
 
-    load_scheduled(recipe)  # mistakes are reported before the server's start-up
-    with prefect_server():  # sets the address that Prefect reads when it is imported
+    with prefect_settings.told_plainly(), prefect_server(prefect_settings.api_address()):
         from gristmill.flows.schedule import serve_recipe
 
         serve_recipe(recipe)

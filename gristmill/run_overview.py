@@ -9,7 +9,7 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.run_summary import mixture, notices, sources
 
-COSTS = ("computed", "reused", "seconds")
+COSTS = ("computed", "reused", "seconds", "cpu_seconds")
 
 
 def done_stages(run: RunDir) -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def done_stages(run: RunDir) -> tuple[str, ...]:
 def overview(run: RunDir) -> dict[str, Any]:
     """What ``gristmill run --json`` prints, from the run's files.
 
-    ``computed``, ``reused`` and ``seconds`` are left out for a stage that the last command did not come to.
+    What the stage cost (``COSTS``) is left out for a stage that the last command did not come to.
     """
     path = run.path / "report.json"
     report = read_json(path) if path.exists() else {"stages": {}}
@@ -54,13 +54,14 @@ def counts(run: RunDir) -> str:
     if not run.has("documents"):
         return "no documents yet"
     read = f"{run.manifest('documents').rows:,} documents"
-    return f"{read}, {run.manifest('decide').rows:,} kept" if run.has("decide") else f"{read}, not decided"
+    kept = next((run.manifest(stage).rows for stage in ("tokens", "decide") if run.has(stage)), None)
+    return f"{read}, not decided" if kept is None else f"{read}, {kept:,} kept"
 
 
 def overview_html(run: RunDir) -> str:
     """Name, counts, and the sources with what became of their documents."""
     head = f"<b>{escape(run.path.parent.name)}</b> <code>{escape(run.path.name)}</code>: {counts(run)}"
-    names = ("documents", "rejected", "dropped", "merged", "kept")
+    names = ("documents", "rejected", "dropped", "merged", "emptied", "kept")
     body = ""
     if run.has("decide"):
         rows = [

@@ -56,9 +56,11 @@ def show_run(result: dict[str, Any]) -> None:
 def _sources_table(result: dict[str, Any]) -> Table | None:
     if not result.get("sources"):
         return None
-    view = table("sources", "source", "read", "rejected", "dropped", "merged", "kept", "text read", "text kept")
+    emptied = ["emptied"] if any(source["emptied"] for source in result["sources"].values()) else []
+    outcomes = ["rejected", "dropped", "merged", *emptied, "kept"]
+    view = table("sources", "source", "read", *outcomes, "text read", "text kept")
     for name, source in result["sources"].items():
-        counts = [f"{source[key]:,}" for key in ("documents", "rejected", "dropped", "merged", "kept")]
+        counts = [f"{source[key]:,}" for key in ("documents", *outcomes)]
         view.add_row(name, *counts, size_text(source["bytes_in"]), size_text(source["bytes_kept"]))
     return view
 
@@ -78,13 +80,38 @@ def show_training(summary: dict[str, Any]) -> None:
     loss, load = summary["loss"], summary["load"]
     out = console()
     out.print(f"model  {summary['parameters']:,} parameters, {summary['active_parameters']:,} active a token")
-    out.print(
-        f"loss   held-out {loss['heldout_before']:.3f} -> {loss['heldout_after']:.3f} nats a token "
-        f"(unigram {loss['heldout_unigram']:.3f}) after {summary['steps']} steps, {summary['tokens']:,} tokens"
-    )
+    out.print(f"loss   {_heldout_text(loss)}after {summary['steps']} steps, {summary['tokens']:,} tokens")
     figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
     out.print(f"load   {figures}, dead {load['dead']}")
+    for part in (_bits_table(summary), _layers_table(summary)):
+        if part.row_count:
+            out.print(part)
     _show_failed(summary)
+
+
+def _heldout_text(loss: dict[str, float | None]) -> str:
+    """Empty for a run without held-out rows."""
+    before, after, unigram = (loss[f"heldout_{name}"] for name in ("before", "after", "unigram"))
+    if before is None or after is None or unigram is None:
+        return ""
+    return f"held-out {before:.3f} -> {after:.3f} nats a token (unigram {unigram:.3f}) "
+
+
+def _bits_table(summary: dict[str, Any]) -> Table:
+    view = table("held-out rows", "domain", "documents", "bits per byte", "after", "± (standard error)")
+    for domain, one in summary["loss_by_domain"].items():
+        if one["bits_per_byte"] is not None:
+            figures = (one["bits_per_byte_before"], one["bits_per_byte"], one["standard_error"] or float("nan"))
+            view.add_row(domain, f"{one['documents']:,}", *(f"{figure:.4f}" for figure in figures))
+    return view
+
+
+def _layers_table(summary: dict[str, Any]) -> Table:
+    names = ("max_over_mean", "min_over_mean", "std", "entropy", "dead")
+    view = table("experts", "layer", *(name.replace("_over_", "/") for name in names))
+    for layer, load in enumerate(summary["load_by_layer"]):
+        view.add_row(str(layer), *(f"{load[name]:.3g}" for name in names))
+    return view
 
 
 def _show_failed(result: dict[str, Any]) -> None:
@@ -94,15 +121,18 @@ def _show_failed(result: dict[str, Any]) -> None:
 
 
 def show_plan(result: dict[str, Any]) -> None:
-    """Parts to compute and to reuse, seconds and memory."""
-    view = table("plan", "stage", "parts", "compute", "reuse", "seconds (about)")
+    """Parts to compute and to reuse, CPU seconds, seconds and memory."""
+    view = table("plan", "stage", "parts", "compute", "reuse", "CPU seconds (about)")
     for name, stage in result["stages"].items():
         parts = [str(stage[key]) for key in ("parts", "compute", "reuse")] if stage["known"] else ["?", "?", "?"]
-        view.add_row(name, *parts, f"{stage['seconds']:.1f}")
+        view.add_row(name, *parts, f"{stage['cpu_seconds']:.1f}")
+    for name, seconds in result["beside"].items():
+        view.add_row(f"({name})", "", "", "", f"{seconds:.1f}")
     out = console()
     out.print(view)
     memory = size_text(result["peak_bytes"])
-    out.print(f"\n{size_text(result['input_bytes'])} of input, about {result['seconds']:.0f} s, at most {memory}")
+    out.print(f"\n{size_text(result['input_bytes'])} of input, at most {memory} of memory")
+    out.print(f"about {result['cpu_seconds']:.0f} CPU seconds, {result['seconds']:.0f} s on a quiet machine")
     for path in result["one_core"]:
         out.print(f"read by one core, whole: {path}", markup=False, soft_wrap=True)
     out.print(f"run  {result['run']}", soft_wrap=True)
@@ -129,7 +159,7 @@ def show_document(history: dict[str, Any]) -> None:
             if key not in ("stage", "verdict", "doc_id", "cut") and value not in (None, [], ""):
                 out.print(f"  {key:<28} {_short(value)}", markup=False, soft_wrap=True)
         for cut in stage.get("cut", ()):  # lines and pieces that line rules take out
-            out.print(f"  {cut['reason']:<28} {_short(cut['text'])}", markup=False, soft_wrap=True)
+            out.print(f"  {cut['reason']:<28} {_short(cut.get('text', '(masked)'))}", markup=False, soft_wrap=True)
     for verdict in history["verdicts"]:
         if verdict["rule"]:
             lost = f" lost to {verdict['other']}" if verdict["other"] else ""
@@ -140,7 +170,20 @@ def show_document(history: dict[str, Any]) -> None:
     if history["cluster"]:
         out.print(f"\n[bold]cluster[/] {history['cluster']['cluster']} of {history['cluster']['size']}")
     for row in history["rows"]:
-        out.print(f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}")
+        out.print(
+            f"  row {row['row']} of {row['stage']}/{row['domain']}: {row['length']} tokens from {row['start']}"
+            f"{_steps_text(row.get('steps', []))}"
+        )
+
+
+def _steps_text(steps: list[dict[str, Any]]) -> str:
+    """The first of the steps that train on a row.
+
+    >>> _steps_text([{"step": 4}, {"step": 9}])
+    ', trained on in steps 4, 9'
+    """
+    shown = ", ".join(str(one["step"]) for one in steps[:5]) + (", ..." if len(steps) > 5 else "")
+    return f", trained on in step{'s' if len(steps) > 1 else ''} {shown}" if steps else ""
 
 
 def _short(value: Any) -> str:
@@ -152,15 +195,6 @@ def _short(value: Any) -> str:
         else str(value)
     )
     return text if len(text) <= 160 else text[:157] + "..."
-
-
-def show_trace(result: dict[str, Any]) -> None:
-    """Rows of a batch and their documents."""
-    view = table(f"step {result['step']}", "sample", "domain", "epoch", "row", "documents")
-    for row in result["rows"]:
-        names = ", ".join(document["doc_id"][:12] for document in row["documents"])
-        view.add_row(str(row["sample"]), row["domain"], str(row["epoch"]), str(row["row"]), names)
-    console().print(view)
 
 
 def show_card(result: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
-"""What a person sees of what-if, sweep, ranking and takedown on a terminal."""
+"""What a person sees of what-if, mix, sweep, ranking, speed and takedown on a terminal."""
 
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from gristmill.show import console, size_text, table
 
@@ -27,6 +28,25 @@ def show_whatif(result: dict[str, Any]) -> None:
         out.print(f"this would stop the run: {result['budget']}", markup=False)
 
 
+def show_mix(result: dict[str, Any]) -> None:
+    """Each domain with its epochs and cap, tokens by phase, and what is wrong."""
+    out = console()
+    view = table("domains", "domain", "rows", "tokens", "drawn", "targets", "share", "epochs", "cap")
+    for one in result["domains"]:
+        epochs = "no rows" if one["epochs"] is None else f"{one['epochs']:.3f}"
+        numbers = [f"{one[key]:,}" for key in ("rows", "tokens", "drawn_tokens", "targets")]
+        view.add_row(one["domain"], *numbers, f"{one['share']:.4f}", epochs, f"{one['cap']:g}")
+    out.print(view)
+    out.print()
+    heads = [f"to {phase['until_tokens']:,} ({phase['shape']})" for phase in result["phases"]]
+    phases = table("tokens by phase", "domain", *heads)
+    for one in result["domains"]:
+        phases.add_row(one["domain"], *(f"{phase['tokens'][one['domain']]:,}" for phase in result["phases"]))
+    out.print(phases)
+    out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
+    out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
+
+
 def show_sweep(result: dict[str, Any]) -> None:
     """One row a bound."""
     view = table(f"sweep of {result['key']}", "bound", "documents kept", "text kept")
@@ -45,6 +65,15 @@ def show_ranking(result: dict[str, Any]) -> None:
     console().print(view)
 
 
+def show_speed(result: dict[str, Any]) -> None:
+    """Tokens per second of each number format."""
+    out = console()
+    for name, speed in result["tokens_per_second"].items():
+        out.print(f"{name:8}  {speed:,.0f} tokens per second")
+    out.print(f"faster on {result['device']} with trainer.threads = {result['threads']}: {result['faster']}")
+    out.print(f"trainer.precision gives {result['used']}; write another into the recipe: it decides the weights")
+
+
 def show_takedown(result: dict[str, Any]) -> None:
     """What was removed, what took its place, and what is left."""
     out: Console = console()
@@ -52,9 +81,21 @@ def show_takedown(result: dict[str, Any]) -> None:
     out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
+    if certificate := result.get("certificate"):
+        out.print(
+            f"with every copy {len(certificate['closure'])} documents; first seen in step {certificate['first_step']}, "
+            f"trained again from step {certificate['base_checkpoint']}: {certificate['replayed_steps']} steps"
+        )
+        for sentence in certificate["not_covered"]:
+            out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
-        out.print(f"[yellow]exported before[/], and may hold the text: {folder}", soft_wrap=True)
+        out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
+    for path, n in result["entries_of_others"].items():
+        out.print(
+            f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
+        )
     for place in result["left"]:
-        out.print(f"[red]left[/] {place}", soft_wrap=True)
+        out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:
-        out.print("no byte of the text is left in the run")
+        others = ", but other runs hold it: take it down there too" if result["entries_of_others"] else ""
+        out.print(f"no byte of the text is left in the run{others}", soft_wrap=True)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, RunPath, answer, app
+from gristmill.app import Json, RunPath, answer, app, whole
 from gristmill.flows.inspect.sample_choice import SampleChoice
 
-Target = Annotated[str, Parameter(name="--to", help="the format: jsonl, parquet or arrow")]
+Target = Annotated[
+    str, Parameter(name="--to", help="the format: jsonl, parquet or arrow, or one that an installed package adds")
+]
 Folder = Annotated[
     Path, Parameter(name="--out", help="a new or empty folder; an unfinished export of the same run is begun again")
 ]
@@ -17,8 +19,13 @@ Columns = Annotated[
     tuple[str, ...], Parameter(name="--with", negative="", help="signals: all that the run measured, beside the text")
 ]
 Choice = Annotated[SampleChoice | None, Parameter(name="*", negative="")]
-Number = Annotated[int, Parameter(name=("--number", "-n"), help="at most so many; the same call shows the same ones")]
-Seed = Annotated[int, Parameter(help="another number draws other documents")]
+Number = Annotated[
+    int,
+    Parameter(
+        name=("--number", "-n"), converter=whole(1, 10**6), help="at most so many; the same call shows the same ones"
+    ),
+]
+Seed = Annotated[int, Parameter(converter=whole(0, (1 << 63) - 1), help="another number draws other documents")]
 Masked = Annotated[bool, Parameter(negative="", help="show personal data in place of its markers")]
 
 

@@ -23,7 +23,7 @@ AHEAD_TOKENS = 1 << 22  # 8 or 16 MiB read ahead: calls are paid once for many b
 class Batch(NamedTuple):
     """One rank's rows of one step; B = 0 is possible in the last, short step."""
 
-    step: int
+    step: int  # runs on by one, whatever ``batch_rows`` were before
     cursor: int  # samples consumed by all ranks once this step is done
     sample: np.ndarray  # int64 [B]
     tokens: np.ndarray  # int64 [B, row_tokens]
@@ -59,18 +59,21 @@ class Loader:
         if not 0 <= rank < world or batch_rows < 1:
             raise PlanError(f"rank {rank} of {world} cannot read steps of {batch_rows} rows (trainer.batch_rows)")
         self.plan = Plan.load(folder / "plan")
-        self.resume({"cursor": cursor, "plan": self.plan.digest})
         self._batch_rows, self._rank, self._world = batch_rows, rank, world
+        self.resume({"cursor": cursor, "plan": self.plan.digest})
         self._readers = open_readers(folder, self.plan)
         self._dtype = np.result_type(*(reader.dtype for reader in self._readers))
 
     @property
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold to go on after the batch that was last handed out."""
-        return {"cursor": self.cursor, "plan": self.plan.digest}
+        return {"cursor": self.cursor, "step": self.step, "plan": self.plan.digest}
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from a ``state``, of any world size and any ``batch_rows``; PlanError when it is of another plan."""
+        """Go on from a ``state``, of any world size and any ``batch_rows``; PlanError when it is of another plan.
+
+        Steps are counted on from the state's; a state without them counts as many as this ``batch_rows`` would take.
+        """
         plan, cursor = str(state.get("plan")), state.get("cursor", -1)
         if plan != self.plan.digest:
             raise PlanError(
@@ -79,14 +82,15 @@ class Loader:
             )
         if not 0 <= cursor <= self.plan.samples:
             raise PlanError(f"cursor {cursor} is not in the plan, which has {self.plan.samples} samples")
-        self.cursor = cursor
+        self.cursor, self.step = cursor, int(state.get("step", -(-cursor // self._batch_rows)))  # steps handed out
 
     def __iter__(self) -> Iterator[Batch]:
         steps_ahead = max(1, AHEAD_TOKENS // (self._batch_rows * self.plan.row_tokens))
         while self.cursor < self.plan.samples:
             stop = min(self.cursor + steps_ahead * self._batch_rows, self.plan.samples)
             for batch in self._split(self._read(self.cursor, stop), self.cursor, stop):
-                self.cursor = batch.cursor
+                batch = batch._replace(step=self.step)
+                self.cursor, self.step = batch.cursor, self.step + 1
                 yield batch
 
     def _read(self, start: int, stop: int) -> Batch:
@@ -119,9 +123,8 @@ class Loader:
             mine, cut = slice(rows[i], rows[i + 1]), slice(cuts[i], cuts[i + 1])
             slices = Slices(many.slices.row[cut] - rows[i], many.slices.start[cut], many.slices.length[cut])
             sample, tokens, domain, epoch, row = (column[mine] for column in many[2:7])
-            step, tokens = (end - 1) // self._batch_rows, tokens.astype(np.int64)
             mask = None if many.mask is None else many.mask[mine]
-            yield Batch(step, end, sample, tokens, domain, epoch, row, slices, mask)
+            yield Batch(0, end, sample, tokens.astype(np.int64), domain, epoch, row, slices, mask)
 
 
 def open_readers(folder: Path, plan: Plan) -> list[ShardReader]:

@@ -1,7 +1,8 @@
 """The plan: sample i -> (domain, epoch, row), a pure function of a small file.
 
-Whose turn a sample is, Tijdeman's rule decides on integer shares: however far training has come, each of K domains
-has had its ideal number of samples within 1 - 1/(2K - 2), and a domain of share zero none. Which of its rows the
+Whose turn a sample is, the earliest deadline decides on integer shares: however far training has come, each of K
+domains has had its ideal number of samples within less than one, and none while its share is zero. Within
+1 - 1/(2K - 2) where no share ever falls to zero (Tijdeman's rule); both at once cannot be had. Which of its rows the
 domain gives, a keyed permutation decides, a new one each epoch. A trainer carries nothing along but a sample number.
 How a curriculum becomes segments stands in ``mixing``.
 """
@@ -18,19 +19,29 @@ import numpy as np
 from gristmill.corpus.errors import PlanError
 from gristmill.corpus.files import canonical_json, read_json, write_json
 from gristmill.corpus.seeds import derive_seed
-from gristmill.handoff import _kernels
+from gristmill.handoff import _kernels, _kernels_turns
+from gristmill.handoff.retirement import Retirement, early_rows, retirements
 from gristmill.handoff.schedule import ONE, Pieces, Segment, pieces
 
 FORMAT = "gristmill-plan-1"
+FORMAT_WITH_RETIREMENTS = "gristmill-plan-2"  # one more key, and another bound; all else is as in the first
 PLAN, CHECKPOINTS = "plan.json", "checkpoints.npy"
 STRIDE = 16_384  # samples between checkpoints: 15.6 MB for 10^9 samples of 16 domains, a restart in about 1 ms
-NOTHING = np.empty(0, np.int64)
+NOTHING, NO_MARKS = np.empty(0, np.int64), np.empty((0, 2, 0), np.int64)
 
 
 class Located(NamedTuple):
     """Where samples come from: ``domain int16[n]`` (place in ``domains``), ``epoch int32[n]``, ``row int64[n]``."""
 
     domain: np.ndarray
+    epoch: np.ndarray
+    row: np.ndarray
+
+
+class Draws(NamedTuple):
+    """When rows of one domain are drawn: ``sample int64[n]`` ascending, ``epoch int32[n]``, ``row int64[n]``."""
+
+    sample: np.ndarray
     epoch: np.ndarray
     row: np.ndarray
 
@@ -53,10 +64,11 @@ class Plan:
     seed: int
     segments: tuple[Segment, ...]
     checkpoints: np.ndarray = field(repr=False, compare=False)  # int64 [n, 2, K]: counts and deficits at n * STRIDE
+    retirements: tuple[Retirement, ...] = ()
 
     @classmethod
     def build(cls, domains: tuple[Domain, ...], *, row_tokens: int, seed: int, segments: tuple[Segment, ...]) -> "Plan":
-        """Check a schedule and walk it once (20 million samples a second) to set the checkpoints.
+        """Check a schedule and walk it once (15 million samples a second at 16 domains) to set the checkpoints.
 
         Raises
         ------
@@ -64,9 +76,9 @@ class Plan:
         """
         _check(domains, segments)
         marks = np.zeros((-(-segments[-1].stop // STRIDE), 2, len(domains)), np.int64)
-        state = np.zeros((2, len(domains)), np.int64)
-        _kernels.apportion(*pieces(segments), 0, segments[-1].stop, state[0], state[1], NOTHING, NOTHING, marks, STRIDE)
-        return cls(domains, row_tokens, seed, segments, marks)
+        plan = cls(domains, row_tokens, seed, segments, marks, retirements(pieces(segments)))
+        plan._advance(np.zeros((2, len(domains)), np.int64), 0, plan.samples, marks=marks)
+        return plan
 
     @property
     def samples(self) -> int:
@@ -93,6 +105,12 @@ class Plan:
         return pieces(self.segments)
 
     @cached_property
+    def _turns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """What the kernel needs of the schedule: starts, weights, rows taken ahead, and how far inside the bound."""
+        within = 1 if self.retirements else ONE // max(2 * len(self.domains) - 2, 1)
+        return self._pieces.starts, self._pieces.weights, early_rows(self._pieces, self.retirements), within
+
+    @cached_property
     def _keys(self) -> np.ndarray:
         return np.array([derive_seed(self.seed, "rows", name) for name in self.names], np.uint64)
 
@@ -114,6 +132,62 @@ class Plan:
         _kernels.rows_of(drawn, ordinal, rows, self._keys, located.epoch, located.row)
         return located
 
+    def find(self, domain: int, rows: np.ndarray) -> np.ndarray:
+        """The samples at which any of these rows is drawn, ascending int64[n]: the inverse of ``locate``."""
+        return self.draws(domain, rows).sample
+
+    def draws(self, domain: int, rows: np.ndarray) -> Draws:
+        """The samples of ``find``, each with its epoch and row.
+
+        Cost: a walk from one checkpoint to the next, 1 ms, for each draw, and for all rows together at most one walk
+        over the plan. A row that is given twice counts once.
+
+        Parameters
+        ----------
+        domain : its place in ``domains``
+        rows : integers [n], 0 <= row < the domain's rows, in any order
+
+        Raises
+        ------
+        PlanError : the plan has no such domain, or the domain no such row
+        """
+        rows = self._checked_rows(domain, rows)
+        size, drawn = self.domains[domain].rows, int(self._state(self.samples)[0, domain])
+        ordinal = np.empty((-(-drawn // max(size, 1)), len(rows)), np.int64)
+        _kernels.ordinals_of(rows, size, self._keys[domain], ordinal)
+        epoch, place = np.nonzero(ordinal < drawn)
+        ordinal = ordinal[epoch, place]
+        order = np.argsort(ordinal)
+        sample = self.samples_of(domain, ordinal[order])
+        return Draws(sample, epoch[order].astype(np.int32), rows[place[order]])
+
+    def _checked_rows(self, domain: int, rows: np.ndarray) -> np.ndarray:
+        if not 0 <= domain < len(self.domains):
+            raise PlanError(f"the plan has {len(self.domains)} domains and none at place {domain}")
+        rows, chosen = np.unique(np.asarray(rows, np.int64)), self.domains[domain]
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < chosen.rows:
+            raise PlanError(f"rows {rows[0]} to {rows[-1]} are not in domain {chosen.name!r}, which has {chosen.rows}")
+        return rows
+
+    def samples_of(self, domain: int, ordinal: np.ndarray) -> np.ndarray:
+        """The samples at which a domain gives its ordinal-th row, counted from 0 over all epochs.
+
+        Parameters
+        ----------
+        domain : its place in ``domains``
+        ordinal : int64[n] ascending, each below the rows that the plan draws of the domain
+        """
+        sample = np.empty(len(ordinal), np.int64)
+        marks = np.searchsorted(self.checkpoints[:, 0, domain], ordinal, side="right") - 1
+        for mark in np.unique(marks).tolist():
+            place = slice(*np.searchsorted(marks, [mark, mark + 1]))
+            start, state = mark * STRIDE, np.array(self.checkpoints[mark])
+            before, size = state[0, domain], min(STRIDE, self.samples - mark * STRIDE)
+            drawn, numbers = np.empty(size, np.int16), np.empty(size, np.int64)
+            self._advance(state, start, start + size, drawn, numbers)
+            sample[place] = start + np.flatnonzero(drawn == domain)[ordinal[place] - before]
+        return sample
+
     def counts(self, start: int, stop: int) -> dict[str, int]:
         """Rows that each domain gives from ``start`` to ``stop``, without walking the way between."""
         self._checked(start, stop)
@@ -134,15 +208,22 @@ class Plan:
         return state
 
     def _advance(
-        self, state: np.ndarray, start: int, stop: int, drawn: np.ndarray = NOTHING, ordinal: np.ndarray = NOTHING
+        self,
+        state: np.ndarray,
+        start: int,
+        stop: int,
+        drawn: np.ndarray = NOTHING,
+        ordinal: np.ndarray = NOTHING,
+        *,
+        marks: np.ndarray = NO_MARKS,
     ) -> None:
         if start < stop:
-            no_marks = np.empty((0, *state.shape), np.int64)
-            _kernels.apportion(*self._pieces, start, stop, state[0], state[1], drawn, ordinal, no_marks, STRIDE)
+            _kernels_turns.apportion(*self._turns, start, stop, state[0], state[1], drawn, ordinal, marks, STRIDE)
 
     def _to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
+        gone = {"retirements": [[one.sample, list(one.early)] for one in self.retirements]} if self.retirements else {}
+        return gone | {
+            "format": FORMAT_WITH_RETIREMENTS if gone else FORMAT,
             "domains": [asdict(domain) for domain in self.domains],
             "row_tokens": self.row_tokens,
             "samples": self.samples,
@@ -181,10 +262,11 @@ class Plan:
                 value["seed"],
                 tuple(Segment(s["stop"], tuple(s["first"]), tuple(s["last"])) for s in value["segments"]),
                 checkpoints,
+                tuple(Retirement(sample, tuple(early)) for sample, early in value.get("retirements", [])),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PlanError(f"cannot read the plan in {folder}: {error}; run the recipe again to write it") from None
-        if value.get("format") != FORMAT or not plan._intact(value):
+        if value.get("format") not in (FORMAT, FORMAT_WITH_RETIREMENTS) or not plan._intact(value):
             raise PlanError(
                 f"the plan in {folder} is damaged: its content does not match its digest; run the recipe again"
             )

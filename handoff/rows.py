@@ -94,7 +94,7 @@ def digests(batch: pa.RecordBatch) -> dict[str, str]:
     documents: pa.ListArray = batch.column("documents")
     slices = documents.flatten()
     digest = xxhash.xxh3_128(documents.value_lengths().to_numpy())
-    for values in (*_text_buffers(slices.field("doc_id")), *(slices.field(name).to_numpy() for name in INTEGERS)):
+    for values in (*text_buffers(slices.field("doc_id")), *(slices.field(name).to_numpy() for name in INTEGERS)):
         digest.update(values.data)
     tokens = batch.column("tokens").flatten().to_numpy()
     found = {"tokens": xxhash.xxh3_128_hexdigest(tokens), "documents": digest.hexdigest()}
@@ -109,7 +109,7 @@ def _digest_of_targets(targets: pa.ListArray) -> str:
     return digest.hexdigest()
 
 
-def _text_buffers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+def text_buffers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     """Lengths int32 [n] and bytes of a string array, whatever offset its slice has."""
     if not len(texts):
         return np.empty(0, np.int32), np.empty(0, np.uint8)

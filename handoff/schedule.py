@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gristmill.handoff._kernels import ONE
+from gristmill.handoff._kernels_turns import ONE
 
 MAX_STEPS = 1024
 
@@ -25,15 +25,10 @@ class Segment:
 
 
 class Pieces(NamedTuple):
-    """Constant shares: ``starts int64[n + 1]`` (samples), ``weights int64[n, n_domains]``, ``fresh bool[n]``.
-
-    ``fresh`` marks where the apportionment starts anew because a domain retires: what it was still owed, less than
-    a sample, is written off, otherwise a domain of share zero would have to be drawn.
-    """
+    """Constant shares: ``starts int64[n + 1]`` (samples), ``weights int64[n, n_domains]``."""
 
     starts: np.ndarray
     weights: np.ndarray
-    fresh: np.ndarray
 
 
 def pieces(segments: Sequence[Segment]) -> Pieces:
@@ -44,17 +39,13 @@ def pieces(segments: Sequence[Segment]) -> Pieces:
            [3, 1],
            [1, 3]])
     """
-    starts, weights, fresh = [np.zeros(1, np.int64)], [], []
-    begin, before = 0, np.zeros(len(segments[0].first), bool)
+    starts, weights, begin = [np.zeros(1, np.int64)], [], 0
     for segment in segments:
         shares = _staircase(segment, segment.stop - begin)
         starts.append(begin + np.arange(1, len(shares) + 1) * (segment.stop - begin) // len(shares))
         weights.append(shares)
-        drawn = np.array(segment.first) + np.array(segment.last) > 0
-        fresh.append(np.zeros(len(shares), bool))
-        fresh[-1][0] = (before & ~drawn).any()
-        begin, before = segment.stop, drawn
-    return Pieces(np.concatenate(starts), np.concatenate(weights), np.concatenate(fresh))
+        begin = segment.stop
+    return Pieces(np.concatenate(starts), np.concatenate(weights))
 
 
 def _staircase(segment: Segment, samples: int) -> np.ndarray:

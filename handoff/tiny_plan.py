@@ -30,5 +30,13 @@ def _read(folder: Path, vocab_size: int) -> None:
     plan = Plan.build(domains, row_tokens=ROW_TOKENS, seed=1, segments=(Segment(2 * ROWS, (ONE,), (ONE,)),))
     plan.save(folder / "plan")
     plan.counts(1, 2)
+    _two_domains()
     for _ in Loader(folder, batch_rows=3):
         pass
+
+
+def _two_domains() -> None:
+    """One of them leaves and comes back."""
+    half, one = (ONE // 2, ONE // 2), (ONE, 0)
+    segments = (Segment(3, half, half), Segment(5, one, one), Segment(8, half, half))
+    Plan.build((Domain("a", 1, ""), Domain("b", 1, "")), row_tokens=ROW_TOKENS, seed=1, segments=segments).locate(0, 8)

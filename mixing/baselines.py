@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gristmill.corpus.errors import PlanError
 
 
-def proportional(rows: Mapping[str, int]) -> dict[str, float]:
+def proportional(rows: Mapping[str, float]) -> dict[str, float]:
     """Shares in proportion to size: w_d = n_d / sum n.
 
     >>> proportional({"web": 3, "math": 1})
@@ -14,7 +14,7 @@ def proportional(rows: Mapping[str, int]) -> dict[str, float]:
     return temperature(rows, 1.0)
 
 
-def temperature(rows: Mapping[str, int], T: float) -> dict[str, float]:
+def temperature(rows: Mapping[str, float], T: float) -> dict[str, float]:
     """w_d ~ n_d^(1/T): T = 1 is proportional, large T uniform over the domains that have rows.
 
     Source: Arivazhagan et al. 2019, Massively multilingual NMT in the wild, section 3.
@@ -42,10 +42,19 @@ def unimax(rows: Mapping[str, int], budget: float, max_epochs: float) -> dict[st
     >>> unimax({"web": 1000, "math": 10}, 100, 4)
     {'web': 0.6, 'math': 0.4}
     """
-    left, taken = float(budget), dict.fromkeys(rows, 0.0)
-    waiting = sorted(rows, key=lambda name: (rows[name], name))
+    return level({name: max_epochs * n for name, n in rows.items()}, budget)
+
+
+def level(capacity: Mapping[str, float], budget: float) -> dict[str, float]:
+    """UniMax with a capacity of its own for each domain, in the unit of ``budget``.
+
+    >>> level({"web": 4000.0, "math": 10.0}, 100)
+    {'web': 0.9, 'math': 0.1}
+    """
+    left, taken = float(budget), dict.fromkeys(capacity, 0.0)
+    waiting = sorted(capacity, key=lambda name: (capacity[name], name))
     for number, name in enumerate(waiting):
-        taken[name] = min(left / (len(waiting) - number), max_epochs * rows[name])
+        taken[name] = min(left / (len(waiting) - number), capacity[name])
         left -= taken[name]
     return _normalised(taken)
 

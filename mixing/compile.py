@@ -1,38 +1,52 @@
 """Compiling a curriculum into a plan. Whoever trains reads the plan with ``gristmill.handoff.plan``, never this."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.receipt import Outcome
+from gristmill.handoff.piece_index import write_pieces
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.shards import INDEX
-from gristmill.mixing.baselines import unimax
+from gristmill.mixing.baselines import proportional
 from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 from gristmill.mixing.feasibility import EpochCaps, check, demand
+from gristmill.mixing.named_shares import Stock, resolve
 from gristmill.mixing.stage import DomainDraw, PlanFacts
 
-VERSION = "1"
+VERSION = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was packed of one domain: rows, tokens of documents in them, of these predicted ones that count, digest.
+
+    ``index`` is the sha256 of the shards' ``index.json``.
+    """
+
+    rows: int
+    tokens: int
+    targets: int
+    index: str = ""
+
+    @classmethod
+    def of(cls, shards: Path) -> "Packed":
+        """From a domain's folder of shards; without a count of targets all its tokens count."""
+        index = read_json(shards / INDEX)
+        return cls(index["rows"], index["tokens"], index.get("targets", index["tokens"]), file_sha256(shards / INDEX))
 
 
 def compile_plan(
-    phases: Sequence[Phase],
-    rows: Mapping[str, int],
-    *,
-    row_tokens: int,
-    seed: int,
-    caps: EpochCaps,
-    index_digests: Mapping[str, str],
+    phases: Sequence[Phase], packed: Mapping[str, Packed], *, row_tokens: int, seed: int, caps: EpochCaps
 ) -> Plan:
     """The plan of a curriculum over what was packed.
 
     Parameters
     ----------
     phases : the curriculum; empty: every row once, in proportion (``one_epoch``)
-    rows : packed rows of each domain, each of ``row_tokens`` tokens
+    packed : by domain, rows of ``row_tokens`` tokens
     seed : of the plan
-    index_digests : sha256 of each domain's ``index.json``
 
     Returns
     -------
@@ -42,18 +56,42 @@ def compile_plan(
     ------
     PlanError : the curriculum is wrong or asks for more than there is
     """
-    phases = phases or one_epoch(rows, row_tokens, caps)
-    check(phases, rows, row_tokens, caps)
+    phases = given_shares(phases, packed, row_tokens, caps)
+    rows, fill = {name: one.rows for name, one in packed.items()}, fills(packed, row_tokens)
+    check(phases, rows, row_tokens, caps, fill)
     names = drawn_domains(phases)
-    domains = tuple(Domain(name, rows[name], index_digests[name]) for name in names)
-    return Plan.build(domains, row_tokens=row_tokens, seed=seed, segments=segments(phases, names, row_tokens))
+    domains = tuple(Domain(name, rows[name], packed[name].index) for name in names)
+    return Plan.build(domains, row_tokens=row_tokens, seed=seed, segments=segments(phases, names, row_tokens, fill))
 
 
-def one_epoch(rows: Mapping[str, int], row_tokens: int, caps: EpochCaps) -> list[Phase]:
-    """The curriculum of a recipe without one: UniMax over one epoch (less where a cap says so), each row once."""
-    capacity = {name: int(n * min(1.0, caps.of(name))) for name, n in rows.items()}
-    budget = sum(capacity.values())
-    return [Phase(budget * row_tokens, unimax(capacity, budget, 1.0))]
+def fills(packed: Mapping[str, Packed], row_tokens: int) -> dict[str, float]:
+    """Share of each domain's rows that documents fill, above 0 to 1; a domain without rows is left out."""
+    return {name: one.tokens / (one.rows * row_tokens) for name, one in packed.items() if one.tokens}
+
+
+def given_shares(
+    phases: Sequence[Phase], packed: Mapping[str, Packed], row_tokens: int, caps: EpochCaps
+) -> Sequence[Phase]:
+    """The phases with shares in numbers. Of a cap a phase has the part that its tokens are of the curriculum's."""
+    if not phases:
+        return one_epoch(packed, row_tokens, caps)
+    found, begin = [], 0
+    for phase in phases:
+        part = (phase.until_tokens - begin) / phases[-1].until_tokens
+        capacity = {name: one.tokens * caps.of(name) * part for name, one in packed.items() if one.tokens}
+        stock = Stock({name: one.tokens for name, one in packed.items()}, capacity, phase.until_tokens - begin)
+        found.append(replace(phase, shares=resolve(phase.named, stock), named="") if phase.named else phase)
+        begin = phase.until_tokens
+    return found
+
+
+def one_epoch(packed: Mapping[str, Packed], row_tokens: int, caps: EpochCaps) -> list[Phase]:
+    """The curriculum of a recipe without one: one epoch of everything (less where a cap says so), each row once."""
+    fill = fills(packed, row_tokens)
+    tokens = {
+        name: int(one.rows * min(1.0, caps.of(name))) * row_tokens * fill.get(name, 0.0) for name, one in packed.items()
+    }
+    return [Phase(int(sum(tokens.values())), proportional(tokens))]
 
 
 def plan_stage(
@@ -76,24 +114,34 @@ def plan_stage(
     -------
     rows = samples of the plan; facts: ``PlanFacts``
     """
-    rows = {name: read_json(path / INDEX)["rows"] for name, path in sorted(shards.items())}
-    digests = {name: file_sha256(path / INDEX) for name, path in sorted(shards.items())}
-    plan = compile_plan(phases, rows, row_tokens=row_tokens, seed=seed, caps=caps, index_digests=digests)
+    packed = {name: Packed.of(path) for name, path in sorted(shards.items())}
+    plan = compile_plan(phases, packed, row_tokens=row_tokens, seed=seed, caps=caps)
     plan.save(folder)
-    facts = PlanFacts(plan.samples, plan.tokens, plan.digest, len(plan.segments), draws_by_domain(plan, rows))
+    draws = draws_by_domain(plan, packed)
+    tokens = sum(draw.tokens for draw in draws.values())
+    facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws)
     return Outcome(plan.samples, facts=asdict(facts))
 
 
-def draws_by_domain(plan: Plan, rows: Mapping[str, int]) -> dict[str, DomainDraw]:
+def pieces_stage(folder: Path, shards: Path, domain: str) -> Outcome:
+    """Index the pieces of one domain's packed rows in ``folder``; rows = pieces."""
+    return Outcome(write_pieces(shards, folder / f"{domain}.arrow"))
+
+
+def draws_by_domain(plan: Plan, packed: Mapping[str, Packed]) -> dict[str, DomainDraw]:
     """What each domain was meant to give and what it gives, domains left out of the plan included."""
     drawn, wanted = plan.counts(0, plan.samples), demand(plan.segments, plan.names)
+    per_row = {name: one.tokens / max(one.rows, 1) for name, one in packed.items()}
+    total, meant = (sum(rows * per_row[name] for name, rows in found.items()) for found in (drawn, wanted))
     return {
         name: DomainDraw(
-            rows=rows[name],
+            rows=packed[name].rows,
             drawn_rows=drawn.get(name, 0),
-            target_share=wanted.get(name, 0.0) / plan.samples,
-            realised_share=drawn.get(name, 0) / plan.samples,
-            epochs=drawn.get(name, 0) / max(rows[name], 1),
+            tokens=round(drawn.get(name, 0) * per_row[name]),
+            target_tokens=round(drawn.get(name, 0) * packed[name].targets / max(packed[name].rows, 1)),
+            target_share=wanted.get(name, 0.0) * per_row[name] / meant,
+            realised_share=drawn.get(name, 0) * per_row[name] / total,
+            epochs=drawn.get(name, 0) / max(packed[name].rows, 1),
         )
-        for name in sorted(rows)
+        for name in sorted(packed)
     }

@@ -1,8 +1,9 @@
 """Feasibility: are there rows enough for a schedule? Checked on its integral, before anything is trained."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gristmill.corpus.errors import PlanError
 from gristmill.handoff.schedule import ONE, Segment
@@ -35,12 +36,19 @@ def demand(schedule: Sequence[Segment], names: Sequence[str]) -> dict[str, float
     return total
 
 
-def check(phases: Sequence[Phase], rows: Mapping[str, int], row_tokens: int, caps: EpochCaps) -> None:
+def check(
+    phases: Sequence[Phase],
+    rows: Mapping[str, int],
+    row_tokens: int,
+    caps: EpochCaps,
+    fill: Mapping[str, float] | None = None,
+) -> None:
     """Refuse a schedule that repeats a domain more often than its cap.
 
     Parameters
     ----------
     rows : rows of each domain
+    fill : documents' tokens in a row of each domain, as a share of ``row_tokens``; 1 for those left out
 
     Raises
     ------
@@ -51,13 +59,18 @@ def check(phases: Sequence[Phase], rows: Mapping[str, int], row_tokens: int, cap
     for name in names:
         if not rows.get(name):
             raise PlanError(
-                f"curriculum: domain {name!r} has a share, but no row of it was kept; "
-                f"look at its [[sources]] and at decide, or leave it out of curriculum.*.shares"
+                f"curriculum: domain {name!r} has a share, but no row of it is left to train on; look at its "
+                "[[sources]], at [decide], at what cuts its text and at shards.heldout, or leave it out of "
+                "curriculum.*.shares"
             )
     capacity = {name: rows[name] * caps.of(name) for name in names}
-    needed = demand(segments(phases, names, row_tokens), names)
+    schedule = partial(segments, names=names, row_tokens=row_tokens, fill=fill)
+    needed = demand(schedule(phases), names)
     if any(_exceeds(needed, capacity).values()):
-        raise PlanError("\n".join(_advice(phases, rows, row_tokens, needed, capacity)))
+        raise PlanError("\n".join(_advice(phases, rows, schedule, needed, capacity)))
+
+
+Schedule = Callable[[Sequence[Phase]], Sequence[Segment]]
 
 
 def _exceeds(needed: Mapping[str, float], capacity: Mapping[str, float]) -> dict[str, bool]:
@@ -67,7 +80,7 @@ def _exceeds(needed: Mapping[str, float], capacity: Mapping[str, float]) -> dict
 def _advice(
     phases: Sequence[Phase],
     rows: Mapping[str, int],
-    row_tokens: int,
+    schedule: Schedule,
     needed: Mapping[str, float],
     capacity: Mapping[str, float],
 ) -> list[str]:
@@ -81,7 +94,7 @@ def _advice(
     lines.append(
         f"With these shares {budget} tokens are feasible, not {phases[-1].until_tokens} (all phases shortened)."
     )
-    fitted = within_caps(phases, row_tokens, capacity)
+    fitted = within_caps(phases, schedule, capacity)
     if fitted is None:
         lines.append("No shares meet the caps in these phases; shorten them, or raise mixing.caps.max_epochs.")
     else:
@@ -89,19 +102,19 @@ def _advice(
     return lines
 
 
-def within_caps(phases: Sequence[Phase], row_tokens: int, capacity: Mapping[str, float]) -> list[Phase] | None:
+def within_caps(phases: Sequence[Phase], schedule: Schedule, capacity: Mapping[str, float]) -> list[Phase] | None:
     """The same phases with scarce domains at their caps and the others raised in proportion; None when impossible.
 
     Like UniMax it caps and passes on the rest, but to the domains of the same phase: each round lowers the domains
-    above their ``capacity`` (rows) and renormalises every phase.
+    above their ``capacity`` (rows) and renormalises every phase. ``schedule`` turns phases into segments of rows.
     """
     names = drawn_domains(phases)
     fitted = list(phases)
     for _ in range(ROUNDS):
         rounded = [replace(phase, shares=_rounded(phase.shares)) for phase in fitted]
-        if not any(_exceeds(demand(segments(rounded, names, row_tokens), names), capacity).values()):
+        if not any(_exceeds(demand(schedule(rounded), names), capacity).values()):
             return rounded
-        needed = demand(segments(fitted, names, row_tokens), names)
+        needed = demand(schedule(fitted), names)
         # a thousandth below the cap, so that six decimals in the recipe stay below it too
         factor = {name: min(1.0, 0.999 * capacity[name] / needed[name]) for name in names}
         scaled = [{name: share * factor.get(name, 1.0) for name, share in phase.shares.items()} for phase in fitted]

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from gristmill.corpus.meter import count
 from gristmill.sources.columnar import UNREADABLE, Table
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_raw
@@ -42,4 +43,6 @@ def _batches(raw: BinaryIO) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         batch.validate()
         rows = max(batch.num_rows * BATCH_BYTES // max(batch.nbytes, 1), 1)
-        yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+            count(n_bytes=batch.nbytes * min(rows, batch.num_rows - start) // batch.num_rows)

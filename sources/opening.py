@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import zstandard
 
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.meter import count
 from gristmill.sources.folders import open_binary
 from gristmill.sources.listing import COMPRESSIONS, InputFile
 from gristmill.sources.spec import ReadSpec
@@ -131,6 +132,7 @@ class _Pieces(io.RawIOBase):
         self._source = source
         self._pieces = pieces
         self._rest = memoryview(b"")
+        self._counted = source.tell()
 
     def readable(self) -> bool:
         return True
@@ -151,6 +153,9 @@ class _Pieces(io.RawIOBase):
             piece = b""
         self._rest = memoryview(piece)
         self.total_bytes += len(piece)
+        at = self._source.tell()
+        count(n_bytes=max(at - self._counted, 0))  # packed; what resume goes back over is not counted again
+        self._counted = max(at, self._counted)
         return bool(piece)
 
     def resume(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gristmill.corpus.meter import count
 from gristmill.sources.columnar import UNREADABLE, Table
 from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import not_that_format, open_raw
@@ -39,4 +40,7 @@ def _batches(opened: pq.ParquetFile, piece: Piece | None) -> Iterator[pa.RecordB
         about = opened.metadata.row_group(group)
         row_bytes = about.total_byte_size // max(about.num_rows, 1) + 1
         rows = min(max(BATCH_BYTES // row_bytes, 1), _MOST_ROWS)
-        yield from opened.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+        packed = sum(about.column(i).total_compressed_size for i in range(about.num_columns))
+        for batch in opened.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
+            yield batch
+            count(n_bytes=packed * batch.num_rows // about.num_rows)

@@ -1,9 +1,11 @@
 """The part that is being written: readers add records, documents and rejects come out as two Parquet files.
 
 Here stand the laws that hold for every format: text is NFC, its lines end in LF, it holds more than white space,
-has no NUL and no more than ``document_bytes``; every record is counted once, as a document, a reject or a skip.
+has no NUL and no more than ``document_bytes``; addresses beside the text have no credentials; every record is counted
+once, as a document, a reject or a skip.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -18,9 +20,13 @@ import pyarrow.compute as pc
 from xxhash import xxh3_128_hexdigest
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.identity import document_id
+from gristmill.corpus.meter import count
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import PartWriter
+from gristmill.corpus.text.columns import is_blank
+from gristmill.sources.address_columns import column_without_credentials
 from gristmill.sources.first_records import FirstRecords, Place
 from gristmill.sources.opening import Stream
 from gristmill.sources.spec import ReadSpec
@@ -30,8 +36,7 @@ BATCH_BYTES = 8 << 20  # of text and raw records in one batch
 _ROW_BYTES = 256  # what a row weighs beside its text
 _REJECT_ROWS = 4096
 CARRIAGE_RETURN = 13
-# RE2, from the first byte: separators, controls, joiners and marks of direction, and the blanks of Braille and Hangul
-_NOTHING_SEEN = r"^[\p{Z}\x01-\x1f\x7f-\x{9f}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}]*$"
+_CUT_ADDRESS = re.compile(r"(://[^/?#\s\"'<>@]*:)[^/?#\s\"'<>@]*$")
 SKIPPED = frozenset({"http_status", "content_type", "revisit"})  # not wrong, just not text to train on
 
 RECORDS = pa.schema(
@@ -48,6 +53,7 @@ RECORDS = pa.schema(
 )
 
 
+ADDRESSES = ("locator", "url", "license", "meta")  # columns that may hold one
 _BESIDE_TEXT = [field for field in RECORDS if field.name != "text"]
 
 
@@ -112,12 +118,12 @@ class Part:
 
     def reject(self, locator: str, n_bytes: int, reason: str, detail: str | None = None, head: bytes = b"") -> None:
         """Count one record that is no document, and keep its locator, size and first bytes."""
+        locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
+        head = _head_without_credentials(head)
         self._first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
-        self._reject_rows.append(
-            (self.spec.name, locator, reason, (detail or "")[:HEAD_BYTES] or None, n_bytes, head[:HEAD_BYTES])
-        )
+        self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head))
         if len(self._reject_rows) >= _REJECT_ROWS:
             self._flush_rejects()
 
@@ -158,6 +164,7 @@ class Part:
             records = records.filter(pa.array(keep))
         if records.num_rows:
             self._documents.write(self._documents_of(records))
+            count(documents=records.num_rows)
 
     def _with_line_feeds(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """CRLF and lone CR as LF: rules about lines would see one line, or a carriage return behind its full stop."""
@@ -171,7 +178,7 @@ class Part:
     def _wrong(self, records: pa.RecordBatch) -> dict[int, str]:
         """Reason by row; of two the first in this order."""
         text = records.column("text")
-        checks = {"text_null": pc.is_null(text), "empty_text": pc.match_substring_regex(text, _NOTHING_SEEN)}
+        checks = {"text_null": pc.is_null(text), "empty_text": is_blank(text)}
         checks["document_too_large"] = pc.greater(pc.binary_length(text), self.spec.document_bytes)
         if _has_byte(text, 0):
             checks["nul_character"] = pc.match_substring(text, "\0")
@@ -192,7 +199,8 @@ class Part:
         self._kept_bytes += pc.sum(records.column("bytes")).as_py()
         self.text_bytes += pc.sum(pc.binary_length(records.column("text"))).as_py()
         columns = {name: records.column(name) for name in RECORDS.names if name != "bytes"}
-        columns["doc_id"] = pa.array(document_ids(spec.name, records.column("locator")))
+        columns |= {name: column_without_credentials(columns[name]) for name in ADDRESSES}
+        columns["doc_id"] = pa.array(document_ids(spec.name, columns["locator"]))
         columns["text_hash"] = pa.array(text_hashes(columns["text"]))
         columns["source"] = pa.repeat(spec.name, rows)
         columns["domain"] = pa.repeat(spec.domain, rows)
@@ -213,6 +221,12 @@ class Part:
             columns = zip(*self._reject_rows, strict=True)
             self._rejects.write(pa.record_batch([*map(pa.array, columns, REJECTS.types)], schema=REJECTS))
         self._reject_rows = []
+
+
+def _head_without_credentials(head: bytes) -> bytes:
+    """At most HEAD_BYTES; where they end inside an address, before its @ is seen, a password may have begun."""
+    text = without_credentials(head[: 2 * HEAD_BYTES].decode("latin-1"))[:HEAD_BYTES]
+    return _CUT_ADDRESS.sub(r"\1", text).encode("latin-1") if len(head) >= HEAD_BYTES else text.encode("latin-1")
 
 
 def document_ids(source: str, locators: pa.StringArray) -> list[str]:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gristmill.corpus.errors import GristmillError, SourceError
+from gristmill.corpus.meter import counted_whole
 from gristmill.corpus.receipt import Outcome
 from gristmill.sources.catalogue import find_reader, load_function
 from gristmill.sources.first_records import Place
@@ -50,7 +51,8 @@ def read_part(
     """
     with Part(folder, spec, place) as part:
         for file in files:
-            _read_file(file, find_reader(file.format, spec.name, extra), part)
+            with counted_whole(file.bytes):
+                _read_file(file, find_reader(file.format, spec.name, extra), part)
     return Outcome(
         part.documents,
         {spec.name: part.account},

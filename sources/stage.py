@@ -26,7 +26,7 @@ class SourceSpec(Section):
     encoding: str = "utf-8"
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
-    retention_budget: Share = 1.0  # the run stops when more than this share is dropped
+    retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class DocumentsFacts:
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="2",
+    version="3",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",

@@ -15,7 +15,7 @@ from gristmill.corpus.files import write_text
 from gristmill.corpus.receipt import Outcome
 from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.encoder import CheckedEncoder
-from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import PAD, TokenizerFacts
 from gristmill.tokenizer.stage import Tokenizer as TokenizerSection
 from gristmill.tokenizer.tokenizer_json import TOKENIZER, SpecialTokens
@@ -143,7 +143,7 @@ def _candidates(parts: Sequence[tuple[Path, pa.Table]], seed: int, domain: str |
         wanted = kept.filter(pc.invert(kept["heldout"]))
         if domain is not None:
             wanted = wanted.filter(pc.equal(wanted["domain"], domain))
-        for batch in kept_batches(documents, wanted):
+        for batch in map(filled, kept_batches(documents, wanted)):
             columns = {name: batch[name] for name in ("doc_id", "domain", "text")}
             yield pa.table({"key": _keys(batch["doc_id"], seed), **columns}, _empty_sample().schema)
 

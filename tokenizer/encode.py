@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.account import Account, add_up
+from gristmill.corpus.account import Account
 from gristmill.corpus.languages import primary_subtags
+from gristmill.corpus.meter import count
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import ROW_TARGETS, token_type
 from gristmill.corpus.tables import PartWriter
 from gristmill.tokenizer.encoded_batch import DROPPED_SCHEMA, EncodedBatch, EncodesConversations, EncodesTexts
 from gristmill.tokenizer.encoder import CheckedEncoder
-from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import TokensFacts
 from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter
 
@@ -55,6 +56,7 @@ def encode_part(
 ) -> Outcome:
     """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
 
+    A document of which the spans left white space alone is dropped: it would be a row of bare end tokens.
     A document that spells a special token gets ordinary tokens for it, never the special one. Memory: one row group.
     About 27 MB of text a CPU second, file to file; conversations about 0.5.
 
@@ -81,11 +83,14 @@ def encode_part(
     schema = tokens_schema(encoder.vocab_size, targets=conversations)
     counts, found = _Counts(encoder), _languages(kept, language)
     with PartWriter(folder / TOKENS, schema) as writer:
-        for batch in kept_batches(documents, kept, work.beside):
-            stated = batch["lang"] if found is None else found.slice(counts.seen, batch.num_rows)
+        for whole in kept_batches(documents, kept, work.beside):
+            stated = whole["lang"] if found is None else found.slice(counts.seen, whole.num_rows)
+            counts.take(whole)
+            batch = filled(whole.append_column("known_lang", primary_subtags(stated)[0]))
             encoded = work.encode(batch)
-            counts.add(batch, encoded, primary_subtags(stated)[0])
+            counts.add(batch, encoded)
             writer.write(_tokens_batch(batch, encoded, schema))
+            count(batch.num_rows, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     counts.text.write_uses(folder / USES)
     if conversations:
         pq.write_table(pa.Table.from_pylist(work.dropped, DROPPED_SCHEMA), folder / DROPPED)
@@ -116,45 +121,37 @@ class _Counts:
     """Documents, bytes and tokens so far."""
 
     def __init__(self, encoder: CheckedEncoder) -> None:
-        self.seen = 0  # documents, dropped ones among them
+        self.seen = 0
         self.text = TextCounter(encoder.vocab_size, end_tokens=int(encoder.text.end_id is not None))
-        self._accounts: dict[str, Account] = {}
+        self._taken, self._taken_bytes = Counter(), Counter()
+        self._documents, self._source_bytes = Counter(), Counter()
         self._domain_bytes, self._domain_tokens = Counter(), Counter()
 
-    def add(self, batch: pa.RecordBatch, encoded: EncodedBatch, languages: pa.Array) -> None:
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Documents before those without text are left out, and conversations without an answer."""
         self.seen += batch.num_rows
-        chosen = np.arange(batch.num_rows) if encoded.kept is None else encoded.kept
-        self._accounts = add_up([self._accounts, _accounts(batch, chosen)])
-        batch, languages = batch.take(pa.array(chosen)), languages.take(pa.array(chosen))
+        self._taken.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
+        self._taken_bytes.update(sum_by(batch["source"], pc.binary_length(batch["text"]).to_numpy()))
+
+    def add(self, batch: pa.RecordBatch, encoded: EncodedBatch) -> None:
+        batch = batch if encoded.kept is None else batch.take(pa.array(encoded.kept))
+        self._documents.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
+        self._source_bytes.update(sum_by(batch["source"], pc.binary_length(batch["text"]).to_numpy()))
         self._domain_bytes.update(sum_by(batch["domain"], pc.binary_length(encoded.texts).to_numpy()))
         self._domain_tokens.update(sum_by(batch["domain"], np.diff(encoded.tokens.offsets)))
-        self.text.add(Encoded(encoded.texts, encoded.tokens, batch["domain"], languages, encoded.comes_back))
+        self.text.add(Encoded(encoded.texts, encoded.tokens, batch["domain"], batch["known_lang"], encoded.comes_back))
 
     def accounts(self) -> dict[str, Account]:
-        return self._accounts
+        return {name: self._account(name) for name in sorted(self._taken)}
+
+    def _account(self, source: str) -> Account:
+        n, kept = self._taken[source], self._documents[source]
+        n_bytes, kept_bytes = self._taken_bytes[source], self._source_bytes[source]
+        return Account(n, kept, n - kept, 0, n_bytes, kept_bytes, n_bytes - kept_bytes, 0)
 
     def facts(self, vocab_size: int, engine: str, dropped: Mapping[str, int]) -> TokensFacts:
         tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))
         return TokensFacts(tokens, n_bytes, vocab_size, engine, self.text.counts(), dict(sorted(dropped.items())))
-
-
-def _accounts(batch: pa.RecordBatch, chosen: np.ndarray) -> dict[str, Account]:
-    """Documents of the batch and their bytes after spans: those encoded are kept, the others dropped."""
-    n_bytes, kept = pc.binary_length(batch["text"]).to_numpy().astype(np.int64), np.zeros(batch.num_rows, np.int64)
-    kept[chosen] = 1
-    columns = (np.ones_like(kept), kept, n_bytes, n_bytes * kept)
-    sums = [sum_by(batch["source"], column) for column in columns]
-    return {
-        name: Account(
-            documents_in=sums[0][name],
-            documents_kept=sums[1][name],
-            documents_dropped=sums[0][name] - sums[1][name],
-            bytes_in=sums[2][name],
-            bytes_kept=sums[3][name],
-            bytes_dropped=sums[2][name] - sums[3][name],
-        )
-        for name in sums[0]
-    }
 
 
 def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[str, int]:

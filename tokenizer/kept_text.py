@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import KEPT, expect_columns
 from gristmill.corpus.tables import read_batches
+from gristmill.corpus.text.columns import is_blank
 from gristmill.tokenizer.cutting import cut_spans
 
 KEPT_TEXT = pa.schema(
@@ -54,6 +55,21 @@ def kept_batches(documents: Path, kept: pa.Table, beside: Sequence[str] = ()) ->
         first, done = first + batch.num_rows, stop
     if done < len(rows):
         raise SchemaError(f"kept names row {rows[done]} of {documents}, which has {first} rows")
+
+
+def filled(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The documents of which the spans left more than white space; the others are not trained on.
+
+    Parameters
+    ----------
+    batch : RecordBatch of KEPT_TEXT
+
+    Returns
+    -------
+    RecordBatch of KEPT_TEXT; ``batch`` itself, uncopied, when nothing is left out
+    """
+    blank = is_blank(batch["text"])
+    return batch.filter(pc.invert(blank)) if blank.true_count else batch
 
 
 def _kept_batch(documents: Path, batch: pa.RecordBatch, at: np.ndarray, kept: pa.Table) -> pa.RecordBatch:

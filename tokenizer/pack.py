@@ -1,7 +1,7 @@
 """One domain's documents to rows of one length, in shards."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,7 @@ class _Counts:
 
     def __init__(self, layout: Layout):
         self._layout = layout
-        self._rows = self._best_rows = self._rows_left_out = self._tokens_left_out = self._cut = 0
+        self._rows = self._best_rows = self._rows_left_out = self._tokens_left_out = 0
 
     def add(self, window: DomainTokens, whole: Packing, packing: Packing) -> None:
         best = whole if self._layout.packing == BEST else best_fit(window.lengths, self._layout.row_tokens)
@@ -141,27 +141,36 @@ class _Counts:
         self._best_rows += best.rows
         self._rows_left_out += whole.rows - packing.rows
         self._tokens_left_out += int(whole.length.sum() - packing.length.sum())
-        self._cut += int((np.bincount(whole.document, minlength=1) > 1).sum())
 
     def outcome(self, gathered: DomainTokens) -> Outcome:
-        lengths = gathered.lengths
-        documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
-        n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)
-        n_tokens = int(lengths.sum()) - self._tokens_left_out
-        other = self._layout.packing != BEST
-        facts = ShardsFacts(
-            rows=self._rows,
-            documents=len(lengths),
-            tokens=n_tokens,
-            padding=self._padding(n_tokens, self._rows),
-            cut_documents=self._cut,
-            packing=self._layout.packing,
-            padding_best_fit=self._padding(int(lengths.sum()), self._best_rows) if other else None,
-            rows_without_targets=self._rows_left_out,
-            tokens_without_targets=self._tokens_left_out,
-        )
-        accounts = {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}
-        return Outcome(self._rows, accounts, asdict(facts))
+        n_tokens, row_tokens = int(gathered.lengths.sum()), self._layout.row_tokens
+        outcome = packed_outcome(gathered, self._rows, row_tokens, n_tokens - self._tokens_left_out)
+        best = None if self._layout.packing == BEST else _padding(n_tokens, self._best_rows, row_tokens)
+        more = {"packing": self._layout.packing, "padding_best_fit": best, "rows_without_targets": self._rows_left_out}
+        return replace(outcome, facts={**outcome.facts, **more})
 
-    def _padding(self, n_tokens: int, rows: int) -> float:
-        return round(1 - n_tokens / (rows * self._layout.row_tokens), 6) if rows else 0.0
+
+def packed_outcome(gathered: DomainTokens, rows: int, row_tokens: int, n_tokens: int | None = None) -> Outcome:
+    """What a domain's documents, packed into ``rows`` rows, are in figures; facts: ``ShardsFacts``.
+
+    ``n_tokens`` stand in the rows, all of the documents' when None; the others have no target beside them.
+    """
+    lengths = gathered.lengths
+    documents = sum_by(gathered.sources, np.ones(len(lengths), np.int64))
+    n_bytes = sum_by(gathered.sources, lengths * gathered.ids.itemsize)
+    total = int(lengths.sum())
+    n_tokens = total if n_tokens is None else n_tokens
+    facts = ShardsFacts(
+        rows=rows,
+        documents=len(lengths),
+        tokens=n_tokens,
+        padding=_padding(n_tokens, rows, row_tokens),
+        cut_documents=int((lengths > row_tokens).sum()),
+        tokens_without_targets=total - n_tokens,
+    )
+    accounts = {name: passed_on(documents[name], n_bytes[name]) for name in sorted(documents)}
+    return Outcome(rows, accounts, asdict(facts))
+
+
+def _padding(n_tokens: int, rows: int, row_tokens: int) -> float:
+    return round(1 - n_tokens / (rows * row_tokens), 6) if rows else 0.0

@@ -155,7 +155,7 @@ class ShardsFacts:
     documents: int
     tokens: int
     padding: float
-    cut_documents: int
+    cut_documents: int  # longer than a row
     packing: str = "best_fit"
     padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
     rows_without_targets: int = 0  # not packed: nothing in them counts

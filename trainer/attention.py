@@ -30,6 +30,7 @@ class Attention(nn.Module):
         q, k, v = functional.linear(x, self.qkv).unflatten(-1, (3, self.heads, -1)).unbind(1)  # [N, H, C]
         q, k = rotate(self.q_norm(q.float()), rope), rotate(self.k_norm(k.float()), rope)
         mixed = [_causal(q[group], k[group], v[group]) for group in batch.groups]
+        mixed = mixed or [v]  # a batch without tokens, all of whose documents were taken down, has no group
         return functional.linear(torch.cat(mixed)[batch.back].flatten(1), self.out)
 
 

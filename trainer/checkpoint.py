@@ -6,6 +6,7 @@ training.safetensors (optimizer, generator, token counts) and state.json (step, 
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,15 @@ class Checkpoint:
     state: dict[str, Any]  # plain JSON
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write aside, flush, rename; then drop all but the last two."""
-    final = folder / f"step-{checkpoint.step:09d}"
+def save(folder: Path, checkpoint: Checkpoint, spread: Sequence[float] = ()) -> Path:
+    """Write aside, flush, rename; then drop all but the last two and the nearest to each step of ``spread``.
+
+    Raises
+    ------
+    TrainError : a tensor holds a number that is not finite; nothing is written then
+    """
+    expect_finite(checkpoint)
+    final = folder_of(folder, checkpoint.step)
     aside = folder / f".{final.name}.tmp"
     for left in folder.glob(".step-*.tmp"):  # of a crash
         shutil.rmtree(left)
@@ -47,9 +54,45 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     shutil.rmtree(final, ignore_errors=True)  # only a damaged one can stand here: training went on from before it
     aside.replace(final)
     fsync_path(folder)
-    for old in _folders(folder)[:-KEEP]:
-        shutil.rmtree(old)
+    _drop(folder, spread)
     return final
+
+
+def drop_after(folder: Path, step: int) -> list[int]:
+    """Delete the checkpoints of more than ``step`` steps; returns the steps of those that stay, ascending."""
+    for later in reversed(saved_steps(folder)):  # the last first: what a crash leaves is a training that came less far
+        if later > step:
+            shutil.rmtree(folder_of(folder, later))
+    return saved_steps(folder)
+
+
+def expect_finite(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that nothing could go on from, naming the first tensor that is not finite."""
+    for name, tensor in {**checkpoint.model, **checkpoint.training}.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise TrainError(f"{name} is not finite behind step {checkpoint.step}")
+
+
+def _drop(folder: Path, spread: Sequence[float]) -> None:
+    """Delete all but what is kept.
+
+    A step of ``spread`` that is still to come keeps the last one; when it comes, its neighbours are the last two, so
+    that what is kept at the end does not depend on where a training was interrupted.
+    """
+    found = saved_steps(folder)
+    kept = {min(found, key=lambda step, wanted=wanted: (abs(step - wanted), step)) for wanted in spread}
+    for step in found[:-KEEP]:
+        if step not in kept:
+            shutil.rmtree(folder_of(folder, step))
+
+
+def spread_evenly(keep: int, steps: int) -> list[float]:
+    """The steps near which ``keep`` checkpoints of a training of ``steps`` are kept.
+
+    >>> spread_evenly(3, 100)
+    [25.0, 50.0, 75.0]
+    """
+    return [steps * at / (keep + 1) for at in range(1, keep + 1)]
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
@@ -62,7 +105,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     found = _folders(folder)
     for path in reversed(found):
         try:
-            return _load(path)
+            return load(path)
         except (OSError, ValueError, KeyError) as error:  # ValueError: broken JSON, a digest that differs
             log.warning("checkpoint %s is damaged (%s); trying the one before", path.name, error)
     if found:
@@ -70,13 +113,24 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _load(path: Path) -> Checkpoint:
+def load(path: Path) -> Checkpoint:
+    """One checkpoint; ValueError when a file of it is not what was written."""
     document = read_json(path / STATE)
     for name in (MODEL, TRAINING):
         if file_sha256(path / name) != document["files"][name]:
             raise ValueError(f"{name} does not match its digest")
     model, training = load_file(path / MODEL), load_file(path / TRAINING)
     return Checkpoint(document["step"], model, training, document["state"])
+
+
+def folder_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint behind ``step`` lies."""
+    return folder / f"step-{step:09d}"
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps of all checkpoints in ``folder``, in order."""
+    return [int(path.name.removeprefix("step-")) for path in _folders(folder)]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -52,8 +52,10 @@ class TrainConfig:
     batch_rows: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 20
-    heldout_rows: int = 32  # read from each domain, before and after
+    max_grad_norm: float = 1.0  # a longer gradient is cut to it
+    heldout_rows: int = 0  # read from each domain, before and after; 0 = all
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
     threads: int = 0  # 0 = one
@@ -68,7 +70,7 @@ class TrainConfig:
         return {key: value for key, value in asdict(self).items() if key not in FREE}
 
 
-FREE = ("checkpoint_steps", "device", "threads")
+FREE = ("checkpoint_steps", "device", "keep", "threads")
 
 
 def mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -114,10 +116,10 @@ _WEIGHT: _Check = ("0 or more", lambda value: _real(value) and value >= 0)
 _KEYS: dict[str, _Check] = {
     **dict.fromkeys(("vocab_size", "row_tokens", "layers", "heads", "experts", "top_k"), _POSITIVE),
     **dict.fromkeys(("batch_rows", "checkpoint_steps"), _POSITIVE),
-    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads"), _COUNT),
+    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads", "keep"), _COUNT),
     **dict.fromkeys(("width", "expert_width"), _WIDTH),
     **dict.fromkeys(("z_loss", "balance_rate"), _WEIGHT),
-    "learning_rate": ("more than 0", lambda value: _real(value) and value > 0),
+    **dict.fromkeys(("learning_rate", "max_grad_norm"), ("more than 0", lambda value: _real(value) and value > 0)),
     "dropout": ("0 up to, not including, 1", lambda value: _real(value) and 0 <= value < 1),
     "device": (
         f"a device as torch names it: {', '.join(TYPES[:4])} ..., with :0, :1 ... for one of several",

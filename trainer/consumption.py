@@ -48,7 +48,7 @@ def row_figures(batch: Packed, each: Tensor) -> RowFigures:
     row, _, length = here.slices.numpy()
     rows, owner = len(here.epoch), np.repeat(row, length)  # owner: of each token
     of_target = owner[here.inputs.numpy()]
-    nats = np.bincount(of_target, weights=each.detach().double().cpu().numpy(), minlength=rows)
+    nats = np.bincount(of_target, weights=each.detach().cpu().double().numpy(), minlength=rows)
     tokens, targets = np.bincount(owner, minlength=rows), np.bincount(of_target, minlength=rows)
     return RowFigures(row_digests(seen_by_model(here)), tokens, targets, nats)
 

@@ -1,23 +1,28 @@
-"""Loss on held-out rows, domain by domain, beside what a model without any context would reach."""
+"""Loss on held-out rows, domain by domain: in nats, in bits per byte, and beside a model without any context.
 
-from pathlib import Path
+P predicted tokens, E experts, V vocabulary. Which rows these are stands in ``trainer.heldout_rows``.
+"""
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gristmill.handoff.reader import ShardReader
+from gristmill.trainer.bits_per_byte import DocumentSums, bits_per_byte
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.data import Packed
+from gristmill.trainer.heldout_rows import HeldoutRows
 from gristmill.trainer.loss import cross_entropy
-from gristmill.trainer.metrics import load_figures
+from gristmill.trainer.metrics import layer_figures, load_figures
 from gristmill.trainer.model import Model
 from gristmill.trainer.precision import matmuls
 from gristmill.trainer.stage import DomainLoss, Heldout, Load
 
 
 @torch.no_grad()
-def evaluate(model: Model, heldout: dict[str, list[Packed]], config: TrainConfig, unigrams: Tensor) -> Heldout:
+def evaluate(model: Model, heldout: Mapping[str, HeldoutRows], config: TrainConfig, unigrams: Tensor) -> Heldout:
     """Measure the model on held-out batches.
 
     Parameters
@@ -32,37 +37,61 @@ def evaluate(model: Model, heldout: dict[str, list[Packed]], config: TrainConfig
     was_training = model.training
     model.eval()
     surprise = unigram_surprise(unigrams)
-    measured = {name: _measure(model, batches, config, surprise) for name, batches in heldout.items()}
-    counts = sum((used for _, used in measured.values()), torch.zeros((), dtype=torch.int64))
+    domains = {name: _measure(model, rows, config, surprise) for name, rows in heldout.items()}
     model.train(was_training)
-    load = load_figures(counts) if counts.ndim else None
-    return _overall({name: domain for name, (domain, _) in measured.items()}, load)
+    counts = [torch.tensor(domain.experts) for domain in domains.values()]
+    if not counts:
+        return _overall(domains, None, ())
+    total = torch.stack(counts).sum(0)
+    return _overall(domains, load_figures(total), layer_figures(total))
 
 
-def _measure(model: Model, batches: list[Packed], config: TrainConfig, surprise: Tensor) -> tuple[DomainLoss, Tensor]:
-    """A domain's losses, and the tokens of each layer and expert, int64[layers, E]."""
-    loss = unigram = 0.0
-    tokens, counts = 0, torch.zeros((), dtype=torch.int64)
-    for host in batches:
+def _measure(model: Model, rows: HeldoutRows, config: TrainConfig, surprise: Tensor) -> DomainLoss:
+    """A domain's losses, and the tokens of each layer and expert."""
+    unigram, counts = 0.0, torch.zeros((), dtype=torch.int64)
+    sums = DocumentSums()
+    for at, host in enumerate(rows):
         batch = host.to(config.device)
         with matmuls(config.precision, config.device):
             out = model(batch)
             _, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
-        loss += float(each.double().sum())
+        sums.add(rows.documents(at), *slice_sums(host, each.double().cpu().numpy(), rows.spelled))
         unigram += float(surprise[host.targets].sum())
-        tokens += len(each)
         counts = counts + torch.stack([routing.counts for routing in out.routings]).cpu()
-    mean = max(tokens, 1)
-    return DomainLoss(loss / mean, unigram / mean, tokens), counts
+    nats, n_bytes, targets = sums.by_document()
+    tokens, total = int(targets.sum()), math.fsum(nats)
+    bits = bits_per_byte(nats, n_bytes)
+    return DomainLoss(
+        loss=total / max(tokens, 1),
+        unigram=unigram / max(tokens, 1),
+        tokens=tokens,
+        documents=len(nats),
+        bytes=None if rows.spelled is None else int(n_bytes.sum()),
+        nats=total,
+        bits_per_byte=bits.value,
+        standard_error=bits.standard_error,
+        experts=tuple(map(tuple, counts.tolist())),
+    )
 
 
-def _overall(domains: dict[str, DomainLoss], load: Load | None) -> Heldout:
+def slice_sums(batch: Packed, nats: np.ndarray, spelled: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Of every slice of a batch: ``nats float64[P]`` added up, bytes of its targets, and how many targets it has.
+
+    ``spelled int64[V]`` holds the bytes of each token; without it the bytes are 0.
+    """
+    begins = (batch.positions == 0).cumsum(0) - 1  # the number of the slice that a token is in
+    which, n = begins[batch.inputs].numpy(), int((batch.positions == 0).sum())
+    n_bytes = np.zeros(len(nats)) if spelled is None else spelled[batch.targets.numpy()].astype(np.float64)
+    return tuple(np.bincount(which, weights=each, minlength=n) for each in (nats, n_bytes, np.ones(len(nats))))
+
+
+def _overall(domains: dict[str, DomainLoss], load: Load | None, layers: tuple[Load, ...]) -> Heldout:
     tokens = sum(domain.tokens for domain in domains.values())
     if not tokens:
-        return Heldout(None, None, 0, domains, load)
-    loss = sum(domain.loss * domain.tokens for domain in domains.values())
+        return Heldout(None, None, 0, domains, load, layers)
+    loss = sum(domain.nats for domain in domains.values())
     unigram = sum(domain.unigram * domain.tokens for domain in domains.values())
-    return Heldout(loss / tokens, unigram / tokens, tokens, domains, load)
+    return Heldout(loss / tokens, unigram / tokens, tokens, domains, load, layers)
 
 
 def unigram_surprise(counts: Tensor) -> Tensor:
@@ -76,20 +105,3 @@ def unigram_surprise(counts: Tensor) -> Tensor:
     """
     smoothed = counts.double().cpu() + 1
     return -(smoothed / smoothed.sum()).log()
-
-
-def read_heldout(folder: Path, domains: tuple[str, ...], config: TrainConfig) -> dict[str, list[Packed]]:
-    """Up to ``heldout_rows`` rows of every domain that has some, spread evenly over its shards."""
-    found: dict[str, list[Packed]] = {}
-    for number, name in enumerate(domains):
-        reader = ShardReader(folder / name) if (folder / name).exists() else None
-        if reader is None or not reader.rows:
-            continue
-        rows = np.unique(np.linspace(0, reader.rows - 1, min(config.heldout_rows, reader.rows)).astype(np.int64))
-        pieces = [rows[at : at + config.batch_rows] for at in range(0, len(rows), config.batch_rows)]
-        found[name] = [_packed(reader, piece, number) for piece in pieces]
-    return found
-
-
-def _packed(reader: ShardReader, rows: np.ndarray, domain: int) -> Packed:
-    return pack(reader.tokens(rows), np.full(len(rows), domain), *reader.slices(rows), reader.mask(rows))

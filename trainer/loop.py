@@ -1,7 +1,8 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
 ``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
-digest of what the step got of it), summary.json, timing.json and checkpoints/.
+digest of what the step got of it), evaluation.parquet and load.parquet (held-out rows, before and after), summary.json,
+timing.json and checkpoints/.
 """
 
 import math
@@ -20,15 +21,21 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
-from gristmill.trainer.data import Packed, pack_batch
-from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.data import pack_batch
+from gristmill.trainer.device import expect_device
+from gristmill.trainer.evaluate import evaluate
+from gristmill.trainer.evaluation_tables import write_evaluations
+from gristmill.trainer.fact_pairs import FILE, PROBES, FactTokens
+from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import StepFigures, domain_figures, load_figures, metrics_schema
+from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
 from gristmill.trainer.optim import learning_rate_at, set_learning_rate
 from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.probe import facts_known
 from gristmill.trainer.session import Session, begin, capture, restore
+from gristmill.trainer.setting_changes import config_at, read_changes
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import loss_of, train_step
+from gristmill.trainer.step import probe, train_step
 from gristmill.trainer.summary import summarise, timing
 from gristmill.trainer.threads import thread_count
 
@@ -36,7 +43,13 @@ OnStep = Callable[[StepFigures], None]
 
 
 def train(
-    run: Path, out: Path, config: TrainConfig, *, on_step: OnStep | None = None, max_steps: int | None = None
+    run: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    on_step: OnStep | None = None,
+    max_steps: int | None = None,
+    facts: FactTokens | None = None,
 ) -> TrainSummary:
     """Train on ``run`` (plan/, shards/<domain>/, heldout/<domain>/) and return the summary.
 
@@ -44,6 +57,8 @@ def train(
     ----------
     out : the folder to fill, or one that an earlier call has begun: training goes on from its last whole checkpoint
     on_step : called with the figures of each step
+    facts : planted facts to ask the model for at its beginning and at every checkpoint; the answers stand in
+        ``facts.parquet``, and training goes the same way with them or without
     max_steps : stop once the training as a whole has done so many steps; a later call goes on
 
     Raises
@@ -53,7 +68,7 @@ def train(
     """
     if max_steps is not None and max_steps < 1:
         raise TrainError(f"max_steps is {max_steps}, expected 1 or more")
-    training = Training(run, out, config)
+    training = Training(run, out, config, facts)
     training.run_until(training.steps if max_steps is None else min(max_steps, training.steps), on_step)
     return training.finish()
 
@@ -61,8 +76,8 @@ def train(
 class Training:
     """One call of ``train``: a session, the loader that feeds it, and the tables that it fills."""
 
-    def __init__(self, run: Path, out: Path, config: TrainConfig):
-        _expect_device(config.device)
+    def __init__(self, run: Path, out: Path, config: TrainConfig, facts: FactTokens | None = None):
+        expect_device(config.device)
         self.loader = Loader(run, batch_rows=config.batch_rows)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
@@ -70,8 +85,10 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names))
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
+        self.changes = read_changes(out)
+        self.facts, self.probes = facts, Log(out / "log", "facts", PROBES)
         self.session = self._resumed_or_fresh(config)
 
     @property
@@ -84,34 +101,40 @@ class Training:
         step = found.step if found else 0
         self.metrics.rewind(step)
         self.consumption.rewind(step)
+        self.probes.rewind(step)
         if found:
-            session = restore(found, config, self.plan.digest)
+            session = restore(found, config, self.plan.digest, self.changes)
             self.loader.resume(found.state["loader"])
             return session
         session = begin(config)
         session.heldout_before = evaluate(session.model, self.heldout, config, session.unigrams)
+        self._probe(session)
         return session
+
+    def _probe(self, session: Session) -> None:
+        """Note how many of the planted facts the model knows."""
+        if self.facts:
+            known = facts_known(session.model, self.facts, session.config)
+            row = {"step": session.step, "sample": session.cursor, "facts": len(self.facts.keys), "right": known}
+            self.probes.append({name: [value] for name, value in row.items()})
 
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
         session = self.session
-        saved = session.step
-        packed = None
-        for batch in self.loader:
-            if session.step >= last:
-                break
-            figures, packed = self._advance(batch)
+        batches = iter(self.loader)
+        batch = next(batches, None)
+        while batch is not None and session.step < last:
+            figures = self._advance(batch)
             if on_step:
                 on_step(figures)
-            if session.step % session.config.checkpoint_steps == 0:
-                self._save(packed)
-                saved = session.step
-        if packed is not None and session.step > saved:
-            self._save(packed)
+            done, batch = batch, next(batches, None)
+            if session.step % session.config.checkpoint_steps == 0 or session.step == last or batch is None:
+                self._save(batch or done)
 
-    def _advance(self, batch: Batch) -> tuple[StepFigures, Packed]:
-        """One step of the plan: its figures and what was trained on."""
-        session, config, began = self.session, self.session.config, time.perf_counter()
+    def _advance(self, batch: Batch) -> StepFigures:
+        """One step of the plan: its figures."""
+        session, began = self.session, time.perf_counter()
+        config = config_at(session.config, self.changes, session.step)
         host = pack_batch(batch)
         rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
         set_learning_rate(session.optimizer, rate)
@@ -119,7 +142,7 @@ class Training:
         result = train_step(session.model, session.optimizer, packed, config)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
-            raise _diverged(f"the loss is {result.loss:g} {at}", config)
+            raise self._diverged(f"the loss is {result.loss:g} {at}")
         session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
         session.step, session.cursor = session.step + 1, batch.cursor
         self.consumption.append(consumed_rows(session.step, batch, result.rows))
@@ -130,56 +153,61 @@ class Training:
             grad_norm=result.grad_norm,
             tokens=len(host.tokens),
             load=load_figures(result.counts),
+            layers=layer_figures(result.counts),
             domains=domain_figures(self.plan.names, result.each, packed),
             seconds=time.perf_counter() - began,
         )
         self.metrics.append(figures.row())
-        return figures, packed
+        return figures
 
-    def _save(self, last: Packed) -> None:
-        """Save, if the model still has a loss on the ``last`` batch: a rerun could not get past a checkpoint without.
+    def _save(self, following: Batch) -> None:
+        """Save, if all is finite: weights, and loss and gradient of the step that follows. No rate mends a model else.
 
         Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
         """
-        loss = loss_of(self.session.model, last, self.session.config)
-        if not math.isfinite(loss):
-            raise _diverged(f"the loss is {loss} behind step {self.session.step}", self.session.config)
+        batch = pack_batch(following).to(self.session.config.device)
+        loss, norm = probe(self.session.model, batch, self.session.config)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise self._diverged(
+                f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
+            )
         self.metrics.seal(self.session.step)
         self.consumption.seal(self.session.step)
-        checkpoint.save(self.out / "checkpoints", capture(self.session, self.plan.digest))
+        self._probe(self.session)
+        self.probes.seal(self.session.step)
+        spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
+        state = capture(self.session, self.plan.digest, self.changes)
+        try:
+            checkpoint.save(self.out / "checkpoints", state, spread)
+        except TrainError as error:  # a tensor that is not finite
+            raise self._diverged(str(error)) from None
 
     def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing."""
         session = self.session
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
-            raise _diverged(f"the held-out loss is {after.loss} behind step {session.step}", session.config)
+            raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
         self.consumption.join(self.out / "consumption.parquet")
+        if self.facts:
+            self.probes.join(self.out / FILE)
         metrics = self.metrics.join(self.out / "metrics.parquet")
-        summary = summarise(session, metrics, self.plan.names, after)
+        evaluations = {0: session.heldout_before} if session.heldout_before else {}
+        write_evaluations(self.out, evaluations | {session.step: after})
+        made = tuple(change for change in self.changes if change.step < session.step)
+        summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
         write_json(self.out / "timing.json", asdict(timing(metrics)))
         return summary
 
-
-def _diverged(what: str, config: TrainConfig) -> TrainError:
-    return TrainError(
-        f"{what}: training diverged. Lower trainer.learning_rate (now {config.learning_rate:g}) or raise "
-        "trainer.warmup_steps; either makes it start anew"
-    )
-
-
-def _expect_device(name: str) -> None:
-    """Refuse a device that this machine, or this build of torch, cannot compute on."""
-    try:
-        works = torch.ones(2, device=name).sum().item() == 2
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
-        works, why = False, str(error).partition("\n")[0]
-    else:
-        why = "it computes nothing"
-    if not works:
-        here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
-        raise TrainError(f"trainer.device is {name!r}, which this machine does not have: {why}. It has {here}")
+    def _diverged(self, what: str) -> TrainError:
+        config = config_at(self.session.config, self.changes, self.session.step)
+        return TrainError(
+            f"{what}: training diverged, and its last good checkpoint is kept. Lower trainer.learning_rate (now "
+            f"{config.learning_rate:g}) or trainer.max_grad_norm, or raise trainer.warmup_steps: `gristmill train RUN "
+            "--set learning_rate=...` goes on from that checkpoint, and with --back-to STEP from one before; "
+            "changed in the recipe, training starts anew"
+        )
 
 
 def _expect_fitting_shards(run: Path, plan: Plan, config: TrainConfig) -> None:

@@ -20,18 +20,22 @@ DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
 LOAD_FIGURES = tuple(field.name for field in fields(Load))
 
 
-def metrics_schema(domains: Sequence[str]) -> pa.Schema:
-    """One row a step. ``loss/<domain>`` is null where a batch held no token of the domain."""
+def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
+    """One row a step. ``loss/<domain>`` is null where a batch held no token of the domain.
+
+    ``load_<figure>`` is the mean over layers, ``load_<figure>/<layer>`` that of one: a collapsed layer hides in a mean.
+    """
     fields = [("step", pa.int64()), ("loss", pa.float64()), ("learning_rate", pa.float64())]
     fields += [("grad_norm", pa.float64()), ("tokens", pa.int64())]
     fields += [(f"load_{name}", pa.float64()) for name in LOAD_FIGURES]
+    fields += [(f"load_{name}/{layer}", pa.float64()) for layer in range(layers) for name in LOAD_FIGURES]
     fields += [(f"loss/{domain}", pa.float64()) for domain in domains]
     fields += [(f"tokens/{domain}", pa.int64()) for domain in domains]
     return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
 
 
 def load_figures(counts: Tensor) -> Load:
-    """How evenly ``counts int64[layers, E]`` are spread.
+    """How evenly ``counts int64[layers, E]`` are spread, over all layers.
 
     >>> import torch
     >>> load_figures(torch.tensor([[4, 4], [8, 0]]))
@@ -49,6 +53,16 @@ def load_figures(counts: Tensor) -> Load:
         (load < DEAD_SHARE).sum(),
     )
     return Load(*(float(value) for value in figures))
+
+
+def layer_figures(counts: Tensor) -> tuple[Load, ...]:
+    """How evenly ``counts int64[layers, E]`` are spread, layer by layer.
+
+    >>> import torch
+    >>> [load.std for load in layer_figures(torch.tensor([[4, 4], [8, 0]]))]
+    [0.0, 1.0]
+    """
+    return tuple(load_figures(layer[None]) for layer in counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,7 @@ class StepFigures:
     grad_norm: float
     tokens: int
     load: Load
+    layers: tuple[Load, ...]
     domains: dict[str, DomainFigures]
     seconds: float
 
@@ -92,6 +107,8 @@ class StepFigures:
             "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
         }
         columns |= {f"load_{name}": value for name, value in asdict(self.load).items()}
+        for layer, load in enumerate(self.layers):
+            columns |= {f"load_{name}/{layer}": value for name, value in asdict(load).items()}
         columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
         columns |= {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}
         return {name: [value] for name, value in columns.items()}

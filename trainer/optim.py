@@ -9,7 +9,6 @@ from gristmill.trainer.model import Model
 BETAS = (0.9, 0.95)
 WEIGHT_DECAY = 0.1  # on matrices alone
 FLOOR = 0.1  # the last step's share of the learning rate
-MAX_GRAD_NORM = 1.0
 
 
 def make_optimizer(model: Model, learning_rate: float) -> torch.optim.AdamW:

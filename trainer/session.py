@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
+from gristmill.corpus.typed_json import from_json, to_json
 from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model import Model
 from gristmill.trainer.optim import make_optimizer
-from gristmill.trainer.stage import DomainLoss, Heldout, Load
+from gristmill.trainer.setting_changes import CHANGEABLE, expect_same_changes
+from gristmill.trainer.stage import Change, Heldout
 
 
 @dataclass
@@ -35,7 +37,7 @@ def begin(config: TrainConfig) -> Session:
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
 
 
-def capture(session: Session, plan_digest: str) -> Checkpoint:
+def capture(session: Session, plan_digest: str, changes: tuple[Change, ...] = ()) -> Checkpoint:
     """The whole session as tensors and plain JSON."""
     training = {"generator": torch.get_rng_state(), "unigrams": session.unigrams}
     if torch.device(session.config.device).type == "cuda":
@@ -45,20 +47,23 @@ def capture(session: Session, plan_digest: str) -> Checkpoint:
             training[f"optimizer.{key}.{name}"] = value
     state = {
         "config": session.config.identity(),
+        "changes": to_json([change for change in changes if change.step < session.step]),
         "loader": {"cursor": session.cursor, "plan": plan_digest},
         "heldout_before": asdict(session.heldout_before) if session.heldout_before else None,
     }
     return Checkpoint(session.step, session.model.state_dict(), training, state)
 
 
-def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str) -> Session:
+def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, changes: tuple[Change, ...] = ()) -> Session:
     """The session that ``capture`` saw.
 
     Raises
     ------
-    TrainError : the checkpoint was made with another config or on another plan
+    TrainError : the checkpoint was made with another config, with other changes or on another plan
     """
     _expect_same(checkpoint.state, config, plan_digest)
+    made_with = from_json(tuple[Change, ...], checkpoint.state.get("changes", []), "changes of the checkpoint")
+    expect_same_changes(changes, checkpoint.step, made_with)
     session = begin(config)
     session.model.load_state_dict(checkpoint.model)
     training = dict(checkpoint.training)
@@ -77,11 +82,7 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str) -> Se
 
 
 def _heldout(value: dict[str, Any] | None) -> Heldout | None:
-    """The inverse of ``asdict``."""
-    if value is None:
-        return None
-    domains = {name: DomainLoss(**domain) for name, domain in value["domains"].items()}
-    return Heldout(**value | {"domains": domains, "load": Load(**value["load"]) if value["load"] else None})
+    return None if value is None else from_json(Heldout, value, "heldout_before of the checkpoint")
 
 
 def _expect_same(state: dict[str, Any], config: TrainConfig, plan_digest: str) -> None:
@@ -90,7 +91,8 @@ def _expect_same(state: dict[str, Any], config: TrainConfig, plan_digest: str) -
     if changed:
         raise TrainError(
             f"the checkpoint was made with another config: {'; '.join(changed)}. "
-            "Set it back to go on, or remove the train folder of the run to start anew"
+            "Set it back to go on, or remove the train folder of the run to start anew; "
+            f"`gristmill train RUN --set KEY=VALUE` changes {', '.join(CHANGEABLE)} from the last checkpoint on"
         )
     if state["loader"]["plan"] != plan_digest:
         raise TrainError(

@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.corpus.stage import CorpusStage
+from gristmill.corpus.stage import Artefacts, CorpusStage
 from gristmill.trainer.config import mistakes
+
+
+class Proof(Section):
+    """Planted facts: the model is asked for them at every checkpoint, and verify judges the answers."""
+
+    facts: str  # a file of JSON lines, each with key and value: words that stand next to each other in the texts
+    domain: str  # whose rows alone state them; one phase of the curriculum draws it, and not the first
 
 
 class Trainer(Section):
@@ -25,12 +32,15 @@ class Trainer(Section):
     batch_rows: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 20
+    max_grad_norm: float = 1.0  # a longer gradient is cut to it
     checkpoint_steps: int = 100
+    keep: int = 0  # checkpoints beside the last two, spread evenly over the training: for replay and retraining
     dropout: float = 0.0
-    heldout_rows: int = 32  # of each domain, evaluated before and after
+    heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
+    proof: Proof | None = None
 
     def mistakes(self) -> Iterator[Mistake]:
         """All that the trainer would refuse, as mistakes of the recipe."""
@@ -56,12 +66,20 @@ class Load:
 class DomainLoss:
     """Held-out loss of one domain, nats per predicted token, and how many tokens were predicted.
 
-    ``unigram`` is what a model without context reaches.
+    ``unigram`` is what a model without context reaches. ``bits_per_byte`` (see ``trainer.bits_per_byte``) and its
+    ``standard_error`` by document are None where the run has no byte-level tokenizer. ``experts`` [layers][E] counts
+    the tokens that each expert took.
     """
 
     loss: float
     unigram: float
     tokens: int
+    documents: int = 0
+    bytes: int | None = None
+    nats: float = 0.0
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    experts: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,7 @@ class Heldout:
     tokens: int
     domains: dict[str, DomainLoss]
     load: Load | None
+    load_by_layer: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +107,36 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class DomainChange:
-    """Held-out loss of one domain before and after training, and of a model without context."""
+    """Held-out loss of one domain before and after training, and of a model without context, nats a token.
+
+    Bits per byte before and after, the latter with its standard error by document. ``busiest_share``: of each layer,
+    the share of the domain's choices of experts that its busiest expert takes, 1 / E to 1 / top_k.
+    """
 
     before: float
     after: float
     unigram: float
+    documents: int = 0
+    bytes: int | None = None
+    bits_per_byte_before: float | None = None
+    bits_per_byte: float | None = None
+    standard_error: float | None = None
+    busiest_share: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that another value was given at a checkpoint: after ``step`` steps, ``trainer.KEY`` is ``after``."""
+
+    step: int
+    key: str
+    before: int | float
+    after: int | float
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSummary:
-    """The content of summary.json: a pure function of plan, shards and config (speed stands in timing.json).
+    """The content of summary.json: a pure function of plan, shards, config and ``changes`` (speed: timing.json).
 
     ``loss.last`` and ``load`` are means over the last tenth of the steps (at least ten). ``heldout_unigram`` is the
     cross entropy of the held-out tokens under the add-one smoothed counts of the tokens trained on: the level of a
@@ -115,6 +154,9 @@ class TrainSummary:
     parameters: int
     active_parameters: int
     config: dict[str, int | float | str]
+    load_by_layer: tuple[Load, ...] = ()
+    heldout_load_by_layer: tuple[Load, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +174,20 @@ class Timing:
     tokens_per_second: float
 
 
+def _artefacts(trainer: Trainer) -> Artefacts:
+    return {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+
+
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="2",  # consumption.parquet holds digests
+    version="2",  # consumption.parquet holds digests, evaluation.parquet all held-out rows
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,
     key="trainer",
+    artefacts=_artefacts,
+    ready="gristmill.trainer.device:expect_trainable",
     facts=TrainFacts,
     run="gristmill.flows.pipeline.publish:train_model",
 )

@@ -12,7 +12,6 @@ from gristmill.trainer.consumption import RowFigures, row_figures
 from gristmill.trainer.data import Packed
 from gristmill.trainer.loss import cross_entropy
 from gristmill.trainer.model import Forward, Model
-from gristmill.trainer.optim import MAX_GRAD_NORM
 from gristmill.trainer.precision import matmuls
 
 
@@ -33,11 +32,9 @@ class StepResult(NamedTuple):
 
 def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, config: TrainConfig) -> StepResult:
     """Move the model one step along ``batch``; where loss or gradient is not finite, leave it as it is."""
-    with matmuls(config.precision, config.device):
-        out = model(batch)
-        loss, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
+    loss, each, out = _losses(model, batch, config)
     (loss + _balance_terms(out, config)).backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
     counts = torch.stack([routing.counts for routing in out.routings])
     result = StepResult(loss.item(), each, counts, norm.item(), row_figures(batch, each))
     if result.is_finite:
@@ -49,15 +46,30 @@ def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, co
     return result
 
 
-@torch.no_grad()
-def loss_of(model: Model, batch: Packed, config: TrainConfig) -> float:
-    """Loss of a batch without dropout, in nats per predicted token; nothing is changed, no random number is drawn."""
+class Probe(NamedTuple):
+    """Whether a model can be trained on: loss of a batch, in nats per predicted token, and norm of its gradient."""
+
+    loss: float
+    grad_norm: float
+
+
+def probe(model: Model, batch: Packed, config: TrainConfig) -> Probe:
+    """Look at a batch without dropout; nothing is changed, no random number is drawn."""
     was_training = model.training
     model.eval()
-    with matmuls(config.precision, config.device):
-        loss, _ = cross_entropy(model(batch).hidden[batch.inputs], model.embedding, batch.targets)
+    loss, _, out = _losses(model, batch, config)
+    (loss + _balance_terms(out, config)).backward()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    model.zero_grad(set_to_none=True)
     model.train(was_training)
-    return loss.item()
+    return Probe(loss.item(), norm.item())
+
+
+def _losses(model: Model, batch: Packed, config: TrainConfig) -> tuple[Tensor, Tensor, Forward]:
+    """Mean loss, the loss of each predicted token, and what the model gave."""
+    with matmuls(config.precision, config.device):
+        out = model(batch)
+        return *cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets), out
 
 
 def _balance_terms(out: Forward, config: TrainConfig) -> Tensor:

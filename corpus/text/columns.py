@@ -4,10 +4,22 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gristmill.corpus.errors import SchemaError
 
+# RE2, from the first byte: separators, controls, joiners and marks of direction, and the blanks of Braille and Hangul
+_NOTHING_SEEN = r"^[\p{Z}\x01-\x1f\x7f-\x{9f}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}]*$"
 PAD_BYTES = 64  # kernels load blocks of 64 bytes; Arrow promises none behind a slice
+
+
+def is_blank(text: pa.Array | pa.ChunkedArray) -> pa.BooleanArray | pa.ChunkedArray:
+    r"""Bool [n_docs]: no character that a reader sees; null where the text is.
+
+    >>> is_blank(pa.array([" \t\n", "", "a"])).to_pylist()
+    [True, True, False]
+    """
+    return pc.match_substring_regex(text, _NOTHING_SEEN)
 
 
 class TextColumn(NamedTuple):

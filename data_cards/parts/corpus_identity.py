@@ -32,13 +32,13 @@ def identity(reading: Reading) -> Identity:
     """From the lock's recipe and the run's name."""
     recipe, run_id = reading.recipe, reading.run.path.name
     section = recipe.get("card") or {}
-    stated = {key: flat(str(section[key])) if section.get(key) else None for key in STATED}
+    stated = {key: flat(str(section.get(key) or "")) or None for key in STATED}
     return Identity(
         name=recipe["name"],
         run=run_id,
         version=f"{environment(reading)['gristmill']}+{run_id}",
         seed=recipe["seed"],
-        description=flat(recipe["description"] or f"The training corpus {recipe['name']}, made with gristmill."),
+        description=flat(recipe["description"]) or f"The training corpus {recipe['name']}, made with gristmill.",
         url=f"urn:gristmill:{recipe['name']}:{run_id}",
         **stated,
     )

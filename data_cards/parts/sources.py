@@ -29,11 +29,12 @@ class SourceRow:
     records: int
     rejected: int
     documents: int
-    kept: int
+    kept: int  # and encoded
+    emptied: int  # kept by every rule, but cuts left no text
     merged: int
     dropped: int
     text_bytes: int
-    kept_bytes: int
+    kept_bytes: int  # as it is encoded: after cuts, with the markers of masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,32 @@ class RejectRow:
 def sources(reading: Reading) -> tuple[SourceRow, ...]:
     """One row a source of the recipe, in its order."""
     files = source_files(reading.lock)
-    read, decided = reading.manifest("documents").accounts, reading.manifest("decide").accounts
+    stages = [reading.manifest(name).accounts for name in ("documents", "decide", "tokens")]
     return tuple(
-        _row(spec, files.get(spec["name"], ()), *(found.get(spec["name"], Account()) for found in (read, decided)))
+        _row(spec, files.get(spec["name"], ()), *(found.get(spec["name"], Account()) for found in stages))
         for spec in reading.recipe["sources"]
     )
 
 
-def _row(spec: Mapping[str, Any], files: tuple[LockedFile, ...], read: Account, decided: Account) -> SourceRow:
+def _row(
+    spec: Mapping[str, Any], files: tuple[LockedFile, ...], read: Account, decided: Account, encoded: Account
+) -> SourceRow:
     formats = sorted({file.format for file in files if file.format})
     return SourceRow(
         **{key: spec[key] for key in ("name", "domain", "lang", "priority", "retention_budget")},
-        license=flat(spec["license"]) if spec["license"] else None,
+        license=flat(spec["license"] or "") or None,
         format=spec["format"] or ", ".join(formats) or None,
         files=len(files),
         file_bytes=sum(file.bytes for file in files),
         records=read.documents_in,
         rejected=read.documents_dropped + read.documents_merged,
         documents=decided.documents_in,
-        kept=decided.documents_kept,
+        kept=encoded.documents_kept,
+        emptied=decided.documents_kept - encoded.documents_kept,
         merged=decided.documents_merged,
         dropped=decided.documents_dropped,
         text_bytes=decided.bytes_in,
-        kept_bytes=decided.bytes_kept,
+        kept_bytes=encoded.bytes_kept,
     )
 
 

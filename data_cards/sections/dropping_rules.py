@@ -7,6 +7,7 @@ from gristmill.data_cards.wording import number, one_line, size
 from gristmill.filters.decide.stage import Reviewed
 
 COLUMNS = ("rule", "signal", "must be", "profile", "documents", "alone", "text")
+SIGNAL = COLUMNS.index("signal")  # empty where the rule is named after it
 TEXT = (
     "A document is dropped when it fails any rule, and the ledger keeps all that it failed, so the column "
     "documents counts some of them more than once. Alone counts those that failed this rule and no other: "
@@ -17,7 +18,8 @@ TEXT = (
 def section(card: Card) -> Section:
     """Rules, most documents first."""
     text = [TEXT if card.drops else "No rule dropped a document.", *reviews(card.reviewed)]
-    tables = [Table(COLUMNS, [_row(rule) for rule in card.drops], left=4)]
+    table = Table(COLUMNS, [_row(rule) for rule in card.drops], left=4)
+    tables = [table if any(row[SIGNAL] for row in table.rows) else table.without(SIGNAL)]
     return Section("rules", "Rules that dropped documents", text, tables=tables)
 
 

@@ -9,18 +9,23 @@ from gristmill.data_cards.parts.cut_text import Edits
 from gristmill.data_cards.wording import number, one_line, size
 
 COLUMNS = ("stage", "documents in", "kept", "dropped", "merged", "bytes in", "kept", "dropped", "merged", "adds up")
-BY_SOURCE = ("source", "records", "rejected", "dropped", "merged", "kept", "text kept")
+BY_SOURCE = ("source", "records", "rejected", "dropped", "merged", "emptied", "kept", "text kept")
 TEXT = (
     "Every record is accounted for: what a stage takes in is what it keeps, drops and merges. "
     "Stage documents counts raw bytes of the input, stage decide bytes of text; stage edits, where text is cut, "
-    "takes in what decide kept."
+    "takes in what decide kept. Emptied documents were kept by every rule, but cuts left no text of them: stage tokens "
+    "drops them, no row holds them, and no count of kept documents by source has them."
 )
 
 
 def section(card: Card) -> Section:
     """From records to kept documents."""
     outcomes = [
-        (s.name, *(number(n) for n in (s.records, s.rejected, s.dropped, s.merged, s.kept)), size(s.kept_bytes))
+        (
+            s.name,
+            *(number(n) for n in (s.records, s.rejected, s.dropped, s.merged, s.emptied, s.kept)),
+            size(s.kept_bytes),
+        )
         for s in card.sources
     ]
     reasons = [(row.source, one_line(row.reason), row.kind, number(row.records)) for row in card.rejects]

@@ -2,7 +2,8 @@
 
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Share, Table
-from gristmill.data_cards.wording import number, one_line, size
+from gristmill.data_cards.parts.judged_languages import JudgedRule
+from gristmill.data_cards.wording import flat, number, one_line, size
 from gristmill.filters.decide.language_notices import by_language
 
 SHOWN = 12
@@ -21,7 +22,9 @@ def section(card: Card) -> Section | None:
     columns = ("language", "documents", "share", "text", "kept")
     folded = Table(columns, rows[SHOWN:], "Less frequent labels, many of them mistaken", 1, True)
     text = [BY[card.languages_by], *_no_language(card)]
-    return Section("languages", "Languages", text, tables=[Table(columns, rows[:SHOWN]), folded, _rules(card)])
+    return Section(
+        "languages", "Languages", text, tables=[Table(columns, rows[:SHOWN]), folded, _rules(card), _judged(card)]
+    )
 
 
 def _no_language(card: Card) -> list[str]:
@@ -34,10 +37,21 @@ def _rules(card: Card) -> Table:
     rows = [
         (
             one_line(rule.rule),
-            one_line(", ".join(rule.judges)),
+            _listed(rule) if len(rule.judges) <= SHOWN else f"{len(rule.judges)} languages",
             number(sum(rule.passed_over.values())),
             one_line(by_language(rule.passed_over)) if rule.passed_over else "",
         )
         for rule in card.judged_languages.rules
     ]
     return Table(("rule", "judges", "documents passed over", "by language"), rows, "Rules made for some languages", 2)
+
+
+def _judged(card: Card) -> Table:
+    """The lists that are too long for a cell of that table."""
+    long = [rule for rule in card.judged_languages.rules if len(rule.judges) > SHOWN]
+    rows = [(one_line(rule.rule), _listed(rule)) for rule in long]
+    return Table(("rule", "judges"), rows, "All languages that a rule judges", 2, True)
+
+
+def _listed(rule: JudgedRule) -> str:
+    return flat(", ".join(rule.judges))

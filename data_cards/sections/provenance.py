@@ -1,7 +1,7 @@
 """Stages with their content keys and code versions, inputs with their digests, libraries."""
 
 from gristmill.data_cards.card import Card
-from gristmill.data_cards.lock_facts import libraries, source_files
+from gristmill.data_cards.lock_facts import libraries, plugins, source_files
 from gristmill.data_cards.page import Section, Table
 from gristmill.data_cards.wording import number, one_line, size
 
@@ -28,9 +28,18 @@ def section(card: Card) -> Section:
             2,
             True,
         ),
+        Table(("plug-in", "version", "sha256"), _plugins(card), "Code from outside", 3),
     ]
     text = ["A stage's key names its input, its code and its parameters: the same key is the same bytes."]
     identity = card.identity
     text += [f"Collected: {identity.collected}."] if identity.collected else []
     text += [f"How it was collected: {identity.collection}"] if identity.collection else []
     return Section("provenance", "Provenance", text, tables=tables)
+
+
+def _plugins(card: Card) -> list[tuple[str, ...]]:
+    """What the recipe names or an installed package announced: its stages and readers decide bytes as well."""
+    return [
+        (one_line(name), one_line(plugin.version), one_line(plugin.sha256))
+        for name, plugin in sorted(plugins(card.lock).items())
+    ]

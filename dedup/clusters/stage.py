@@ -18,8 +18,12 @@ class Near(Section):
     hashes: Annotated[int, Field(ge=16, le=4096)] = 128
     bands: Annotated[int, Field(ge=1)] | None = None  # chosen from threshold and hashes when left out
     rows: Annotated[int, Field(ge=1)] | None = None
-    max_unverified_share: Share = 1.0  # the run stops when more candidates than this turn out to be no duplicates
-    max_largest_share: Share = 0.5  # the run stops when one cluster holds more of the corpus
+    max_unverified_share: Share = (
+        1.0  # the run stops when more candidates are no duplicates; below 100 documents a warning
+    )
+    max_largest_share: Share = (
+        0.5  # the run stops when one cluster holds more of the corpus; below 100 documents a warning
+    )
     index: str | None = None  # a local folder: the band index of this recipe, so that a new snapshot costs its own size
     off: bool = False
 

@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gristmill.corpus.account import Account, Accounts, check_conservation
-from gristmill.corpus.errors import BudgetError
+from gristmill.corpus.account import Account, check_conservation
 from gristmill.corpus.schema import KEPT as KEPT_SCHEMA
 from gristmill.corpus.schema import LEDGER, SPAN
 from gristmill.corpus.text._kernels import hash_documents
@@ -91,41 +90,6 @@ def account_by_source(documents: pa.Table, codes: np.ndarray) -> dict[str, Accou
     totals = frame.group_by("source").agg(columns).sort("source")
     order = [f"{name}_{what}" for what in ("documents", "bytes") for name in ("in", *VERDICTS)]
     return {row["source"]: Account(*(row[name] for name in order)) for row in totals.to_dicts()}
-
-
-def check_budgets(accounts: Accounts, budgets: Mapping[str, float], ledger: pa.Table | None = None) -> None:
-    """Stop when a source lost more documents, dropped or merged, than its budget allows.
-
-    Parameters
-    ----------
-    budgets : by source, share of documents, 0 to 1; sources left out may lose all
-    ledger : names the rule that took most
-
-    Raises
-    ------
-    BudgetError : names the source, the share, the rule, and the recipe key
-    """
-    for source, account in sorted(accounts.items()):
-        lost = account.documents_dropped + account.documents_merged
-        if lost > budgets.get(source, 1.0) * account.documents_in:
-            raise BudgetError(
-                f"source {source!r} lost {lost} of {account.documents_in} documents "
-                f"({lost / account.documents_in:.1%}: "
-                f"{account.documents_dropped} dropped, {account.documents_merged} merged), more than its budget of "
-                f"{budgets[source]:.1%}{_worst_rule(source, ledger)}. "
-                f"Change the rule, or set sources.{source}.retention_budget"
-            )
-
-
-def _worst_rule(source: str, ledger: pa.Table | None) -> str:
-    if ledger is None:
-        return ""
-    mine = pl.DataFrame(ledger.select(["source", "verdict", "rule", "bound"])).filter(
-        pl.col("source") == source, pl.col("verdict") != "kept"
-    )
-    counts = mine.group_by("rule", "bound").len().sort(["len", "rule", "bound"], descending=[True, False, False])
-    rule, bound, n = counts.row(0)
-    return f"; most failed {rule}{' ' + bound if bound else ''} ({n} documents)"
 
 
 def _kept(documents: pa.Table, verdicts: Verdicts, heldout: float, seed: int) -> pa.Table:

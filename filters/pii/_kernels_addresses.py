@@ -10,6 +10,8 @@ from gristmill.corpus.text._kernels_bytes import (
     DASH,
     DOT,
     PLUS,
+    SLASH,
+    SPACE,
     UNDERSCORE,
     begins,
     digits_end,
@@ -20,11 +22,23 @@ from gristmill.corpus.text._kernels_bytes import (
     is_token,
     is_word,
     number,
+    padded,
+    stands,
 )
 from gristmill.corpus.text._kernels_jit import kernel, leaf
 
 _NO_SECTION = 32  # a section or version number has smaller parts; of all addresses 1 in 4,000 has
+_NO_VERSION = 100  # a version has smaller parts too, but for few; of all addresses 1 in 40 has
 _PERCENT = 37
+_EQUALS = 61
+_NUMBERED = padded(  # what is numbered like an address
+    (b"version", b"versions", b"ver", b"release", b"build", b"revision", b"rev", b"section", b"sections", b"sec", b"chapter",
+     b"clause", b"oid", b"v")
+)  # fmt: skip
+_ADDRESSES = padded(
+    (b"ip", b"ips", b"ipv4", b"address", b"addresses", b"addr", b"host", b"server", b"client", b"gateway", b"dns", b"inet",
+     b"peer", b"ping", b"router")
+)  # fmt: skip
 
 
 @leaf
@@ -81,8 +95,34 @@ def _ipv4_is_public(a, b, c):
 
 
 @kernel
+def _follows(data, floor, at, words):
+    """Whether a word of a table stands before ``at``: two blanks at most, and one of : = . between."""
+    for _ in range(2):
+        at -= at > floor and data[at - 1] == SPACE
+    at -= at > floor and data[at - 1] in (COLON, _EQUALS, DOT)
+    for row in range(words.shape[0]):
+        begin = at - np.int64(words[row, 0])
+        whole = begin == floor or (begin > floor and not is_word(data[begin - 1]))
+        if whole and stands(data, begin, at, words, row, True):
+            return True
+    return False
+
+
+@kernel
+def _is_version(data, floor, stop, at, end, largest):
+    """Whether a dotted quad rather numbers a version, a section or an object than a host."""
+    if at > floor + 1 and data[at - 1] == SLASH and is_word(data[at - 2]):
+        return True  # nginx/1.25.3.40
+    if _follows(data, floor, at, _NUMBERED):
+        return True
+    address = at > floor + 1 and data[at - 1] == SLASH and data[at - 2] == SLASH
+    address |= end + 1 < stop and data[end] == COLON and is_digit(data[end + 1])
+    return largest < _NO_VERSION and not address and not _follows(data, floor, at, _ADDRESSES)
+
+
+@kernel
 def ipv4_address(data, floor, stop, at):
-    """A public dotted quad without leading zeros, with a part of 32 or more."""
+    """A public dotted quad without leading zeros, with a part of 32 or more; of 100 or more where nothing announces it."""
     if not begins(data, floor, at) or (at > floor and data[at - 1] in (DOT, DASH)):
         return 0, 0
     parts, largest, end = 0, 0, at
@@ -103,6 +143,7 @@ def ipv4_address(data, floor, stop, at):
         or largest < _NO_SECTION
         or not ends(data, end, stop)
         or not _ipv4_is_public(parts >> 24, parts >> 16 & 255, parts >> 8 & 255)
+        or _is_version(data, floor, stop, at, end, largest)
     ):
         return 0, 0
     return at, end

@@ -9,6 +9,7 @@ from gristmill.corpus.text._kernels_bytes import (
     DOT,
     OPEN,
     PLUS,
+    SLASH,
     SPACE,
     begins,
     digits_end,
@@ -37,12 +38,17 @@ for _code in _COUNTRY_CODES.split():
     _CODES[int(_code) * _width : (int(_code) + 1) * _width] = True
 
 _LABELS = padded(
-    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"queue", b"call", b"dial", b"ring", b"reach",
+    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"desk", b"call", b"dial", b"ring", b"reach",
      b"contact", b"answering")
 )  # fmt: skip
 _PHONE_BYTES = 5  # of the label that may end a longer word
 _BETWEEN = padded((b"me", b"us", b"on", b"at", b"is", b"no", b"nr", b"number"))  # between a label and its number
 _NAMES = padded((b"office", b"fax", b"mobile", b"cell", b"home", b"phone", b"tel"))
+_UNITS = padded(  # behind a count, which no telephone number has
+    (b"bytes", b"byte", b"bits", b"kb", b"mb", b"gb", b"ms", b"seconds", b"people", b"persons", b"users", b"times", b"items",
+     b"words", b"tokens", b"lines", b"rows", b"documents", b"records", b"dollars", b"euros", b"miles", b"km", b"years")
+)  # fmt: skip
+_ISBN_DIGITS = 13
 _EXTENSION = padded((b" ext",))
 
 
@@ -145,7 +151,10 @@ def _word_before(data, floor, at, words):
     """Where the word of a table that ends before ``at`` begins, -1 for none; row 0 may end a longer word: telephone."""
     for row in range(words.shape[0]):
         begin = at - np.int64(words[row, 0])
-        whole = begin <= floor or not is_word(data[begin - 1]) or (row == 0 and words[row, 0] == _PHONE_BYTES)
+        inner = begin > floor and (
+            is_word(data[begin - 1]) or data[begin - 1] in (DOT, SLASH)
+        )  # doi.org/.../j.cell.2019
+        whole = not inner or (row == 0 and words[row, 0] == _PHONE_BYTES)
         if begin >= floor and whole and stands(data, begin, at, words, row, True):
             return begin
     return -1
@@ -185,6 +194,55 @@ def _is_named_behind(data, end, stop):
 
 
 @kernel
+def _is_year(data, at):
+    """19xx or 20xx."""
+    return (data[at] == 49 and data[at + 1] == 57) or (data[at] == 50 and data[at + 1] == 48)
+
+
+@kernel
+def _is_isbn(data, at, end):
+    """978 or 979, thirteen digits in all, and their check digit: weights 1 and 3, a sum that 10 divides."""
+    total, digits = 0, 0
+    for place in range(at, end):
+        if is_digit(data[place]):
+            value = np.int64(data[place]) - 48
+            total += value * (3 if digits & 1 else 1)
+            digits += 1
+    prefix = _first_three(data, at, end)
+    return digits == _ISBN_DIGITS and (prefix == 978 or prefix == 979) and total % 10 == 0
+
+
+@kernel
+def _has_unit_behind(data, end, stop):
+    """A blank and what is counted."""
+    if end >= stop or data[end] != SPACE:
+        return False
+    for row in range(_UNITS.shape[0]):
+        after = end + 1 + np.int64(_UNITS[row, 0])
+        if stands(data, end + 1, stop, _UNITS, row, True) and (after >= stop or not is_word(data[after])):
+            return True
+    return False
+
+
+@kernel
+def _is_count(data, at, end, groups, packed):
+    """What a word may stand before and is no number to call: a range of years, or an ISBN."""
+    years = (
+        groups == 2 and packed == 4 | 4 << 6 and data[at + 4] == DASH and _is_year(data, at) and _is_year(data, at + 5)
+    )
+    return years or _is_isbn(data, at, end)
+
+
+@kernel
+def _is_round(data, at, stop, groups, packed):
+    """+20 000 000: the second group begins with 000, as no area code does."""
+    if groups < 2 or _size(packed, 1) < 3:
+        return False
+    second = _join(data, at + _size(packed, 0), stop)
+    return data[second] == 48 and data[second + 1] == 48 and data[second + 2] == 48
+
+
+@kernel
 def phone_number(data, floor, stop, at):
     """A telephone number: international with +, North American, with a trunk 0, or any that a word announces or names."""
     bracket = at > floor and data[at - 1] == OPEN
@@ -199,18 +257,23 @@ def phone_number(data, floor, stop, at):
     closed = data[at + _size(packed, 0)] == CLOSE if at + _size(packed, 0) < stop else False
     if bracket and not (closed and groups > 1):
         return 0, 0
+    last = end
     end = _with_extension(data, end, stop)
     if not ends(data, end, stop):
         return 0, 0
     if international:
         known = digits >= _INTERNATIONAL_MIN and _CODES[_first_three(data, at, stop)]
-        return (start, end) if known else (0, 0)
+        counted = _is_round(data, at, stop, groups, packed) or _has_unit_behind(data, end, stop)
+        return (start, end) if known and not counted else (0, 0)
     if (
         _is_north_american(data, at, groups, packed, mark, bracket)
         or (not bracket and _has_trunk_zero(data, at, groups, digits, packed, mark))
         or (bracket and _has_trunk_in_brackets(data, at, groups, digits, packed))
-        or _is_announced(data, floor, start)
-        or _is_named_behind(data, end, stop)
+        or (
+            (_is_announced(data, floor, start) or _is_named_behind(data, end, stop))
+            and not _is_count(data, at, last, groups, packed)
+            and not _has_unit_behind(data, end, stop)
+        )
     ):
         return start, end
     return 0, 0

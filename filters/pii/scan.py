@@ -3,13 +3,15 @@
 A name, a street or a date has no form, so none is found here. What is claimed, and the rule of each kind:
 
 email  ``name@host.tld`` in ASCII, the last label two letters or more
-ipv4   dotted quad without leading zeros, not in a special block of RFC 6890; a part is 32 or more
+ipv4   dotted quad without leading zeros, not in a special block of RFC 6890; a part is 100 or more, or 32 where
+       ``http://``, a port or a word (IP, address, host, server ...) announces it; no version, section or OID before it
 ipv6   eight groups, or ``::`` in 2000::/3; not documentation, local or multicast
 card   12 to 19 digits in one run, 4 4 4 4 or 4 6 5; scheme, its length, Luhn check
 iban   length of the country, solid or in groups of four, mod 97
 phone  ``+`` and a country code; North American; a trunk 0 and groups, also (02) 1234 5678; any of 7 to 15 digits that a
-       word announces (phone, tel, mobile, fax, queue, call me on, contact us at ...) or names behind it (-Fax, office);
-       an extension (x123, ext. 123) belongs to it. A bare local number is left alone: nothing tells it from others
+       word announces (phone, tel, mobile, fax, desk, call me on, contact us at ...) or names behind it (-Fax, office);
+       an extension (x123, ext. 123) belongs to it. No years, ISBN, or count of something (bytes, people).
+       A bare local number is left alone: nothing tells it from others
 key    AWS, GitHub, GitLab, Slack, Google, npm, Hugging Face tokens and ``sk-``; private key blocks; a random value
        that is assigned to a key, token, secret or password
 """

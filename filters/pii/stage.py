@@ -45,7 +45,7 @@ class PiiFacts:
 PII = PartStage(
     facts=PiiFacts,
     name="pii",
-    version="2",
+    version="3",
     title="personal data, counted and given as spans to mask",
     section=Pii,
     asked=lambda pii: bool(pii.actions),

@@ -9,7 +9,7 @@ from gristmill.corpus.errors import GristmillError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
 from gristmill.corpus.rundir import EXPORTS
 from gristmill.flows.export.target import BY, COLUMNS, Exported, ExportOptions
-from gristmill.flows.export.targets import target_named
+from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.progress import Reporter
@@ -27,7 +27,7 @@ def export_run(
     Parameters
     ----------
     run : a run directory that has come as far as decide
-    target : a name of ``gristmill.flows.export.targets.TARGETS``
+    target : a name of ``gristmill.flows.export.targets.TARGETS``, or one that an installed package announces
     folder : a new or empty folder, or one that holds an unfinished export of the same run with the same options
 
     Returns
@@ -36,19 +36,20 @@ def export_run(
 
     Raises
     ------
+    StageError : a target from outside failed, or reported files that are not there
     UnknownNameError : no such target, column to export by, or further column
     StoreError : the run has not decided or kept nothing, the folder holds something else, or it cannot be written
     """
     options = options or ExportOptions()
-    write = target_named(target)
+    chosen = target_named(target)
     _check_known("column of --by", [options.by] if options.by else [], BY)
     _check_known("column of --with", options.columns, COLUMNS)
     with reopen_run(run, reporter=reporter) as context:
         context.run.manifest("decide")  # else an empty folder would be left
-        export = _head(context, target, options)
+        export = _head(context, target, options) | _origin(chosen)
         try:
             _open_folder(folder, export)
-            result = export | _body(write(context, folder, options), context)
+            result = export | _body(chosen.write(context, folder, options), context)
             _finish(folder, result)
         except GristmillError:
             raise
@@ -78,6 +79,13 @@ def _head(context: RunContext, target: str, options: ExportOptions) -> dict[str,
         "by": options.by,
         "with": sorted(options.columns),
     }
+
+
+def _origin(target: Target) -> dict[str, Any]:
+    """The package of a target from outside: another one may write other bytes."""
+    if target.plugin is None:
+        return {}
+    return {"plugin": {name: getattr(target.plugin, name) for name in ("name", "version", "sha256")}}
 
 
 def _body(exported: Exported, context: RunContext) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gristmill.flows.export.row_reader import RowReader
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import signal_tables
-from gristmill.tokenizer.kept_text import kept_batches
+from gristmill.tokenizer.kept_text import filled, kept_batches
 
 METADATA = ("lang", "license", "url", "created", "locator", "meta")
 EXPORTED = pa.schema(
@@ -54,7 +54,7 @@ def _signals_field(measured: Sequence[Measured]) -> pa.Field:
 
 
 def exported_tables(context: RunContext, part: int, kept: pa.Table, measured: Sequence[Measured]) -> Iterator[pa.Table]:
-    """Kept documents of one part with what the edits left of their text, without those of which nothing is left.
+    """Kept documents of one part with what the edits left of their text; those left blank are not there.
 
     Parameters
     ----------
@@ -68,10 +68,9 @@ def exported_tables(context: RunContext, part: int, kept: pa.Table, measured: Se
     documents = context.file("documents", DOCUMENTS_FILE, part)
     metadata = RowReader(documents, METADATA)
     signals = [_SignalReader(context.file(one.stage, one.file, part), one.fields) for one in measured]
-    for batch in kept_batches(documents, kept):
-        filled = batch.filter(pc.greater(pc.binary_length(batch["text"]), 0))
-        if filled.num_rows:
-            yield _table(filled, _rows(kept, filled), metadata, signals, exported_schema(measured))
+    for batch in map(filled, kept_batches(documents, kept)):
+        if batch.num_rows:
+            yield _table(batch, _rows(kept, batch), metadata, signals, exported_schema(measured))
 
 
 class _SignalReader:

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from gristmill.flows.inspect.likely_faults import likely_fault
 from gristmill.flows.inspect.shard_rows import DomainRows, digest_of
 from gristmill.handoff.plan import Located, Plan
 
+GUESSED = 3  # rows of which verify tries to say what the step got in their place
 AT_ONCE = 1 << 16  # samples located at a time
 
 
@@ -99,7 +101,12 @@ def _compare_content(
             other = f"row {places[i]} of domain {domains[i]} (epoch {epochs[i]})"
             found.content.append(f"{where} is planned, the loader read {other}")
         elif digests[i] != digest_of(domain, epoch, slices):
-            found.content.append(f"{where} is not what the step got")
+            guess = (
+                ""
+                if len(found.content) >= GUESSED
+                else likely_fault(rows, plan.names, (domain, epoch, row), digests[i])
+            )
+            found.content.append(f"{where} is not what the step got{guess and ': '}{guess}")
         elif (tokens[i], targets[i]) != (planned, sum(one.counted for one in slices)):
             found.content.append(
                 f"{where}: {tokens[i]} tokens and {targets[i]} targets are logged, its digest has others"

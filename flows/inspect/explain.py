@@ -1,5 +1,6 @@
 """``gristmill explain``: the history of one document, from its file to the rows it stands in."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.span_tables import MASK
+from gristmill.flows.inspect.document_steps import batch_rows_of, pieces_of, plan_of, steps_of
 from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
 from gristmill.flows.pipeline.open_context import read_run, stages_of_run
+from gristmill.handoff.piece_index import FOLDER
+from gristmill.handoff.reader import ShardReader
 
 HEAD_CHARS = 300
 
@@ -88,6 +92,10 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
     if verdicts:
         rules = [v["rule"] for v in verdicts if v["rule"]]
         stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(context, document)})
+    rows = _rows_of_document(context, doc_id, document["domain"]) if kept else []
+    if verdict == "kept" and not rows and context.run.has("heldout"):
+        why = "cuts left no text, or no answer to learn; no row holds it"
+        stages.append({"stage": "tokens", "verdict": "emptied", "why": why})
     return {
         "doc_id": doc_id,
         "source": document["source"],
@@ -96,7 +104,7 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
         "verdicts": verdicts,
         "cluster": _cluster(context, doc_id),
         "spans": kept[0]["spans"] if kept else [],
-        "rows": _rows_of_document(context, doc_id, document["domain"]) if kept else [],
+        "rows": rows,
     }
 
 
@@ -158,16 +166,32 @@ def _cluster(context: RunContext, doc_id: str) -> dict[str, Any] | None:
 
 
 def _rows_of_document(context: RunContext, doc_id: str, domain: str) -> list[dict[str, Any]]:
-    """Every packed row that holds a piece of the document."""
-    return [
-        {"stage": stage, "domain": domain, "row": row, **piece}
-        for stage in ("shards", "heldout")
-        if context.run.has(stage)
-        for row, piece in _pieces(context.run.path / stage / domain, doc_id)
-    ]
+    """Every packed row that holds a piece of the document; of training rows also the steps that draw it."""
+    run = context.run
+    heldout = _walked(run.path / "heldout" / domain, doc_id) if run.has("heldout") else []
+    if (run.path / "plan" / FOLDER).is_dir():
+        trained = _indexed(context, doc_id)
+    else:  # a run of version 0.1.0, or one that has not come so far
+        trained = _walked(run.path / "shards" / domain, doc_id) if run.has("shards") else []
+    found = [("shards", row, piece) for row, piece in trained] + [("heldout", row, piece) for row, piece in heldout]
+    return [{"stage": stage, "domain": domain, "row": row, **piece} for stage, row, piece in found]
 
 
-def _pieces(folder: Path, doc_id: str) -> list[tuple[int, dict[str, Any]]]:
+def _indexed(context: RunContext, doc_id: str) -> list[tuple[int, dict[str, Any]]]:
+    """Row and place of each piece, with the steps that draw it, from the index of pieces and the plan."""
+    run = context.run.path
+    found = pieces_of(run, context.recipe.domains, doc_id)
+    if found is None:
+        return []
+    steps: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
+    for one in steps_of(plan_of(run), found, batch_rows_of(context.recipe)):
+        steps[one["row"], one["slice"]].append({name: one[name] for name in ("step", "sample", "epoch")})
+    rows = ShardReader(run / "shards" / found.domain).documents(found.pieces.row)
+    pieces = zip(found.pieces.row.tolist(), found.pieces.slice.tolist(), rows, strict=True)
+    return [(row, {**documents[place], "steps": steps[row, place]}) for row, place, documents in pieces]
+
+
+def _walked(folder: Path, doc_id: str) -> list[tuple[int, dict[str, Any]]]:
     found, first = [], 0
     for path in sorted(folder.glob("data-*.arrow")):
         with pa.memory_map(str(path)) as source:

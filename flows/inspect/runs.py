@@ -56,7 +56,7 @@ def _listed(path: Path) -> ListedRun:
         run = RunDir.open(path)
         done = [name for name in stages_of_run(run).names if run.has(name)]
         stage = done[-1] if done else None
-        documents = run.manifest("decide").rows if run.has("decide") else None
+        documents = next((run.manifest(stage).rows for stage in ("tokens", "decide") if run.has(stage)), None)
         verified = _verified(run)
     except (GristmillError, OSError, ValueError, KeyError, TypeError) as error:  # a damaged run hides no other
         problem = f"{type(error).__name__}: {error}"
@@ -93,7 +93,8 @@ def note_latest(context: RunContext) -> dict[str, Any]:
     verified : whether every check passed
     failed : names and details of those that did not
     """
-    result = verify_open(context)
+    with context.report.progress("verify", 0):
+        result = verify_open(context)
     if result["ok"]:
         run = context.run.path
         write_json(run.parent / LATEST_FILE, {"run": run.name, "verified": True})

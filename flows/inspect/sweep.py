@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.errors import RecipeError, StoreError
 from gristmill.corpus.files import write_text
 from gristmill.flows.inspect.run_evidence import gather_run, signals_read
 from gristmill.flows.inspect.settings import setting_path
@@ -52,8 +52,17 @@ def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: 
     if plot:
         from gristmill.data_cards.sweep_figure import sweep_svg
 
-        write_text(plot, sweep_svg(result))
+        _write_plot(plot, sweep_svg(result))
     return result
+
+
+def _write_plot(plot: Path, text: str) -> None:
+    try:
+        if plot.is_dir():
+            raise IsADirectoryError("it is a folder")
+        write_text(plot, text)
+    except OSError as error:
+        raise StoreError(f"--plot {plot}: {error.strerror or error}; name an SVG file that can be written") from None
 
 
 def _curves(key: str, bounds: list[float], table: pa.Table) -> dict[str, Any]:

@@ -13,26 +13,41 @@ from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
-from gristmill.corpus.store import check_files
 from gristmill.flows.inspect.run_check import Check
+from gristmill.flows.inspect.verify_facts import check_facts
+from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
+from gristmill.flows.inspect.verify_replay import Replay, check_replay
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
 
 VERIFIED = "verified.json"
-RUN_FILES = ("train", "card")  # they lie in the run, not in the store
+IN_RUN = ("train",)  # its files lie in the run, not in the store
+RUN_FILES = (*IN_RUN, "card")  # they account for no document
 
 
-def verify_run(run_path: Path) -> dict[str, Any]:
-    """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run."""
+def verify_run(run_path: Path, replay: Replay | None = None) -> dict[str, Any]:
+    """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run.
+
+    Parameters
+    ----------
+    replay : also train one interval between two checkpoints again
+    """
     with reopen_run(run_path, first_format=True) as context:
-        return verify_open(context) | {"run": str(run_path)}
+        return verify_open(context, replay) | {"run": str(run_path)}
 
 
-def verify_open(context: RunContext) -> dict[str, Any]:
-    """The same of an open run. What came of it is kept in the run, with the state that it was found of."""
-    checks = [check for group in CHECKS for check in group(context)]
+def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, Any]:
+    """The same of an open run. What came of it is kept in the run, with the state that it was found of.
+
+    Raises
+    ------
+    StoreError : lock.json is damaged, or of a format that this version does not know
+    """
+    _ = context.run.lock
+    checks = [check for group in CHECKS for check in _guarded(group, context)]
+    checks += check_replay(context, replay) if replay else []
     ok = all(check.ok for check in checks)
     write_json(context.run.path / VERIFIED, {"ok": ok, "checks": len(checks), "digest": state_of(context.run)})
     return {"run": str(context.run.path), "ok": ok, "checks": [asdict(check) for check in checks]}
@@ -41,7 +56,14 @@ def verify_open(context: RunContext) -> dict[str, Any]:
 def state_of(run: RunDir) -> str:
     """32 hex characters that name what a run has done: they change with every stage that gives something else."""
     names = sorted(path.stem for path in (run.path / "manifests").glob("*.json"))
-    return content_key([run.manifest(name).key for name in names])
+    return content_key([_key_of(run, name) for name in names])
+
+
+def _key_of(run: RunDir, stage: str) -> str:
+    try:
+        return run.manifest(stage).key
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "damaged"
 
 
 def _stages(context: RunContext) -> Iterator[Manifest]:
@@ -55,6 +77,33 @@ def _attempt(name: str, detail: str, action: Callable[[], Any]) -> Check:
     except (GristmillError, OSError) as error:
         return Check(name, False, str(error))
     return Check(name, True, detail)
+
+
+def _guarded(group: Callable[[RunContext], Iterator[Check]], context: RunContext) -> Iterator[Check]:
+    """The checks of a group. A file that is so damaged that its reader fails is one failed check, and no traceback."""
+    try:
+        yield from group(context)
+    except Exception as error:  # noqa: BLE001  pyarrow, numpy and json each raise their own
+        yield Check(group.__name__.removeprefix("check_"), False, f"cannot be read: {error!r}")
+
+
+def _found(name: str, problems: list[str], detail: str) -> Check:
+    return Check(name, not problems, "; ".join(problems) or detail)
+
+
+def check_lock(context: RunContext) -> Iterator[Check]:
+    """The run has the name of its lock, and recipe.toml and stages.json are those of the lock."""
+    if context.run.lock.format != 1:
+        yield _found("lock", lock_problems(context), "names the run, its recipe and its stages")
+
+
+def check_receipts(context: RunContext) -> Iterator[Check]:
+    """Every leaf of a manifest is the one of its receipts in the store, and every file has their size and sha256."""
+    for name in sorted(path.stem for path in (context.run.path / "manifests").glob("*.json")):
+        if name not in IN_RUN:
+            parts = context.run.manifest(name).parts
+            files = sum(len(part.files) for part in parts)
+            yield _found(f"receipts {name}", receipt_problems(context, name), f"{len(parts)} parts, {files} files")
 
 
 def check_accounts(context: RunContext) -> Iterator[Check]:
@@ -99,18 +148,6 @@ def check_edits(context: RunContext) -> Iterator[Check]:
         )
 
 
-def check_receipts(context: RunContext) -> Iterator[Check]:
-    """Every file of every part has the size and sha256 of its receipt."""
-    for manifest in _stages(context):
-        files = sum(len(part.files) for part in manifest.parts)
-        parts = manifest.parts
-        yield _attempt(
-            f"receipts {manifest.stage}",
-            f"{len(parts)} parts, {files} files",
-            lambda parts=parts: [check_files(context.store.folder(part), part) for part in parts],
-        )
-
-
 def check_alignment(context: RunContext) -> Iterator[Check]:
     """Stages that add columns have exactly the documents' rows, part by part."""
     rows = [part.rows for part in context.run.manifest("documents").parts]
@@ -127,16 +164,25 @@ def check_shards(context: RunContext) -> Iterator[Check]:
     for stage in ("shards", "heldout"):
         if context.run.has(stage):
             for folder in sorted((context.run.path / stage).iterdir()):
-                problems = ShardReader(folder).verify()
-                yield Check(f"{stage} {folder.name}", not problems, "; ".join(problems) or "digests agree")
+                problems = placed_problems(context, f"{stage}/{folder.name}") or ShardReader(folder).verify()
+                yield _found(f"{stage} {folder.name}", problems, "digests agree")
+
+
+def check_tokenizer(context: RunContext) -> Iterator[Check]:
+    """The tokenizer of the run is the one whose receipt it has."""
+    if context.run.has("tokenizer"):
+        yield _found("tokenizer", placed_problems(context, "tokenizer"), "as its receipt says")
 
 
 def check_plan(context: RunContext) -> Iterator[Check]:
-    """The plan loads, names these shards, and covers its samples."""
+    """The plan is that of its receipt, loads, names these shards, and covers its samples."""
     from gristmill.handoff.plan import Plan
 
     if not context.run.has("plan"):
         return
+    yield _found("plan", placed_problems(context, "plan"), "as its receipt says")
+    if context.run.has("pieces"):
+        yield _found("plan pieces", placed_problems(context, "plan/pieces"), "as its receipts say")
     plan = Plan.load(context.run.path / "plan")
     for domain in plan.domains:
         found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
@@ -165,16 +211,19 @@ def check_card(context: RunContext) -> Iterator[Check]:
 
 
 CHECKS = (
+    check_lock,
     check_accounts,
     check_chain,
     check_edits,
     check_receipts,
     check_alignment,
+    check_tokenizer,
     check_shards,
     check_plan,
     check_labels,
     check_train_files,
     check_consumption,
+    check_facts,
     check_plugins,
     check_card,
 )

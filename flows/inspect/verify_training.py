@@ -78,13 +78,13 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
     yield Check("consumption in order", not found.order, shown(found.order) or f"{log.num_rows} rows as planned")
     detail = shown(found.content) or f"{log.num_rows} rows: the steps' tensors are the shards' rows"
     yield Check("consumption digests", not found.content, detail)
-    wrong = list(_wrong_metrics(run / "train" / "metrics.parquet", log))
+    wrong = [*wrong_metrics(run / "train" / "metrics.parquet", log), *_wrong_summary(run / "train", log)]
     yield Check(
         "consumption metrics", not wrong, shown(wrong) or "tokens and losses of the steps are those of the rows"
     )
 
 
-def _wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
+def wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
     """Steps whose tokens or loss are not those of their rows."""
     metrics = pq.read_table(path, columns=["step", "tokens", "loss"])
     steps = metrics["step"].to_numpy()
@@ -98,6 +98,13 @@ def _wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
     for at in np.flatnonzero((tokens != metrics["tokens"].to_numpy()) | ~np.isclose(loss, mean, rtol=LOSS_TOLERANCE)):
         rows = f"its rows {int(tokens[at])} tokens and a mean loss of {mean[at]:.6f}"
         yield f"step {steps[at]} logged {metrics['tokens'][at]} tokens and a loss of {loss[at]:.6f}, {rows}"
+
+
+def _wrong_summary(train: Path, log: pa.Table) -> Iterator[str]:
+    """The tokens that summary.json, and with it the card, states."""
+    stated, got = read_json(train / "summary.json")["tokens"], int(pc.sum(log["tokens"]).as_py() or 0)
+    if stated != got:
+        yield f"summary.json states {stated} tokens, the steps got {got}"
 
 
 def _check_without_digests(context: RunContext, log: pa.Table) -> Iterator[Check]:
@@ -121,7 +128,8 @@ def check_labels(context: RunContext) -> Iterator[Check]:
     parts = [pq.read_table(ref, columns=["doc_id", "source"]) for ref in _document_files(context)]
     documents = pa.concat_tables(parts).combine_chunks()
     for domain in context.recipe.domains:
-        wrong = _mislabelled(context, domain, documents)
+        wrong = _mislabelled(context, "shards", domain, documents)
+        wrong += _mislabelled(context, "heldout", domain, documents) if context.run.has("heldout") else []
         yield Check(f"labels {domain}", not wrong, shown(wrong) or "every row is of the domain of its sources")
 
 
@@ -130,26 +138,29 @@ def _document_files(context: RunContext) -> list[Path]:
     return [context.file("documents", "documents.parquet", part) for part in parts]
 
 
-def _mislabelled(context: RunContext, domain: str, documents: pa.Table) -> list[str]:
-    right = pa.array([source.name for source in context.recipe.sources if source.domain == domain], pa.string())
-    row, ids = DomainRows(context.run.path / "shards" / domain).documents()
-    at = pc.index_in(ids, documents["doc_id"])
-    source = documents["source"].take(at)
+def _mislabelled(context: RunContext, stage: str, domain: str, documents: pa.Table) -> list[str]:
+    """Documents in a domain's rows that are of another domain's source; those that a step saw first come first."""
+    domains = {source.name: source.domain for source in context.recipe.sources}
+    right = pa.array([name for name in domains if domains[name] == domain], pa.string())
+    row, ids = DomainRows(context.run.path / stage / domain).documents()
+    source = documents["source"].take(pc.index_in(ids, documents["doc_id"]))
     wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
-    steps = _first_steps(context, domain, row[wrong])
+    steps = _first_steps(context, domain, row[wrong]) if stage == "shards" else [None] * len(wrong)
+    found = sorted(zip(steps, wrong.tolist(), strict=True), key=lambda pair: (pair[0] or np.inf, pair[1]))
     return [
-        f"{step}row {row[i]} of {domain}: document {ids[int(i)]} is of source {source[int(i)]}, whose domain is another"
-        for step, i in zip(steps, wrong, strict=True)
+        f"{f'step {step}: ' if step else ''}row {row[i]} of {stage}/{domain}: document {ids[i]} is of source "
+        f"{source[i]}, whose domain is {domains.get(source[i].as_py(), 'unknown')}"
+        for step, i in found
     ]
 
 
-def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[str]:
-    """The first step that saw each row, as the beginning of a sentence; empty before training."""
+def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[int | None]:
+    """The first step that saw each row; None where none did."""
     path = context.run.path / "train" / "consumption.parquet"
     if not len(rows) or not context.run.has("train"):
-        return [""] * len(rows)
+        return [None] * len(rows)
     log = pq.read_table(path, columns=["step", "domain", "row"])
-    place = context.recipe.domains.index(domain)
-    mine = log.filter(pc.equal(log["domain"], place)) if pa.types.is_integer(log["domain"].type) else log.slice(0, 0)
+    place = context.recipe.domains.index(domain) if pa.types.is_integer(log["domain"].type) else domain
+    mine = log.filter(pc.equal(log["domain"], place))
     first = dict(zip(mine["row"].to_pylist()[::-1], mine["step"].to_pylist()[::-1], strict=True))
-    return [f"step {first[row]}: " if row in first else "" for row in rows.tolist()]
+    return [first.get(row) for row in rows.tolist()]

@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from gristmill.corpus.account import Account, Accounts
 from gristmill.corpus.errors import BudgetError, RecipeError
+from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.inspect.run_evidence import Rules, gather_run, rules_of_run, signals_read
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.pipeline.catalogue import known_profiles
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
@@ -122,10 +124,8 @@ def _flipped(table: pa.Table) -> dict[str, Any]:
 
 
 def _broken_budget(context: RunContext, accounts: Accounts) -> str | None:
-    from gristmill.filters.decide.verdicts import check_budgets
-
     try:
-        check_budgets(accounts, {source.name: source.retention_budget for source in context.recipe.sources})
+        check_budgets(accounts, budgets_of(context.recipe), rejects=rejects_of(context.run))
     except BudgetError as error:
         return str(error)
     return None

@@ -1,21 +1,27 @@
-"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan."""
+"""Stages that turn kept text into what a trainer reads: tokenizer, tokens, shards, held-out rows, plan, pieces."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from gristmill.corpus.errors import PlanError
 from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.tokenizer.stage import Tokenizer
+
+if TYPE_CHECKING:
+    from gristmill.mixing.curriculum import Phase
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
@@ -64,10 +70,10 @@ def _with_template(context: RunContext, stage: Instance) -> Tokenizer:
 
 def mean_shares(context: RunContext) -> dict[str, float]:
     """What the curriculum draws from each domain over the whole run, as shares that sum to one."""
-    from gristmill.mixing.curriculum import Phase, drawn_domains, segments
+    from gristmill.mixing.curriculum import drawn_domains, segments
     from gristmill.mixing.feasibility import demand
 
-    phases = [Phase(**phase.model_dump()) for phase in context.recipe.curriculum]
+    phases = phases_of(context.recipe)
     names = drawn_domains(phases)
     rows = demand(segments(phases, names, context.recipe.shards.row_tokens), names)
     return {name: rows[name] / sum(rows.values()) for name in names}
@@ -124,18 +130,14 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
 def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
     from gristmill.mixing.compile import plan_stage
-    from gristmill.mixing.curriculum import Phase
     from gristmill.mixing.feasibility import EpochCaps
 
     packed = context.run.manifest("shards")
     if not packed.rows:
-        raise PlanError(
-            "no document was kept, so there is nothing to plan; loosen [decide] or add sources. What rules dropped: "
-            f"`gristmill samples {context.run.path} --dropped`"
-        )
+        raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")
     caps = EpochCaps(**context.recipe.mixing.caps.model_dump())
     options = {
-        "phases": [Phase(**phase.model_dump()) for phase in context.recipe.curriculum],
+        "phases": phases_of(context.recipe),
         "row_tokens": context.recipe.shards.row_tokens,
         "seed": context.seed("plan"),
         "caps": caps,
@@ -146,6 +148,55 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
     context.run.place(context.store.folder(manifest.parts[0]), "plan")
     return manifest
+
+
+def phases_of(recipe: Recipe) -> "list[Phase]":
+    """The curriculum in plain values, shares of tuned files read in; those named after what there is stay names."""
+    from gristmill.mixing.curriculum import Phase
+    from gristmill.mixing.named_shares import tuned_shares
+
+    found = []
+    for phase in recipe.curriculum:
+        if phase.tuned_file:
+            shares, named = tuned_shares(Path(phase.tuned_file), recipe.sources_by_domain), ""
+        else:
+            shares, named = {} if phase.named else phase.shares, phase.named
+        found.append(Phase(phase.until_tokens, shares, phase.shape, named))
+    return found
+
+
+def index_pieces(context: RunContext, stage: Instance) -> Manifest:
+    """From each document to its rows, one index for each domain; it depends on the rows alone."""
+    from gristmill.handoff.piece_index import FOLDER
+    from gristmill.mixing.compile import pieces_stage
+
+    jobs = []
+    for domain, rows in zip(context.recipe.domains, context.run.manifest("shards").parts, strict=True):
+        key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
+        jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
+    manifest = context.compute(stage.name, jobs)
+    first, *others = (context.store.folder(part) for part in manifest.parts)
+    context.run.place(first, f"plan/{FOLDER}", *others)
+    return manifest
+
+
+def _why_no_row(run: RunDir) -> str:
+    """Which stage took the last document, and the key that decides it."""
+    kept, encoded = run.manifest("decide").rows, run.manifest("tokens").rows
+    if not kept:
+        return (
+            "no document was kept; loosen [decide] or add sources. What rules dropped: "
+            f"`gristmill samples {run.path} --dropped`"
+        )
+    if not encoded:
+        return (
+            f"cuts left no text of the {kept:,} kept documents; see what they cut with "
+            f"`gristmill samples {run.path} --kept`, and cut less in [line_edits], [dedup.lines] or [dedup.substrings]"
+        )
+    return (
+        f"all of the {encoded:,} kept documents are held out from training (shards.heldout); "
+        "add documents, set shards.heldout lower, or to 0"
+    )
 
 
 def vocab_size(context: RunContext) -> int:

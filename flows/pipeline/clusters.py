@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gristmill.corpus.receipt import Manifest
+from gristmill.dedup.clusters.alarms import check_alarms
+from gristmill.dedup.clusters.stage import Near
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key, resolve
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
@@ -14,15 +16,18 @@ ALARMS = ("max_unverified_share", "max_largest_share")
 
 def cluster(context: RunContext, stage: Instance) -> Manifest:
     """Cluster all documents; from the band index when the recipe keeps one."""
-    from gristmill.dedup.clusters.alarms import check_alarms
-
     near = context.recipe.dedup.near
     plain = _from_scratch(context, stage)
     job = _from_index(context, plain) if near.index else plain
     manifest = context.compute(stage.name, [job], here=near.index is not None)
-    if facts := manifest.parts[0].facts:  # none yet in a dry run
-        check_alarms(facts, **near.model_dump(include=set(ALARMS)))
+    check_clusters(manifest, near)
     return manifest
+
+
+def check_clusters(manifest: Manifest, near: Near) -> tuple[str, ...]:
+    """BudgetError for clusters beyond the recipe's budgets; of a small corpus they are returned as warnings."""
+    facts = manifest.parts[0].facts  # none yet in a dry run
+    return check_alarms(facts, **near.model_dump(include=set(ALARMS))) if facts else ()
 
 
 def _from_scratch(context: RunContext, stage: Instance) -> Job:

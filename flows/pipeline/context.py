@@ -14,7 +14,7 @@ from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.store import Store
-from gristmill.flows.pipeline.engine import Engine, ThreadEngine
+from gristmill.flows.pipeline.engine import Engine, ThreadEngine, Watch
 from gristmill.flows.pipeline.inputs import Inputs
 from gristmill.flows.pipeline.jobs import Done, Job, Ref
 from gristmill.flows.pipeline.recipe import Recipe
@@ -59,13 +59,14 @@ class RunContext:
 
         ``here``: run in this process even when there is a cluster (jobs that hold the context itself).
         """
-        seconds = timed()
+        cost = timed()
         engine = ThreadEngine(1) if here else self.engine
-        with self.report.progress(name, len(jobs)) as progress:
-            results = engine.run(self.store, jobs, lambda done: progress.advance(_note(done)))
+        with self.report.progress(name, len(jobs), sum(job.n_bytes for job in jobs)) as progress:
+            watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))
+            results = engine.run(self.store, jobs, watch)
         manifest = Manifest(name, tuple(done.receipt for done in results))
         self.run.write_manifest(manifest)
-        self.report.record(manifest, sum(done.reused for done in results), seconds())
+        self.report.record(manifest, sum(done.reused for done in results), cost())
         return manifest
 
     def file(self, stage: str, name: str, part: int = 0) -> Path:

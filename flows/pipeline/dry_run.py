@@ -10,29 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.run_stages import RunStages
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.tables import GROUP_BYTES
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine
+from gristmill.flows.pipeline.estimate import Rates, beside_stages
 from gristmill.flows.pipeline.ingest import files_of_one_core
 from gristmill.flows.pipeline.inputs import Inputs, list_inputs
 from gristmill.flows.pipeline.jobs import Job
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import home, run_stages, store_of
 from gristmill.flows.pipeline.progress import SilentReporter
+from gristmill.flows.pipeline.publish import train_key
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.work_sizes import WorkSizes
 
-# seconds per MB of input on one core, from the sample corpus; replaced by the last run's own in <home>/rates.json
-DEFAULT_RATES = {"documents": 0.25, "signals": 0.02, "language": 0.25, "signatures": 0.02, "mentions": 0.02}
-DEFAULT_RATE = 0.2
 PROCESS_BYTES = 450 << 20  # interpreter, Arrow, numba, tokenizers
-NOT_PLANNED = ("train", "card")  # they depend on the run directory, not on store entries
 GROUPS_IN_FLIGHT = 6  # a row group, its kernels' scratch and its output, per worker
 
 
@@ -43,7 +41,17 @@ class StagePlan:
     parts: int
     compute: int
     reuse: int
-    seconds: float
+    cpu_seconds: float
+    seconds: float  # on as many cores as there are workers, when nothing else runs
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Parts of a stage, and how many of them the store has."""
+
+    parts: int
+    reuse: int
     known: bool = True
 
 
@@ -78,7 +86,7 @@ class DryRun(RunDir):
         """True when the stage was planned."""
         return stage in self._manifests
 
-    def place(self, entry: Path, name: str) -> Path:  # noqa: ARG002
+    def place(self, entry: Path, name: str, *others: Path) -> Path:  # noqa: ARG002
         """The store entry itself: a dry run has no directory."""
         return entry
 
@@ -87,14 +95,12 @@ class DryRun(RunDir):
 class DryContext(RunContext):
     """Looks every part up and makes none."""
 
-    plans: dict[str, StagePlan] = field(default_factory=dict)
+    found: dict[str, _Found] = field(default_factory=dict)
 
     def compute(self, name: str, jobs: Sequence[Job], *, here: bool = False) -> Manifest:  # noqa: ARG002
         """Count the parts that the store has and those it lacks."""
         found = [self.store.find(name, job.key) for job in jobs]
-        reuse = sum(receipt is not None for receipt in found)
-        compute = len(jobs) - reuse
-        self.plans[name] = StagePlan(len(jobs), compute, reuse, self.seconds(name, compute, len(jobs)))
+        self.found[name] = _Found(len(jobs), sum(receipt is not None for receipt in found))
         parts = [receipt or Receipt(name, job.key, 0, {}, {}, ()) for receipt, job in zip(found, jobs, strict=True)]
         manifest = Manifest(name, tuple(parts))
         self.run.write_manifest(manifest)
@@ -106,12 +112,6 @@ class DryContext(RunContext):
         if not receipt.files:
             raise StoreError(f"{stage} is not computed yet")
         return self.store.folder(receipt) / name
-
-    def seconds(self, stage: str, compute: int, parts: int) -> float:
-        """How long computing so many of the parts is likely to take."""
-        megabytes = input_bytes(self.inputs) / 1e6
-        rate = rates().get(stage, DEFAULT_RATE)
-        return round(rate * megabytes * compute / max(parts, 1) / self.engine.workers, 1)
 
 
 class _DryReport(RunReport):
@@ -125,7 +125,7 @@ class _DryReport(RunReport):
 
 
 def plan_run(recipe_path: Path) -> dict[str, Any]:
-    """What ``gristmill run`` would do, with a rough estimate of seconds and peak memory."""
+    """What ``gristmill run`` would do, with an estimate of CPU seconds, seconds and peak memory."""
     checked = load_recipe(recipe_path)
     recipe = checked.recipe
     inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
@@ -134,45 +134,66 @@ def plan_run(recipe_path: Path) -> dict[str, Any]:
     report = _DryReport(run, SilentReporter())
     context = DryContext(recipe, checked.stages, run, store_of(recipe), engine, report, inputs)
     for stage in checked.stages:
-        if stage.name not in NOT_PLANNED and not _planned(context, stage):
-            context.plans[stage.name] = StagePlan(1, 1, 0, context.seconds(stage.name, 1, 1), known=False)
+        if not _planned(context, stage):
+            context.found[stage.name] = _Found(1, 0, known=False)
+    plans, beside = _estimate(context)
+    cpu_seconds = sum(plan.cpu_seconds for plan in plans.values()) + sum(beside.values())
     return {
         "run": str(run.path),
         "input_bytes": input_bytes(inputs),
-        "stages": {name: asdict(plan) for name, plan in context.plans.items()},
-        "seconds": round(sum(plan.seconds for plan in context.plans.values()), 1),
+        "stages": {name: asdict(plan) for name, plan in plans.items()},
+        "beside": {name: round(seconds, 1) for name, seconds in beside.items()},
+        "cpu_seconds": round(cpu_seconds, 1),
+        "seconds": round(sum(plan.seconds for plan in plans.values()) + sum(beside.values()), 1),
         "one_core": files_of_one_core(context),
         "peak_bytes": PROCESS_BYTES + engine.workers * GROUPS_IN_FLIGHT * GROUP_BYTES,
     }
 
 
+def _estimate(context: DryContext) -> tuple[dict[str, StagePlan], dict[str, float]]:
+    """Every stage of the recipe, and what a run costs beside stages."""
+    manifests = [context.run.manifest(name) if context.run.has(name) else None for name in ("documents", "decide")]
+    sizes = WorkSizes(context.recipe, context.inputs, *manifests)
+    rates, plans = Rates.of_home(home()), dict[str, StagePlan]()
+    for stage in context.stages:
+        if (found := context.found.get(stage.name)) is None:
+            continue  # nothing to do, such as no spans to merge
+        compute = found.parts - found.reuse
+        cpu_seconds = rates.seconds(stage, sizes.of(stage)) * compute / max(found.parts, 1)
+        beside_each_other = min(context.engine.workers, max(compute, 1))
+        seconds = round(cpu_seconds / beside_each_other, 1)
+        plans[stage.name] = StagePlan(
+            found.parts, compute, found.reuse, round(cpu_seconds, 1), seconds, known=found.known
+        )
+    return plans, beside_stages(context.stages, sizes, rates.machine)
+
+
 def _planned(context: DryContext, stage: Instance) -> bool:
     """False where the stage needs the content of an output that does not exist yet."""
     try:
+        if stage.name in ("train", "card"):
+            return _published(context, stage)
         run_stage(context, stage)
     except (StoreError, FileNotFoundError, MissingManifestError):
         return False
     return True
 
 
+def _published(context: DryContext, stage: Instance) -> bool:
+    """Of a stage that leaves its output in the run directory: whether it stands there, made from the same."""
+    if not all(one.known and one.reuse == one.parts for one in context.found.values()):
+        return False
+    run = RunDir(context.run.path)
+    if not run.has(stage.name) or (stage.name == "train" and _key_of(run) != train_key(context, stage)):
+        return False
+    context.found[stage.name] = _Found(1, 1)
+    return True
+
+
+def _key_of(run: RunDir) -> str:
+    return run.manifest("train").parts[0].key
+
+
 def input_bytes(inputs: Inputs) -> int:
     """Bytes of all input files as they lie on disk."""
     return sum(file.bytes for files in inputs.files.values() for file in files)
-
-
-def rates() -> dict[str, float]:
-    """Seconds per MB of input on one core by stage: this home's own once something ran, else the shipped ones."""
-    path = home() / "rates.json"
-    return {**DEFAULT_RATES, **(read_json(path) if path.exists() else {})}
-
-
-def learn_rates(context: RunContext) -> None:
-    """Remember what a run's stages cost, where they were computed whole."""
-    megabytes = input_bytes(context.inputs) / 1e6
-    measured = {
-        name: round(report.seconds * context.engine.workers / megabytes, 4)
-        for name, report in context.report.stages.items()
-        if megabytes and not report.reused
-    }
-    if measured:
-        write_json(home() / "rates.json", {**rates(), **measured})

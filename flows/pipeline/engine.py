@@ -5,6 +5,8 @@ Not Prefect's DaskTaskRunner: it costs 40 times the client CPU of ``client.submi
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from gristmill.corpus.errors import RecipeError
@@ -12,7 +14,13 @@ from gristmill.corpus.store import Store
 from gristmill.flows.pipeline.jobs import Done, Job, run_job
 from gristmill.flows.pipeline.recipe import Engine as EngineSpec
 
-OnDone = Callable[[Done], None]
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Hears of jobs while they run."""
+
+    running: Callable[[Job], AbstractContextManager[None]]  # open in the thread that works; on threads alone
+    done: Callable[[Done], None]
 
 
 class Engine(Protocol):
@@ -20,8 +28,8 @@ class Engine(Protocol):
 
     workers: int
 
-    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
-        """Run all jobs; ``on_done`` hears of each as it ends. The first failure ends the run."""
+    def run(self, store: Store, jobs: Sequence[Job], watch: Watch) -> list[Done]:
+        """Run all jobs; ``watch`` hears of each. The first failure ends the run."""
         ...
 
     def close(self) -> None:
@@ -35,14 +43,15 @@ class ThreadEngine:
     def __init__(self, workers: int):
         self.workers = workers or os.cpu_count() or 1
 
-    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
+    def run(self, store: Store, jobs: Sequence[Job], watch: Watch) -> list[Done]:
         """Run all jobs on ``workers`` threads."""
         from dask.base import compute
         from dask.delayed import delayed
 
         def work(job: Job) -> Done:
-            done = run_job(store, job)
-            on_done(done)
+            with watch.running(job):
+                done = run_job(store, job)
+            watch.done(done)
             return done
 
         tasks = [delayed(work, pure=False)(job) for job in jobs]
@@ -68,12 +77,12 @@ class ClusterEngine:
             raise RecipeError(f"engine.address: no Dask scheduler answers at {address}: {error}") from None
         self.workers = max(1, sum(self._client.nthreads().values()))
 
-    def run(self, store: Store, jobs: Sequence[Job], on_done: OnDone) -> list[Done]:
+    def run(self, store: Store, jobs: Sequence[Job], watch: Watch) -> list[Done]:
         """Submit all jobs and gather their receipts."""
         found: dict[int, Done] = {}
         for place, done in self._finished(store, jobs):
             found[place] = done
-            on_done(done)
+            watch.done(done)
         return [found[place] for place in range(len(jobs))]
 
     def _finished(self, store: Store, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]]:

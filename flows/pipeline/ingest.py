@@ -1,17 +1,22 @@
 """The stage ``documents``: raw files to documents and rejects, one part for every ``limits.part_bytes`` of input."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.corpus.account import passed_on
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.stage import Plugin
+from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.plugged_in import plugged_in
+from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import VERBALISE
 from gristmill.sources.stage import SourceSpec
@@ -23,8 +28,27 @@ if TYPE_CHECKING:
 
 
 def ingest(context: RunContext, stage: Instance) -> Manifest:
-    """Read every source, in the order of the recipe."""
-    return context.compute(stage.name, list(plan_ingest(context, stage)))
+    """Read every source, in the order of the recipe; then hold what was rejected against each source's budget."""
+    with context.report.progress("splitting", 0):  # big files are read once, to find where records begin
+        jobs = list(plan_ingest(context, stage))
+    manifest = context.compute(stage.name, jobs)
+    kept = {name: passed_on(account.documents_kept, 0) for name, account in manifest.accounts.items()}
+    check_budgets(kept, budgets_of(context.recipe), rejects=rejects_of(context.run))
+    return manifest
+
+
+def budgets_of(recipe: Recipe) -> dict[str, float]:
+    """The share of its records that each source may lose."""
+    return {source.name: source.retention_budget for source in recipe.sources}
+
+
+def rejects_of(run: RunDir) -> dict[str, dict[str, int]]:
+    """Rejected records of every source that has been read, by reason; a part is of one source."""
+    found: dict[str, Counter[str]] = {}
+    for part in run.manifest("documents").parts:
+        for source in part.accounts:
+            found.setdefault(source, Counter()).update(part.facts.get("rejects", {}))
+    return {source: dict(reasons) for source, reasons in found.items()}
 
 
 def plan_ingest(context: RunContext, stage: Instance) -> Iterator[Job]:
@@ -66,7 +90,7 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
         key = job_key("documents", stage.spec.version, inputs, **fixed)
         plugins = tuple(dict.fromkeys(one.plugin for one in used.values()))
         arguments = {"files": files, "spec": spec, "place": Place(number, len(parts)), "plugins": plugins}
-        yield Job("documents", key, read_job, arguments)
+        yield Job("documents", key, read_job, arguments, sum(file.bytes for file in files))
 
 
 def _versions(used: Mapping[str, OutsideReader]) -> dict[str, list[str]]:

@@ -25,12 +25,14 @@ class Job:
 
     ``function`` is importable by name (workers unpickle it); arguments may hold ``Ref``s, also inside
     tuples, lists and dicts. The key names everything the result depends on: version, parameters, input keys.
+    ``n_bytes`` of input is what the job counts while it works (``corpus.meter``); 0 = it counts nothing.
     """
 
     stage: str
     key: str
     function: Callable[..., Outcome]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    n_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

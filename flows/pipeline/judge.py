@@ -13,9 +13,11 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
 from gristmill.flows.pipeline.catalogue import rules_of
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.recipe import Recipe
@@ -28,11 +30,10 @@ if TYPE_CHECKING:
 
 def decide(context: RunContext, stage: Instance) -> Manifest:
     """Keep, drop or merge every document; then hold every source against its retention budget."""
-    from gristmill.filters.decide.verdicts import check_budgets
-
     manifest = context.compute(stage.name, [plan_decide(context, stage)])
-    budgets = {source.name: source.retention_budget for source in context.recipe.sources}
-    check_budgets(manifest.accounts, budgets, pq.read_table(context.file("decide", "ledger.parquet")))
+    if manifest.parts[0].files:  # none yet in a dry run
+        ledger = pq.read_table(context.file("decide", "ledger.parquet"))
+        check_budgets(manifest.accounts, budgets_of(context.recipe), ledger, rejects_of(context.run))
     return manifest
 
 

@@ -33,7 +33,8 @@ def measure_documents(context: RunContext, stage: Instance) -> Manifest:
 
     def job(part: Receipt) -> Job:
         key = job_key(stage.name, stage.spec.version, part.key, **fixed)
-        return Job(stage.name, key, measure_job, {"documents": Ref(part, DOCUMENTS_FILE), **arguments})
+        n_bytes = part.facts.get("text_bytes", 0)
+        return Job(stage.name, key, measure_job, {"documents": Ref(part, DOCUMENTS_FILE), **arguments}, n_bytes)
 
     return context.compute(stage.name, [job(part) for part in context.run.manifest("documents").parts])
 

@@ -79,7 +79,9 @@ def open_checked(
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
-    inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
+    reporter = reporter or SilentReporter()
+    with reporter.stage("inputs", 0):  # reads every byte once, for digests
+        inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
     write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
     write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
@@ -89,7 +91,7 @@ def open_checked(
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
-        report = RunReport(run, reporter or SilentReporter())
+        report = RunReport(run, reporter)
         try:
             yield RunContext(recipe, checked.stages, run, store, worker, report, inputs)
         finally:

@@ -5,40 +5,47 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import content_key, file_sha256, read_json, write_json
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import vocab_size
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
+from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.trainer.config import FREE
+from gristmill.trainer.config import FREE, TrainConfig
+from gristmill.trainer.precision import resolve_precision
+from gristmill.trainer.setting_changes import read_changes
 
 if TYPE_CHECKING:
     from gristmill.trainer.metrics import StepFigures
 
-# versions that stand in the card so that a rebuild can be set up
-ENVIRONMENT = ("datasets", "datasketch", "fasttext-wheel", "numba", "numpy", "polars", "pyarrow", "tokenizers", "torch")
 DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
     """Train on the plan, or find the finished training again."""
-    seconds = timed()
+    cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
     finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
     if not finished:
         _train(context, stage)
-        write_json(out / DONE, {"key": key, "files": _digests(out)})
+        seal_training(context, stage)
     manifest = Manifest(stage.name, (_train_receipt(context, key),))
     context.run.write_manifest(manifest)
-    context.report.record(manifest, int(finished), seconds())
+    context.report.record(manifest, int(finished), cost())
     return manifest
+
+
+def seal_training(context: RunContext, stage: Instance) -> None:
+    """Write the receipt of a finished training: its key, and every file with its digest."""
+    out = context.run.path / "train"
+    write_json(out / DONE, {"key": train_key(context, stage), "files": _digests(out)})
 
 
 def _digests(out: Path) -> list[dict[str, Any]]:
@@ -49,27 +56,40 @@ def _digests(out: Path) -> list[dict[str, Any]]:
 
 
 def train_key(context: RunContext, stage: Instance) -> str:
-    """Names a training: the plan, the held-out rows and the model's settings, not where and how fast it is trained."""
-    settings = stage.options.model_dump(exclude=set(FREE))
+    """Names a training: plan, held-out rows, the model's settings, what was changed on the way; not where it ran."""
+    settings = stage.options.model_dump(exclude={*FREE, "proof"})
+    settings["precision"] = resolve_precision(stage.options.precision, stage.options.device)
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
-    return content_key(["train", stage.spec.version, plan, heldout, settings, context.recipe.seed])
+    changes = to_json(read_changes(context.run.path / "train"))
+    facts = [facts_digest(context)] if stage.options.proof else []
+    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed, *facts])
 
 
-def _train(context: RunContext, stage: Instance) -> None:
-    from gristmill.handoff.plan import Plan
-    from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.loop import train
-
-    config = TrainConfig(
-        **stage.options.model_dump(),
+def train_config(context: RunContext, stage: Instance) -> TrainConfig:
+    """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
+    return TrainConfig(
+        **stage.options.model_dump(exclude={"proof"}),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=vocab_size(context),
     )
+
+
+def _train(context: RunContext, stage: Instance) -> None:
+    from gristmill.handoff.plan import Plan
+    from gristmill.trainer.loop import train
+
+    config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
-    out = context.run.path / "train"
+    out, facts = context.run.path / "train", fact_tokens(context, stage.options.proof)
     with context.report.progress("train", steps) as progress:
-        train(context.run.path, out, config, on_step=lambda step: progress.advance(_step_note(step)))
+        train(
+            context.run.path,
+            out,
+            config,
+            on_step=lambda step: progress.advance(_step_note(step), step.step),
+            facts=facts,
+        )
 
 
 def _step_note(step: "StepFigures") -> str:
@@ -83,6 +103,8 @@ def _train_receipt(context: RunContext, key: str) -> Receipt:
 
 def publish_card(context: RunContext, stage: Instance) -> Manifest:
     """The data card, from the run's receipts and tables alone."""
+    from gristmill.data_cards.parts.environment import environment
+    from gristmill.data_cards.reading import Reading
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
@@ -92,7 +114,8 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     options = {
         "lock": context.run.lock.to_json(),
         "text": text,
-        "environment": environment_versions(),
+        "environment": environment(Reading(context.run, context.store.folder)),  # as the run recorded it
+        "stages": context.run.stages.to_json(),
         "takedowns": takedowns(context.run),
     }
     key = job_key(stage.name, stage.spec.version, inputs, **options)
@@ -108,8 +131,3 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.run.place(context.store.folder(manifest.parts[0]), "card")
     return manifest
-
-
-def environment_versions() -> dict[str, str]:
-    """Versions of what made a run, for its card."""
-    return installed_versions(ENVIRONMENT)

@@ -89,6 +89,11 @@ class Recipe(Section):
         """Domains of the sources, sorted."""
         return tuple(sorted({source.domain for source in self.sources}))
 
+    @property
+    def sources_by_domain(self) -> dict[str, list[str]]:
+        """Names of the sources that each domain comes from, sorted: what names a corpus that a mixture was tuned on."""
+        return {name: sorted(one.name for one in self.sources if one.domain == name) for name in self.domains}
+
     def at(self, key: str) -> Any:
         """The section at a key such as ``dedup.near``; None where the recipe has none."""
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)

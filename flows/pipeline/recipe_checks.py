@@ -6,14 +6,17 @@ tables' own.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.errors import GristmillError, SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
+from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
-from gristmill.mixing.stage import curriculum_mistakes
+from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.sources.catalogue import reader_names
 
 
@@ -41,14 +44,35 @@ def unique_names(recipe: Recipe) -> Iterator[Mistake]:
                 yield Mistake(keys, f"{one.name!r} is the name of two {key}")
 
 
+def addresses(recipe: Recipe) -> Iterator[Mistake]:
+    """A credential in an address: the run keeps its recipe, so it would be kept as well."""
+    for path, value in _texts(recipe.model_dump(mode="json"), ()):
+        if without_credentials(value) != value:
+            yield Mistake(
+                (path,), "the address holds a credential, which the run would keep; give it in the environment"
+            )
+
+
+def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in inner:
+            yield from _texts(one, (*path, key))
+
+
 def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     """Domains that no source has."""
     edits = recipe.line_edits.domains if recipe.line_edits else ()
+    if recipe.trainer and recipe.trainer.proof:
+        yield from _unknown(recipe, [(("trainer", "proof", "domain"), recipe.trainer.proof.domain)])
     yield from _unknown(recipe, [(("mixing", "caps", "domains", name), name) for name in recipe.mixing.caps.domains])
     yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
     yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
     for number, phase in enumerate(recipe.curriculum):
-        shares = [(("curriculum", number, "shares", name), name) for name in phase.shares]
+        table = () if phase.named else phase.shares
+        shares = [(("curriculum", number, "shares", name), name) for name in table]
         yield from _unknown(recipe, shares)
 
 
@@ -63,6 +87,7 @@ def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]])
 def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
+    yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
 
 
 def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
@@ -107,6 +132,14 @@ def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
             yield Mistake(("tokenizer.path",), str(error))
 
 
+def weighted_sample(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer's sample by a mixture that is known only when its rows are."""
+    named = [place for place, phase in enumerate(recipe.curriculum) if phase.named and not phase.tuned_file]
+    if recipe.tokenizer.sample == "mixture" and named:
+        text = "the shares of the curriculum are found from packed rows, which come after the tokenizer; use 'kept'"
+        yield Mistake(("tokenizer.sample", f"curriculum.{named[0]}.shares"), text)
+
+
 def chat_template(recipe: Recipe) -> Iterator[Mistake]:
     """Conversations without a chat template, or with one that no conversation can be put into."""
     sources = [place for place, source in enumerate(recipe.sources) if source.messages]
@@ -130,15 +163,16 @@ def artefact_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
         key = _section_key(recipe, instance.spec.recipe_key, instance.options)
         for name, paths in instance.spec.artefacts(instance.options).items() if instance.options is not None else ():
             for path in paths:
-                if not Path(path).is_file():
-                    leaf = (*key, name) if _has(recipe, (*key, name)) else key
+                if not Path(path).is_file() and instance.spec is not PLAN:  # which says which phase
+                    leaf = (*key, *name.split("."))
+                    leaf = leaf if _has(recipe, leaf) else key
                     yield Mistake((leaf,), f"no file at {path}")
 
 
 def _section_key(recipe: Recipe, key: str, options: object) -> tuple[str | int, ...]:
     path: tuple[str | int, ...] = tuple(key.split("."))
     listed = recipe.at(key)
-    if not isinstance(listed, tuple):
+    if not isinstance(listed, tuple) or listed is options:
         return path
     return (*path, next(place for place, one in enumerate(listed) if one is options))
 
@@ -154,9 +188,12 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     unique_names,
     known_domains,
     phases,
+    planted_fact_mistakes,
     graph_sources,
     readable_sources,
     own_tokenizer,
+    weighted_sample,
     chat_template,
+    addresses,
     schedule,
 )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
@@ -19,6 +19,7 @@ class StageReport:
     computed: int
     reused: int
     seconds: float
+    cpu_seconds: float  # of this process: 0 for what a cluster computed
     documents_in: int
     documents_out: int
     bytes_in: int
@@ -34,13 +35,14 @@ class RunReport:
     stages: dict[str, StageReport] = field(default_factory=dict)
     maintenance: dict[str, str] = field(default_factory=dict)
 
-    def record(self, manifest: Manifest, reused: int, seconds: float) -> None:
+    def record(self, manifest: Manifest, reused: int, cost: "Cost") -> None:
         """Keep a stage's report and write all of them to the run."""
         total = list(manifest.accounts.values())
         self.stages[manifest.stage] = StageReport(
             computed=len(manifest.parts) - reused,
             reused=reused,
-            seconds=round(seconds, 3),
+            seconds=round(cost.seconds, 3),
+            cpu_seconds=round(cost.cpu_seconds, 3),
             documents_in=sum(a.documents_in for a in total),
             documents_out=sum(a.documents_kept for a in total),
             bytes_in=sum(a.bytes_in for a in total),
@@ -60,13 +62,20 @@ class RunReport:
         return {name: asdict(report) for name, report in self.stages.items()}
 
     @contextmanager
-    def progress(self, name: str, total: int) -> Iterator[StageProgress]:
-        """Show progress of work that has no parts (training)."""
-        with self.reporter.stage(name, total) as progress:
+    def progress(self, name: str, total: int, n_bytes: int = 0) -> Iterator[StageProgress]:
+        """Show progress of a stage's parts, of so many bytes together, or of steps of training."""
+        with self.reporter.stage(name, total, n_bytes) as progress:
             yield progress
 
 
-def timed() -> Callable[[], float]:
-    """Seconds since this call, at each call of what it returns."""
-    begin = time.perf_counter()
-    return lambda: time.perf_counter() - begin
+class Cost(NamedTuple):
+    """What work took by the clock, and of the processor: all threads of this process together."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def timed() -> Callable[[], Cost]:
+    """The cost since this call, at each call of what it returns."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    return lambda: Cost(time.perf_counter() - begin, time.process_time() - cpu)

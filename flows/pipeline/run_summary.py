@@ -3,17 +3,25 @@
 from collections import Counter
 from typing import Any
 
+from gristmill.corpus.account import Account
 from gristmill.corpus.facts import read_facts
 from gristmill.corpus.rundir import RunDir
+from gristmill.dedup.clusters.stage import Near
 from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.stage import DecideFacts
+from gristmill.flows.pipeline.clusters import check_clusters
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.dry_run import learn_rates
+from gristmill.flows.pipeline.estimate import learn
+from gristmill.flows.pipeline.open_context import home
+from gristmill.flows.pipeline.work_sizes import WorkSizes
 
 
 def summarise(context: RunContext) -> dict[str, Any]:
     """The result of ``gristmill run``; also remembers the stages' rates for the next estimate."""
-    learn_rates(context)
+    if not context.recipe.engine.address:  # what a cluster computes costs this process nothing
+        done = (context.run.manifest(name) if context.run.has(name) else None for name in ("documents", "decide"))
+        sizes = WorkSizes(context.recipe, context.inputs, *done)
+        learn(home(), context.stages, context.report.stages, sizes)
     result = {
         "run": str(context.run.path),
         "stages": context.report.to_json(),
@@ -28,39 +36,55 @@ def summarise(context: RunContext) -> dict[str, Any]:
 
 
 def sources(run: RunDir) -> dict[str, dict[str, int]]:
-    """Documents and bytes of text by source: read, rejected, dropped, merged, kept."""
+    """Documents and bytes of text of every source, one that is rejected whole too, by what became of them.
+
+    ``emptied`` were kept by every rule, but cuts left no text of them; before the stage ``tokens`` this is not known.
+    """
     read, decided = run.manifest("documents").accounts, run.manifest("decide").accounts
+    left = run.manifest("tokens").accounts if run.has("tokens") else decided
     return {
         name: {
             "documents": account.documents_in,
-            "rejected": read[name].documents_dropped,
+            "rejected": rejected.documents_dropped,
             "dropped": account.documents_dropped,
             "merged": account.documents_merged,
-            "kept": account.documents_kept,
+            "emptied": account.documents_kept - left.get(name, Account()).documents_kept,
+            "kept": left.get(name, Account()).documents_kept,
             "bytes_in": account.bytes_in,
-            "bytes_kept": account.bytes_kept,
+            "bytes_kept": left.get(name, Account()).bytes_kept,
         }
-        for name, account in decided.items()
+        for name, rejected, account in [(name, one, decided.get(name, Account())) for name, one in read.items()]
     }
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """What rules made for some languages passed over, where it is more than 1 %, and what was kept but not encoded."""
+    """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
+
+    What rules made for some languages passed over is noticed where it is above 1 %.
+    """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
-    passed_over = language_notices(facts, sum(account.documents_in for account in manifest.accounts.values()))
-    return (*passed_over, *_not_encoded(run))
+    total = sum(account.documents_in for account in manifest.accounts.values())
+    near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
+    found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
+    return (*found, *_not_encoded(run))
 
 
 def _not_encoded(run: RunDir) -> tuple[str, ...]:
-    """Conversations that leave nothing to learn, by reason."""
-    if not run.has("tokens"):
-        return ()
-    reasons = Counter[str]()
-    for part in run.manifest("tokens").parts:
-        reasons.update(part.facts.get("dropped", {}))
-    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
-    return (f"{sum(reasons.values())} kept conversations leave no answer to learn: {listed}.",) if reasons else ()
+    """Kept documents that no row holds: those that cuts left empty, and conversations without an answer to learn."""
+    parts = run.manifest("tokens").parts if run.has("tokens") else ()
+    without, reasons = Counter[str](), Counter[str]()
+    for part in parts:
+        dropped = part.facts.get("dropped", {})  # a part has documents of one source
+        reasons.update(dropped)
+        without.update(dict.fromkeys(part.accounts, sum(dropped.values())))
+    counts = {name: source["emptied"] - without[name] for name, source in sources(run).items()}
+    emptied = {name: n for name, n in counts.items() if n}
+    listed = ", ".join(f"{n:,} of {name}" for name, n in emptied.items())
+    text = f"{sum(emptied.values()):,} kept documents are not trained on, since cuts left no text: {listed}"
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()))
+    unanswered = f"{sum(reasons.values()):,} kept conversations leave no answer to learn: {why}"
+    return (*([text] if emptied else []), *([unanswered] if reasons else []))
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:

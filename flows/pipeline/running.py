@@ -19,10 +19,18 @@ def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
 
 
 def need_extras(stages: Iterable[Instance]) -> None:
-    """Raise MissingExtraError before anything is milled, not hours later when the stage has its turn."""
+    """What the stages need and this machine lacks is an error before anything is milled, not hours later.
+
+    Raises
+    ------
+    MissingExtraError : a library is not installed
+    TrainError : the device of the trainer is not there
+    """
     for stage in stages:
         if stage.spec.extra:
             need(stage.spec.extra)
+        if stage.spec.ready:
+            load(stage.spec.ready)(stage.options)
 
 
 def run_stages(context: RunContext, until: str | None = None) -> None:
@@ -35,5 +43,5 @@ def prepared(context: RunContext, until: str | None = None) -> list[Instance]:
     """The stages to run, once all that they need is there: libraries, and compiled kernels."""
     stages = stages_until(context.stages, until)
     need_extras(stages)
-    warm_stages(stages, context.report.reporter.note, context.recipe.engine.workers)
+    warm_stages(stages, context.report.reporter, context.recipe.engine.workers)
     return stages

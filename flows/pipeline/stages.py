@@ -23,7 +23,7 @@ from gristmill.filters.models.stage import (
 from gristmill.filters.pii.stage import PII
 from gristmill.filters.signals.stage import SIGNALS
 from gristmill.knowledge.stage import MENTIONS, VERBALISE
-from gristmill.mixing.stage import PLAN
+from gristmill.mixing.stage import PIECES, PLAN
 from gristmill.sources.stage import DOCUMENTS
 from gristmill.tokenizer.stage import HELDOUT, SHARDS, TOKENIZER, TOKENS
 from gristmill.trainer.stage import TRAIN
@@ -54,6 +54,7 @@ BUILT_IN: tuple[StageSpec, ...] = (
     SHARDS,
     HELDOUT,
     PLAN,
+    PIECES,
     TRAIN,
     CARD,
 )

@@ -6,11 +6,12 @@ second run, a copy or a container compiles nothing. Stages that need a model or 
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.warmup import Call, warm
+from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.stages import Instance
 
 HERE = "gristmill.flows.pipeline.warming"
@@ -29,7 +30,7 @@ OTHERS = {  # by stage: who does its work on a tiny input
 TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference")
 
 
-def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -> list[str]:
+def warm_up(recipe: Path | None, reporter: Reporter, workers: int = 0) -> list[str]:
     """Compile what the stages of a recipe need; without one, what any recipe may need.
 
     Returns
@@ -44,13 +45,17 @@ def warm_up(recipe: Path | None, say: Callable[[str], None], workers: int = 0) -
 
     names = [stage.spec.name for stage in load_recipe(recipe).stages] if recipe else [*TINY, *OTHERS]
     calls = calls_of(names)
-    made = warm(list(calls.values()), say, workers)
+    made = _warm(calls, reporter, workers)
     return [name for name, call in calls.items() if call in made]
 
 
-def warm_stages(stages: Sequence[Instance], say: Callable[[str], None], workers: int = 0) -> int:
+def warm_stages(stages: Sequence[Instance], reporter: Reporter, workers: int = 0) -> int:
     """Compile what the stages of a recipe need and the cache lacks; returns how many calls were made."""
-    return len(warm(list(calls_of([stage.spec.name for stage in stages]).values()), say, workers))
+    return len(_warm(calls_of([stage.spec.name for stage in stages]), reporter, workers))
+
+
+def _warm(calls: dict[str, Call], reporter: Reporter, workers: int) -> Sequence[Call]:
+    return warm(list(calls.values()), reporter.note, workers, lambda n_calls: reporter.stage("kernels", n_calls))
 
 
 def calls_of(names: Sequence[str]) -> dict[str, Call]:
@@ -66,17 +71,17 @@ def measure_tiny(name: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        options, artefacts = _options(name, folder)
+        options, artefacts = tiny_options(name, folder)
         measure_part(part_stage(name, None), write_tiny(folder), folder, options, artefacts)
 
 
 def cluster_tiny() -> None:
-    """Cluster two documents."""
+    """Cluster three documents that are nearly the same: kernels that verify a pair see none otherwise."""
     from gristmill.dedup.clusters.cluster import cluster_documents
 
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        documents = write_tiny(folder)
+        documents = write_tiny(folder, [f"{' '.join(map(str, range(99)))} {end}" for end in ("one", "two", "three")])
         _sign(documents, folder)
         clusters = folder / "clusters"
         clusters.mkdir()
@@ -109,16 +114,16 @@ def decide_tiny() -> None:
     put_spans(kept, merge_spans([kept.select(["doc_id", "spans"])]))
 
 
-def write_tiny(folder: Path) -> Path:
-    """Two documents as a part, alike in all that kernels see to those that a reader writes."""
+def write_tiny(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
+    """A few documents as a part, alike in all that kernels see to those that a reader writes."""
     import pyarrow as pa
 
     from gristmill.corpus.schema import DOCUMENTS
     from gristmill.corpus.tables import write_part
 
-    names = ["0" * 32, "1" * 32]
-    given = {"doc_id": names, "text": list(TEXTS), "text_hash": names, "locator": names}
-    values = {field.name: given.get(field.name, ["x", "x"]) for field in DOCUMENTS}
+    names = [str(number) * 32 for number in range(len(texts))]
+    given = {"doc_id": names, "text": list(texts), "text_hash": names, "locator": names}
+    values = {field.name: given.get(field.name, ["x"] * len(names)) for field in DOCUMENTS}
     batch = pa.record_batch([pa.array(values[field.name], field.type) for field in DOCUMENTS], schema=DOCUMENTS)
     write_part(folder / "documents.parquet", DOCUMENTS, [batch])
     return folder / "documents.parquet"
@@ -142,7 +147,7 @@ def _sign(documents: Path, folder: Path) -> None:
     measure_part(SIGNATURES, documents, folder, SignatureOptions(shingle_words=5, hashes=128, seed=1))
 
 
-def _options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
+def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
     """A section with everything on, and the smallest files that it can name."""
     from gristmill.dedup.clusters.stage import SignatureOptions
     from gristmill.filters.line_edits.stage import READINGS, LineEdits

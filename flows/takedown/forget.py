@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.account import Account
-from gristmill.corpus.errors import SourceError, UnknownNameError
+from gristmill.corpus.errors import AmbiguousNameError, SourceError, UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.tables import read_batches, read_part, write_part
+from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
 from gristmill.flows.takedown.search import Slices, column_blocks
 
@@ -54,28 +55,58 @@ def read_ids(file: Path) -> list[str]:
 
 
 def find_named(parts: Sequence[Path], names: Sequence[str]) -> Named:
-    """Look names up in the folders of all documents parts; a name that fits several documents names them all.
+    """Look names up in the folders of all documents parts.
+
+    A locator or an id of the input that fits several documents names them all; the beginning of a doc_id, of 4
+    characters or more, names the one that begins so, where it is not itself a name.
 
     Raises
     ------
     UnknownNameError : names that fit neither a document nor a reject
+    AmbiguousNameError : a beginning of several doc_ids
     """
-    wanted, known = pa.array(sorted(set(names)), pa.string()), set()
+    named, missing = _named_in_full(parts, set(names))
+    begun = {name for name in missing if is_prefix(name)}
+    if begun:
+        whole = _completed(parts, begun)
+        named, missing = _named_in_full(parts, (set(names) - begun) | whole)
+        missing |= {name for name in begun if not any(doc_id.startswith(name) for doc_id in whole)}
+    if missing:
+        shown = ", ".join(sorted(missing)[:NAMED_MISSING]) + (", ..." if len(missing) > NAMED_MISSING else "")
+        expected = ["a doc_id or its beginning", "a locator such as file.jsonl:12", "the id that the input gave"]
+        raise UnknownNameError(f"document ({len(missing)} of {len(set(names))})", shown, expected)
+    return named
+
+
+def _named_in_full(parts: Sequence[Path], names: set[str]) -> tuple[Named, set[str]]:
+    """What the names fit as they stand, and those that fit nothing."""
+    wanted, known = pa.array(sorted(names), pa.string()), set()
     doc_ids, rejects = [], []
     for part in parts:
         found, hits = _documents_named(part / DOCUMENTS_FILE, wanted)
         known |= hits
         doc_ids.append(found)
     for part in parts:
-        found, hits = _rejects_named(part / REJECTS_FILE, set(names), set(names) - known)
+        found, hits = _rejects_named(part / REJECTS_FILE, names, names - known)
         known |= hits
         rejects.append(found)
-    missing = sorted(set(names) - known)
-    if missing:
-        shown = ", ".join(missing[:NAMED_MISSING]) + (", ..." if len(missing) > NAMED_MISSING else "")
-        expected = ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12", "the id that the input gave"]
-        raise UnknownNameError(f"document ({len(missing)} of {len(wanted)})", shown, expected)
-    return Named(doc_ids, rejects)
+    return Named(doc_ids, rejects), names - known
+
+
+def _completed(parts: Sequence[Path], begun: set[str]) -> set[str]:
+    """The doc_ids, of documents and of rejects, that begin with one of these; each is the beginning of one at most."""
+    starts = tuple(sorted(begun))
+    fits: list[str] = []
+    for part in parts:
+        ids = read_part(part / DOCUMENTS_FILE, ["doc_id"])["doc_id"].to_pylist()
+        rejects = read_part(part / REJECTS_FILE, ["source", "locator"]).to_pylist()
+        ids += [document_id(row["source"], row["locator"]) for row in rejects]
+        fits += [doc_id for doc_id in ids if doc_id.startswith(starts)]
+    for name in starts:
+        several = sorted({doc_id for doc_id in fits if doc_id.startswith(name)})
+        if len(several) > 1:
+            raise AmbiguousNameError("document", name, several)
+    return set(fits)
 
 
 def _documents_named(path: Path, wanted: pa.Array) -> tuple[list[str], set[str]]:

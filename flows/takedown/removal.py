@@ -37,6 +37,8 @@ from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
 NOT_AGAIN = ("documents", "train", "card")  # rewritten, deleted, and written last
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
+NAMES, RETRAINING = "names.json", "retraining"  # the file in the journal, and its key in a takedown that retrains
+CERTIFICATE = Path("train/certificate.json")  # names what was asked for, as takedown.json does
 Found = dict[str, Any]
 
 
@@ -48,7 +50,7 @@ def takedown(
     Parameters
     ----------
     run_path : a run that has its documents at least
-    doc_ids : doc_ids, locators, or ids that the input gave; a reject is named by locator or doc_id
+    doc_ids : doc_ids or their beginnings, locators, or ids that the input gave; a reject by locator or doc_id
     date : of the record, ISO 8601; today when None. Nothing else depends on it
 
     Returns
@@ -73,22 +75,29 @@ def takedown(
     StoreError : no run there, or an artefact that the stages need is not the one that the run was made with
     """
     date = date or datetime.now(UTC).date().isoformat()
-    with _context_of(run_path, reporter) as context:
+    with context_of(run_path, reporter) as context:
         journal = RunDir(context.run.path / JOURNAL)
         names = sorted(set(doc_ids))
         if journal.path.exists():  # a takedown was killed
-            before = read_json(journal.path / "names.json")["names"]
+            before = _names_of(journal)
             result = _carry_out(context, journal, before, date)
             names = [name for name in names if name not in before]
             if not names:
                 return result
-        forget.find_named(_folders(context, context.run), names)
-        _open_journal(context.run, journal, names)
+        forget.find_named(document_folders(context, context.run), names)
+        open_journal(context.run, journal, names)
         return _carry_out(context, journal, names, date)
 
 
+def _names_of(journal: RunDir) -> list[str]:
+    stopped = read_json(journal.path / NAMES)
+    if RETRAINING in stopped:
+        raise StoreError(f"{journal.path}: a takedown with --retrain was stopped here; run it again with --retrain")
+    return stopped["names"]
+
+
 @contextmanager
-def _context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
+def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
     """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
     with reopen_run(run_path, reporter=reporter, plugins=True, first_format=True) as context:
         context.listed = Inputs({}, list_artefacts(context.stages))
@@ -110,15 +119,17 @@ def _check_artefacts(context: RunContext) -> None:
                 )
 
 
-def _folders(context: RunContext, run: RunDir) -> list[Path]:
+def document_folders(context: RunContext, run: RunDir) -> list[Path]:
+    """The folder of every part of a run's documents."""
     return [context.store.folder(part) for part in run.manifest("documents").parts]
 
 
-def _open_journal(run: RunDir, journal: RunDir, names: list[str]) -> None:
+def open_journal(run: RunDir, journal: RunDir, names: list[str], **more: Any) -> None:
+    """Keep the manifests as they are and what is to be done, so that a killed takedown can be carried on."""
     aside = journal.path.with_name(f"{JOURNAL}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(run.path / "manifests", aside / "manifests")
-    write_json(aside / "names.json", {"names": names})
+    write_json(aside / NAMES, {"names": names, **more})
     aside.rename(journal.path)
 
 
@@ -128,26 +139,27 @@ def _carry_out(context: RunContext, journal: RunDir, names: list[str], date: str
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal, names)})
     result = read_json(done)
-    for receipt in _superseded(context.run, journal):
+    for receipt in superseded(context.run, journal):
         context.store.delete(receipt)
-    _append_record(context.run, result)
-    _renew_card(context)
+    append_record(context.run, result)
+    renew_card(context)
     shutil.rmtree(journal.path)
     return result
 
 
-def _append_record(run: RunDir, result: Found) -> None:
+def append_record(run: RunDir, result: Found) -> None:
+    """Add to takedown.json, once."""
     if result not in run.takedowns:
         write_json(run.path / TAKEDOWN, {"takedowns": [*run.takedowns, result]})
 
 
-def _renew_card(context: RunContext) -> None:
+def renew_card(context: RunContext) -> None:
     """A card that tells of the takedown, in place of the one that the search looked at; it adds dates and counts."""
     if not context.run.has("card"):
         return
     (before,) = context.run.manifest("card").parts
     (after,) = publish_card(context, stage_named(context.stages, "card")).parts
-    if before.key != after.key and (before.stage, before.key) not in _named_by_others(context.run):
+    if before.key != after.key and (before.stage, before.key) not in named_by_others(context.run):
         context.store.delete(before)
 
 
@@ -155,7 +167,7 @@ def _renew_card(context: RunContext) -> None:
 
 
 def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
-    parts = _folders(context, journal)
+    parts = document_folders(context, journal)
     named = forget.find_named(parts, names)
     slices_removed = forget.slices_of(parts, named)
     rejects = [
@@ -165,24 +177,24 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
     _drop_training(context.run)
     folder, follows = index_of(context), index_follows(context)
     forgotten = forget_in_index(folder, named.all_doc_ids)
-    context.compute("documents", _document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
-    retrained = _spells(context, journal, slices_removed)
+    context.compute("documents", document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
+    retrained = spells(context, journal, slices_removed)
     plan = _later_stages(context if follows else _leaving_the_index(context), journal, retrained)
-    own = _superseded(context.run, journal)
+    own = superseded(context.run, journal)
     return {
         "removed": named.all_doc_ids,
-        "reelected": sorted(_kept(context, context.run) - _kept(context, journal)),
+        "reelected": sorted(kept_ids(context, context.run) - kept_ids(context, journal)),
         "rejects": sum(map(len, rejects)),
         "copies": forget.copies_of(parts, named),
         "rows_rewritten": sum(_rows_rewritten(context, journal, stage) for stage in ("shards", "heldout")),
         "entries_deleted": len(own),
-        "entries_of_others": _entries_of_others(context.run, journal),
+        "entries_of_others": entries_of_others(context.run, journal),
         "retrained": "tokenizer" if retrained else None,
         "plan": plan,
         "train": journal.has("train"),
         "index_removed": forgotten,
         "exports": context.run.exports,
-        "left": _search(context, slices_removed)
+        "left": search_left(context, slices_removed)
         + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
     }
 
@@ -202,7 +214,7 @@ def _forget_stage(run: RunDir, stage: str) -> None:
     (run.path / "manifests" / f"{stage}.json").unlink(missing_ok=True)
 
 
-def _document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[list[int]]) -> list[Job]:
+def document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[list[int]]) -> list[Job]:
     """A new entry for each part that loses something; the others are found under their own key."""
     jobs = []
     for part, gone, blank in zip(before.parts, doc_ids, rejects, strict=True):
@@ -212,7 +224,7 @@ def _document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[lis
     return jobs
 
 
-def _spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool:
+def spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool:
     """True when a word of a vocabulary that was trained on these texts is a slice of a removed one."""
     if not before.has("tokenizer") or context.recipe.tokenizer.path:
         return False
@@ -221,9 +233,12 @@ def _spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool
 
 def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | None:
     """Run what the run had; returns why there is no plan, if so."""
-    problem = None
-    _forget_lists(context.run, context.stage_names)
+    problem, lacking = None, set[str]()
+    forget_lists(context.run, context.stage_names)
     for stage in context.stages:
+        if lacking.intersection(stage.spec.reads):
+            _forget_stage(context.run, stage.name)
+            continue
         if stage.name in NOT_AGAIN or not before.has(stage.name) or (stage.name == "tokenizer" and not retrain):
             continue
         try:
@@ -231,6 +246,7 @@ def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | N
                 run_stage(context, stage)
         except PlanError as error:
             problem = str(error)
+            lacking.add(stage.name)
             for lost in (stage.name, "card"):  # a card tells of a plan
                 shutil.rmtree(context.run.path / lost, ignore_errors=True)
                 _forget_stage(context.run, lost)
@@ -239,14 +255,15 @@ def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | N
     return problem
 
 
-def _forget_lists(run: RunDir, names: frozenset[str]) -> None:
+def forget_lists(run: RunDir, names: frozenset[str]) -> None:
     """Runs of version 0.1.0 have a manifest over all classifiers, and one over all references: no stage renews them."""
     for path in (run.path / "manifests").glob("*.json"):
         if path.stem in ("classifiers", "references") and path.stem not in names:
             path.unlink()
 
 
-def _kept(context: RunContext, run: RunDir) -> set[str]:
+def kept_ids(context: RunContext, run: RunDir) -> set[str]:
+    """doc_ids that decide keeps; none where it did not run."""
     if not run.has("decide"):
         return set()
     path = context.store.folder(run.manifest("decide").parts[0]) / "kept.parquet"
@@ -276,17 +293,19 @@ def _old_entries(run: RunDir, journal: RunDir) -> dict[tuple[str, str], Receipt]
     return {place: receipt for place, receipt in _entries(journal).items() if place not in now}
 
 
-def _superseded(run: RunDir, journal: RunDir) -> list[Receipt]:
+def superseded(run: RunDir, journal: RunDir) -> list[Receipt]:
     """Old entries that no run names any more."""
-    others = _named_by_others(run)
+    others = named_by_others(run)
     return [receipt for place, receipt in _old_entries(run, journal).items() if place not in others]
 
 
-def _named_by_others(run: RunDir) -> set[tuple[str, str]]:
+def named_by_others(run: RunDir) -> set[tuple[str, str]]:
+    """Stage and key of every store entry that another run names."""
     return {place for other in _other_runs(run) for place in _entries(other)}
 
 
-def _entries_of_others(run: RunDir, journal: RunDir) -> dict[str, int]:
+def entries_of_others(run: RunDir, journal: RunDir) -> dict[str, int]:
+    """Old entries that stay because another run names them, by the path of that run."""
     old = _old_entries(run, journal).keys()
     shared = {str(other.path): len(old & _entries(other).keys()) for other in _other_runs(run)}
     return {path: n for path, n in shared.items() if n}
@@ -299,7 +318,7 @@ def _other_runs(run: RunDir) -> list[RunDir]:
     return [RunDir(folder) for folder in folders if folder != own]
 
 
-def _search(context: RunContext, slices_removed: Slices) -> list[dict[str, Any]]:
+def search_left(context: RunContext, slices_removed: Slices) -> list[dict[str, Any]]:
     """Files of the run and of its entries that hold a slice, by path; a file with two names is read once."""
     vocabulary = Vocabulary(context.file("tokenizer", "tokenizer.json")) if context.run.has("tokenizer") else None
     left, seen = [], set()
@@ -316,7 +335,8 @@ def _search(context: RunContext, slices_removed: Slices) -> list[dict[str, Any]]
 
 def _files(context: RunContext) -> Iterator[Path]:
     for path in sorted(context.run.path.rglob("*")):
-        if path.is_file() and path.relative_to(context.run.path).parts[0] not in (JOURNAL, TAKEDOWN):
+        place = path.relative_to(context.run.path)
+        if path.is_file() and place.parts[0] not in (JOURNAL, TAKEDOWN) and place != CERTIFICATE:
             yield path
     folders = [context.store.folder(receipt) for receipt in _entries(context.run).values()]
     for folder in [*folders, *filter(None, [index_of(context)])]:

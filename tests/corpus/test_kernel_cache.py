@@ -182,6 +182,13 @@ def test_a_call_that_fails_is_not_noted(cache, workers):
     assert [call.is_made() for call in calls] == [True, False]
 
 
+def test_a_process_that_ends_is_named_and_the_others_go_on(cache):
+    calls = [Call("builtins:exit", ("3",)), Call("os:abort"), Call("os:getcwd"), Call("os.path:basename", ("a",))]
+    with pytest.raises(RuntimeError, match=r"compiling (os:abort|builtins:exit).* failed"):
+        warm(calls, lambda _: None, 2)
+    assert [call.is_made() for call in calls] == [False, False, True, True]
+
+
 def test_without_a_cache_every_call_is_made(monkeypatch):
     said = []
     monkeypatch.setattr(warmup, "cache_folder", lambda: None)

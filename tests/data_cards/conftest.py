@@ -19,6 +19,7 @@ from gristmill.corpus.schema import DOCUMENTS, KEPT, LEDGER, REJECTS, ROW_DOCUME
 from gristmill.corpus.stage import Signal
 from gristmill.corpus.store import LocalStore
 from gristmill.data_cards.card import Card
+from gristmill.data_cards.parts.corpus_identity import STATED
 from gristmill.flows.pipeline.recipe_reading import stored_recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, in_order
 from gristmill.handoff.plan import Domain, Plan
@@ -80,6 +81,7 @@ texts = ["good.jsonl"]
 name = "given"
 model = "given.parquet"
 """
+CARD_SECTION = "[card]\n" + "".join(f"{key} = {json.dumps(HOSTILE)}\n" for key in STATED if key != "published")
 CLUSTERS = {
     "near": True,
     "threshold": 0.8,
@@ -134,7 +136,8 @@ def build_run(
     rich: bool = False,
 ) -> Mill:
     """40 web documents and 20 books; every third dropped, every fifth of the rest merged."""
-    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description)) + RICH * rich
+    text = RECIPE.format(license=json.dumps(licence), description=json.dumps(description))
+    text += RICH * rich + CARD_SECTION * (description == HOSTILE)
     recipe = stored_recipe(text, "tiny")
     files = {s.name: [LockedFile(str(s.path), 900, "ab" * 16, "jsonl")] for s in recipe.sources}
     versions = {"documents": "1", "decide": "1"}
@@ -162,22 +165,7 @@ def build_run(
         "tokenizer",
         [lambda _: Outcome(0, {}, {"vocab_size": 300, "sample_bytes": 3000, "bytes_per_token": 10.0})],
     )
-    _stage(
-        mill,
-        "tokens",
-        [
-            lambda _: Outcome(
-                32,
-                {"web": passed_on(22, 2200), "books": passed_on(10, 1000)},
-                {
-                    "tokens": {"web": 120, "books": 120},
-                    "bytes": {"web": 2100, "books": 1100},
-                    "vocab_size": 300,
-                    "engine": "kernels",
-                },
-            )
-        ],
-    )
+    _stage(mill, "tokens", [lambda folder: _tokens(folder, mill.run.manifest("decide").accounts)])
     for stage, rows in (("shards", 9), ("heldout", 1)):
         manifest = _stage(mill, stage, [lambda folder, rows=rows: _shards(folder, rows)] * 2, keys=("books", "web"))
         for domain, receipt in zip(("books", "web"), manifest.parts, strict=True):
@@ -304,6 +292,15 @@ def _decide(folder: Path, sources: dict[str, int]) -> Outcome:
     pq.write_table(pa.Table.from_pylist(ledger, LEDGER), folder / "ledger.parquet")
     pq.write_table(pa.Table.from_pylist(kept, KEPT), folder / "kept.parquet")
     return Outcome(len(kept), accounts, {})
+
+
+def _tokens(folder: Path, decided: dict[str, Account]) -> Outcome:
+    """All kept documents: cuts left text of each."""
+    accounts = {source: passed_on(one.documents_kept, one.bytes_kept) for source, one in decided.items()}
+    sources = [source for source, account in accounts.items() for _ in range(account.documents_kept)]
+    pq.write_table(pa.table({"source": sources}), folder / "tokens.parquet")
+    facts = {"tokens": {"web": 120, "books": 120}, "bytes": {"web": 2100, "books": 1100}}
+    return Outcome(len(sources), accounts, {**facts, "vocab_size": 300, "engine": "kernels"})
 
 
 def _shards(folder: Path, rows: int) -> Outcome:
@@ -440,6 +437,5 @@ def mill(tmp_path_factory) -> Mill:
 @pytest.fixture(scope="session")
 def hostile_mill(tmp_path_factory) -> Mill:
     """The same with markup wherever an input can put text."""
-    return build_run(
-        tmp_path_factory.mktemp("hostile"), licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False
-    )
+    root = tmp_path_factory.mktemp("hostile")
+    return build_run(root, licence=HOSTILE, host="a|b<i>.org", description=HOSTILE, train=False)

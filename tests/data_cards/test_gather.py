@@ -129,7 +129,8 @@ def test_funnel_adds_up(card):
 
 def test_fates_of_a_source_add_up_to_its_records(card):
     for source in card.sources:
-        assert source.records == source.rejected + source.dropped + source.merged + source.kept
+        assert source.records == source.rejected + source.dropped + source.merged + source.emptied + source.kept
+    assert {source.name: source.emptied for source in card.sources} == {"web": 0, "books": 0}
 
 
 def test_verdicts_count_each_document_once(card, ledger):

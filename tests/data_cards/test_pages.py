@@ -69,6 +69,7 @@ def test_a_long_language_table_is_folded_and_loses_nothing(card, edited):
 def test_a_rule_named_after_its_signal_does_not_say_it_twice(card, edited):
     named = edited(card, lambda value: value["drops"][0].update(rule="short", signal="words"))
     assert [row[:2] for row in section(named, "rules").tables[0].rows] == [("short", "words"), ("lines", "")]
+    assert section(card, "rules").tables[0].columns[:2] == ("rule", "must be")
 
 
 def test_what_did_not_run_has_no_section(card, edited):
@@ -114,6 +115,26 @@ def test_what_the_recipe_says_of_the_corpus_stands_on_the_page(card, edited):
     assert [row[1] for row in section(told, "contact").tables[0].rows][:3] == ["Ada", "ada@example.org", "2026-01-31"]
     assert section(told, "uses").items[0] == "Study."
     assert section(told, "provenance").text[1:] == ["Collected: 1842 to 1843.", "How it was collected: Copied by hand."]
+
+
+def test_languages_that_a_rule_judges_stand_in_a_cell_or_in_a_list_below(card, edited):
+    def judge(value):
+        rules = [{"rule": name, "judges": [f"l{i}" for i in range(n)], "passed_over": {}} for name, n in NAMED.items()]
+        value["judged_languages"]["rules"] = rules
+
+    *_, rules, judged = section(edited(card, judge), "languages").tables
+    assert [row[1] for row in rules.rows] == ["l0, l1", "13 languages"]
+    assert (judged.rows, judged.folded) == ([("wide", ", ".join(f"l{i}" for i in range(13)))], True)
+
+
+NAMED = {"narrow": 2, "wide": 13}
+
+
+def test_plug_ins_are_named_with_version_and_digest(card, edited):
+    assert not [table for table in section(card, "provenance").tables if table.title == "Code from outside"]
+    plugin = {"sha256": "ab" * 32, "version": "1.2"}
+    outside = edited(card, lambda value: value["lock"]["plugins"].update(my_signals=plugin))
+    assert section(outside, "provenance").tables[-1].rows == [("my_signals", "1.2", "ab" * 32)]
 
 
 def test_near_duplicates_that_were_off_are_not_claimed(card, edited):

@@ -25,6 +25,7 @@ def test_a_good_card_is_counted_the_same_twice(card, rich_mill, hostile_mill):
 
 WRONG = {
     "verdicts of books, books, kept": lambda card: card["verdicts"][1].update(documents=9),
+    "emptied of web": lambda card: card["sources"][0].update(emptied=1, kept=21),
     "sources of web": lambda card: card["sources"][0].update(merged=6, kept=20),
     "drops of words, words, >= 50, length v1: alone is 1 in the card": lambda card: card["drops"][0].update(alone=1),
     "drops by source of words, words, >= 50, length v1, web": lambda card: card["drops"][0]["sources"].update(web=3),

@@ -15,6 +15,7 @@ from gristmill.data_cards.figures import FIGURES, schedule_knots
 from gristmill.data_cards.gather import gather
 from gristmill.data_cards.render import render, write_card
 from gristmill.data_cards.sections.order import sections
+from gristmill.data_cards.wording import flat
 
 VOID = {"meta", "br"}
 
@@ -214,7 +215,24 @@ def test_hostile_text_makes_no_front_matter(hostile_files):
 
 def test_hostile_text_stays_in_croissant_as_it_is_on_one_line(hostile_files, hostile_card):
     value = json.loads(hostile_files["croissant.json"])
-    assert value["license"] == [hostile_card.licenses[0].license]
+    assert value["license"] == [{"@type": "sc:CreativeWork", "name": hostile_card.licenses[0].license}]
+    assert value["creator"]["name"] == hostile_card.identity.creator
+
+
+def test_every_free_text_of_a_card_is_one_line(hostile_card):
+    """Names, descriptions, licences, hosts; recipe and lock alone are carried as they are."""
+    value = hostile_card.to_json()
+    texts = list(_texts({key: value[key] for key in value.keys() - {"recipe", "lock"}}))
+    assert sum("<script>" in text for text in texts) >= 8
+    assert [text for text in texts if text != flat(text)] == []
+
+
+def _texts(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _texts(one)
 
 
 def test_card_without_training_or_heldout_still_renders(card):

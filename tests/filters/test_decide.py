@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS, KEPT, LEDGER
+from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.changes import whatif
 from gristmill.filters.decide.evidence import gather
 from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.language_reach import language_reach
 from gristmill.filters.decide.rules import Rule
 from gristmill.filters.decide.stage import DecideFacts
-from gristmill.filters.decide.verdicts import check_budgets, decide, heldout_flags
+from gristmill.filters.decide.verdicts import decide, heldout_flags
 from gristmill.filters.signals.measure import SCHEMA
 
 WORDS = Rule("words", "words", at_least=50, profile="length v1")
@@ -197,6 +198,17 @@ def test_budget_names_source_share_rule_and_key():
     expected = r"source 'web' lost 2 of 2 documents \(100.0%.*budget of 50.0%; most failed words >= 50 \(2 documents\)"
     with pytest.raises(BudgetError, match=expected + r".*sources\.web\.retention_budget"):
         check_budgets(decision.accounts, {"web": 0.5}, decision.ledger)
+
+
+def test_rejects_count_against_the_budget():
+    rejects = {"web": {"not_json": 3, "text_null": 1}, "gone": {"not_json": 9}, "fine": {}}
+    accounts = {"web": Account(6, 5, 1, 0, 6, 5, 1, 0)}
+    check_budgets(accounts, {"web": 0.5, "fine": 0.0}, rejects=rejects)
+    lost = r"'web' lost 5 of 10 records \(50.0%: 4 rejected, 1 dropped\).*40.0%; most were rejected as not_json \(3 re"
+    with pytest.raises(BudgetError, match=lost):
+        check_budgets(accounts, {"web": 0.4}, rejects=rejects)
+    with pytest.raises(BudgetError, match=r"'gone' lost 9 of 9 records.*sources\.gone\.retention_budget"):
+        check_budgets(accounts, {"gone": 0.9}, rejects=rejects)
 
 
 def test_duplicates_count_against_the_budget():

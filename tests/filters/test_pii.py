@@ -60,12 +60,28 @@ def emails(text: str):
     )
 
 
+NUMBERED = re.compile(
+    r"(?i)(?<!\w)(?:versions?|ver|release|build|revision|rev|sections?|sec|chapter|clause|oid|v)[:=.]? {0,2}$", re.A
+)
+ADDRESSED = re.compile(
+    r"(?i)(?<!\w)(?:ips?|ipv4|address(?:es)?|addr|host|server|client|gateway|dns|inet|peer|ping|router)[:=.]? {0,2}$",
+    re.A,
+)
+UNITS = (
+    r"(?i) (?:bytes?|bits|kb|mb|gb|ms|seconds|people|persons|users|times|items|words|tokens|lines|rows|documents"
+    r"|records|dollars|euros|miles|km|years)(?!\w)"
+)
+
+
 def ipv4s(text: str):
     octet = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
     form = re.compile(rf"{BEGINS}(?<![.-])(?:{octet}\.){{3}}{octet}(?![.-]?\w){ENDS}", re.A)
     for m in form.finditer(text):
-        address = ipaddress.ip_address(m[0])
-        if max(address.packed) >= 32 and not any(address in block for block in SPECIAL):
+        address, before = ipaddress.ip_address(m[0]), text[: m.start()]
+        announced = before.endswith("//") or re.match(r":\d", text[m.end() :], re.A) or ADDRESSED.search(before)
+        if re.search(r"\w/$", before, re.A) or NUMBERED.search(before):
+            continue
+        if max(address.packed) >= (32 if announced else 100) and not any(address in block for block in SPECIAL):
             yield m.span()
 
 
@@ -108,7 +124,7 @@ def ibans(text: str):
 
 
 ANNOUNCED = re.compile(
-    r"(?i)(?:phone|(?<!\w)(?:tel|telefon|mobile|cell|fax|whatsapp|desk|call|dial|ring|reach|contact|answering))"
+    r"(?i)(?:phone|(?<![\w./])(?:tel|telefon|mobile|cell|fax|whatsapp|desk|call|dial|ring|reach|contact|answering))"
     r"(?:\.?\ (?:me|us|on|at|is|no|nr|number)){0,3}[:.]?[ \t\n]{0,3}$", re.A
 )  # fmt: skip
 NAMED = re.compile(r"(?i)(?:-|\ \(?)(?:office|fax|mobile|cell|home|phone|tel)\)?(?=[\n,;\\]|\Z)", re.A)
@@ -130,10 +146,21 @@ def phones(text: str):
             continue
         if plus:
             known = len(digits) >= 8 and any(digits[:width] in CODES for width in (1, 2, 3))
+            known &= not re.match(rf"\d+{JOIN}000", number, re.A | re.X)
+            known &= not re.compile(UNITS, re.A).match(text, end)
         else:
-            known = is_national(number, bracket) or ANNOUNCED.search(text[:start]) or NAMED.match(text, end)
+            named = ANNOUNCED.search(text[:start]) or NAMED.match(text, end)
+            known = is_national(number, bracket) or (named and not is_count(number, digits, text[end:]))
         if known:
             yield start, end
+
+
+def is_count(number: str, digits: str, behind: str) -> bool:
+    """Years, an ISBN with its check digit, or what a unit follows."""
+    weighted = sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits))
+    isbn = re.fullmatch(r"97[89]\d{10}", digits, re.A) and weighted % 10 == 0
+    years = re.fullmatch(r"(?:19|20)\d\d-(?:19|20)\d\d", number, re.A)
+    return bool(isbn or years or re.match(UNITS, behind, re.A))
 
 
 def is_national(number: str, bracket: bool) -> bool:
@@ -197,6 +224,9 @@ PIECES = [
     "82.50.72.202", "10.0.0.1", "192.168.1.1", "172.61.42.192", "256.1.1.40", "1.2.3.4", "8.8.8.80", "01.2.3.44", ".5",
     "2001:db8::1", "2606:2800:220:1:248:1893:25c8:1946", "2a00:1450::", "::1", "fe80::1", ":", "::", "12:34:56",
     "00:11:22:33:44:55:66:77", "6e40:4041:c617:e898:c11:40d2:c669:2eb4", "dead", "beef:", "2001:", "3f:",
+    "version", "Version:", "IP", "server ", "//", "nginx/", ":80", "2.34.56.78", "5.15.90.1", "93.184.216.34", " bytes",
+    "contact: ", "call ", "j.cell.", "2019-2020", "9780306406157", "978-0-306-40615-7", "+20 000 000", " People.",
+    "+20 2 000 000 0",
     "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "3782 822463 10005",
     "4111 1111-1111 1111", "4111111111111112", "630427373398", "6304273733981", "12/25", "123",
     "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "gb42nawi04454264788619", "Gb42nawi04454264788619", "NO",
@@ -269,6 +299,10 @@ def test_rules(text, kinds):
     ("text", "number"),
     [
         ("+44 20 7946 0958", "+44 20 7946 0958"),
+        ("desk: 467 3395 bytesize", "467 3395"),  # no unit
+        ("call 9780306406158", "9780306406158"),  # not its check digit
+        ("call 2101-2120", "2101-2120"),  # no years
+        ("Tel.030 1234567", "030 1234567"),
         ("ring (202) 555-0123 x12 now", "(202) 555-0123 x12"),
         ("202.555.0123 ext. 45", "202.555.0123 ext. 45"),
         ("(02) 1234 5678", "(02) 1234 5678"),
@@ -293,6 +327,14 @@ def test_claimed_forms_of_telephone_numbers(text, number):
 @pytest.mark.parametrize(
     "text",
     [
+        "The plugin was upgraded to version 2.34.56.78 in spring.",
+        "It runs nginx 1.25.3.40 behind a cache, nginx/1.25.3.140 before one.",
+        "OID 2.5.29.135, section 4.11.2.33, Sec. 4.11.2.133, Version: 5.15.90.1, v 5.15.90.101, release=9.40.1.200",
+        "See https://doi.org/10.1016/j.cell.2019.05.031 and 10.1/phone/tel.2019.05.031 for data.",
+        "contact: 2019-2020, call 1998-2004",
+        "call 4294967296 bytes at a time, ring 40 000 000 people, reach 1 234 567 users",
+        "a gain of +20 000 000 people, +20 000 000, +44 20 7946 0958 bytes",
+        "call number 9780306406157, contact 978-0-306-40615-7, tel 9791034304585",
         "467 3395",  # local, and nothing beside it
         "699 956 915 messages",
         "1 200 000 office workers",
@@ -308,6 +350,21 @@ def test_claimed_forms_of_telephone_numbers(text, number):
 )
 def test_numbers_that_are_not_claimed(text):
     assert ours(text)[0] == [] == twin(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("The server answers at 93.184.216.34 as before.", "93.184.216.34"),
+        ("IP 2.34.56.78", "2.34.56.78"),
+        ("host: 5.15.90.1", "5.15.90.1"),
+        ("http://5.15.90.1/", "5.15.90.1"),
+        ("from 5.15.90.1:8080", "5.15.90.1"),
+    ],
+)
+def test_claimed_addresses(text, address):
+    start = text.index(address)
+    assert ours(text)[0] == [(start, start + len(address), "ipv4")] == twin(text)
 
 
 def test_many_finds_outgrow_the_first_table():

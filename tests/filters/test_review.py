@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.schema import CLUSTERS, LEDGER
+from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.decisions import (
     DECISIONS,
     Decided,
@@ -25,7 +26,7 @@ from gristmill.filters.decide.evidence import DROP, KEEP, UNDECIDED, align_decis
 from gristmill.filters.decide.highlights import highlights
 from gristmill.filters.decide.review_queue import QUEUE, distances, queue, reason_of
 from gristmill.filters.decide.rules import Rule
-from gristmill.filters.decide.verdicts import check_budgets, decide
+from gristmill.filters.decide.verdicts import decide
 
 WORDS = Rule("words", "words", at_least=50, at_most=200)
 PUNCT = Rule("punct", "punct_share", at_most=0.2)

@@ -185,7 +185,7 @@ from pathlib import Path
 from gristmill.flows.export.export_run import export_run
 class Reporter:
     @contextmanager
-    def stage(self, name, total):
+    def stage(self, name, total, n_bytes=0):
         yield self
     def advance(self, note=""):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.store import LocalStore
-from gristmill.flows.pipeline.engine import ClusterEngine, ThreadEngine, open_engine
+from gristmill.flows.pipeline.engine import ClusterEngine, ThreadEngine, Watch, open_engine
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key, resolve, run_job
 from gristmill.flows.pipeline.recipe import Engine as EngineSpec
+
+UNHEARD = Watch(nullcontext, lambda done: None)
 
 
 def write(text: str, folder: Path, seconds: float = 0.0) -> Outcome:
@@ -35,17 +38,18 @@ def test_keys_depend_on_everything_and_on_nothing_else():
 
 def test_results_come_in_the_order_of_the_jobs(tmp_path):
     heard = []
+    watch = Watch(nullcontext, heard.append)
     planned = [Job("write", f"k{n}", write, {"text": "x" * n, "seconds": 0.02 * (4 - n)}) for n in range(5)]
-    done = ThreadEngine(3).run(LocalStore(tmp_path), planned, heard.append)
+    done = ThreadEngine(3).run(LocalStore(tmp_path), planned, watch)
     assert [result.receipt.rows for result in done] == [0, 1, 2, 3, 4]
     assert len(heard) == 5
-    again = ThreadEngine(1).run(LocalStore(tmp_path), planned, heard.append)
+    again = ThreadEngine(1).run(LocalStore(tmp_path), planned, watch)
     assert all(result.reused for result in again)
 
 
 def test_a_users_error_comes_through(tmp_path):
     with pytest.raises(SourceError, match="this input is not good"):
-        ThreadEngine(2).run(LocalStore(tmp_path), [Job("refuse", "k", refuse)], lambda done: None)
+        ThreadEngine(2).run(LocalStore(tmp_path), [Job("refuse", "k", refuse)], UNHEARD)
 
 
 def test_refs_become_paths_also_inside_tuples(tmp_path):
@@ -81,7 +85,7 @@ def test_a_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path):
             while victims:
                 os.kill(victims.pop(), signal.SIGKILL)
 
-        done = engine.run(LocalStore(tmp_path / "cluster"), planned, kill_one)
+        done = engine.run(LocalStore(tmp_path / "cluster"), planned, Watch(nullcontext, kill_one))
         engine.close()
-    here = ThreadEngine(2).run(LocalStore(tmp_path / "threads"), planned, lambda done: None)
+    here = ThreadEngine(2).run(LocalStore(tmp_path / "threads"), planned, UNHEARD)
     assert [result.receipt for result in done] == [result.receipt for result in here]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.errors import GristmillError, RecipeError
+from gristmill.flows import prefect_settings
 from gristmill.flows.pipeline.recipe_reading import load_scheduled
 
 PROGRAM = str(Path(sys.executable).with_name("gristmill"))
@@ -36,6 +37,50 @@ def environment(home: Path) -> dict[str, str]:
     """A home that does not exist yet, as on a fresh clone."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**inherited, "GRISTMILL_HOME": str(home / "new" / "home")}
+
+
+NOWHERE = "http://127.0.0.1:1/api"
+
+
+@pytest.mark.parametrize("command", [("run",), ("schedule",)])
+def test_an_api_that_does_not_answer_is_one_message(tmp_path, command):
+    """In a profile for ``run``, in the environment for ``schedule``."""
+    (tmp_path / ".prefect").mkdir()
+    profiles = tmp_path / ".prefect" / "profiles.toml"
+    profiles.write_text(f'active = "far"\n[profiles.far]\nPREFECT_API_URL = "{NOWHERE}"\n')
+    named = (
+        {"HOME": str(tmp_path)} if command == ("run",) else {"PREFECT_API_URL": NOWHERE.replace("127", "me:secret@127")}
+    )
+    done = subprocess.run(
+        [PROGRAM, *command, str(write_recipe(tmp_path))],
+        env={**environment(tmp_path), **named},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    told = done.stderr.strip().splitlines()[-1]
+    assert told.startswith("gristmill: Prefect's API ")
+    assert NOWHERE in told
+    assert "--direct" in told
+    assert "Traceback" not in done.stderr
+    assert "secret" not in told
+
+
+def test_a_prefect_home_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for name in prefect_settings.SETTINGS:  # what apply sets goes away with the test
+        monkeypatch.setenv(name, prefect_settings.SETTINGS[name])
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "inner"))
+    with pytest.raises(GristmillError, match=r"Prefect cannot write into .*inner: Not a directory.*PREFECT_HOME"):
+        prefect_settings.apply(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["Failed to reach API", "an error of a stage", ""])
+def test_errors_of_stages_stay_what_they_are(text):
+    with pytest.raises(ValueError, match=f"^{text}$"), prefect_settings.told_plainly():
+        raise ValueError(text)
 
 
 def write_recipe(folder: Path) -> Path:

@@ -1,13 +1,17 @@
 """The recipe: every mistake at once, with path, line and nearest key; amounts; the lock."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.files import file_sha256
 from gristmill.corpus.recipe_lines import find_line
 from gristmill.corpus.recipe_values import parse_amount
 from gristmill.flows.pipeline import recipe_reading
+from gristmill.flows.pipeline.assemble import phases_of
+from gristmill.flows.pipeline.inputs import list_artefacts
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 
 GOOD = """
@@ -93,6 +97,11 @@ def test_a_share_of_a_domain_that_no_source_has():
         ("[[curriculum]]", "[dedup.near]\nbands = 3\n[[curriculum]]", "bands and rows are given together"),
         ("[[curriculum]]", "[dedup.near]\nbands = 99\nrows = 2\n[[curriculum]]", "need more than 128 hashes"),
         ("[[curriculum]]", "[trainer]\nwidth = 64\nheads = 3\n[[curriculum]]", "heads is 3"),
+        ("{ web = 0.75, math = 0.25 }", '"unimix"', "curriculum.0.shares: no shares are called 'unimix'"),
+        ("{ web = 0.75, math = 0.25 }", '"temperature:x"', "curriculum.0.shares: 'x' is no temperature above 0"),
+        ("{ web = 0.75, math = 0.25 }", '"tuned:no.json"', "curriculum.0.shares: cannot read the mixture in no.json"),
+        ("{ web = 0.75, math = 0.25 }", "7", "curriculum.0.shares: Input should be a valid dictionary"),
+        ("[[curriculum]]", '[mixing]\nbudget = "3K"\n[[curriculum]]', "ends after 2000 of mixing.budget = 3000"),
     ],
 )
 def test_rules_between_keys(old, new, expected):
@@ -118,6 +127,25 @@ def test_mistakes_in_line_edits_name_the_key(section, mistake):
 def test_line_edits_are_part_of_the_lock():
     recipe = parse_recipe(f'{GOOD}[line_edits]\nrules = ["c4"]\ndomains = ["web"]\n')
     assert recipe.locked()["line_edits"] == {"rules": ["c4"], "domains": ["web"]}
+
+
+def test_a_tuned_mixture_is_of_this_corpus_and_stands_in_the_lock(tmp_path):
+    file, corpus = tmp_path / "tuned.json", {"web": ["web"], "math": ["math"]}
+    text = GOOD.replace("{ web = 0.75, math = 0.25 }", f'"tuned:{file}"')
+    file.write_text(json.dumps({"format": "gristmill-mixture-1", "corpus": {}, "shares": {"web": 1}}))
+    assert "was tuned on another corpus: domain 'math'" in message(text)
+    assert "(line 14)" in message(text)
+    file.write_text(json.dumps({"format": "gristmill-mixture-1", "corpus": corpus, "shares": {"web": 1}}))
+    checked = recipe_reading.parse_recipe(text, "recipe")
+    assert list_artefacts(checked.stages)["plan"]["tuned"].digest == file_sha256(file)
+    assert checked.recipe.locked()["curriculum"][0]["shares"] == f"tuned:{file}"
+    assert phases_of(checked.recipe)[0].shares == {"web": 1}
+    assert checked.recipe.curriculum[0].may_draw("math")
+    assert (
+        not parse_recipe(GOOD.replace("math = 0.25", "math = 0.0").replace("0.75", "1.0"))
+        .curriculum[0]
+        .may_draw("math")
+    )
 
 
 def test_phases_must_come_one_after_the_other():

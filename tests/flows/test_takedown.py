@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import SourceError, StoreError, UnknownNameError
 from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.rundir import EXPORTS
@@ -201,7 +202,7 @@ def shards(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("moment", ["_search", "_later_stages", "_append_record"])
+@pytest.mark.parametrize("moment", ["search_left", "_later_stages", "append_record"])
 def test_a_killed_takedown_is_carried_on(moment, taken, copied, monkeypatch):
     _, whole, names, result = taken
 
@@ -240,7 +241,7 @@ def test_entries_that_another_run_names_stay(copied):
     assert result["entries_of_others"][str(other)] > 10
     assert result["left"] == []
     problems = [check["detail"] for check in verify_run(other)["checks"] if not check["ok"]]
-    assert problems == [f"the card is of run {copied.name}, not of {other.name}"]  # as it was copied by hand
+    assert problems == [f"{what} is of run {copied.name}, not of {other.name}" for what in ("lock.json", "the card")]
 
 
 def test_a_domain_that_loses_everything_has_no_plan(copied):
@@ -254,7 +255,7 @@ def test_a_domain_that_loses_everything_has_no_plan(copied):
 
 
 def test_a_vocabulary_that_spells_the_text_is_learnt_again(copied, monkeypatch):
-    monkeypatch.setattr(takedown_module, "_spells", lambda *_: True)
+    monkeypatch.setattr(takedown_module, "spells", lambda *_: True)
     before = read_json(copied / "manifests" / "tokenizer.json")
     result = takedown(copied, chosen(copied)[1:2], date=DAY)
     assert result["retrained"] == "tokenizer"
@@ -421,3 +422,58 @@ def test_an_entry_can_be_deleted(url, tmp_path):
     assert store.find("documents", "0" * 32) is None
     store.delete(receipt)
     assert store.produce("documents", "0" * 32, make) == (receipt, False)
+
+
+@pytest.fixture
+def named_parts(tmp_path):
+    """Two parts whose doc_ids begin alike in five characters, in one, or not; and a reject."""
+    parts = []
+    for number, ids in enumerate((["abcd1" + "0" * 27, "abcd2" + "0" * 27], ["abce0" + "0" * 27, "12345" + "0" * 27])):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        rows = [
+            row(doc_id, id={"12345" + "0" * 27: "abce", "abce0" + "0" * 27: "x"}.get(doc_id, doc_id)) for doc_id in ids
+        ]
+        write_part(folder / "documents.parquet", DOCUMENTS, [pa.RecordBatch.from_pylist(rows, DOCUMENTS)])
+        reject = {"source": "web", "locator": f"a:{number}", "reason": "not_json", "bytes": 3}
+        write_part(folder / "rejects.parquet", REJECTS, [pa.RecordBatch.from_pylist([reject], REJECTS)])
+        parts.append(folder)
+    return parts
+
+
+def row(doc_id: str, **meta: str) -> dict:
+    known = {"text": "x", "source": "web", "domain": "web", "locator": doc_id[:6], "text_hash": "0" * 32}
+    return dict.fromkeys(DOCUMENTS.names) | known | {"doc_id": doc_id, "meta": json.dumps(meta)}
+
+
+def test_the_beginning_of_a_doc_id_names_a_document(named_parts):
+    assert forget.find_named(named_parts, ["abcd1"]).all_doc_ids == ["abcd1" + "0" * 27]
+    assert forget.find_named(named_parts, ["abcd1", "abcd1" + "0" * 27, "1234"]).all_doc_ids == [
+        "12345" + "0" * 27,
+        "abcd1" + "0" * 27,
+    ]
+    rejected = document_id("web", "a:1")
+    assert forget.find_named(named_parts, [rejected[:9]]).rejects == [[], [0]]
+
+
+def test_what_is_a_name_is_not_read_as_a_beginning(named_parts):
+    """``abce`` begins a doc_id, and is the id that the input gave another document."""
+    assert forget.find_named(named_parts, ["abce"]).all_doc_ids == ["12345" + "0" * 27]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["abcd"], "document 'abcd' is the beginning of 2 names: abcd1"),
+        (["1234", "abcd"], "is the beginning of 2 names"),
+        (["abc"], r"unknown document \(1 of 1\) 'abc'"),  # three characters are no beginning
+        (["ABCD1"], r"unknown document \(1 of 1\)"),
+        (["1234", "ffff"], r"unknown document \(1 of 2\) 'ffff'"),
+        (["abcd1" + "0" * 28], r"unknown document \(1 of 1\)"),
+    ],
+)
+def test_a_beginning_of_several_or_of_none_is_a_mistake_before_anything_is_removed(named_parts, names, told):
+    before = [path.read_bytes() for part in named_parts for path in sorted(part.iterdir())]
+    with pytest.raises(UnknownNameError, match=told):
+        forget.find_named(named_parts, names)
+    assert before == [path.read_bytes() for part in named_parts for path in sorted(part.iterdir())]

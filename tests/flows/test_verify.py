@@ -15,6 +15,7 @@ import pytest
 from gristmill.corpus.files import read_json, write_json
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.inspect.verify_replay import Replay
 
 
 @pytest.fixture
@@ -93,6 +94,14 @@ def test_a_loss_that_is_not_that_of_the_rows(copied):
     pq.write_table(table.set_column(table.schema.get_field_index("loss"), "loss", [loss]), path)
     broken = {check["name"]: check["detail"] for check in verify_run(copied)["checks"] if not check["ok"]}
     assert broken["consumption metrics"].startswith("step 4 logged ")
+
+
+def test_replay_of_the_small_run(copied):
+    result = verify_run(copied, Replay(seed=3))
+    details = {check["name"]: check["detail"] for check in result["checks"]}
+    assert result["ok"], details
+    assert "chosen by --seed 3" in details["replay interval 1"]
+    assert "documents, packed and alone, and as logged: row " in details["replay document by document"]
 
 
 def test_a_plan_for_other_shards(copied):

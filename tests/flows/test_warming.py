@@ -1,10 +1,14 @@
 """Compiling ahead: which stages are asked for, and that each does its work on tiny documents and leaves nothing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.stage import PartStage
 from gristmill.flows.pipeline import warming
+from gristmill.flows.pipeline.progress import SilentReporter
 from gristmill.flows.pipeline.stages import BUILT_IN
 from gristmill.flows.pipeline.warming import OTHERS, TINY, calls_of, warm_up
 
@@ -25,10 +29,10 @@ def recipe(tmp_path):
 
 
 def test_only_stages_of_the_recipe_are_compiled(recipe, monkeypatch):
-    monkeypatch.setattr(warming, "warm", lambda calls, say, workers: calls)
+    monkeypatch.setattr(warming, "warm", lambda calls, say, workers, progress: calls)
     asked = ["signals", "signatures", "pii", "clusters", "decide", "tokenizer", "plan"]
-    assert warm_up(recipe, lambda line: None) == asked
-    assert warm_up(None, lambda line: None) == [*TINY, *OTHERS]
+    assert warm_up(recipe, SilentReporter()) == asked
+    assert warm_up(None, SilentReporter()) == [*TINY, *OTHERS]
 
 
 def test_every_name_is_that_of_a_stage():
@@ -45,7 +49,20 @@ def test_each_works_on_tiny_documents_and_leaves_nothing(name, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+VERIFYING = """
+from gristmill.dedup.clusters import _kernels, _kernels_graph
+from gristmill.flows.pipeline.warming import cluster_tiny
+cluster_tiny()
+print([bool(one.signatures) for one in (_kernels.shingle_sets, _kernels.raise_to, _kernels_graph.count_bridges)])
+"""
+
+
+def test_kernels_that_verify_pairs_are_compiled_ahead():
+    done = subprocess.run([sys.executable, "-c", VERIFYING], capture_output=True, text=True, check=True)
+    assert done.stdout == "[True, True, True]\n"
+
+
 def test_mistakes_of_the_recipe_come_first(recipe):
     recipe.write_text(SHORT + "[nonsense]\n")
     with pytest.raises(RecipeError, match="nonsense"):
-        warm_up(recipe, lambda line: None)
+        warm_up(recipe, SilentReporter())

@@ -130,8 +130,8 @@ def test_the_catalogue_imports_nothing_heavy():
 
 
 def test_warmup_says_what_it_compiled(capsys, monkeypatch):
-    def pretend(recipe, say, workers):
-        say("compiling")
+    def pretend(recipe, reporter, workers):
+        reporter.note("compiling")
         return ["signals", "pii"]
 
     monkeypatch.setattr(warming, "warm_up", pretend)

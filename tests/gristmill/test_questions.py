@@ -30,6 +30,13 @@ def test_whatif(capsys, small_run):
     assert answer(capsys, "whatif", small_run, "--diff", "length", "c4")["flipped"]
 
 
+def test_mix(capsys, small_run):
+    assert answer(capsys, "mix", small_run, "--set", "curriculum.0.shares.web=0.2")["feasible"]
+    status, out, _ = call(capsys, "mix", small_run, "--set", "mixing.caps.max_epochs=0.01")
+    assert status == 1
+    assert "tokens by phase" in out
+
+
 def test_whatif_with_an_unknown_key(capsys, small_run):
     status, out, err = call(capsys, "whatif", small_run, "--set", "wrods.at_least=80")
     assert status == 1
@@ -73,3 +80,65 @@ def test_takedown(capsys, small_run, small_home, tmp_path, monkeypatch):
     status, _, err = call(capsys, "run", home / "small.toml", "--direct")
     assert status == 1
     assert "a run would bring them back" in err
+
+
+NONE = ["nan", "inf", "-inf", "-1", "1e400", "1" + "0" * 30, "", "x", "0x10", "٣"]  # no number that an option takes
+COUNT = [*NONE, "0.5", "1e3", "1_0"]
+OPTIONS = [  # command, option with a number, further values that it refuses
+    (("trace",), "--step", [*COUNT, "0"]),
+    (("samples", "--kept"), "-n", [*COUNT, "0"]),
+    (("samples", "--kept"), "--seed", COUNT),
+    (("review",), "--port", [*COUNT, "99999", "65536"]),
+    (("review", "--json"), "--margin", set(NONE) - {"٣"}),
+    (("sweep", "words.at_least", "--to=3"), "--from", set(NONE) - {"-1", "٣", "1" + "0" * 30}),
+    (("sweep", "words.at_least", "--from=3"), "--to", set(NONE) - {"-1", "٣", "1" + "0" * 30}),
+    (("sweep", "words.at_least", "--from=3", "--to=9"), "--steps", [*COUNT, "0", "1", "1001"]),
+    (("rebuild",), "--workers", [*COUNT, "99999"]),
+    (("run",), "--workers", [*COUNT, "99999"]),
+    (("warmup",), "--workers", [*COUNT, "99999"]),
+]
+ODD = [(command, option, value) for command, option, values in OPTIONS for value in sorted(values)]
+
+
+@pytest.mark.parametrize(("command", "option", "value"), ODD, ids=lambda one: one if isinstance(one, str) else one[0])
+def test_an_option_refuses_what_is_no_number_of_its_range(capsys, tmp_path, command, option, value):
+    """In one sentence, before the run is opened: none is needed."""
+    name, *more = command
+    target = [] if name == "warmup" else [str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main([name, *target, *more, f"{option}={value}"])
+    out, err = capsys.readouterr()
+    assert ended.value.code in (1, 2)
+    assert out == ""
+    told = " ".join(err.replace("│", " ").split())
+    assert f"{option}" in told
+    assert f"{value!r} is no" in told
+    assert "Traceback" not in err
+
+
+def test_every_option_that_takes_a_number_is_among_them():
+    """A new one is refused here until it says which numbers it takes."""
+    from gristmill.app import app
+
+    numbers = set()
+    for name in app:
+        if not name.startswith("-"):
+            for argument in app[name].assemble_argument_collection():
+                if argument.hint in (int, float) or argument.hint in (int | None, float | None):
+                    numbers.add((name, argument.names[-1]))
+    assert numbers == {(command[0], {"-n": "-n"}.get(option, option)) for command, option, _ in OPTIONS}
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "x", "", "true", "[1]"])
+def test_whatif_refuses_a_bound_that_is_no_number(capsys, small_run, value):
+    status, out, err = call(capsys, "whatif", small_run, "--set", f"words.at_least={value}")
+    assert (status, out) == (1, "")
+    assert err.startswith("gristmill: decide.rules.words.at_least: ")
+
+
+def test_a_plot_that_cannot_be_written_is_named(capsys, small_run, tmp_path):
+    (tmp_path / "file").touch()
+    for plot in (tmp_path, tmp_path / "file" / "plot.svg"):
+        status, _, err = call(capsys, "sweep", small_run, "words.at_least", "--from", 0, "--to", 9, "--plot", plot)
+        assert status == 1
+        assert err.startswith(f"gristmill: --plot {plot}: ")

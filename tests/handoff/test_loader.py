@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -96,8 +97,20 @@ def test_resume_anywhere_with_any_batch_and_world(written, whole):
 def test_state_follows_the_batch_in_hand(written):
     loader = Loader(written[0], batch_rows=8)
     for batch in loader:
-        assert loader.state == {"cursor": batch.cursor, "plan": loader.plan.digest}
+        assert loader.state == {"cursor": batch.cursor, "step": batch.step + 1, "plan": loader.plan.digest}
     assert list(loader) == []
+
+
+def test_steps_run_on_after_a_change_of_batch_rows(written):
+    """By the cursor alone the numbers of 2, 3, 4, 5, 6, 6 repeated, or left a gap."""
+    for first, second in ((8, 5), (5, 8), (7, 7)):
+        loader = Loader(written[0], batch_rows=first)
+        seen = [batch.step for batch in islice(loader, 5)]
+        rest = Loader(written[0], batch_rows=second)
+        rest.resume(json.loads(json.dumps(loader.state)))
+        seen += [batch.step for batch in rest]
+        assert seen == list(range(5 + -(-(SAMPLES - 5 * first) // second)))
+    assert next(iter(Loader(written[0], batch_rows=8, cursor=16))).step == 2
 
 
 def test_another_plan_is_refused(written):

@@ -143,3 +143,35 @@ def test_a_damaged_plan_is_refused(plan, tmp_path, damage):
 def test_impossible_plans_are_refused(domains, segments, message):
     with pytest.raises(PlanError, match=message):
         Plan.build(domains, row_tokens=8, seed=0, segments=segments)
+
+
+@st.composite
+def any_plan(draw):
+    """One to four domains of few rows, up to three phases, and often more samples than lie between two checkpoints."""
+    sizes = draw(st.lists(st.integers(1, 3 * STRIDE // 4), min_size=1, max_size=4))
+    weights = st.lists(st.integers(0, 9), min_size=len(sizes), max_size=len(sizes)).filter(any)
+    shares = [quantise(draw(weights)) for _ in range(draw(st.integers(1, 3)))]
+    stops = np.cumsum([draw(st.integers(1, STRIDE)) for _ in shares]).tolist()
+    before = [shares[0], *shares] if draw(st.booleans()) else [shares[0], *shares[1:]]  # ramps, or steps
+    segments = tuple(Segment(*phase) for phase in zip(stops, before, shares, strict=False))
+    domains = tuple(Domain(f"d{place}", size, "") for place, size in enumerate(sizes))
+    return Plan.build(domains, row_tokens=8, seed=draw(st.integers(0, 99)), segments=segments)
+
+
+@given(any_plan(), st.integers(0, 2**32))
+def test_find_is_the_inverse_of_locate(plan, seed):
+    every = plan.locate(0, plan.samples)
+    for domain, (size, rng) in enumerate((one.rows, np.random.default_rng(seed)) for one in plan.domains):
+        assert plan.find(domain, np.arange(size)).tolist() == np.flatnonzero(every.domain == domain).tolist()
+        rows = rng.integers(0, size, 5)
+        found = plan.draws(domain, rows)
+        assert found.sample.tolist() == np.flatnonzero((every.domain == domain) & np.isin(every.row, rows)).tolist()
+        assert found.epoch.tolist() == every.epoch[found.sample].tolist()
+        assert found.row.tolist() == every.row[found.sample].tolist()
+        assert plan.find(domain, rows[:0]).tolist() == []
+
+
+@pytest.mark.parametrize(("domain", "rows", "message"), [(3, [0], "none at place 3"), (1, [50], "'b', which has 50")])
+def test_rows_that_are_not_there_are_not_looked_for(plan, domain, rows, message):
+    with pytest.raises(PlanError, match=message):
+        plan.find(domain, np.array(rows))

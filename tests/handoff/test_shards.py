@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.errors import SchemaError, StoreError
 from gristmill.corpus.schema import ROW_DOCUMENT, rows_schema
+from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.rows import digests, row_batch
 from gristmill.handoff.shards import ShardWriter
 
@@ -166,3 +167,51 @@ def test_datasets_opens_an_empty_folder(tmp_path):
     datasets = pytest.importorskip("datasets")
     write(tmp_path, *rows_of(0))
     assert len(datasets.load_from_disk(str(tmp_path))) == 0
+
+
+def places(n):
+    return [[{"start": 1 + i % 2, "length": 2}, {"start": 4, "length": 1}][: i % 3] for i in range(n)]
+
+
+def write_masked(folder, n=9, targets=None, masked=True):
+    tokens, documents = rows_of(n)
+    with ShardWriter(folder, row_tokens=L, vocab_size=50, shard_rows=7, batch_rows=3, targets=masked) as writer:
+        writer.write(tokens, documents, places(n) if targets is None else targets)
+
+
+def test_targets_come_back_and_are_digested(tmp_path):
+    write_masked(tmp_path)
+    reader = ShardReader(tmp_path)
+    assert reader.index["format"] == "gristmill-rows-2"
+    expected = np.zeros((9, L), bool)
+    for row, lists in enumerate(places(9)):
+        for one in lists:
+            expected[row, one["start"] : one["start"] + one["length"]] = True
+    order = np.array([8, 0, 5, 5, 1])
+    assert np.array_equal(reader.mask(order), expected[order])
+    path = tmp_path / "data-00000-of-00002.arrow"
+    data = bytearray(path.read_bytes())
+    batch = next(iter(pa.ipc.open_stream(pa.py_buffer(bytes(data)))))
+    at = bytes(data).index(batch.column("targets").flatten().field("length").to_numpy().tobytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="is not what was written"):
+        ShardReader(tmp_path).mask(np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("targets", "masked", "message"),
+    [
+        ([[{"start": 5, "length": 2}]] + [[]] * 8, True, r"row 0 of this call: the target slice \[5, 7\)"),
+        (
+            [[{"start": 1, "length": None}]] + [[]] * 8,
+            True,
+            "targets hold 1 nulls; every slice has",
+        ),
+        ([[]] * 8, True, "9 rows of tokens came with 8 lists of targets"),
+        ([[]] * 9, False, "rows have tokens, documents, targets, the folder tokens, documents"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(tmp_path, targets, masked, message):
+    with pytest.raises(SchemaError, match=message):
+        write_masked(tmp_path, targets=targets, masked=masked)

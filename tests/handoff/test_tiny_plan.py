@@ -7,7 +7,7 @@ SCRIPT = """
 import sys, tempfile
 from pathlib import Path
 import numpy as np
-from gristmill.handoff import _kernels
+from gristmill.handoff import _kernels, _kernels_stretch, _kernels_turns
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import Segment, quantise
@@ -17,7 +17,8 @@ from gristmill.corpus.files import file_sha256
 from numba.core.dispatcher import Dispatcher
 
 def compiled():
-    return {name: list(f.signatures) for name, f in vars(_kernels).items() if isinstance(f, Dispatcher)}
+    kernels = [pair for module in (_kernels, _kernels_stretch, _kernels_turns) for pair in vars(module).items()]
+    return {name: list(f.signatures) for name, f in kernels if isinstance(f, Dispatcher)}
 
 plan_and_read()
 before = compiled()
@@ -29,6 +30,9 @@ for name in "ab":
 domains = tuple(Domain(name, 30, file_sha256(folder / "shards" / name / "index.json")) for name in "ab")
 shares = (quantise([0.5, 0.5]), quantise([0.1, 0.9]))
 plan = Plan.build(domains, row_tokens=16, seed=2, segments=(Segment(20, shares[0], shares[0]), Segment(40, *shares)))
+only = quantise([1, 0])
+back = (Segment(7, shares[1], shares[1]), Segment(20, only, only), Segment(40, *shares))
+Plan.build(domains, row_tokens=16, seed=2, segments=back).locate(0, 40)
 plan.save(folder / "plan")
 plan.locate(3, 30), plan.counts(2, 8)
 sum(len(batch.tokens) for batch in Loader(folder, batch_rows=4))

@@ -186,7 +186,6 @@ HOME_OF = {  # where a library of an extra may be imported, at any depth
     "torch": r"trainer/|handoff/torch\.py",
     "safetensors": r"trainer/|flows/",
     "prefect": r"flows/(refine|train|schedule|server|prefect_settings)\.py",
-    "cronsim": r"flows/pipeline/cron\.py",
     "matplotlib": r"data_cards/",
     "mlcroissant": r"data_cards/",
     "huggingface_hub": r"data_cards/",

@@ -1,5 +1,6 @@
 """Phases to segments, the integral of a schedule, caps, baselines."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ from gristmill.handoff.schedule import ONE, Segment, pieces, quantise
 from gristmill.mixing.baselines import proportional, temperature, unimax
 from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 from gristmill.mixing.feasibility import EpochCaps, check, demand, within_caps
+from gristmill.mixing.named_shares import FORMAT, parse, tuned_shares
 from gristmill.mixing.shapes import SHAPES, Shape
 
 NAMES = ("code", "math", "web")
@@ -103,7 +105,7 @@ def test_a_phase_of_fewer_rows_than_pieces_still_ends_at_its_shares(monkeypatch)
 
 def test_the_names_of_shapes_need_no_numba():
     heavy = "{'numba', 'pyarrow', 'numpy'} & set(sys.modules)"
-    code = f"import sys, gristmill.mixing.shapes, gristmill.mixing.stage; sys.exit(bool({heavy}))"
+    code = f"import sys, gristmill.mixing.stage; sys.exit(bool({heavy}))"  # which imports shapes and named shares
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -122,7 +124,7 @@ def test_the_cap_is_checked_on_the_integral_and_not_at_the_peak():
 
 @pytest.mark.parametrize("rows", [{"web": 5, "code": 5}, {"web": 5, "code": 5, "math": 0}])
 def test_a_share_of_nothing_is_refused(rows):
-    with pytest.raises(PlanError, match=r"domain 'math' has a share, but no row .*\[\[sources\]\] and at decide"):
+    with pytest.raises(PlanError, match=r"domain 'math' has a share, but no row .*\[\[sources\]\], at \[decide\]"):
         check([Phase(16, BASE)], rows, 16, EpochCaps(4.0))
 
 
@@ -156,7 +158,7 @@ def test_the_refusal_holds_a_budget_and_a_curriculum_that_work():
 def test_when_nothing_fits_it_says_so():
     with pytest.raises(PlanError, match=r"No shares meet the caps.*mixing\.caps\.max_epochs"):
         check([Phase(1600, BASE)], {"web": 7, "code": 2, "math": 1}, 16, EpochCaps(2.0))
-    assert within_caps([Phase(160, {"web": 1.0})], 16, {"web": 5.0}) is None
+    assert within_caps([Phase(160, {"web": 1.0})], lambda phases: segments(phases, ["web"], 16), {"web": 5.0}) is None
 
 
 def test_baselines():
@@ -197,3 +199,52 @@ def test_nothing_to_share_is_refused(call):
 def test_a_temperature_is_positive(T):
     with pytest.raises(PlanError, match="not above 0"):
         temperature({"a": 1}, T)
+
+
+def test_a_cosine_is_level_at_both_ends_and_half_way_in_the_middle():
+    found = segments([Phase(1600, BASE), Phase(33_600, LATE, "cosine")], NAMES, 16)
+    assert len(found) == 33
+    math = [segment.last[1] / ONE for segment in found]
+    assert math[16] == pytest.approx(0.3)
+    assert np.diff(math)[[0, 15, 31]] == pytest.approx([0.4 * 0.0024, 0.4 * 0.049, 0.4 * 0.0024], rel=0.02)
+    assert demand(found, NAMES)["math"] == pytest.approx(10 + 2000 * 0.3, abs=0.2)  # lines end with whole rows
+
+
+TUNED = {"format": FORMAT, "corpus": {"web": ["a", "b"], "math": ["c"]}, "shares": {"web": 0.9, "math": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"format": "other"}, "format 'other'"),
+        ({"corpus": {"web": ["a"], "math": ["c"]}}, "another corpus: domain 'web' came from a there, here from a, b"),
+        ({"corpus": {"web": ["a", "b"]}}, "domain 'math' came from no source there, here from c"),
+        ({"shares": {"web": 0.9}}, "no shares of this recipe's domains that sum to 1"),
+        ({"shares": {"web": 1.0, "wed": 0.0}}, "no shares of this recipe's domains"),
+        ({"shares": None}, "cannot read the mixture"),
+    ],
+)
+def test_a_tuned_file_is_one_of_this_corpus(tmp_path, change, message):
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps(TUNED | change))
+    if message is None:
+        assert tuned_shares(path, TUNED["corpus"]) == TUNED["shares"]
+    else:
+        with pytest.raises(PlanError, match=message):
+            tuned_shares(path, TUNED["corpus"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unimix", "no shares are called 'unimix'; did you mean 'unimax'"),
+        ("temperature:0", "no temperature above 0"),
+        ("temperature:", "no temperature above 0"),
+        ("tuned", "write 'tuned:FILE'"),
+        ("unimax:4", "takes nothing behind a colon"),
+    ],
+)
+def test_wrong_names_of_shares_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse(text)

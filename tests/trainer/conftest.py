@@ -40,10 +40,8 @@ def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, **o
     rng = np.random.default_rng([seed, domain])
     options = {"row_tokens": ROW, "vocab_size": VOCAB, "shard_rows": 16, "batch_rows": 8, "targets": False} | options
     with ShardWriter(folder, **options) as writer:
-        counted = [[{"start": at, "length": 3 + row % 2} for at in range(2, ROW - 4, 6 + row)] for row in range(rows)]
-        writer.write(
-            _sentences(rng, domain, rows), _documents(rng, name, rows), counted if options["targets"] else None
-        )
+        places = [[{"start": at, "length": 3 + row % 2} for at in range(2, ROW - 4, 6 + row)] for row in range(rows)]
+        writer.write(_sentences(rng, domain, rows), _documents(rng, name, rows), places if options["targets"] else None)
 
 
 def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "") -> Path:
@@ -67,6 +65,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def config():
+    return small_config()
+
+
+def small_config() -> TrainConfig:
     return TrainConfig(
         vocab_size=VOCAB,
         row_tokens=ROW,

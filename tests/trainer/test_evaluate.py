@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer.data import pack
-from gristmill.trainer.evaluate import evaluate, read_heldout
+from gristmill.trainer.evaluate import evaluate
+from gristmill.trainer.heldout_rows import read_heldout
 from gristmill.trainer.optim import FLOOR, learning_rate_at, make_optimizer
 from gristmill.trainer.session import begin
 from gristmill.trainer.step import train_step
@@ -79,7 +80,7 @@ def test_load_counts_every_token_in_every_layer(run, config, session):
     assert 1 <= load.max_over_mean <= config.experts / config.top_k
 
 
-@pytest.mark.parametrize(("limit", "rows"), [(1, 1), (4, 4), (100, 6), (0, 0)])
+@pytest.mark.parametrize(("limit", "rows"), [(1, 1), (4, 4), (100, 6), (0, 6)])
 def test_heldout_rows_are_spread_and_bounded(run, config, limit, rows):
     found = read_heldout(run / "heldout", NAMES, replace(config, heldout_rows=limit, batch_rows=1))
     assert {name: len(batches) for name, batches in found.items()} == dict.fromkeys(NAMES, rows)

@@ -4,6 +4,7 @@ Each changes one place of the way that a row takes. Its training goes through to
 the steps got with the shards can tell.
 """
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.files import file_sha256, read_json, write_json
 from gristmill.flows.inspect.consumed_digests import compare
 from gristmill.flows.inspect.shard_rows import NONE, DomainRows, digest_of
+from gristmill.flows.inspect.verify_replay import Replay, replay_of
+from gristmill.flows.inspect.verify_training import wrong_metrics
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader, Slices
+from gristmill.trainer import attention as attention_module
 from gristmill.trainer import loop
+from gristmill.trainer import model as model_module
+from gristmill.trainer import step as step_module
+from gristmill.trainer.attention import Attention
+from gristmill.trainer.checkpoint import folder_of, saved_steps
 from gristmill.trainer.consumption import row_figures, seen_by_model
 from gristmill.trainer.data import pack, pack_batch
 from gristmill.trainer.loop import train
@@ -99,22 +109,26 @@ def one_document(packed):
 
 FIRST = STEP * 4  # the first sample of the changed step
 FAULTS = {
-    "neighbour row": (reading(lambda s, rows, *to: READ(s, (rows + 1) % s.rows, *to)), 0),
-    "zero tokens": (reading(zeros), 0),
-    "constant row": (reading(lambda s, rows, *to: READ(s, rows * 0, *to)), 0),
-    "stale batch": (stale, FIRST),
+    "neighbour row": (reading(lambda s, rows, *to: READ(s, (rows + 1) % s.rows, *to)), 0, "it got row"),
+    "zero tokens": (reading(zeros), 0, "it got token 0 everywhere"),
+    "constant row": (reading(lambda s, rows, *to: READ(s, rows * 0, *to)), 0, "it got row 0 of"),
+    "stale batch": (stale, FIRST, "it got row"),
     "domains swapped in the loader": (loading(lambda batch: batch._replace(domain=2 - batch.domain)), FIRST),
-    "domains swapped in the batch": (packing(lambda p: p._replace(domain=2 - p.domain)), FIRST),
+    "domains swapped in the batch": (packing(lambda p: p._replace(domain=2 - p.domain)), FIRST, "it got it as of"),
     "targets shifted": (packing(lambda p: p._replace(targets=p.targets.roll(1))), FIRST),
-    "a slice ends early": (reading(short_slices), 0),
+    "a slice ends early": (reading(short_slices), 0, "the last token of each document is missing"),
     "a slice begins early": (reading(late_slices), None),
-    "positions not restarted": (packing(running_positions), None),
+    "positions not restarted": (packing(running_positions), None, "its positions do not restart"),
     "attention across documents": (packing(one_document), None),
     "a row dropped": (loading(lambda batch: rows_of(batch, [0, 2, 3])), FIRST + 1),
     "a row twice": (loading(lambda batch: rows_of(batch, [0, 0, 1, 2, 3])), FIRST + 1),
     "a row in place of another": (loading(lambda b: rows_of(b, [0, 0, 2, 3])._replace(row=b.row)), FIRST + 1),
     "epoch off by one": (loading(lambda batch: batch._replace(epoch=batch.epoch + 1)), FIRST),
-    "epoch off by one in the batch": (packing(lambda p: p._replace(epoch=p.epoch + 1)), FIRST),
+    "epoch off by one in the batch": (
+        packing(lambda p: p._replace(epoch=p.epoch + 1)),
+        FIRST,
+        "it got it as of epoch 1",
+    ),
 }
 
 
@@ -142,7 +156,7 @@ def test_without_a_fault_nothing_is_found(whole, tiny, tmp_path):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found_with_step_and_row(whole, tiny, tmp_path, fault):
-    plant, sample = FAULTS[fault]
+    plant, sample, *guess = FAULTS[fault]
     with pytest.MonkeyPatch.context() as patch:
         plant(patch)
         log = trained(whole, tmp_path, tiny)
@@ -156,6 +170,7 @@ def test_each_fault_is_found_with_step_and_row(whole, tiny, tmp_path, fault):
     domain, epoch, row = (int(column[0]) for column in plan.locate(at, at + 1))
     place = f"step {1 + at // 4}: row {row} of {plan.names[domain]} (epoch {epoch}, sample {at})"
     assert problems[0].startswith(place), problems
+    assert not guess or guess[0] in problems[0]
 
 
 def test_three_digests_of_a_row_agree(tmp_path):
@@ -188,7 +203,7 @@ def test_masked_targets_do_not_count(tiny, tmp_path):
     log = trained(run, tmp_path / "out", tiny)
     assert compare(run, log).content == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loader, "_mask", lambda *_: None)  # mask ignored
+        mask_ignored(patch)
         ignored = trained(run, tmp_path / "ignored", tiny)
         assert "of code" in compare(run, ignored).content[0]
     assert compare(run, ignored).content
@@ -204,3 +219,143 @@ def test_reach_tells_what_attention_reads():
         other = group.clone()
         other[line, place] = token
         assert NONE in seen_by_model(packed._replace(groups=(other,))).reach.tolist()
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("longer"), 26)
+
+
+def replayed(run, out, config, interval=2):
+    checks = replay_of(run, out, config, Replay(interval))
+    return {check.name: check.detail for check in checks if not check.ok}
+
+
+@pytest.mark.parametrize("change", [{}, {"dropout": 0.1}, {"precision": "bfloat16"}], ids=str)
+def test_replay_of_a_whole_training_finds_nothing(longer, tiny, tmp_path, change):
+    config = replace(tiny, checkpoint_steps=2, keep=2, **change)
+    train(longer, tmp_path, config)
+    assert saved_steps(tmp_path / "checkpoints") == [2, 4, 6, 7]
+    for interval in range(4):
+        assert replayed(longer, tmp_path, config, interval) == {}
+    seeded = {next(replay_of(longer, tmp_path, config, Replay(seed=seed))).name for seed in (3, 3)}
+    assert len(seeded) == 1
+    with pytest.raises(TrainError, match=r"--interval 4: .* leave 0 \(steps 1 to 2\).*trainer\.keep"):
+        replayed(longer, tmp_path, config, 4)
+
+
+def flip_weight(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def across(patch):
+    """Every token of a batch in one line, whatever the groups say."""
+
+    def forward(self, x, rope, batch):
+        return ATTEND(self, x, rope, one_document(batch))
+
+    patch.setattr(Attention, "forward", forward)
+
+
+def ahead(patch):
+    patch.setattr(attention_module.functional, "scaled_dot_product_attention", lambda *a, is_causal: SDPA(*a))
+
+
+def idle_optimizer(patch):
+    """The third update is left out, and nothing says so."""
+    calls = []
+
+    def step(self, *args):
+        calls.append(0)
+        return None if len(calls) == 3 else ADAM(self, *args)
+
+    patch.setattr(torch.optim.AdamW, "step", step)
+
+
+def old_weights(patch):
+    """Each checkpoint holds the weights of the one before."""
+    before = {}
+
+    def capture(*args):
+        saved = CAPTURE(*args)
+        model = {name: tensor.clone() for name, tensor in saved.model.items()}
+        old, before["model"] = before.get("model", model), model
+        return replace(saved, model=old)
+
+    patch.setattr(loop, "capture", capture)
+
+
+def wrong_mean(patch):
+    def cross_entropy(*args):
+        mean, each = CROSS_ENTROPY(*args)
+        return mean * len(each) / (len(each) + 1), each
+
+    patch.setattr(step_module, "cross_entropy", cross_entropy)
+
+
+def permuted(patch):
+    patch.setattr(model_module.functional, "embedding", lambda tokens, weight: EMBED((tokens + 1) % 64, weight))
+
+
+ATTEND, SDPA = Attention.forward, torch.nn.functional.scaled_dot_product_attention
+ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, step_module.cross_entropy
+EMBED = torch.nn.functional.embedding
+BOTH = ("in training alone", "in verify as well")
+IN_THE_MODEL = {
+    "attention across documents": (across, BOTH, r"step 5: row \d+ of \w+ \(epoch 0, sample 1\d\): .* nats"),
+    "attention to later tokens": (ahead, BOTH, r"step 5: row \d+ of \w+ \(epoch 0, sample 16\): .* nats"),
+    "an optimizer step left out": (idle_optimizer, BOTH, r"step 6: its checkpoint is of step 6, with 5 updates"),
+    "weights of another step": (old_weights, BOTH, r"step 5: row \d+ of \w+ \(epoch 0, sample 16\): .* logged"),
+    "embeddings permuted": (permuted, BOTH[:1], r"step 5, sample 16: another nats than is logged"),
+}
+
+
+@pytest.mark.parametrize(("fault", "where"), [(name, at) for name, one in IN_THE_MODEL.items() for at in one[1]])
+def test_faults_inside_the_model_are_found_by_replay(longer, tiny, tmp_path, fault, where):
+    plant, _, sentence = IN_THE_MODEL[fault]
+    config = replace(tiny, checkpoint_steps=2, keep=2)
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        train(longer, tmp_path, config)
+        if where == BOTH[1]:
+            problems = replayed(longer, tmp_path, config)
+    if where == BOTH[0]:
+        problems = replayed(longer, tmp_path, config)
+    assert any(re.search(sentence, problem) for problem in problems.values()), problems
+
+
+def mask_ignored(patch):
+    patch.setattr(Loader, "_mask", lambda *_: None)
+
+
+MORE = {"mask ignored": mask_ignored, "loss averaged wrong": wrong_mean}
+
+
+def test_a_wrong_mean_is_found_in_the_log(longer, tiny, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        wrong_mean(patch)
+        log = trained(longer, tmp_path, tiny)
+        assert next(wrong_metrics(tmp_path / "metrics.parquet", log)).startswith("step 1 logged ")
+
+
+def test_a_weight_changed_behind_the_training_is_found(longer, tiny, tmp_path):
+    config = replace(tiny, checkpoint_steps=2)
+    train(longer, tmp_path, config)
+    path = folder_of(tmp_path / "checkpoints", 7)
+    flip_weight(path / "model.safetensors")
+    state = read_json(path / "state.json")
+    state["files"]["model.safetensors"] = file_sha256(path / "model.safetensors")
+    write_json(path / "state.json", state)
+    assert "numbers" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
+    flip_weight(path / "training.safetensors")
+    assert "training.safetensors does not match" in replayed(longer, tmp_path, config, 1)["replay interval 1"]
+
+
+@pytest.mark.parametrize("stops", [(), (2, 11), (5, 7, 19)])
+def test_the_same_checkpoints_are_kept_however_training_was_interrupted(longer, tiny, tmp_path, stops):
+    config = replace(tiny, batch_rows=1, checkpoint_steps=1, keep=3)
+    for stop in (*stops, 26):
+        train(longer, tmp_path, config, max_steps=stop)
+    assert saved_steps(tmp_path / "checkpoints") == [6, 13, 19, 25, 26]

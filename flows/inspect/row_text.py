@@ -1,0 +1,23 @@
+"""What the tokens of packed rows spell, as the model was given them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gristmill.handoff.reader import ShardReader
+from gristmill.tokenizer.vocabulary import END_ID, load_reference
+
+
+def row_texts(run: Path, domain: str, row: int, documents: list[dict[str, Any]]) -> list[str]:
+    """The text of each document slice of a row; a slice that begins or ends within a character has U+FFFD there.
+
+    Parameters
+    ----------
+    run : a run directory
+    documents : slices of the row, each with start and length in tokens
+    """
+    tokenizer = load_reference(run / "tokenizer" / "tokenizer.json")
+    tokens = ShardReader(run / "shards" / domain).tokens(np.array([row]))[0]
+    slices = (tokens[one["start"] : one["start"] + one["length"]] for one in documents)
+    return [tokenizer.decode(ids[ids != END_ID].tolist(), skip_special_tokens=False) for ids in slices]
