@@ -13,9 +13,10 @@ from gristmill.corpus.schema import token_type
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe
 from gristmill.tokenizer._kernels_bpe import FREE
+from gristmill.tokenizer.stage import END_ID
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 from gristmill.tokenizer.tokenizer_json import Config, vocab_size
-from gristmill.tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours
+from gristmill.tokenizer.vocabulary import byte_symbols, character_classes, is_ours
 
 _LOG = logging.getLogger(__name__)
 CACHE_WORDS = 1 << 17  # 8 MB

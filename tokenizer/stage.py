@@ -12,6 +12,7 @@ from gristmill.corpus.recipe_values import Amount, Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
 
 END, PAD = "<|endoftext|>", "<|pad|>"
+END_ID, PAD_ID = 0, 1  # of a tokenizer trained here
 BYTES = 256  # single bytes that a tokenizer trained here always has
 SHIPPED_TEMPLATES = ("chatml", "headers", "plain")
 TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")  # beside a tokenizer.json

@@ -12,7 +12,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from gristmill.tokenizer._kernels_bpe import LETTER, MAX_RUN, NEWLINE, NUMBER, OTHER, SPACE
 
-END_ID, PAD_ID = 0, 1  # of a tokenizer trained here
 MAX_VOCAB_SIZE = 1 << 20  # the kernels keep an id in 20 bits
 
 # GPT-4's cut with three changes. Marks count as letters, else every Devanagari or Thai vowel sign breaks its word. A

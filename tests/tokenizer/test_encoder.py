@@ -14,10 +14,10 @@ from gristmill.corpus.errors import SourceError
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe, vocabulary
 from gristmill.tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
-from gristmill.tokenizer.stage import END, PAD
+from gristmill.tokenizer.stage import END, END_ID, PAD
 from gristmill.tokenizer.text_tokenizer import TextTokenizer, load_reference
 from gristmill.tokenizer.tokenizer_json import SETTINGS
-from gristmill.tokenizer.vocabulary import END_ID, PATTERN, character_classes
+from gristmill.tokenizer.vocabulary import PATTERN, character_classes
 
 # characters where two readings of "letter", "number" or "space" could part, and all that PATTERN names
 HARD = [*" \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000\u200b\ufeff'’.,!<|>_-~$a1Zéß²½Ⅷ٣\u0301नि한漢字カ𝒳🙂"]

@@ -14,8 +14,7 @@ from gristmill.tokenizer import pack, packings
 from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
 from gristmill.tokenizer.pack import Layout, pack_domain
 from gristmill.tokenizer.packings import Packing, best_fit
-from gristmill.tokenizer.stage import PACKINGS
-from gristmill.tokenizer.vocabulary import PAD_ID
+from gristmill.tokenizer.stage import PACKINGS, PAD_ID
 
 OTHERS = {
     "packing": "best_fit",
