@@ -81,9 +81,9 @@ def _not_encoded(run: RunDir) -> tuple[str, ...]:
     counts = {name: source["emptied"] - without[name] for name, source in sources(run).items()}
     emptied = {name: n for name, n in counts.items() if n}
     listed = ", ".join(f"{n:,} of {name}" for name, n in emptied.items())
-    text = f"{sum(emptied.values()):,} kept documents are not trained on, since cuts left no text: {listed}"
+    text = f"kept documents that are not trained on, since cuts left no text: {listed}"
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()))
-    unanswered = f"{sum(reasons.values()):,} kept conversations leave no answer to learn: {why}"
+    unanswered = f"kept conversations that leave no answer to learn: {why}"
     return (*([text] if emptied else []), *([unanswered] if reasons else []))
 
 
