@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gristmill.corpus.errors import PlanError
-from gristmill.corpus.files import file_sha256
+from gristmill.handoff.durable import file_sha256
+from gristmill.handoff.failures import PlanError
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader, Slices, groups
 from gristmill.handoff.row_digest import row_digests, seen_in_rows

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.errors import StoreError
-from gristmill.corpus.schema import rows_schema
+from gristmill.handoff.failures import StoreError
+from gristmill.handoff.row_schema import rows_schema
 from gristmill.handoff.rows import digests
 from gristmill.handoff.shards import FORMAT_WITH_TARGETS
 

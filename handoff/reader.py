@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import file_sha256, read_json
 from gristmill.handoff import _kernels
+from gristmill.handoff.durable import file_sha256, read_json
+from gristmill.handoff.failures import StoreError
 from gristmill.handoff.mapped import Lists, MappedShard
 from gristmill.handoff.row_digest import within
 from gristmill.handoff.shards import FORMAT, FORMAT_WITH_TARGETS, INDEX

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from gristmill.corpus.errors import SchemaError
-from gristmill.corpus.schema import ROW_DOCUMENT, ROW_TARGETS, rows_schema, token_type
+from gristmill.handoff.failures import SchemaError
+from gristmill.handoff.row_schema import ROW_DOCUMENT, ROW_TARGETS, rows_schema, token_type
 
 DOCUMENTS, TARGETS = pa.list_(ROW_DOCUMENT), pa.list_(ROW_TARGETS)
 Lists = pa.Array | list[list[dict]]  # one list of structs for each row
