@@ -17,7 +17,7 @@ Interval = Annotated[int | None, Parameter(help="the interval to train again, fr
 Seed = Annotated[
     int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
 ]
-Step = Annotated[int | None, Parameter(converter=whole(0, 10**15), help="a training step, counted from 0")]
+Step = Annotated[int | None, Parameter(converter=whole(1, 10**15), help="a training step, counted from 1")]
 Traced = Annotated[str | None, Parameter(help="a document in place of a step: its doc_id, locator, or id of the input")]
 Spelled = Annotated[
     bool, Parameter(negative="", help="with the text of each piece of the step, as the model is given it")

@@ -36,7 +36,7 @@ def export_run(
 
     Raises
     ------
-    StageError : a target from outside failed, or told of files that are not there
+    StageError : a target from outside failed, or reported files that are not there
     UnknownNameError : no such target, column to export by, or further column
     StoreError : the run has not decided or kept nothing, the folder holds something else, or it cannot be written
     """

@@ -85,7 +85,7 @@ def test_takedown(capsys, small_run, small_home, tmp_path, monkeypatch):
 NONE = ["nan", "inf", "-inf", "-1", "1e400", "1" + "0" * 30, "", "x", "0x10", "٣"]  # no number that an option takes
 COUNT = [*NONE, "0.5", "1e3", "1_0"]
 OPTIONS = [  # command, option with a number, further values that it refuses
-    (("trace",), "--step", COUNT),
+    (("trace",), "--step", [*COUNT, "0"]),
     (("samples", "--kept"), "-n", [*COUNT, "0"]),
     (("samples", "--kept"), "--seed", COUNT),
     (("review",), "--port", [*COUNT, "99999", "65536"]),
