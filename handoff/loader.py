@@ -47,6 +47,8 @@ class Loader:
     ):
         if not 0 <= rank < world or batch_rows < 1:
             raise PlanError(f"rank {rank} of {world} cannot read steps of {batch_rows} rows (trainer.batch_rows)")
+        if reuse < 0:
+            raise PlanError(f"reuse = {reuse}: memory is reused after 1 batch or more, or never (0)")
         self.plan = Plan.load(folder / "plan")
         self._share, self._reuse = Share(batch_rows, rank, world), reuse
         self.resume({"cursor": cursor, "plan": self.plan.digest})

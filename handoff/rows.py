@@ -112,14 +112,15 @@ def _digest_of_targets(targets: pa.ListArray) -> str:
 
 def plain(lists: pa.ListArray) -> bool:
     """True when a list column's values are its own alone: all from the first to the last, as they are written."""
-    ends = lists.offsets
-    return lists.offset == 0 and len(ends) > 0 and ends[0].as_py() == 0 and ends[-1].as_py() == len(lists.values)
+    ends = lists.offsets.to_numpy()
+    return lists.offset == 0 and len(ends) > 0 and ends[0] == 0 and ends[-1] == len(lists.values)
 
 
 def _items(lists: pa.ListArray) -> tuple[np.ndarray, Any]:
     """Lengths int32 [n] and all values laid end to end; without a copy where the column is ``plain``."""
     if plain(lists):
-        return np.diff(lists.offsets.to_numpy()), lists.values
+        ends = lists.offsets.to_numpy()
+        return ends[1:] - ends[:-1], lists.values
     return lists.value_lengths().to_numpy(), lists.flatten()
 
 
@@ -129,4 +130,4 @@ def text_buffers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         return np.empty(0, np.int32), np.empty(0, np.uint8)
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
-    return np.diff(ends), np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    return ends[1:] - ends[:-1], np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]

@@ -71,6 +71,14 @@ def test_the_stream_is_the_same_for_any_ranks_and_workers_from_any_point(written
         assert found == {sample: row for sample, row in whole.items() if sample >= cursor}
 
 
+def test_workers_that_do_not_know_of_each_other_would_be_seen(written, whole, monkeypatch):
+    """The fault of many a data set: with two workers every row came twice."""
+    monkeypatch.setattr(handed, "get_worker_info", lambda: None)
+    data = PlannedBatches(written[0], batch_rows=8, digests=True)
+    one, other = rows_of(data), rows_of(pickle.loads(pickle.dumps(data)))
+    assert one == other == whole
+
+
 def test_ranks_workers_and_batches_change_in_mid_run(written, whole, monkeypatch):
     found, state = {}, None
     for world, workers, batch_rows, steps in ((2, 2, 8, 5), (3, 0, 11, 4), (1, 4, 5, 7), (8, 1, 16, 99)):
