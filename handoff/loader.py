@@ -19,9 +19,10 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import INDEX
 from gristmill.handoff.window import Buffers, Share, Window, look_up
 
-AHEAD_TOKENS = (
-    1 << 24
-)  # looked up at once: 16,384 rows of 1,024 tokens; at 2^22 neighbours in a file are read apart, 1.15 times slower
+# looked up at once: 16,384 rows of 1,024 tokens; with 2^22 a pass costs 1.15 times as much, since rows that are
+# neighbours in a file are read apart
+AHEAD_TOKENS = 1 << 24
+AHEAD_SAMPLES = 1 << 20  # those of all ranks and workers are located, some 50 bytes each
 
 
 class Loader:
@@ -120,7 +121,8 @@ class Loader:
 
 def _bounds(share: Share, start: int, plan: Plan) -> Iterator[int]:
     """Where windows begin and end: of one step, two, four, up to ``AHEAD_TOKENS`` of this reader's."""
-    most, steps = max(1, AHEAD_TOKENS * share.world // (share.batch_rows * plan.row_tokens)), 1
+    own = AHEAD_TOKENS * share.world // (share.batch_rows * plan.row_tokens)
+    most, steps = max(1, min(own, AHEAD_SAMPLES // (share.batch_rows * share.every))), 1
     while start < plan.samples:
         yield start
         start, steps = start + steps * share.every * share.batch_rows, min(2 * steps, most)
