@@ -206,7 +206,7 @@ def test_progress_of_a_resumed_training_goes_on_from_its_step(stopped, tmp_path,
     shutil.copytree(stopped[0], folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GRISTMILL_HOME", str(folder / "home"))
-    free = (folder / "recipe.toml").read_text().replace("threads = 1", "threads = 2\nheldout_rows = 32")
+    free = (folder / "recipe.toml").read_text().replace("threads = 1", "threads = 2\nkeep = 1")
     (folder / "recipe.toml").write_text(free.replace("checkpoint_steps = 5", "checkpoint_steps = 7"))
     with pytest.raises(SystemExit) as ended:
         main(["run", "recipe.toml", "--direct", "--json"])
