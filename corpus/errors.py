@@ -22,9 +22,10 @@ A message says what is wrong and where, what was expected, and which recipe key 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
-class GristmillError(Exception):
-    """Base of all errors whose message is meant for the user."""
+from gristmill.handoff.failures import GristmillError as GristmillError
+from gristmill.handoff.failures import PlanError as PlanError
+from gristmill.handoff.failures import SchemaError as SchemaError
+from gristmill.handoff.failures import StoreError as StoreError
 
 
 class RecipeError(GristmillError, ValueError):
@@ -33,10 +34,6 @@ class RecipeError(GristmillError, ValueError):
 
 class SourceError(GristmillError, ValueError):
     """An input is missing or is not what its format says."""
-
-
-class SchemaError(GristmillError, TypeError):
-    """A column or table is not as agreed in ``gristmill.corpus.schema``."""
 
 
 class UnknownNameError(GristmillError, KeyError):
@@ -58,10 +55,6 @@ class AmbiguousNameError(UnknownNameError):
         KeyError.__init__(self, f"{kind} {name!r} is the beginning of {len(names)} names: {shown}; give more of it")
 
 
-class StoreError(GristmillError, OSError):
-    """The store or a run directory is damaged."""
-
-
 class LockedError(StoreError):
     """Another process writes this run."""
 
@@ -76,10 +69,6 @@ class ConservationError(GristmillError, ArithmeticError):
 
 class BudgetError(GristmillError, RuntimeError):
     """A source lost more than its retention budget."""
-
-
-class PlanError(GristmillError, ValueError):
-    """A schedule cannot be met, or a plan is damaged."""
 
 
 class TrainError(GristmillError, RuntimeError):
