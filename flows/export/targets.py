@@ -22,6 +22,11 @@ TARGETS: Mapping[str, str] = {
     "jsonl": "gristmill.flows.export.text_export:export_jsonl",
     "parquet": "gristmill.flows.export.text_export:export_parquet",
     "arrow": "gristmill.flows.export.text_export:export_arrow",
+    "rows-parquet": "gristmill.flows.export.parquet_rows:export_rows_parquet",
+    "memmap": "gristmill.flows.export.memmap_rows:export_memmap",
+    "megatron": "gristmill.flows.export.megatron_documents:export_megatron",
+    "mds": "gristmill.flows.export.mds_rows:export_mds",
+    "litdata": "gristmill.flows.export.litdata_rows:export_litdata",
 }
 GROUP = "gristmill.exports"
 
@@ -72,12 +77,12 @@ def _outside(name: str, reference: str) -> Target:
 
 
 def _check(exported: object, folder: Path, who: str) -> None:
-    """Files are where and what they are told to be."""
+    """Files are where and what was listed."""
     if not isinstance(exported, Exported):
         raise StageError(f"{who}it returned {type(exported).__name__}, not gristmill.flows.export.target.Exported")
     for file in exported.files:
         path = folder / file.path
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-            raise StageError(f"{who}it told of {file.path}, which is no file of the folder")
+            raise StageError(f"{who}it listed {file.path}, which is no file of the folder")
         if (path.stat().st_size, file_sha256(path)) != (file.bytes, file.sha256):
             raise StageError(f"{who}{file.path} is not the file that it told of, by size or by sha256")
