@@ -13,6 +13,7 @@ from gristmill.flows.export.target import BY, COLUMNS, ORDERS, Exported, ExportO
 from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.progress import Reporter
 
 FORMAT = "gristmill-export-1"
@@ -39,6 +40,7 @@ def export_run(
     Raises
     ------
     StageError : a target from outside failed, or listed files that are not there
+    PolicyError : documents that the recipe forbids are kept or packed
     UnknownNameError : no such target, column to export by, further column, or order
     StoreError : the run has not decided or kept nothing, the folder holds something else, it cannot be written, or
         the format cannot hold what is asked for
@@ -50,6 +52,7 @@ def export_run(
     _check_known("order of --order", [options.order] if options.order else [], ORDERS)
     with reopen_run(run, reporter=reporter) as context:
         context.run.manifest("decide")  # else an empty folder would be left
+        refuse_forbidden(context)
         export = _head(context, target, options) | _origin(chosen)
         made = not folder.exists()
         try:

@@ -13,6 +13,7 @@ from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import content_key, file_sha256, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
+from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_facts import check_facts
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
@@ -21,6 +22,7 @@ from gristmill.flows.inspect.verify_training import check_consumption, check_lab
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 
 VERIFIED = "verified.json"
 IN_RUN = ("train",)  # its files lie in the run, not in the store
@@ -114,6 +116,12 @@ def check_accounts(context: RunContext) -> Iterator[Check]:
             detail += f"{account.documents_merged} documents; {account.bytes_in} bytes"
             name = f"conservation {manifest.stage} {source}"
             yield _attempt(name, detail, lambda s=source, a=account, m=manifest: check_conservation(m.stage, {s: a}))
+
+
+def check_use(context: RunContext) -> Iterator[Check]:
+    """No row holds a document of a blocked source or a forbidden licence; evaluation sources are held out whole."""
+    if context.run.has("decide") and context.recipe.use_policy != UsePolicy():
+        yield _attempt("use", "nothing that the recipe withholds is handed over", lambda: refuse_forbidden(context))
 
 
 def check_chain(context: RunContext) -> Iterator[Check]:
@@ -211,6 +219,7 @@ def check_card(context: RunContext) -> Iterator[Check]:
 CHECKS = (
     check_lock,
     check_accounts,
+    check_use,
     check_chain,
     check_edits,
     check_receipts,

@@ -16,6 +16,7 @@ from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 
@@ -27,6 +28,7 @@ def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     """Byte-level BPE on a keyed sample of the kept text."""
     from gristmill.tokenizer.bpe_training import train_tokenizer
 
+    refuse_forbidden(context)
     kept = kept_by_part(context)
     seed = derive_seed(context.seed("tokenizer"), "tokenizer")  # twice, as 0.1.0 did: equal bytes
     options = {**context.recipe.tokenizer.model_dump(), "seed": seed}
@@ -42,6 +44,7 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
     """Kept text to tokens, part by part."""
     from gristmill.tokenizer.encode import encode_part
 
+    refuse_forbidden(context)
     model = context.run.manifest("tokenizer").parts[0]
     jobs = []
     for part, rows in _with_kept(context, kept_by_part(context)):
@@ -83,6 +86,7 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
+    refuse_forbidden(context)
     packed = context.run.manifest("shards")
     if not packed.rows:
         raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")
