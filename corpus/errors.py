@@ -11,6 +11,7 @@ GristmillError
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
 ├── ConservationError  a stage lost or invented documents              (ArithmeticError)
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
+├── PolicyError        what the recipe forbids would be handed over    (ValueError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
 ├── CardError          a card is incomplete or does not match its run  (ValueError)
@@ -69,6 +70,10 @@ class ConservationError(GristmillError, ArithmeticError):
 
 class BudgetError(GristmillError, RuntimeError):
     """A source lost more than its retention budget."""
+
+
+class PolicyError(GristmillError, ValueError):
+    """Documents that the recipe forbids, by the use of their source or by licence, would be handed over."""
 
 
 class TrainError(GristmillError, RuntimeError):

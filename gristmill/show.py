@@ -11,6 +11,7 @@ def console() -> Console:
     """Standard output, without guesses at what to colour."""
     return Console(highlight=False)
 
+
 WIDE = 8  # columns of numbers
 
 

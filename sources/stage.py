@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gristmill.corpus.recipe_values import Amount, Mistake, Section, Share, Slug
 from gristmill.corpus.stage import CorpusStage
@@ -27,6 +28,7 @@ class SourceSpec(Section):
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
+    use: Literal["train", "evaluate", "blocked"] = "train"  # evaluate: held-out rows alone; blocked: never handed over
 
     @property
     def paths(self) -> tuple[str, ...]:

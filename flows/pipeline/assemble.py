@@ -16,6 +16,7 @@ from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.tokenizer.stage import Tokenizer
@@ -45,6 +46,7 @@ def _own_tokenizer(context: RunContext, stage: Instance) -> Job:
 def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
     from gristmill.tokenizer.bpe_training import train_tokenizer
 
+    refuse_forbidden(context)
     kept = kept_by_part(context)
     section = _with_template(context, stage)
     options: dict[str, Any] = {
@@ -83,6 +85,7 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
     """Kept text to tokens, part by part."""
     from gristmill.tokenizer.encode import encode_part
 
+    refuse_forbidden(context)
     model = context.run.manifest("tokenizer").parts[0]
     languages = context.run.manifest("language").parts if context.run.has("language") else ()
     chat = {source.name for source in context.recipe.sources if source.messages}
@@ -132,6 +135,7 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
+    refuse_forbidden(context)
     packed = context.run.manifest("shards")
     if not packed.rows:
         raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")

@@ -16,6 +16,7 @@ from gristmill.flows.pipeline.cron import schedule_mistakes
 from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
+from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.sources.catalogue import reader_names
 
@@ -196,4 +197,5 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     chat_template,
     addresses,
     schedule,
+    use_mistakes,
 )
