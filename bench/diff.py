@@ -51,8 +51,9 @@ at_least = {bound}
 profiles = {profiles}
 [decide.domains.tongue]
 profiles = ["c4"]
-[decide.domains.coded.rules.exclamations]
-at_most = 2
+[decide.domains.coded.rules]
+exclamations.at_most = 2
+words.at_least = 5
 {extra}
 [tokenizer]
 vocab_size = 300
@@ -99,6 +100,10 @@ def text_of(source: str, n: int, night: int) -> str:
             return f"{tag} zag"  # too short for the new profile
         case "coded", (1 | 2):
             return words(16, tag) + (" ?????" if role == 1 else " !!!!!")
+        case "coded", 3:  # too short on both nights, and too loud on the second
+            return f"{tag} ?????"
+        case "tongue", 1:  # passes the rule for English, so that nothing but the language changes
+            return " ".join([f"{tag}{number:x} is one of the words." for number in range(6)])
         case "mailed", 1:
             return words(16, tag) + f" jane.roe@mill{n:x}-works.org {edited}"
     return words(16, tag) + " " + edited
@@ -141,6 +146,8 @@ PLANTED = {  # by source and place: kind, verdict before and after, reasons
     ("profile", 1): ("verdict", "kept", "dropped", "rule"),
     ("coded", 1): ("verdict", "kept", "dropped", "code"),
     ("coded", 2): ("verdict", "dropped", "kept", "code"),
+    ("coded", 3): ("grounds", "dropped", "dropped", "code"),
+    ("tongue", 1): ("language", "kept", "kept", "language"),
     ("mailed", 1): ("cut", "kept", "kept", "cut"),
 }
 WHOLE = {"tongue": ("verdict", "dropped", "kept", "language"), "gone": ("removed", "kept", "absent", "source")}
@@ -152,7 +159,7 @@ def planted(per_source: int) -> dict[str, tuple[str, ...]]:
         f"{source}-{n}": change
         for source in SOURCES
         for n in range(per_source)
-        if (change := WHOLE.get(source) or PLANTED.get((source, n % ROLES)))
+        if (change := PLANTED.get((source, n % ROLES)) or WHOLE.get(source))
     }
     for n in range(per_source, per_source + per_source // ROLES):
         found[f"plain-{n}"] = ("removed", "kept", "absent", "input")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from gristmill.filters.decide.rules import Rule
 from gristmill.flows.diff.decided_columns import DecidedColumns
 from gristmill.flows.inspect.run_evidence import Rules, read_signals
 from gristmill.flows.pipeline.context import RunContext
@@ -61,7 +62,7 @@ def _bounds(side: Side, turned: pl.DataFrame) -> pl.DataFrame:
     """domain, lang_id, rule, signal, bound: all bounds of rules of one name that judge such documents, as one text."""
     places = pl.concat(turned.select(domain=f"domain_{s}", lang_id=f"lang_id_{s}") for s in "ab").unique()
     rows = [
-        (domain, language, rule.name, rule.signal, rule.bound)
+        (domain, language, rule.name, rule.signal, bound_text(rule))
         for domain, language in places.iter_rows()
         for rule in side.rules.get(domain, ())
         if rule.judges(language)
@@ -69,6 +70,16 @@ def _bounds(side: Side, turned: pl.DataFrame) -> pl.DataFrame:
     schema = dict.fromkeys(["domain", "lang_id", *RULE, "bound"], pl.String)
     frame = pl.DataFrame(rows, schema, orient="row")
     return frame.group_by("domain", "lang_id", *RULE).agg(pl.col("bound").unique().sort().str.join("; "))
+
+
+def bound_text(rule: Rule) -> str:
+    """The bounds in full where six digits do not tell them from others.
+
+    >>> bound_text(Rule("words", "words", at_least=50)), bound_text(Rule("chars", "chars", at_most=1234567.5))
+    ('>= 50', '-inf to 1234567.5')
+    """
+    bounds = (rule.at_least, rule.at_most)
+    return rule.bound if all(float(f"{one:g}") == one for one in bounds) else f"{bounds[0]!r} to {bounds[1]!r}"
 
 
 def measured_again(before: Side, after: Side, turned: pl.DataFrame, signals: set[str]) -> pl.Series:

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for bench.diff
 
 from bench import diff as planting
+from gristmill.cli import main
 from gristmill.corpus.errors import ConservationError, StoreError
 from gristmill.flows.diff import diff_runs as room
 from gristmill.flows.diff.change_reasons import REASONS
@@ -49,8 +50,8 @@ def test_rules_are_named_with_both_bounds(result):
     assert rules == {
         ("words", ">= 5", ">= 14"): {"bound": 4},
         ("words", None, ">= 5"): {"profile": 2},
-        ("c4_sentences", ">= 5", None): {"tongue": 12},
-        ("exclamations", "<= 2", "<= 2"): {"coded": 4},
+        ("c4_sentences", ">= 5", None): {"tongue": 10},
+        ("exclamations", "<= 2", "<= 2"): {"coded": 6},
     }
 
 
@@ -121,6 +122,23 @@ def test_a_change_without_a_reason_is_counted(pair, monkeypatch):
 
     monkeypatch.setattr(room, "reasons_of", blind)
     assert diff_runs(*pair)["by_reason"]["unexplained"] == {"documents": 4, "by_source": {"bound": 2, "profile": 2}}
+
+
+def test_the_command_shows_counts_reasons_and_texts(pair, capsys):
+    def called(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["diff", *map(str, pair), *arguments])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    assert json.loads(called("--json", "--samples", "0"))["samples"] == []
+    shown = called()
+    for text in ("removed", "kept documents", "words: >= 5 to >= 14", "<EMAIL>", "recipe  pii.email: None to mask"):
+        assert text in shown
+    main_shown = "no document changed"
+    with pytest.raises(SystemExit):
+        main(["diff", str(pair[0]), str(pair[0])])
+    assert main_shown in capsys.readouterr().out
 
 
 def test_a_run_that_has_not_decided_is_one_message(pair, tmp_path, monkeypatch):
