@@ -46,7 +46,7 @@ def change_groups(reasoned: Reasoned) -> list[ChangeGroup]:
     frame = frame.rename({"verdict_a": "before", "verdict_b": "after"}).with_columns(pl.col("turns").fill_null(""))
     grouped = (
         frame.group_by(_KEY)
-        .agg(pl.col("doc_id"))
+        .agg(pl.col("doc_id").sort())
         .sort(pl.col("doc_id").list.len(), *_KEY, descending=[True, *[False] * len(_KEY)])
     )
     return [_group(row, rules) for row in grouped.iter_rows(named=True)]

@@ -26,7 +26,7 @@ def changed_documents(before: DecidedColumns, after: DecidedColumns) -> pl.DataF
     -------
     doc_id, source, kind (of ``KINDS``), at_a and at_b (rows in each run's documents, null where it lacks it), recut
     (its spans are others), and verdict, domain, lang_id, other, bytes and cut of each run under ``_a`` and ``_b``;
-    sorted by doc_id, so that swapped runs give the same order
+    in no order
     """
     paired = _pair(before.documents, after.documents)
     sides = [_side(columns, paired[f"at_{name}"], name) for columns, name in ((before, "a"), (after, "b"))]
@@ -34,7 +34,7 @@ def changed_documents(before: DecidedColumns, after: DecidedColumns) -> pl.DataF
     joined = joined.with_columns(_kind(), recut=_recut()).filter(pl.col("kind").is_not_null())
     shown = [f"{column}_{name}" for name in "ab" for column in ("at", *_SIDES)]
     source = pl.coalesce("source_a", "source_b").alias("source")
-    return joined.select("doc_id", source, "kind", "recut", *shown).sort("doc_id")
+    return joined.select("doc_id", source, "kind", "recut", *shown)
 
 
 def _pair(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from gristmill.flows.diff.turned_rules import Side
 from gristmill.flows.inspect.sample_texts import cut_text, documents_named, masks_of
 
 SHOWN_CHARS = 160
+_COLUMNS = ["doc_id", "locator", "text"]
 LEAD_CHARS = 40  # shown before the first difference
 
 
@@ -37,7 +38,7 @@ def changed_texts(before: Side, after: Side, groups: Sequence[ChangeGroup], n: i
 
 def _texts(side: Side, doc_ids: list[str]) -> dict[str, tuple[str, str]]:
     """Locator and masked text by doc_id."""
-    documents = documents_named(side.context, doc_ids) if doc_ids else {}
+    documents = documents_named(side.context, doc_ids, _COLUMNS) if doc_ids else {}
     masks = masks_of(side.context, documents)
     return {one: (row["locator"], cut_text(row["text"], masks.get(one, []))) for one, row in documents.items()}
 
