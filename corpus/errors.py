@@ -7,7 +7,8 @@ GristmillError
 ├── UnknownNameError   a signal, rule, key or stage unknown here       (KeyError)
 │   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
-│   └── LockedError    another process writes this run
+│   ├── LockedError    another process writes this run
+│   └── ReadOnlyError  a folder that had to be written cannot be
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
 ├── ConservationError  a stage lost or invented documents              (ArithmeticError)
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
@@ -58,6 +59,10 @@ class AmbiguousNameError(UnknownNameError):
 
 class LockedError(StoreError):
     """Another process writes this run."""
+
+
+class ReadOnlyError(StoreError):
+    """A folder that had to be written cannot be: a disk mounted to be read, or no right to write."""
 
 
 class StageError(GristmillError, RuntimeError):

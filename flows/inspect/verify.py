@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.errors import ReadOnlyError
 from gristmill.corpus.files import content_key, write_json
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.run_check import Check
@@ -26,7 +27,7 @@ from gristmill.flows.inspect.verify_stages import (
 )
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run, reopen_run
 
 VERIFIED = "verified.json"
 
@@ -34,12 +35,17 @@ VERIFIED = "verified.json"
 def verify_run(run_path: Path, replay: Replay | None = None) -> dict[str, Any]:
     """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run.
 
+    It is done under the run's lock; on a disk that is only read, where no writer is, without one, and nothing is noted.
+
     Parameters
     ----------
     replay : also train one interval between two checkpoints again
     """
-    with reopen_run(run_path, first_format=True) as context:
-        return verify_open(context, replay) | {"run": str(run_path)}
+    try:
+        with reopen_run(run_path, first_format=True) as context:
+            return verify_open(context, replay) | {"run": str(run_path)}
+    except ReadOnlyError:
+        return _verified(read_run(run_path, first_format=True), replay) | {"run": str(run_path)}
 
 
 def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, Any]:
@@ -49,11 +55,17 @@ def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, 
     ------
     StoreError : lock.json is damaged, or of a format that this version does not know
     """
+    found = _verified(context, replay)
+    noted = {"ok": found["ok"], "checks": len(found["checks"]), "digest": state_of(context.run)}
+    write_json(context.run.path / VERIFIED, noted)
+    return found
+
+
+def _verified(context: RunContext, replay: Replay | None) -> dict[str, Any]:
     _ = context.run.lock
     checks = [check for group in CHECKS for check in _guarded(group, context)]
     checks += check_replay(context, replay) if replay else []
     ok = all(check.ok for check in checks)
-    write_json(context.run.path / VERIFIED, {"ok": ok, "checks": len(checks), "digest": state_of(context.run)})
     return {"run": str(context.run.path), "ok": ok, "checks": [asdict(check) for check in checks]}
 
 
