@@ -33,6 +33,9 @@ CheckShards = Annotated[
     bool, Parameter(negative="", help="compare inputs and shards with the card and name the first difference")
 ]
 
+DryRun = Annotated[bool, Parameter(negative="", help="print what a tuning would cost, and run nothing")]
+TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture for `shares = "tuned:FILE"` as well')]
+
 
 @app.command
 def run(
@@ -88,6 +91,27 @@ def plan(recipe: RecipePath, *, json: Json = False) -> None:
     from gristmill.show import show_plan
 
     answer(plan_run(recipe), json, show_plan)
+
+
+@app.command
+def tune(
+    recipe: RecipePath, *, dry_run: DryRun = False, out: TunedFile = None, workers: Workers = None, json: Json = False
+) -> None:
+    """Tune the mixture: small proxy runs, a fit, and a curriculum to paste with how sure it is."""
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+
+    load_recipe(recipe)  # mistakes are reported before anything heavy is imported
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.tune.tune_recipe import tune_budget, tune_recipe
+    from gristmill.show_tune import budget_text, show_budget, show_tuning
+
+    budget = tune_budget(recipe)
+    if dry_run:
+        answer({"budget": budget}, json, show_budget)
+        return
+    reporter = ConsoleReporter()
+    reporter.note(budget_text(budget))
+    answer(tune_recipe(recipe, workers=workers, out=out, reporter=reporter), json, show_tuning)
 
 
 @app.command

@@ -18,6 +18,7 @@ from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
 from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
+from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
 
 
@@ -75,6 +76,9 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
         table = () if phase.named else phase.shares
         shares = [(("curriculum", number, "shares", name), name) for name in table]
         yield from _unknown(recipe, shares)
+    if recipe.tune:
+        yield from _unknown(recipe, [(("tune", "prior", name), name) for name in recipe.tune.prior_table])
+        yield from _unknown(recipe, [(("tune", "objective", name), name) for name in recipe.tune.objective])
 
 
 def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]]) -> Iterator[Mistake]:
@@ -89,6 +93,14 @@ def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
     yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
+
+
+def tuning(recipe: Recipe) -> Iterator[Mistake]:
+    """Proxy runs that cannot be made."""
+    if recipe.tune is not None:
+        end = recipe.curriculum[-1].until_tokens if recipe.curriculum else None
+        full = recipe.mixing.budget or end
+        yield from tuning_mistakes(recipe.tune, recipe.shards.row_tokens, recipe.shards.heldout, full)
 
 
 def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
@@ -189,6 +201,7 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     unique_names,
     known_domains,
     phases,
+    tuning,
     planted_fact_mistakes,
     graph_sources,
     readable_sources,
