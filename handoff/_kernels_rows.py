@@ -22,16 +22,16 @@ def pointer(_, address):
 
 
 @njit(cache=True, nogil=True)
-def copy_rows(address, width, first, out):
-    """out[i] = the row at address[first + i], of ids of width[first + i] bytes (2 or 4), widened on the way."""
-    for i in range(out.shape[0]):
-        row = out[i]
-        if width[first + i] == 2:
-            narrow = carray(pointer(address[first + i]), row.shape[0], np.uint16)
+def copy_rows(address, width, place, out):
+    """out[place[i]] = the row at address[i], of ids of ``width`` bytes (2 or 4), widened on the way."""
+    for i in range(address.shape[0]):
+        row = out[place[i]]
+        if width == 2:
+            narrow = carray(pointer(address[i]), row.shape[0], np.uint16)
             for j in range(row.shape[0]):
                 row[j] = narrow[j]
         else:
-            wide = carray(pointer(address[first + i]), row.shape[0], np.uint32)
+            wide = carray(pointer(address[i]), row.shape[0], np.uint32)
             for j in range(row.shape[0]):
                 row[j] = wide[j]
 

@@ -2,7 +2,7 @@
 
 Rank r of W takes samples t * G + r, t * G + r + W, ... of step t with G = ``batch_rows``: which ranks there are
 changes who reads a sample, never which samples a step has. Rows are looked up and their record batches digested ahead
-of the cursor, in a thread; tokens are copied once, as a batch leaves.
+of the cursor, in a thread; tokens are widened as a batch leaves.
 """
 
 from collections.abc import Iterator, Mapping

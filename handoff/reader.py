@@ -21,13 +21,6 @@ class Slices(NamedTuple):
     length: np.ndarray
 
 
-class Found(NamedTuple):
-    """Where n rows are: ``address uint64[n]`` of their first tokens in mapped memory, and their slices."""
-
-    address: np.ndarray
-    slices: Slices
-
-
 class _Touch(NamedTuple):
     """The asked rows that lie in one shard: their places among all, their record batches, their rows in those."""
 
@@ -67,8 +60,7 @@ class ShardReader:
     def tokens(self, rows: np.ndarray) -> np.ndarray:
         """Token ids of rows, in the stored type [n, row_tokens]; a copy."""
         out = np.empty((len(rows), self.row_tokens), self.dtype)
-        width = np.full(len(rows), self.dtype.itemsize, np.uint8)
-        _kernels_rows.copy_rows(self._addresses(list(self._touches(rows)), len(rows)), width, 0, out)
+        self._copy(list(self._touches(rows)), np.arange(len(rows)), out)
         return out
 
     def slices(self, rows: np.ndarray) -> Slices:
@@ -85,17 +77,20 @@ class ShardReader:
         _kernels_rows.mark(*found, mask)
         return mask
 
-    def find(self, rows: np.ndarray) -> Found:
-        """Addresses and slices of rows whose record batches have been checked; valid while this reader lives."""
-        touches = list(self._touches(rows))
-        slices = _slices([(touch, touch.shard.documents) for touch in touches], len(rows))
-        return Found(self._addresses(touches, len(rows)), slices)
+    def read_into(self, rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> Slices:
+        """out[place[i]] = tokens of rows[i], in whatever integer type ``out`` has; returns the slices of ``rows``.
 
-    def _addresses(self, touches: list[_Touch], n_rows: int) -> np.ndarray:
-        found = np.empty(n_rows, np.uint64)
-        for shard, place, batch, row in touches:
-            found[place] = shard.address + (shard.tokens_at[batch] + row * self.row_tokens) * self.dtype.itemsize
-        return found
+        Every token of every batch is read here: a fault that is planted here reaches the model, and is to be found.
+        """
+        touches = list(self._touches(rows))
+        self._copy(touches, place, out)
+        return _slices([(touch, touch.shard.documents) for touch in touches], len(rows))
+
+    def _copy(self, touches: list[_Touch], place: np.ndarray, out: np.ndarray) -> None:
+        width = self.dtype.itemsize
+        for touch in touches:
+            at = touch.shard.tokens_at[touch.batch] + touch.row * self.row_tokens
+            _kernels_rows.copy_rows(touch.shard.address + at * width, width, place[touch.place], out)
 
     def documents(self, rows: np.ndarray) -> list[list[dict[str, Any]]]:
         """The documents of each row as ``ROW_DOCUMENT`` structs; for people, not for a training loop."""

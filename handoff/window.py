@@ -1,7 +1,7 @@
-"""A window of samples: everything about one reader's rows of several steps but the tokens, which stay where they are.
+"""A window of samples: one reader's rows of several steps, read along the files ahead of the steps that take them.
 
-Looking a window up is what may be done ahead and beside: the plan's rows, the digests of what they touch, their slices
-and masks. Copying tokens is left to the moment at which a batch leaves.
+Looking a window up is what may be done ahead and beside: the plan's rows, the digests of what they touch, tokens in
+their stored type, slices and masks. Tokens are widened at the moment at which a batch leaves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gristmill.handoff import _kernels_rows
 from gristmill.handoff.batch import Batch
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader, Slices, groups
@@ -33,8 +32,7 @@ class Window(NamedTuple):
     domain: np.ndarray
     epoch: np.ndarray
     row: np.ndarray
-    address: np.ndarray  # uint64 [n], of the first token in mapped memory
-    width: np.ndarray  # uint8 [n], bytes of an id
+    tokens: np.ndarray  # [n, row_tokens] in the widest stored type
     slices: Slices  # ``row`` counting from 0 in the window
     mask: np.ndarray | None
 
@@ -48,7 +46,7 @@ class Window(NamedTuple):
         )
         for number, (first, last, cut, end, stop) in enumerate(steps):
             tokens = buffer.take(last - first)
-            _kernels_rows.copy_rows(self.address, self.width, first, tokens)
+            tokens[:] = self.tokens[first:last]
             yield Batch(
                 step + number * every,
                 stop,
@@ -88,15 +86,15 @@ def look_up(plan: Plan, readers: Sequence[ShardReader], share: Share, start: int
     step, place = np.divmod(offset, share.batch_rows)
     mine = np.flatnonzero((step % share.every == 0) & (place % share.world == share.rank))
     domain, epoch, row = (values[mine] for values in plan.locate(start, stop))
-    address, width, found = np.empty(len(mine), np.uint64), np.empty(len(mine), np.uint8), []
+    tokens = np.empty((len(mine), plan.row_tokens), max(reader.dtype for reader in readers))
+    found = []
     for number, at in groups(domain):
-        rows = readers[number].find(row[at])
-        address[at], width[at] = rows.address, readers[number].dtype.itemsize
-        found.append(rows.slices._replace(row=at[rows.slices.row]))
+        slices = readers[number].read_into(row[at], at, tokens)
+        found.append(slices._replace(row=at[slices.row]))
     begins = np.arange(start, stop, share.batch_rows * share.every)
     ends = np.minimum(begins + share.batch_rows, stop)
     mask = _mask(readers, domain, row)
-    return Window(begins, ends, start + mine, domain, epoch, row, address, width, _merged(found), mask)
+    return Window(begins, ends, start + mine, domain, epoch, row, tokens, _merged(found), mask)
 
 
 def _mask(readers: Sequence[ShardReader], domain: np.ndarray, row: np.ndarray) -> np.ndarray | None:

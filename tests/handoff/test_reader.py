@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import StoreError
-from gristmill.handoff import _kernels_rows
 from gristmill.handoff.mapped import MappedShard
 from gristmill.handoff.reader import ShardReader
 
@@ -36,10 +35,10 @@ def test_rows_are_found_where_they_are_and_copied_into_wider_types(written):
     folder, content = written
     tokens, documents = content["code"]
     reader, rows = ShardReader(folder / "shards" / "code"), [36, 0, 11]
-    found, out = reader.find(np.array(rows)), np.full((3, 16), -1)
-    _kernels_rows.copy_rows(np.roll(found.address, 1), np.full(3, 2, np.uint8), 1, out[:2])
-    assert out.tolist() == [*tokens[[36, 0]].tolist(), [-1] * 16]
-    assert np.transpose(found.slices).tolist() == naive_slices(documents, rows)
+    out = np.full((4, 16), -1)
+    slices = reader.read_into(np.array(rows), np.array([3, 0, 1]), out)
+    assert out.tolist() == [*tokens[[0, 11]].tolist(), [-1] * 16, tokens[36].tolist()]
+    assert np.transpose(slices).tolist() == naive_slices(documents, rows)
 
 
 def test_facts_of_the_index(written):
