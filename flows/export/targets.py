@@ -85,4 +85,4 @@ def _check(exported: object, folder: Path, who: str) -> None:
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             raise StageError(f"{who}it listed {file.path}, which is no file of the folder")
         if (path.stat().st_size, file_sha256(path)) != (file.bytes, file.sha256):
-            raise StageError(f"{who}{file.path} is not the file that it told of, by size or by sha256")
+            raise StageError(f"{who}{file.path} is not the file that it listed, by size or by sha256")
