@@ -32,6 +32,7 @@ class Takedown:
     entries_of_others: int
     retrained: str | None
     training_deleted: bool
+    replayed_steps: int | None = None  # of a training that went back to before it saw a removed document
 
 
 def gather_takedowns(run: RunDir) -> tuple[Takedown, ...]:
@@ -52,6 +53,7 @@ def _counted(record: Mapping[str, Any]) -> Takedown:
         entries_of_others=sum(record.get("entries_of_others", {}).values()),
         retrained=record.get("retrained"),
         training_deleted=bool(record.get("train")),
+        replayed_steps=record.get("replayed_steps"),
     )
 
 

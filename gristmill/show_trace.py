@@ -32,7 +32,8 @@ def show_document_steps(result: dict[str, Any]) -> None:
         return
     pieces = len(result["pieces"])
     where = f"{pieces} piece{'s' if pieces > 1 else ''} in {result['domain']}"
-    out.print(f"{result['doc_id']}: {where}, drawn {len(steps)} times in steps of {result['batch_rows']} rows")
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    out.print(f"{result['doc_id']}: {where}, drawn {times} in steps of {result['batch_rows']} rows")
     view = table("", "step", "sample", "epoch", "row", "document of the row")
     for one in steps[:STEPS]:
         view.add_row(*(str(one[name]) for name in ("step", "sample", "epoch", "row", "slice")))

@@ -1,6 +1,6 @@
 """A curriculum before it is planned: epochs, feasibility, tokens by domain and phase, from the integral of its shares.
 
-No sample is walked, so that it answers while someone edits. What the plan then gives differs by less than a row.
+No sample is walked, so it answers during an edit. What the plan then gives differs by two rows at most.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,6 +23,7 @@ class SourceSpec(Section):
     text_field: str = "text"
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
+    messages: str | None = None  # the field with a conversation; instruction, where input and output stand beside it
     encoding: str = "utf-8"
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
@@ -33,6 +34,12 @@ class SourceSpec(Section):
     def paths(self) -> tuple[str, ...]:
         """The path key as a tuple."""
         return (self.path,) if isinstance(self.path, str) else self.path
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that do not go together."""
+        for key in ("template", "text_field"):
+            if self.messages is not None and key in self.model_fields_set:
+                yield Mistake((key, "messages"), "the text is that of the messages; leave this key out")
 
 
 class Limits(Section):

@@ -43,7 +43,7 @@ def make_facts(count: int, seed: int) -> tuple[Fact, ...]:
     """Pairs of different made-up words of four letters.
 
     >>> make_facts(1, 7)
-    (Fact(key='fomu', value='luba'),)
+    (Fact(key='zabi', value='reho'),)
     """
     words = ["".join(letters) for letters in product(_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS)]
     chosen = np.random.default_rng(seed).choice(words, (count, 2), replace=False)
@@ -51,7 +51,7 @@ def make_facts(count: int, seed: int) -> tuple[Fact, ...]:
 
 
 def planted_documents(facts: Sequence[Fact], count: int, facts_each: int, seed: int) -> list[str]:
-    """Texts that state facts, one on a line, each text another choice in another order."""
+    """Texts that state facts, one on each line, every text another choice in another order."""
     rng = np.random.default_rng(seed)
     picks = (rng.permutation(len(facts))[:facts_each] for _ in range(count))
     return ["\n".join(f"{facts[at].key} {facts[at].value}" for at in pick) for pick in picks]

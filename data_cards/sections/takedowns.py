@@ -39,4 +39,9 @@ def _findings(one: Takedown) -> list[str]:
         found.append(f"the {one.retrained} was trained again, as its vocabulary spelled removed text.")
     if one.training_deleted:
         found.append("the model trained before was deleted, as it had seen the documents.")
+    if one.replayed_steps is not None:
+        found.append(
+            "every copy was removed too, and the model went back to before it saw one of them: "
+            f"{number(one.replayed_steps)} steps were trained again; train/certificate.json has the digests."
+        )
     return [f"{one.date}: {finding}" for finding in found]

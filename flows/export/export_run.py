@@ -39,7 +39,7 @@ def export_run(
 
     Raises
     ------
-    StageError : a target from outside failed, or listed files that are not there
+    StageError : a target from outside failed, or reported files that are not there
     PolicyError : documents that the recipe forbids are kept or packed
     UnknownNameError : no such target, column to export by, further column, or order
     StoreError : the run has not decided or kept nothing, the folder holds something else, it cannot be written, or

@@ -77,12 +77,12 @@ def _outside(name: str, reference: str) -> Target:
 
 
 def _check(exported: object, folder: Path, who: str) -> None:
-    """Files are where and what was listed."""
+    """Files are where and what the target reports."""
     if not isinstance(exported, Exported):
         raise StageError(f"{who}it returned {type(exported).__name__}, not gristmill.flows.export.target.Exported")
     for file in exported.files:
         path = folder / file.path
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-            raise StageError(f"{who}it listed {file.path}, which is no file of the folder")
+            raise StageError(f"{who}it reported {file.path}, which is no file of the folder")
         if (path.stat().st_size, file_sha256(path)) != (file.bytes, file.sha256):
-            raise StageError(f"{who}{file.path} is not the file that it listed, by size or by sha256")
+            raise StageError(f"{who}{file.path} is not the file that it reported, by size or by sha256")

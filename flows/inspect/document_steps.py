@@ -45,6 +45,8 @@ def pieces_of(run: Path, domains: tuple[str, ...], prefix: str) -> DocumentPiece
 def steps_of(plan: Plan, document: DocumentPieces, batch_rows: int) -> list[dict[str, Any]]:
     """Step, sample, epoch, row and slice of each time that a piece is trained on, in order of training.
 
+    Steps count from 1, as the trainer's log and the sentences of verify do.
+
     Empty where the plan leaves the document's domain out. ``slice`` counts the documents of the row.
     """
     if document.domain not in plan.names:
@@ -55,7 +57,7 @@ def steps_of(plan: Plan, document: DocumentPieces, batch_rows: int) -> list[dict
     each = np.repeat(np.arange(len(draws.row)), last - first)  # a row may hold two pieces of the document
     piece = first[each] + np.arange(len(each)) - np.searchsorted(each, each)
     columns = {
-        "step": draws.sample[each] // batch_rows,
+        "step": draws.sample[each] // batch_rows + 1,
         "sample": draws.sample[each],
         "epoch": draws.epoch[each],
         "row": draws.row[each],

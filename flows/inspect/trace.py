@@ -17,7 +17,7 @@ UNKNOWN = {"nats": None, "targets": None, "loss": None}
 
 
 def trace_step(run_path: Path, step: int, *, text: bool = False) -> dict[str, Any]:
-    """Rows of batch ``step`` (from 0), the documents in each, and the row's own loss where it has been trained on.
+    """Rows of step ``step``, from 1 as trainer and verify count: their documents, and their own loss once trained on.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ def trace_step(run_path: Path, step: int, *, text: bool = False) -> dict[str, An
     run = RunDir.open(run_path)
     batch_rows = batch_rows_of(_recipe(run))
     steps = -(-plan_of(run.path).samples // batch_rows)
-    if not 0 <= step < steps:
-        raise PlanError(f"--step {step}: the plan has steps 0 to {steps - 1} of {batch_rows} rows (trainer.batch_rows)")
-    rows = trace(run.path, step, batch_rows)
-    losses = losses_of(run.path / "train", step * batch_rows, (step + 1) * batch_rows)
+    if not 1 <= step <= steps:
+        raise PlanError(f"--step {step}: the plan has steps 1 to {steps} of {batch_rows} rows (trainer.batch_rows)")
+    rows = trace(run.path, step - 1, batch_rows)
+    losses = losses_of(run.path / "train", (step - 1) * batch_rows, step * batch_rows)
     for row in rows:
         row |= losses.get(row["sample"], UNKNOWN)
         if text:

@@ -70,20 +70,29 @@ def placed_problems(context: RunContext, name: str) -> list[str]:
 
     Parameters
     ----------
-    name : tokenizer, plan, shards/DOMAIN or heldout/DOMAIN
+    name : tokenizer, plan, plan/pieces, shards/DOMAIN or heldout/DOMAIN
     """
-    stage, _, domain = name.partition("/")
-    parts = dict(zip(context.recipe.domains, context.run.manifest(stage).parts, strict=True)) if domain else {}
-    receipt = parts[domain] if domain else context.run.manifest(stage).parts[0]
-    folder = context.run.path / name
+    folder, receipts = context.run.path / name, _receipts_of(context, name)
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    problems = [f"{name}/{file} is in no receipt" for file in sorted(there - {file.name for file in receipt.files})]
-    for file in receipt.files:
+    if name == "plan":  # the index of pieces lies in the plan's folder, and has receipts of its own
+        there = {file for file in there if not file.startswith("pieces/")}
+    named = {file.name for receipt in receipts for file in receipt.files}
+    problems = [f"{name}/{file} is in no receipt" for file in sorted(there - named)]
+    for receipt, file in ((one, file) for one in receipts for file in one.files):
         if file.name not in there:
             problems.append(f"{name}/{file.name} is missing")
         elif not _as_stored(folder / file.name, context.store.folder(receipt) / file.name, file.sha256):
             problems.append(f"{name}/{file.name} is not what its receipt says (sha256 {file.sha256[:12]}...)")
     return problems
+
+
+def _receipts_of(context: RunContext, name: str) -> tuple[Receipt, ...]:
+    """Receipts of the store entries whose files were placed under ``name``."""
+    if name == "plan/pieces":
+        return context.run.manifest("pieces").parts
+    stage, _, domain = name.partition("/")
+    parts = context.run.manifest(stage).parts
+    return (dict(zip(context.recipe.domains, parts, strict=True))[domain],) if domain else parts[:1]
 
 
 def _as_stored(path: Path, stored: Path, sha256: str) -> bool:

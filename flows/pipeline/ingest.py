@@ -86,7 +86,8 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
     for number, files in enumerate(parts):
         inputs = [[file.path, file.digest, file.format] for file in files]
         used = {name: outside[name] for name in sorted({file.format for file in files}) if name in outside}
-        fixed = {"spec": asdict(spec), "libraries": libraries, **({"readers": _versions(used)} if used else {})}
+        stated = {name: value for name, value in asdict(spec).items() if name != "messages" or value is not None}
+        fixed = {"spec": stated, "libraries": libraries, **({"readers": _versions(used)} if used else {})}
         key = job_key("documents", stage.spec.version, inputs, **fixed)
         plugins = tuple(dict.fromkeys(one.plugin for one in used.values()))
         arguments = {"files": files, "spec": spec, "place": Place(number, len(parts)), "plugins": plugins}

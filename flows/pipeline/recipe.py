@@ -21,6 +21,7 @@ from gristmill.filters.models.stage import Classifier, Compression, Language, Re
 from gristmill.filters.pii.stage import Pii
 from gristmill.knowledge.stage import Knowledge
 from gristmill.mixing.stage import Mixing, Phase
+from gristmill.mixing.tuning import Tune
 from gristmill.sources.stage import Limits, SourceSpec
 from gristmill.tokenizer.stage import Shards, Tokenizer
 from gristmill.trainer.config import FREE
@@ -83,6 +84,7 @@ class Recipe(Section):
     knowledge: Knowledge | None = None
     curriculum: tuple[Phase, ...] = ()
     mixing: Mixing = Mixing()
+    tune: Tune | None = None
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
     handoff: Handoff = Handoff()
@@ -123,6 +125,13 @@ class Recipe(Section):
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
 
     def locked(self) -> dict[str, Any]:
-        """What decides the corpus, as plain JSON: not where it is computed and kept, when, or how fast."""
-        aside: Any = {"engine": True, "store": True, "schedule": True, "plugins": True, "dedup": {"near": {"index"}}}
+        """What decides the corpus, as plain JSON: not where, when and how it is computed, nor what was tuned."""
+        aside: Any = {
+            "engine": True,
+            "store": True,
+            "schedule": True,
+            "plugins": True,
+            "tune": True,
+            "dedup": {"near": {"index"}},
+        }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

@@ -79,5 +79,5 @@ def not_covered(context: RunContext) -> list[str]:
 
 def _lineage(run: Path) -> list[dict[str, str]]:
     path = run / "train" / LINEAGE
-    entries: Any = read_json(path) if path.exists() else []
-    return entries
+    found: Any = read_json(path) if path.exists() else []
+    return found

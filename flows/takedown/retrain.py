@@ -10,6 +10,7 @@ All that can be refused is refused before anything is written. A killed call is 
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.errors import StoreError
+from gristmill.corpus.errors import BudgetError, StoreError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
@@ -26,7 +27,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.open_context import without_index
 from gristmill.flows.pipeline.progress import Reporter
-from gristmill.flows.pipeline.publish import seal_training, train_config, train_model
+from gristmill.flows.pipeline.publish import publish_card, seal_training, train_config, train_model
 from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget, removal
@@ -144,6 +145,8 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
     context.compute("documents", jobs)
     _later_stages(context.with_recipe(without_index(context.recipe)), journal, closure)
     certificate = _retrain(context, found)
+    if journal.has("card"):  # the old one holds samples of rows, and the search looks at it
+        publish_card(context, stage_named(context.stages, "card"))
     return {
         "removed": named.all_doc_ids,
         "reelected": [],
@@ -155,6 +158,7 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
         "retrained": None,
         "plan": None,
         "train": False,
+        "replayed_steps": certificate["replayed_steps"],
         "index_removed": forget_in_index(index_of(context), closure),
         "exports": context.run.exports,
         "left": removal.search_left(context, slices),
@@ -189,7 +193,8 @@ def _later_stages(context: RunContext, before: RunDir, closure: list[str]) -> No
         elif stage.name == "plan":
             _restamp(context, before, stage, closure)
         else:
-            run_stage(context, stage)
+            with suppress(BudgetError):  # a source that loses documents to a takedown is no defect of its rules
+                run_stage(context, stage)
     removal.forget_lists(context.run, context.stage_names)
 
 

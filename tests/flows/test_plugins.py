@@ -237,7 +237,7 @@ def test_questions_answer_when_the_plug_ins_are_gone(copied, monkeypatch, tmp_pa
     assert curves["kept_documents"][0] < curves["kept_documents"][-1]
     ranked = {row["signal"]: row for row in rank_run(copied, ["even"], ["odd"])["ranking"]}
     assert {"exclamations", "listed_words"} <= set(ranked)
-    assert trace_step(copied, 0)["rows"]
+    assert trace_step(copied, 1)["rows"]
     with reopen_run(copied) as context:
         desk = ReviewQueue(context, tmp_path / "decisions.jsonl", 0.5)
         assert desk.units["exclamations"] == "marks"

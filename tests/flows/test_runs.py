@@ -154,7 +154,7 @@ def test_a_damaged_run_hides_no_other(copied):
 
 
 def test_a_document_by_how_its_id_begins(small_run):
-    doc_id = trace_step(small_run, 0)["rows"][0]["documents"][0]["doc_id"]
+    doc_id = trace_step(small_run, 1)["rows"][0]["documents"][0]["doc_id"]
     assert explain_document(small_run, doc_id[:12]) == explain_document(small_run, doc_id)
     rejected = explain_document(small_run, "samples/dirty/broken.jsonl:2")
     assert explain_document(small_run, rejected["doc_id"][:12]) == rejected

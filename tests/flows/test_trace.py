@@ -27,7 +27,7 @@ def walked(small_run):
     found = defaultdict(list)
     for sample, (domain, epoch, row) in enumerate(zip(*plan.locate(0, plan.samples), strict=True)):
         for place, document in enumerate(readers[domain].documents(np.array([row]))[0]):
-            step = {"step": sample // BATCH_ROWS, "sample": sample, "epoch": epoch, "row": row, "slice": place}
+            step = {"step": sample // BATCH_ROWS + 1, "sample": sample, "epoch": epoch, "row": row, "slice": place}
             found[document["doc_id"]].append(step)
     return found
 
@@ -102,7 +102,7 @@ def test_without_an_index_or_a_plan_the_run_is_to_be_run_again(small_run, tmp_pa
         trace_document(copied, doc_id)
     shutil.rmtree(copied / "plan")
     with pytest.raises(StoreError, match="has no plan yet"):
-        trace_step(copied, 0)
+        trace_step(copied, 1)
 
 
 def test_a_row_has_its_own_loss_once_it_is_trained_on(small_run, tmp_path):
@@ -114,20 +114,20 @@ def test_a_row_has_its_own_loss_once_it_is_trained_on(small_run, tmp_path):
     (copied / "train" / "log").mkdir(parents=True)
     for number, part in enumerate((log.slice(0, 4), log.slice(4))):  # sealed by two checkpoints of a training
         pq.write_table(part, copied / "train" / "log" / f"consumption-{number:09d}.parquet")
-    losses = [row["loss"] for row in trace_step(copied, 2)["rows"]]
+    losses = [row["loss"] for row in trace_step(copied, 3)["rows"]]
     assert losses == [1.5, 2.0, None, 1.0, 2.0, 0.5, None, None]
-    assert {row["loss"] for row in trace_step(copied, 1)["rows"]} == {None}
+    assert {row["loss"] for row in trace_step(copied, 2)["rows"]} == {None}
 
 
 def test_the_text_is_what_the_tokens_spell(small_run):
-    for row in trace_step(small_run, 5, text=True)["rows"]:
+    for row in trace_step(small_run, 6, text=True)["rows"]:
         for document in row["documents"]:
             head = explain_document(small_run, document["doc_id"])["stages"][0]["head"]
             assert document["text"]
             assert document["offset"] or document["text"][:40] == head[: len(document["text"])][:40]
-    assert "text" not in trace_step(small_run, 5)["rows"][0]["documents"][0]
+    assert "text" not in trace_step(small_run, 6)["rows"][0]["documents"][0]
 
 
 def test_a_step_beyond_the_plan(small_run):
-    with pytest.raises(PlanError, match="steps 0 to"):
+    with pytest.raises(PlanError, match="steps 1 to"):
         trace_step(small_run, 10**6)

@@ -76,7 +76,7 @@ ONE_FIGURE = {
     "card/funnel.svg": "card",
 }
 
-NAMED = {"manifests/train.json": "stages[12].rows is 40, the run says 41"}
+NAMED = {"manifests/train.json": "].rows is 40, the run says 41"}
 
 
 @pytest.mark.parametrize("name", ONE_FIGURE)

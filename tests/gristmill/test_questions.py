@@ -85,7 +85,7 @@ def test_takedown(capsys, small_run, small_home, tmp_path, monkeypatch):
 NONE = ["nan", "inf", "-inf", "-1", "1e400", "1" + "0" * 30, "", "x", "0x10", "٣"]  # no number that an option takes
 COUNT = [*NONE, "0.5", "1e3", "1_0"]
 OPTIONS = [  # command, option with a number, further values that it refuses
-    (("trace",), "--step", COUNT),
+    (("trace",), "--step", [*COUNT, "0"]),
     (("samples", "--kept"), "-n", [*COUNT, "0"]),
     (("samples", "--kept"), "--seed", COUNT),
     (("review",), "--port", [*COUNT, "99999", "65536"]),
@@ -93,6 +93,9 @@ OPTIONS = [  # command, option with a number, further values that it refuses
     (("sweep", "words.at_least", "--to=3"), "--from", set(NONE) - {"-1", "٣", "1" + "0" * 30}),
     (("sweep", "words.at_least", "--from=3"), "--to", set(NONE) - {"-1", "٣", "1" + "0" * 30}),
     (("sweep", "words.at_least", "--from=3", "--to=9"), "--steps", [*COUNT, "0", "1", "1001"]),
+    (("verify", "--replay"), "--interval", COUNT),
+    (("verify", "--replay"), "--seed", COUNT),
+    (("train", "--set=learning_rate=1"), "--back-to", COUNT),
     (("rebuild",), "--workers", [*COUNT, "99999"]),
     (("run",), "--workers", [*COUNT, "99999"]),
     (("warmup",), "--workers", [*COUNT, "99999"]),

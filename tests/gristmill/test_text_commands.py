@@ -80,13 +80,14 @@ def test_the_list(capsys, named):
 COMMANDS = [
     ("verify",),
     ("explain", "samples/dirty/broken.jsonl:2"),
-    ("trace", "--step", "0"),
+    ("trace", "--step", "1"),
     ("whatif", "--set", "words.at_least=80"),
     ("sweep", "words.at_least", "--from", "0", "--to", "9", "--steps", "2"),
     ("rank", "--better", "legal", "--worse", "web"),
     ("review",),
     ("card", "--check"),
     ("samples", "--kept"),
+    ("mix",),
 ]
 
 
