@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gristmill import catalogue_commands, questions, text_commands  # noqa: F401  they register their commands
-from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app
+from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
 ChangeSetting = Annotated[
@@ -22,13 +22,19 @@ ChangeSetting = Annotated[
         help="KEY=VALUE from the last checkpoint on: learning_rate, warmup_steps or max_grad_norm; any number of times",
     ),
 ]
-BackTo = Annotated[int | None, Parameter(help="delete the checkpoints of more than so many steps first")]
+BackTo = Annotated[
+    int | None,
+    Parameter(converter=whole(0, 10**15), help="delete the checkpoints of more than so many steps first"),
+]
 Measure = Annotated[bool, Parameter(negative="", help="print which precision is faster on this machine; train nothing")]
 CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
 CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]
 CheckShards = Annotated[
     bool, Parameter(negative="", help="compare inputs and shards with the card and name the first difference")
 ]
+
+DryRun = Annotated[bool, Parameter(negative="", help="print what a tuning would cost, and run nothing")]
+TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture for `shares = "tuned:FILE"` as well')]
 
 
 @app.command
@@ -85,6 +91,27 @@ def plan(recipe: RecipePath, *, json: Json = False) -> None:
     from gristmill.show import show_plan
 
     answer(plan_run(recipe), json, show_plan)
+
+
+@app.command
+def tune(
+    recipe: RecipePath, *, dry_run: DryRun = False, out: TunedFile = None, workers: Workers = None, json: Json = False
+) -> None:
+    """Tune the mixture: small proxy runs, a fit, and a curriculum to paste with how sure it is."""
+    from gristmill.flows.pipeline.recipe_reading import load_recipe
+
+    load_recipe(recipe)  # mistakes are reported before anything heavy is imported
+    from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.tune.tune_recipe import tune_budget, tune_recipe
+    from gristmill.show_tune import budget_text, show_budget, show_tuning
+
+    budget = tune_budget(recipe)
+    if dry_run:
+        answer({"budget": budget}, json, show_budget)
+        return
+    reporter = ConsoleReporter()
+    reporter.note(budget_text(budget))
+    answer(tune_recipe(recipe, workers=workers, out=out, reporter=reporter), json, show_tuning)
 
 
 @app.command

@@ -13,9 +13,16 @@ TrainAgain = Annotated[
     bool,
     Parameter(negative="", help="train one interval between two checkpoints again: the saved weights, bit for bit"),
 ]
-Interval = Annotated[int | None, Parameter(help="the interval to train again, from 0, the one before any checkpoint")]
+Interval = Annotated[
+    int | None,
+    Parameter(converter=whole(0, 10**9), help="the interval to train again, from 0, the one before any checkpoint"),
+]
 Seed = Annotated[
-    int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
+    int | None,
+    Parameter(
+        converter=whole(0, (1 << 63) - 1),
+        help="chooses the interval to train again; where none is given, one is drawn and printed",
+    ),
 ]
 Step = Annotated[int | None, Parameter(converter=whole(1, 10**15), help="a training step, counted from 1")]
 Traced = Annotated[str | None, Parameter(help="a document in place of a step: its doc_id, locator, or id of the input")]

@@ -23,6 +23,7 @@ from gristmill.flows.inspect.verify_stages import (
     check_receipts,
     check_shards,
     check_tokenizer,
+    check_use,
 )
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
@@ -92,6 +93,7 @@ def _guarded(group: Callable[[RunContext], Iterator[Check]], context: RunContext
 CHECKS = (
     check_lock,
     check_accounts,
+    check_use,
     check_chain,
     check_edits,
     check_receipts,

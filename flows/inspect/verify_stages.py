@@ -11,11 +11,13 @@ from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS
+from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 
 IN_RUN = ("train",)  # its files lie in the run, not in the store
 RUN_FILES = (*IN_RUN, "card")  # they account for no document
@@ -61,6 +63,12 @@ def check_accounts(context: RunContext) -> Iterator[Check]:
             detail += f"{account.documents_merged} documents; {account.bytes_in} bytes"
             name = f"conservation {manifest.stage} {source}"
             yield _attempt(name, detail, lambda s=source, a=account, m=manifest: check_conservation(m.stage, {s: a}))
+
+
+def check_use(context: RunContext) -> Iterator[Check]:
+    """No row holds a document of a blocked source or a forbidden licence; evaluation sources are held out whole."""
+    if context.run.has("decide") and context.recipe.use_policy != UsePolicy():
+        yield _attempt("use", "nothing that the recipe withholds is handed over", lambda: refuse_forbidden(context))
 
 
 def check_chain(context: RunContext) -> Iterator[Check]:

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.credentials import without_credentials
-from gristmill.corpus.errors import GristmillError, nearest
+from gristmill.corpus.errors import GristmillError, SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
 from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
+from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
+from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
 
 
@@ -74,6 +76,9 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
         table = () if phase.named else phase.shares
         shares = [(("curriculum", number, "shares", name), name) for name in table]
         yield from _unknown(recipe, shares)
+    if recipe.tune:
+        yield from _unknown(recipe, [(("tune", "prior", name), name) for name in recipe.tune.prior_table])
+        yield from _unknown(recipe, [(("tune", "objective", name), name) for name in recipe.tune.objective])
 
 
 def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]]) -> Iterator[Mistake]:
@@ -88,6 +93,14 @@ def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
     yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
+
+
+def tuning(recipe: Recipe) -> Iterator[Mistake]:
+    """Proxy runs that cannot be made."""
+    if recipe.tune is not None:
+        end = recipe.curriculum[-1].until_tokens if recipe.curriculum else None
+        full = recipe.mixing.budget or end
+        yield from tuning_mistakes(recipe.tune, recipe.shards.row_tokens, recipe.shards.heldout, full)
 
 
 def graph_sources(recipe: Recipe) -> Iterator[Mistake]:
@@ -117,6 +130,38 @@ def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
         except GristmillError as error:
             where, _, text = str(error).removeprefix(f"sources.{source.name}.").partition(": ")
             yield Mistake((f"sources.{place}.{where}",), text)
+
+
+def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is reported elsewhere."""
+    path = recipe.tokenizer.path and Path(recipe.tokenizer.path)
+    if path and path.is_file():
+        from gristmill.tokenizer.tokenizer_json import faults, read_config
+
+        try:
+            for key, text in faults(read_config(path), recipe.tokenizer.specials):
+                yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
+        except SourceError as error:
+            yield Mistake(("tokenizer.path",), str(error))
+
+
+def weighted_sample(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer's sample by a mixture that is known only when its rows are."""
+    named = [place for place, phase in enumerate(recipe.curriculum) if phase.named and not phase.tuned_file]
+    if recipe.tokenizer.sample == "mixture" and named:
+        text = "the shares of the curriculum are found from packed rows, which come after the tokenizer; use 'kept'"
+        yield Mistake(("tokenizer.sample", f"curriculum.{named[0]}.shares"), text)
+
+
+def chat_template(recipe: Recipe) -> Iterator[Mistake]:
+    """Conversations without a chat template, or with one that no conversation can be put into."""
+    sources = [place for place, source in enumerate(recipe.sources) if source.messages]
+    if sources:
+        from gristmill.tokenizer.template_checks import template_mistakes
+
+        keys = tuple(f"sources.{place}.messages" for place in sources)
+        for key, text in template_mistakes(recipe.tokenizer):
+            yield Mistake((f"tokenizer.{key}", "tokenizer.path", *keys), text)
 
 
 def schedule(recipe: Recipe) -> Iterator[Mistake]:
@@ -156,9 +201,14 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     unique_names,
     known_domains,
     phases,
+    tuning,
     planted_fact_mistakes,
     graph_sources,
     readable_sources,
+    own_tokenizer,
+    weighted_sample,
+    chat_template,
     addresses,
     schedule,
+    use_mistakes,
 )
