@@ -88,6 +88,7 @@ OPTIONS = [  # command, option with a number, further values that it refuses
     (("trace",), "--step", [*COUNT, "0"]),
     (("samples", "--kept"), "-n", [*COUNT, "0"]),
     (("samples", "--kept"), "--seed", COUNT),
+    (("diff", "."), "--samples", [*COUNT, "1001"]),
     (("review",), "--port", [*COUNT, "99999", "65536"]),
     (("review", "--json"), "--margin", set(NONE) - {"٣"}),
     (("sweep", "words.at_least", "--to=3"), "--from", set(NONE) - {"-1", "٣", "1" + "0" * 30}),
