@@ -25,10 +25,10 @@ from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
-from gristmill.flows.inspect.run_evidence import gather_run
+from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
-from gristmill.flows.pipeline.judge import plan_decide, rules_by_domain
+from gristmill.flows.pipeline.judge import plan_decide
 from gristmill.flows.pipeline.open_context import reopen_run
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
@@ -133,7 +133,7 @@ def whatif_flips(run: Path, sets: list[str]) -> pl.DataFrame:
     from gristmill.filters.decide.changes import whatif
 
     with reopen_run(run) as context:
-        before, after = rules_by_domain(context), rules_with(context, sets)
+        before, after = rules_of_run(context), rules_with(context, sets)
         flipped = whatif(gather_run(context, signals_read(context, before, after)), before, after).flipped
     return pl.DataFrame(flipped).select("doc_id", "before", "after")
 
@@ -141,8 +141,9 @@ def whatif_flips(run: Path, sets: list[str]) -> pl.DataFrame:
 def real_decide(run: Path, sets: list[str]) -> pl.DataFrame:
     """doc_id and verdict, by the stage itself under the changed recipe."""
     with reopen_run(run) as context:
-        context.recipe = with_settings(context.recipe, sets)
-        context.stage("decide", [plan_decide(context)])
+        context = context.with_recipe(with_settings(context.recipe, sets))
+        stage = next(stage for stage in context.stages if stage.name == "decide")
+        context.compute(stage.name, [plan_decide(context, stage)])
         ledger = pl.read_parquet(context.file("decide", "ledger.parquet"), columns=["doc_id", "verdict"])
     return ledger.unique("doc_id", maintain_order=True)
 
