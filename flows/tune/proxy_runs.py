@@ -15,6 +15,7 @@ from gristmill.flows.pipeline.jobs import Done, Job, Ref, job_key
 from gristmill.flows.tune.counted_proxy import count_proxy
 from gristmill.flows.tune.proxy_task import STAGE, VERSION, DomainBits, ProxyFacts, ProxyTask
 from gristmill.flows.tune.search_space import SearchSpace, section
+from gristmill.flows.tune.trained_proxy import train_proxy
 from gristmill.mixing.compile import Packed
 from gristmill.mixing.swarm import Trial
 from gristmill.mixing.tuning import PRESETS
@@ -59,7 +60,7 @@ class ProxyCorpus:
             self.tokenizer.key,
         ]
         preset = asdict(PRESETS[task.preset])
-        decides = {"order": preset["order"], "trainer": dict(preset["trainer"])}
+        decides = {"order": preset["order"], "trainer": dict(preset["trainer"]), "heldout": preset["heldout_tokens"]}
         key = job_key(STAGE, VERSION, inputs, task=asdict(task), preset=decides)
         arguments = {
             "shards": {name: Ref(one, "") for name, one in self.shards.items()},
@@ -67,7 +68,7 @@ class ProxyCorpus:
             "tokenizer": Ref(self.tokenizer, "tokenizer.json"),
             "task": task,
         }
-        return Job(STAGE, key, count_proxy, arguments)
+        return Job(STAGE, key, train_proxy if preset["trainer"] else count_proxy, arguments)
 
 
 @dataclass(frozen=True, slots=True)
