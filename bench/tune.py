@@ -28,11 +28,12 @@ from gristmill.mixing.comparison import compare
 from gristmill.mixing.swarm import capped
 
 
-def baselines(space: SearchSpace, tokens: dict[str, float], caps: np.ndarray) -> dict[str, np.ndarray]:
+def baselines(space: SearchSpace, tokens: dict[str, float]) -> dict[str, np.ndarray]:
     """Shares by name, within the caps."""
     names, n = space.names, len(space.names)
     by_size = proportional({name: tokens[name] for name in names})
-    unimax = level({name: cap * space.full_tokens for name, cap in zip(names, caps, strict=True)}, space.full_tokens)
+    room = dict(zip(names, (space.most * space.full_tokens).tolist(), strict=True))
+    unimax = level(room, space.full_tokens)
     raw = {
         "prior": space.prior,
         "uniform": np.full(n, 1 / n),
@@ -60,8 +61,7 @@ def main() -> None:
         corpus = ProxyCorpus.of(context)
         packed = corpus.packed(context)
         space = search_space(recipe, packed, corpus.heldout_folders(context))
-        caps = np.minimum(space.most, 1.0)
-        mixtures = baselines(space, {name: one.tokens for name, one in packed.items()}, caps)
+        mixtures = baselines(space, {name: float(one.tokens) for name, one in packed.items()})
         tuned = np.array([found["proposal"]["shares"][name] for name in space.names])
         values = paired_runs(context.with_recipe(recipe), corpus, space, [tuned, *mixtures.values()], seeds)
     report(dict(zip(["tuned", *mixtures], values, strict=True)), tune.preset, arguments.json)

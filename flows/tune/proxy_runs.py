@@ -101,12 +101,14 @@ def run_proxies(
     # torch has one seed and one count of threads per process: its proxies run one after the other
     alone = bool(PRESETS[tune.preset].trainer) and not context.recipe.engine.address
     engine = ThreadEngine(1) if alone else context.engine
-    with context.report.progress(name, len(jobs)) as progress:
+    unique = list({job.key: job for job in jobs}.values())  # two threads cannot fill one entry at once
+    with context.report.progress(name, len(unique)) as progress:
         watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))
-        done = engine.run(context.store, jobs, watch)
+        made = engine.run(context.store, unique, watch)
+    done = {one.receipt.key: one for one in made}
     return [
         Finished(trial, one.receipt.key, one.reused, from_json(ProxyFacts, one.receipt.facts, one.receipt.key))
-        for trial, one in zip(trials, done, strict=True)
+        for trial, one in ((trial, done[job.key]) for trial, job in zip(trials, jobs, strict=True))
     ]
 
 

@@ -11,13 +11,16 @@ import pytest
 
 from gristmill.cli import app, main
 from gristmill.corpus.errors import RecipeError
+from gristmill.flows.pipeline.open_context import open_checked
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
 from gristmill.flows.tune import proxy_runs
 from gristmill.flows.tune.counted_proxy import count_proxy, draw
 from gristmill.flows.tune.proxy_folder import target_slices, write_proxy_folder
+from gristmill.flows.tune.proxy_runs import ProxyCorpus
 from gristmill.flows.tune.proxy_task import ProxyTask
+from gristmill.flows.tune.search_space import search_space
 from gristmill.flows.tune.trained_proxy import train_proxy
-from gristmill.flows.tune.tune_recipe import budget_of, tune_recipe
+from gristmill.flows.tune.tune_recipe import budget_of, paired_runs, tune_recipe
 from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.named_shares import tuned_shares
 from tests.conftest import SMALL
@@ -185,3 +188,13 @@ def test_a_proxy_folder_trains_on_the_drawn_rows_as_often_as_they_are_drawn(fold
         for at in slices:
             again[row, at["start"] : at["start"] + at["length"]] = True
     assert (again == masked).all()
+
+
+def test_equal_proxies_are_run_once(recipe):
+    """The proposal may be the prior itself: two threads would fill one store entry."""
+    with open_checked(load_recipe(recipe), engine={"workers": 2}) as context:
+        corpus = ProxyCorpus.of(context)
+        space = search_space(context.recipe, corpus.packed(context), corpus.heldout_folders(context))
+        first, second = paired_runs(context, corpus, space, [space.prior, space.prior], 2)
+    assert (first == second).all()
+    assert first[0] != first[1]
