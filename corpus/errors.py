@@ -7,10 +7,12 @@ GristmillError
 ├── UnknownNameError   a signal, rule, key or stage unknown here       (KeyError)
 │   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
-│   └── LockedError    another process writes this run
+│   ├── LockedError    another process writes this run
+│   └── ReadOnlyError  a folder that had to be written cannot be
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
 ├── ConservationError  a stage lost or invented documents              (ArithmeticError)
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
+├── PolicyError        what the recipe forbids would be handed over    (ValueError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
 ├── CardError          a card is incomplete or does not match its run  (ValueError)
@@ -22,9 +24,10 @@ A message says what is wrong and where, what was expected, and which recipe key 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
-class GristmillError(Exception):
-    """Base of all errors whose message is meant for the user."""
+from gristmill.handoff.failures import GristmillError as GristmillError
+from gristmill.handoff.failures import PlanError as PlanError
+from gristmill.handoff.failures import SchemaError as SchemaError
+from gristmill.handoff.failures import StoreError as StoreError
 
 
 class RecipeError(GristmillError, ValueError):
@@ -33,10 +36,6 @@ class RecipeError(GristmillError, ValueError):
 
 class SourceError(GristmillError, ValueError):
     """An input is missing or is not what its format says."""
-
-
-class SchemaError(GristmillError, TypeError):
-    """A column or table is not as agreed in ``gristmill.corpus.schema``."""
 
 
 class UnknownNameError(GristmillError, KeyError):
@@ -58,12 +57,12 @@ class AmbiguousNameError(UnknownNameError):
         KeyError.__init__(self, f"{kind} {name!r} is the beginning of {len(names)} names: {shown}; give more of it")
 
 
-class StoreError(GristmillError, OSError):
-    """The store or a run directory is damaged."""
-
-
 class LockedError(StoreError):
     """Another process writes this run."""
+
+
+class ReadOnlyError(StoreError):
+    """A folder that had to be written cannot be: a disk mounted to be read, or no right to write."""
 
 
 class StageError(GristmillError, RuntimeError):
@@ -78,8 +77,8 @@ class BudgetError(GristmillError, RuntimeError):
     """A source lost more than its retention budget."""
 
 
-class PlanError(GristmillError, ValueError):
-    """A schedule cannot be met, or a plan is damaged."""
+class PolicyError(GristmillError, ValueError):
+    """Documents that the recipe forbids, by the use of their source or by licence, would be handed over."""
 
 
 class TrainError(GristmillError, RuntimeError):

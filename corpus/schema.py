@@ -9,6 +9,10 @@ import pyarrow as pa
 
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.stage import Label, Signal
+from gristmill.handoff.row_schema import ROW_DOCUMENT as ROW_DOCUMENT
+from gristmill.handoff.row_schema import ROW_TARGETS as ROW_TARGETS
+from gristmill.handoff.row_schema import rows_schema as rows_schema
+from gristmill.handoff.row_schema import token_type as token_type
 
 DOCUMENTS = pa.schema(
     [
@@ -101,16 +105,6 @@ KEPT = pa.schema(
     ]
 )
 
-ROW_DOCUMENT = pa.struct(
-    [
-        pa.field("doc_id", pa.string()),
-        pa.field("start", pa.int32()),  # first token in the row
-        pa.field("length", pa.int32()),
-        pa.field("offset", pa.int64()),  # first token in the document; > 0 for the later pieces of a long one
-    ]
-)
-ROW_TARGETS = pa.struct([pa.field("start", pa.int32()), pa.field("length", pa.int32())])  # places in the row
-
 
 def signals_schema(signals: Iterable[Signal], labels: Iterable[Label] = ()) -> pa.Schema:
     """doc_id, one string column a label and one double column a signal.
@@ -143,22 +137,6 @@ def signal_of(field: pa.Field) -> Signal:
     stated = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
     low, high = (float(stated[name]) if name in stated else None for name in ("low", "high"))
     return Signal(field.name, stated.get("unit", ""), low, high, stated.get("text", ""), stated.get("source", ""))
-
-
-def rows_schema(row_tokens: int, token_type: pa.DataType, *, targets: bool = False) -> pa.Schema:
-    """``tokens fixed_size_list<uint16 | uint32>[row_tokens]`` and the document slices of each row.
-
-    ``targets``: with the places of predicted tokens that count; without the column all of them do.
-    """
-    tokens = pa.field("tokens", pa.list_(pa.field("item", token_type, False), row_tokens), False)
-    documents = pa.field("documents", pa.list_(ROW_DOCUMENT), False)
-    places = [pa.field("targets", pa.list_(ROW_TARGETS), False)] if targets else []
-    return pa.schema([tokens, documents, *places])
-
-
-def token_type(vocab_size: int) -> pa.DataType:
-    """uint16 while every id fits, uint32 beyond 65,536 tokens."""
-    return pa.uint16() if vocab_size <= 1 << 16 else pa.uint32()
 
 
 def expect_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None:

@@ -2,17 +2,7 @@
 
 import xxhash
 
-
-def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for ``purpose``, independent of the order in which purposes ask.
-
-    >>> derive_seed(1, "shuffle", "web") == derive_seed(1, "shuffle", "web")
-    True
-    >>> derive_seed(1, "shuffle", "web") == derive_seed(1, "shuffle", "books")
-    False
-    """
-    text = "\x1f".join(str(part) for part in (seed, *purpose))
-    return xxhash.xxh3_64_intdigest(text.encode()) >> 1
+from gristmill.handoff.derived_seed import derive_seed as derive_seed
 
 
 def fraction(identity: str, *purpose: str | int) -> float:

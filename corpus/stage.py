@@ -145,6 +145,7 @@ class PartStage(StageSpec):
     made : an artefact that a stage it reads makes where the section names no file: what it is, and its file there
     options : what ``measure`` is given, from the section and a seed; the section itself when left out
     purpose : what that seed is derived for
+    of_use : documents of the sources with this use are artefacts too, by the name of the source
     """
 
     reads: tuple[str, ...] = (DOCUMENTS,)
@@ -161,6 +162,7 @@ class PartStage(StageSpec):
     made: tuple[str, str] | None = None
     options: Callable[[Any, int], Section] | None = None
     purpose: str = ""
+    of_use: str = ""
 
     def measured(self, options: Any) -> tuple[Signal, ...]:
         """The signals that it writes under these options, in the order of its table."""

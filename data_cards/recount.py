@@ -20,7 +20,7 @@ TAKEDOWN = "takedown"  # a reason without a row: what was taken down left no rej
 def recount_mistakes(card: Card, tables: Tables) -> Iterator[str]:
     """Each count of the card that is not the one of the tables, in one sentence."""
     yield from _ledger_mistakes(card, _ledger(tables))
-    encoded: Counted = {(one.domain,): (one.tokens,) for one in card.tokenizer.encoded}
+    encoded: Counted = {(one.domain,): (one.tokens - one.without_targets,) for one in card.tokenizer.encoded}
     rows = recount_tables.rows(tables)
     languages, rejects = recount_tables.languages(tables), recount_tables.rejects(tables)
     yield from compare("languages", ("documents", "bytes", "kept"), _carded_languages(card), languages)

@@ -21,8 +21,8 @@ ROOMS = (  # from the front door down
     "mixing",
     "tokenizer",
     "trainer",
-    "handoff",
     "corpus",
+    "handoff",
     "bench",
 )
 HEAD = """# Files

@@ -21,6 +21,8 @@ _here = Path(__file__).parent
 if (_here / "corpus").is_symlink() or not (_here / "corpus").is_dir():  # a checkout: modules bear their true paths
     __path__.insert(0, str(_here.parent))  # the links are for tools that only read: pyright, import-linter, ruff
 
+from gristmill import corpus as _corpus  # noqa: E402, F401  before any room imports numba: it says where kernels are kept
+
 _INTERFACE = {
     "PartTable": "gristmill.part_table:PartTable",
     "Run": "gristmill.finished_run:Run",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gristmill import catalogue_commands, questions, text_commands  # noqa: F401  they register their commands
-from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app
+from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
 ChangeSetting = Annotated[
@@ -22,7 +22,10 @@ ChangeSetting = Annotated[
         help="KEY=VALUE from the last checkpoint on: learning_rate, warmup_steps or max_grad_norm; any number of times",
     ),
 ]
-BackTo = Annotated[int | None, Parameter(help="delete the checkpoints of more than so many steps first")]
+BackTo = Annotated[
+    int | None,
+    Parameter(converter=whole(0, 10**15), help="delete the checkpoints of more than so many steps first"),
+]
 Measure = Annotated[bool, Parameter(negative="", help="print which precision is faster on this machine; train nothing")]
 CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
 CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]

@@ -13,9 +13,16 @@ TrainAgain = Annotated[
     bool,
     Parameter(negative="", help="train one interval between two checkpoints again: the saved weights, bit for bit"),
 ]
-Interval = Annotated[int | None, Parameter(help="the interval to train again, from 0, the one before any checkpoint")]
+Interval = Annotated[
+    int | None,
+    Parameter(converter=whole(0, 10**9), help="the interval to train again, from 0, the one before any checkpoint"),
+]
 Seed = Annotated[
-    int | None, Parameter(help="chooses the interval to train again; where none is given, one is drawn and printed")
+    int | None,
+    Parameter(
+        converter=whole(0, (1 << 63) - 1),
+        help="chooses the interval to train again; where none is given, one is drawn and printed",
+    ),
 ]
 Step = Annotated[int | None, Parameter(converter=whole(1, 10**15), help="a training step, counted from 1")]
 Traced = Annotated[str | None, Parameter(help="a document in place of a step: its doc_id, locator, or id of the input")]
@@ -41,6 +48,9 @@ CurriculumFile = Annotated[
     Path | None, Parameter(help="a TOML file with [[curriculum]], and perhaps [mixing], in place of the run's")
 ]
 Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare on all documents, in place of --set")]
+Samples = Annotated[
+    int, Parameter(converter=whole(0, 1000), help="of so many groups of changes the text of one document is shown")
+]
 BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
 From = Annotated[float, Parameter(name="--from", converter=number(-1e300, 1e300), help="the bound's first value")]
 To = Annotated[float, Parameter(name="--to", converter=number(-1e300, 1e300), help="the bound's last value")]
@@ -134,6 +144,15 @@ def whatif(
     from gristmill.show_questions import show_whatif
 
     answer(whatif_run(run, set, diff), json, show_whatif)
+
+
+@app.command
+def diff(run_a: RunPath, run_b: RunPath, *, samples: Samples = 10, json: Json = False) -> None:
+    """Show every document that changed between two runs, and every reason; from stored columns."""
+    from gristmill.flows.diff.diff_runs import diff_runs
+    from gristmill.show_diff import show_diff
+
+    answer(diff_runs(run_a, run_b, samples), json, show_diff)
 
 
 @app.command

@@ -12,9 +12,13 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+WIDE = 8  # columns of numbers
+
+
 def table(title: str, first: str, *numbers: str) -> Table:
     """A plain table: one column of names, the others of numbers."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    gap = 2 if len(numbers) < WIDE else 1  # nine columns of the sources fit into 80 characters
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
     made.add_column(first, overflow="fold")  # a stage is known by the end of its name too
     for name in numbers:
         made.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""Kernels of the hand-over: which row a domain's turn gets (Feistel), gathering rows. Turns: ``_kernels_turns``."""
+"""Kernels of the hand-over: which row a domain's turn gets (Feistel), gathering slices. Rows: ``_kernels_rows``. Turns: ``_kernels_turns``."""
 
 import numpy as np
 from numba import njit
@@ -86,15 +86,6 @@ def rows_of(drawn, ordinal, sizes, keys, epoch, row):
         position = np.uint64(ordinal[i] - turn * sizes[d])
         key = mix(keys[d] + GOLDEN * np.uint64(turn + 1))
         row[i] = permute(position, np.uint64(sizes[d]), sides[d, 0], sides[d, 1], key)
-
-
-@njit(cache=True, nogil=True)
-def gather(data, at, place, out):
-    """out[place[i]] = data[at[i]:][:row_tokens]: rows out of a mapped shard, widened on the way."""
-    for i in range(at.shape[0]):
-        source, target = data[at[i] : at[i] + out.shape[1]], out[place[i]]
-        for j in range(target.shape[0]):  # plain indices: `data[at + j]` would test each for below zero, 5 times slower
-            target[j] = source[j]
 
 
 @njit(cache=True, nogil=True)

@@ -1,42 +1,28 @@
 """The loader: batches of a plan, for any number of ranks. All it would lose in a crash is one integer.
 
 Rank r of W takes samples t * G + r, t * G + r + W, ... of step t with G = ``batch_rows``: which ranks there are
-changes who reads a sample, never which samples a step has.
+changes who reads a sample, never which samples a step has. Rows are looked up and their record batches digested ahead
+of the cursor, in a thread; tokens are copied once, as a batch leaves.
 """
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from gristmill.corpus.errors import PlanError
-from gristmill.corpus.files import file_sha256
+from gristmill.handoff.batch import Batch as Batch
+from gristmill.handoff.durable import file_sha256
+from gristmill.handoff.failures import PlanError
 from gristmill.handoff.plan import Plan
-from gristmill.handoff.reader import ShardReader, Slices, groups
-from gristmill.handoff.row_digest import row_digests, seen_in_rows
+from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import INDEX
+from gristmill.handoff.window import Buffers, Share, Window, look_up
 
-AHEAD_TOKENS = 1 << 22  # 8 or 16 MiB read ahead: calls are paid once for many batches, 4 times faster than 2^18
-
-
-class Batch(NamedTuple):
-    """One rank's rows of one step; B = 0 is possible in the last, short step."""
-
-    step: int  # runs on by one, whatever ``batch_rows`` were before
-    cursor: int  # samples consumed by all ranks once this step is done
-    sample: np.ndarray  # int64 [B]
-    tokens: np.ndarray  # int64 [B, row_tokens]
-    domain: np.ndarray  # int16 [B], place in plan.names
-    epoch: np.ndarray  # int32 [B]
-    row: np.ndarray  # int64 [B]
-    slices: Slices  # document boundaries, ``row`` counting from 0 in this batch
-    mask: np.ndarray | None = None  # bool [B, row_tokens]: tokens that count where they are predicted; None = all
-
-    @property
-    def digest(self) -> np.ndarray:
-        """A digest of each row as it is handed out, uint8 [B, 16]: see ``gristmill.handoff.row_digest``."""
-        return row_digests(seen_in_rows(self.tokens, self.domain, self.epoch, self.slices, self.mask))
+# looked up at once: 16,384 rows of 1,024 tokens; with 2^22 a pass costs 1.15 times as much, since rows that are
+# neighbours in a file are read apart
+AHEAD_TOKENS = 1 << 24
+AHEAD_SAMPLES = 1 << 20  # those of all ranks and workers are located, some 50 bytes each
 
 
 class Loader:
@@ -48,21 +34,26 @@ class Loader:
     batch_rows : rows of a step over all ranks; the last step is short, so that every planned sample is read once
     rank, world : this reader and how many there are
     cursor : samples already consumed
+    reuse : 0: a batch stays as it is for ever; k: its tokens stand in memory that the k-th batch after it overwrites,
+        which saves new memory for each
 
     Raises
     ------
     PlanError : the plan is damaged or is not the plan of these shards
-    StoreError : a shard is damaged
+    StoreError : a shard is missing or cut, or, once its rows are to be read, its bytes are not what was written
     """
 
-    def __init__(self, folder: Path, *, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0):
+    def __init__(
+        self, folder: Path, *, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0, reuse: int = 0
+    ):
         if not 0 <= rank < world or batch_rows < 1:
             raise PlanError(f"rank {rank} of {world} cannot read steps of {batch_rows} rows (trainer.batch_rows)")
+        if reuse < 0:
+            raise PlanError(f"reuse = {reuse}: memory is reused after 1 batch or more, or never (0)")
         self.plan = Plan.load(folder / "plan")
-        self._batch_rows, self._rank, self._world = batch_rows, rank, world
+        self._share, self._reuse = Share(batch_rows, rank, world), reuse
         self.resume({"cursor": cursor, "plan": self.plan.digest})
         self._readers = open_readers(folder, self.plan)
-        self._dtype = np.result_type(*(reader.dtype for reader in self._readers))
 
     @property
     def state(self) -> dict[str, Any]:
@@ -82,64 +73,75 @@ class Loader:
             )
         if not 0 <= cursor <= self.plan.samples:
             raise PlanError(f"cursor {cursor} is not in the plan, which has {self.plan.samples} samples")
-        self.cursor, self.step = cursor, int(state.get("step", -(-cursor // self._batch_rows)))  # steps handed out
+        taken = -(-cursor // self._share.batch_rows)
+        self.cursor, self.step = cursor, int(state.get("step", taken))  # steps handed out
+
+    @property
+    def steps_left(self) -> int:
+        """Steps from the cursor to the end of the plan, over all workers."""
+        return -(-(self.plan.samples - self.cursor) // self._share.batch_rows)
+
+    def at(self, step: int) -> Batch:
+        """The batch ``step`` steps behind the cursor, which stays where it is."""
+        start = self.cursor + step * self._share.batch_rows
+        window = look_up(
+            self.plan, self._readers, self._share, start, min(start + self._share.batch_rows, self.plan.samples)
+        )
+        return next(window.batches(self.step + step, 1, Buffers(0, self.plan.row_tokens, 0)))
 
     def __iter__(self) -> Iterator[Batch]:
-        steps_ahead = max(1, AHEAD_TOKENS // (self._batch_rows * self.plan.row_tokens))
-        while self.cursor < self.plan.samples:
-            stop = min(self.cursor + steps_ahead * self._batch_rows, self.plan.samples)
-            for batch in self._split(self._read(self.cursor, stop), self.cursor, stop):
-                batch = batch._replace(step=self.step)
-                self.cursor, self.step = batch.cursor, self.step + 1
+        return self.every(1)
+
+    def every(self, steps: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of every ``steps``-th step alone, beginning ``first`` steps after the cursor.
+
+        So one of several workers reads its part of what they hand out in turn.
+        """
+        share = self._share._replace(every=steps)
+        step, start = self.step + first, self.cursor + first * share.batch_rows
+        buffers = Buffers(-(-share.batch_rows // share.world), self.plan.row_tokens, self._reuse)
+        for window in self._windows(share, start):
+            for batch in window.batches(step, steps, buffers):
+                self.cursor, self.step = batch.cursor, batch.step + 1
                 yield batch
+            step += len(window.begins) * steps
 
-    def _read(self, start: int, stop: int) -> Batch:
-        """The rows of several steps that are this rank's, as one batch."""
-        offset = np.arange(stop - start)
-        mine = np.flatnonzero(offset % self._batch_rows % self._world == self._rank)
-        domain, epoch, row = (values[mine] for values in self.plan.locate(start, stop))
-        tokens = np.empty((len(mine), self.plan.row_tokens), self._dtype)  # widened when a batch leaves
-        found = []
-        for number, place in groups(domain):
-            slices = self._readers[number].read_into(row[place], place, tokens)
-            found.append(slices._replace(row=place[slices.row]))
-        return Batch(0, stop, start + mine, tokens, domain, epoch, row, _merge(found), self._mask(domain, row))
+    def _windows(self, share: Share, start: int) -> Iterator[Window]:
+        """Each window is looked up while the one before it is read; the first are short, so that reading begins."""
+        with ThreadPoolExecutor(1, "gristmill-ahead") as thread:
+            ahead = None
+            for bounds in pairwise(_bounds(share, start, self.plan)):
+                following = thread.submit(look_up, self.plan, self._readers, share, *bounds)
+                if ahead is not None:
+                    yield ahead.result()
+                ahead = following
+            if ahead is not None:
+                yield ahead.result()
 
-    def _mask(self, domain: np.ndarray, row: np.ndarray) -> np.ndarray | None:
-        if not any(reader.has_targets for reader in self._readers):
-            return None
-        mask = np.ones((len(row), self.plan.row_tokens), bool)
-        for number, place in groups(domain):
-            counted = self._readers[number].mask(row[place])
-            if counted is not None:
-                mask[place] = counted
-        return mask
 
-    def _split(self, many: Batch, start: int, stop: int) -> Iterator[Batch]:
-        begins = np.append(np.arange(start, stop, self._batch_rows), stop)
-        rows = np.searchsorted(many.sample, begins).tolist()
-        cuts = np.searchsorted(many.slices.row, rows).tolist()
-        for i, end in enumerate(begins[1:].tolist()):
-            mine, cut = slice(rows[i], rows[i + 1]), slice(cuts[i], cuts[i + 1])
-            slices = Slices(many.slices.row[cut] - rows[i], many.slices.start[cut], many.slices.length[cut])
-            sample, tokens, domain, epoch, row = (column[mine] for column in many[2:7])
-            mask = None if many.mask is None else many.mask[mine]
-            yield Batch(0, end, sample, tokens.astype(np.int64), domain, epoch, row, slices, mask)
+def _bounds(share: Share, start: int, plan: Plan) -> Iterator[int]:
+    """Where windows begin and end: of one step, two, four, up to ``AHEAD_TOKENS`` of this reader's."""
+    own = AHEAD_TOKENS * share.world // (share.batch_rows * plan.row_tokens)
+    most, steps = max(1, min(own, AHEAD_SAMPLES // (share.batch_rows * share.every))), 1
+    while start < plan.samples:
+        yield start
+        start, steps = start + steps * share.every * share.batch_rows, min(2 * steps, most)
+    yield plan.samples
 
 
 def open_readers(folder: Path, plan: Plan) -> list[ShardReader]:
-    """A reader for each domain of the plan; PlanError when a domain's shards are not those it was made for."""
+    """A reader for each domain of the plan.
+
+    Raises
+    ------
+    PlanError : a domain's shards are not those it was made for
+    StoreError : a shard file is missing or is not as long as it was written
+    """
     for domain in plan.domains:
         index = folder / "shards" / domain.name / INDEX
         if not index.exists() or file_sha256(index) != domain.index:
             raise PlanError(f"{index} is missing or is not what the plan was made for; run the recipe again")
-    return [ShardReader(folder / "shards" / name) for name in plan.names]
-
-
-def _merge(found: list[Slices]) -> Slices:
-    """Slices of several domains in order of their rows."""
-    if not found:
-        return Slices(*np.empty((3, 0), np.int64))
-    row, start, length = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.argsort(row, kind="stable")
-    return Slices(row[order], start[order], length[order])
+    readers = [ShardReader(folder / "shards" / name) for name in plan.names]
+    for reader in readers:
+        reader.check_sizes()
+    return readers

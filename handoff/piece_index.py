@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.errors import StoreError
+from gristmill.handoff.failures import StoreError
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.rows import text_buffers
 

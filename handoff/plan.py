@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gristmill.corpus.errors import PlanError
-from gristmill.corpus.files import canonical_json, read_json, write_json
-from gristmill.corpus.seeds import derive_seed
 from gristmill.handoff import _kernels, _kernels_turns
+from gristmill.handoff.derived_seed import derive_seed
+from gristmill.handoff.durable import canonical_json, read_json, write_json
+from gristmill.handoff.failures import PlanError
 from gristmill.handoff.retirement import Retirement, early_rows, retirements
 from gristmill.handoff.schedule import ONE, Pieces, Segment, pieces
 

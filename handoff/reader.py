@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import file_sha256, read_json
-from gristmill.handoff import _kernels
+from gristmill.handoff import _kernels, _kernels_rows
+from gristmill.handoff.durable import file_sha256, read_json
+from gristmill.handoff.failures import StoreError
 from gristmill.handoff.mapped import Lists, MappedShard
-from gristmill.handoff.row_digest import within
 from gristmill.handoff.shards import FORMAT, FORMAT_WITH_TARGETS, INDEX
 
 
@@ -20,6 +19,13 @@ class Slices(NamedTuple):
     row: np.ndarray  # place among the rows that were asked for
     start: np.ndarray  # first token
     length: np.ndarray
+
+
+class Found(NamedTuple):
+    """Where n rows are: ``address uint64[n]`` of their first tokens in mapped memory, and their slices."""
+
+    address: np.ndarray
+    slices: Slices
 
 
 class _Touch(NamedTuple):
@@ -54,10 +60,15 @@ class ShardReader:
         self._folder = folder
         self._shards: list[MappedShard | None] = [None] * len(self.index["shards"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is mapped: another process maps the files itself."""
+        return {**self.__dict__, "_shards": [None] * len(self._shards)}
+
     def tokens(self, rows: np.ndarray) -> np.ndarray:
         """Token ids of rows, in the stored type [n, row_tokens]; a copy."""
         out = np.empty((len(rows), self.row_tokens), self.dtype)
-        self._gather(list(self._touches(rows)), np.arange(len(rows)), out)
+        width = np.full(len(rows), self.dtype.itemsize, np.uint8)
+        _kernels_rows.copy_rows(self._addresses(list(self._touches(rows)), len(rows)), width, 0, out)
         return out
 
     def slices(self, rows: np.ndarray) -> Slices:
@@ -71,19 +82,20 @@ class ShardReader:
         touched = [(touch, lists) for touch in self._touches(rows) if (lists := touch.shard.targets)]
         found = _slices(touched, len(rows))
         mask = np.zeros((len(rows), self.row_tokens), bool)
-        mask[np.repeat(found.row, found.length), np.repeat(found.start, found.length) + within(found.length)] = True
+        _kernels_rows.mark(*found, mask)
         return mask
 
-    def read_into(self, rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> Slices:
-        """out[place[i]] = tokens of rows[i], in whatever integer type ``out`` has; returns the slices of ``rows``."""
+    def find(self, rows: np.ndarray) -> Found:
+        """Addresses and slices of rows whose record batches have been checked; valid while this reader lives."""
         touches = list(self._touches(rows))
-        self._gather(touches, place, out)
-        return _slices([(touch, touch.shard.documents) for touch in touches], len(rows))
+        slices = _slices([(touch, touch.shard.documents) for touch in touches], len(rows))
+        return Found(self._addresses(touches, len(rows)), slices)
 
-    def _gather(self, touches: list[_Touch], place: np.ndarray, out: np.ndarray) -> None:
-        for touch in touches:
-            at = touch.shard.tokens_at[touch.batch] + touch.row * self.row_tokens
-            _kernels.gather(touch.shard.tokens, at, place[touch.place], out)
+    def _addresses(self, touches: list[_Touch], n_rows: int) -> np.ndarray:
+        found = np.empty(n_rows, np.uint64)
+        for shard, place, batch, row in touches:
+            found[place] = shard.address + (shard.tokens_at[batch] + row * self.row_tokens) * self.dtype.itemsize
+        return found
 
     def documents(self, rows: np.ndarray) -> list[list[dict[str, Any]]]:
         """The documents of each row as ``ROW_DOCUMENT`` structs; for people, not for a training loop."""
@@ -97,18 +109,28 @@ class ShardReader:
         rows = np.asarray(rows, np.int64)
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.rows:
             raise StoreError(f"rows {rows.min()} to {rows.max()} asked of {self._folder}, which has {self.rows}")
-        number, in_shard = np.divmod(rows, self.index["shard_rows"])
-        for shard, place in groups(number):
-            batch, row = np.divmod(in_shard[place], self.index["batch_rows"])
+        order = np.argsort(rows, kind="stable")  # along the file: half the cache misses of the order asked for
+        number, in_shard = np.divmod(rows[order], self.index["shard_rows"])
+        for shard, inside in groups(number):
+            batch, row = np.divmod(in_shard[inside], self.index["batch_rows"])
             mapped = self._shard(shard)
             mapped.check(batch)
-            yield _Touch(mapped, place, batch, row)
+            yield _Touch(mapped, order[inside], batch, row)
 
     def _shard(self, number: int) -> MappedShard:
         shard = self._shards[number]
         if shard is None:
             shard = self._shards[number] = MappedShard(self._folder, self.index, number)
         return shard
+
+    def check_sizes(self) -> None:
+        """Raise StoreError for a shard file that is missing or has another size than when it was written."""
+        for entry in self.index["shards"]:
+            path = self._folder / entry["name"]
+            size = path.stat().st_size if path.exists() else None
+            if size != entry["bytes"]:
+                state = "is missing" if size is None else f"has {size} bytes, it was written with {entry['bytes']}"
+                raise StoreError(f"{path} {state}; restore the file from a copy or run the recipe again")
 
     def verify(self) -> list[str]:
         """Compare every shard with its sha256; returns what is wrong, nothing when all is well."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from gristmill.corpus.errors import SchemaError
-from gristmill.corpus.files import content_key, file_sha256, write_json
-from gristmill.corpus.schema import rows_schema, token_type
+from gristmill.handoff.durable import content_key, file_sha256, write_json
+from gristmill.handoff.failures import SchemaError
+from gristmill.handoff.row_schema import rows_schema, token_type
 from gristmill.handoff.rows import Lists, count_documents, digests, row_batch
 
 INDEX = "index.json"

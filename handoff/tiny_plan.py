@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.corpus.files import file_sha256
+from gristmill.handoff.durable import file_sha256
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import ONE, Segment

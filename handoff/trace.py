@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.corpus.errors import PlanError
+from gristmill.handoff.failures import PlanError
 from gristmill.handoff.loader import open_readers
 from gristmill.handoff.plan import Plan
 

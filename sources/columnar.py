@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from gristmill.corpus.errors import SourceError, nearest
 from gristmill.sources.fields import KNOWN, check_columns, locate, meta_json, rename_id
 from gristmill.sources.listing import InputFile
+from gristmill.sources.messages import Conversations
 from gristmill.sources.part import RECORDS, Part, nfc
+from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last for column names that are not UTF-8
@@ -27,16 +29,20 @@ class Table:
         self._schema = schema
         self._file = file
         self._spec = spec
-        self._text_fields = [field for _, field in spec.template_parts if field] or [spec.text_field]
+        self._text_fields = [field for _, field in spec.template_parts if field] or [spec.messages or spec.text_field]
         self._known = [self._first_known(names) for names in KNOWN]
+        self._conversations = Conversations(spec) if spec.messages else None
         self._texts = {*self._text_fields, *self._known}
         self._others = [name for name in schema.names if name not in self._texts]
         self._nested = [name for name in self._text_fields if name not in schema.names]  # "meta.body"
-        for name in self._text_fields:
+        for name in self._text_fields if not spec.messages else ():
             self._check_type(name)
 
     def write(self, batch: pa.RecordBatch, part: Part) -> None:
         """Hand a batch on to ``part``; rows with invalid UTF-8 in any column are rejects."""
+        if self._conversations is not None:
+            self._write_conversations(batch, self._conversations, part)
+            return
         columns, invalid = self._columns(batch)
         numbers = pc.cast(pa.array(np.arange(self.rows, self.rows + batch.num_rows)), pa.string())
         locators = pc.binary_join_element_wise(pa.scalar(self._file.path), numbers, "#")
@@ -51,6 +57,17 @@ class Table:
         for row in np.flatnonzero(invalid).tolist():
             part.reject(locators[row].as_py(), sizes[row].as_py(), "invalid_utf8")
         self.rows += batch.num_rows
+
+    def _write_conversations(self, batch: pa.RecordBatch, conversations: Conversations, part: Part) -> None:
+        """Row by row, as lists of messages are no columns; bytes are those of the row as JSON."""
+        for record in batch.to_pylist():
+            locator, record = f"{self._file.path}#{self.rows}", _stated(record)
+            raw = (meta_json(record) or "").encode()
+            try:
+                part.add(locator, len(raw), *conversations.take(record))
+            except RejectError as error:
+                part.reject(locator, len(raw), error.reason, error.detail, raw)
+            self.rows += 1
 
     def _columns(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], np.ndarray]:
         columns: dict[str, pa.Array] = {}
@@ -100,10 +117,9 @@ class Table:
         kind = self._type_of(name)
         if pa.types.is_null(kind) or _is_text(kind) or (self._spec.template and pa.types.is_integer(kind)):
             return  # a column of type null is what its writer made of texts that are all null
-        key = "template" if self._spec.template else "text_field"
         raise SourceError(
             f"{self._file.path}: column {name!r} is {kind}, not text; "
-            f"set sources.{self._spec.name}.{key} to a text column"
+            f"set sources.{self._spec.name}.{self._spec.text_key} to a text column"
         )
 
     def _type_of(self, name: str) -> pa.DataType:
@@ -117,10 +133,17 @@ class Table:
                 inside = [field.name for field in kind] if pa.types.is_struct(kind) else []
                 raise SourceError(
                     f"{self._file.path} has no column {name!r}: {kind} has no field {step!r}{nearest(step, inside)}; "
-                    f"set sources.{self._spec.name}.{'template' if self._spec.template else 'text_field'}"
+                    f"set sources.{self._spec.name}.{self._spec.text_key}"
                 )
             kind = kind.field(step).type
         return kind
+
+
+def _stated(value: Any) -> Any:
+    """A value without the keys that are null, which a column of structs has for all that other rows state."""
+    if isinstance(value, dict):
+        return {name: _stated(item) for name, item in value.items() if item is not None}
+    return [_stated(item) for item in value] if isinstance(value, list) else value
 
 
 def normalised(text: pa.LargeStringArray) -> pa.LargeStringArray:

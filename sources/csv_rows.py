@@ -8,7 +8,8 @@ import csv
 from collections.abc import Iterator
 
 from gristmill.sources.csv_style import SAMPLE_BYTES, rows_of, tell_style
-from gristmill.sources.fields import FieldMap, check_columns
+from gristmill.sources.field_maps import TakesFields, field_map
+from gristmill.sources.fields import check_columns
 from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
@@ -23,7 +24,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every row of ``file`` as a document or a reject."""
     check_line_encoding(spec)
     csv.field_size_limit(_NO_LIMIT)
-    fields = FieldMap(spec)
+    fields = field_map(spec)
     with open_stream(file, spec) as stream:
         lines = _Lines(stream, file.path, spec)
         delimiter = "\t" if ".tsv" in file.path.lower() else ","
@@ -39,7 +40,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             rows = rows_of(lines, delimiter, style)  # a row that the damage cut is not gone on with
 
 
-def _read_rows(names: list[str], rows: Iterator[list[str]], lines: "_Lines", fields: FieldMap, part: Part) -> None:
+def _read_rows(names: list[str], rows: Iterator[list[str]], lines: "_Lines", fields: TakesFields, part: Part) -> None:
     """All rows up to the end of the stream, or of what can be read of it."""
     while not lines.at_end:
         lines.begin_row()

@@ -29,7 +29,7 @@ class Fields(NamedTuple):
 
 
 class FieldMap:
-    """How the records of one source become columns."""
+    """How the records of one source become columns; those of conversations, see ``gristmill.sources.messages``."""
 
     def __init__(self, spec: ReadSpec):
         self._spec = spec
@@ -70,12 +70,13 @@ def check_columns(names: list[str], path: str, spec: ReadSpec) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise SourceError(f"{path} has two columns {twice!r}; rename one, or leave the file out of sources.{spec.name}")
-    key = "template" if spec.template else "text_field"
-    wanted = [field for _, field in spec.template_parts if field] if spec.template else [spec.text_field]
+    wanted = [field for _, field in spec.template_parts if field] or [spec.messages or spec.text_field]
     known = set(names)
     for name in wanted:
         if name not in known and name.split(".")[0] not in known:
-            raise SourceError(f"{path} has no column {name!r}{_nearest(name, names)}; set sources.{spec.name}.{key}")
+            raise SourceError(
+                f"{path} has no column {name!r}{_nearest(name, names)}; set sources.{spec.name}.{spec.text_key}"
+            )
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -10,6 +10,7 @@ from gristmill.corpus.errors import SourceError
 FIRST_RECORDS = 50
 _KEY = {
     **dict.fromkeys(("field_missing", "text_not_string", "text_null"), "text_field"),
+    **dict.fromkeys(("messages_missing", "messages_not_list"), "text_field"),
     **dict.fromkeys(("not_json", "not_object", "not_csv", "column_count", "truncated"), "format"),
     **dict.fromkeys(("invalid_utf8", "invalid_encoding", "html_undecodable"), "encoding"),
 }
@@ -29,9 +30,9 @@ class FirstRecords:
     Reasons of one key go together: JSON on several lines is now truncated, now no JSON. Blank lines say nothing.
     """
 
-    def __init__(self, source: str, has_template: bool, place: Place | None):
+    def __init__(self, source: str, text_key: str, place: Place | None):
         self._source = source
-        self._has_template = has_template
+        self._text_key = text_key
         self._watches = place is not None and place.number == 0
         self._is_whole = place is not None and place.n_parts == 1
         self._count = 0
@@ -62,5 +63,5 @@ class FirstRecords:
 
     def _error(self, what: str) -> SourceError:
         reason, detail = self._first or ("", "")
-        key = "template" if _KEY[reason] == "text_field" and self._has_template else _KEY[reason]
+        key = self._text_key if _KEY[reason] == "text_field" else _KEY[reason]
         return SourceError(f"sources.{self._source}: {what} as {reason} ({detail}); set sources.{self._source}.{key}")

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources.fields import FieldMap
+from gristmill.sources.field_maps import field_map
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
 from gristmill.sources.part import Part
@@ -29,7 +29,7 @@ _REASON_OF_MESSAGE = (("end of data", "truncated"), ("surrogate", "lone_surrogat
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every line of ``file`` as a document or a reject; locators are ``path:line``, from 1."""
     check_line_encoding(spec)
-    fields, most = FieldMap(spec), spec.record_bytes
+    fields, most = field_map(spec), spec.record_bytes
     encoding = None if spec.is_utf8 else spec.encoding
     number, goes_on = file.piece.before if file.piece else 0, True
     with open_stream(file, spec) as stream:

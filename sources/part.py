@@ -62,7 +62,7 @@ class Part:
 
     def __init__(self, folder: Path, spec: ReadSpec, place: Place | None = None):
         self.spec = spec
-        self._first = FirstRecords(spec.name, spec.template is not None, place)
+        self._first = FirstRecords(spec.name, spec.text_key, place)
         self.rejected: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()  # WARC records that never hold a document, by type
         self.text_bytes = 0

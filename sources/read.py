@@ -17,6 +17,8 @@ from gristmill.sources.part import SKIPPED, Part
 from gristmill.sources.reader import Reader, RejectError
 from gristmill.sources.spec import ReadSpec
 
+OF_RECORDS = ("jsonl", "parquet", "arrow", "csv")  # formats whose records have fields
+
 
 def read_part(
     files: Sequence[InputFile],
@@ -65,6 +67,10 @@ def _is_beginning(file: InputFile) -> bool:
 
 def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
     spec, function = part.spec, load_function(reader)
+    if spec.messages and reader.name not in OF_RECORDS:
+        raise SourceError(
+            f"sources.{spec.name}.messages: {file.path} is {reader.name}, which has no fields; leave it out"
+        )
     try:
         function(file, spec, part) if reader.fills_part else read_with(reader, function, file, part)
     except GristmillError:

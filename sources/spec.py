@@ -27,12 +27,18 @@ class ReadSpec:
     text_field: str = "text"
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
+    messages: str | None = None  # the field that holds a conversation
     encoding: str = "utf-8"
     quotes: bool | None = None  # CSV and TSV: True, a quote opens a field; False, it is a character; None, as it looks
     document_bytes: int = _LIMITS.document_bytes  # of UTF-8 text
     record_bytes: int = _LIMITS.record_bytes  # of raw input
     expanded_ratio: int = _LIMITS.expanded_ratio  # unpacked to packed bytes of a file
     json_depth: int = _LIMITS.json_depth
+
+    @property
+    def text_key(self) -> str:
+        """The key of the recipe that says where the text stands."""
+        return "messages" if self.messages else "template" if self.template else "text_field"
 
     def __post_init__(self) -> None:
         self.template_parts  # noqa: B018  parsed for its errors

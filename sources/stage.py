@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gristmill.corpus.recipe_values import Amount, Mistake, Section, Share, Slug
 from gristmill.corpus.stage import CorpusStage
@@ -22,15 +23,23 @@ class SourceSpec(Section):
     text_field: str = "text"
     id_field: str = "id"
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
+    messages: str | None = None  # the field with a conversation; instruction, where input and output stand beside it
     encoding: str = "utf-8"
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
+    use: Literal["train", "evaluate", "blocked"] = "train"  # evaluate: held-out rows alone; blocked: never handed over
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The path key as a tuple."""
         return (self.path,) if isinstance(self.path, str) else self.path
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that do not go together."""
+        for key in ("template", "text_field"):
+            if self.messages is not None and key in self.model_fields_set:
+                yield Mistake((key, "messages"), "the text is that of the messages; leave this key out")
 
 
 class Limits(Section):

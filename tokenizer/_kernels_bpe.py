@@ -149,7 +149,9 @@ def _merge(data, start, stop, byte_ids, pairs, merged, symbols, ranks):
 
 @njit(cache=True, nogil=True)
 def encode(offsets, data, vocabulary, words, end_id, out, out_offsets):
-    """out[out_offsets[d]:out_offsets[d + 1]] = tokens of document d, then ``end_id``; out holds n_bytes + n_docs.
+    """out[out_offsets[d]:out_offsets[d + 1]] = tokens of document d, then ``end_id`` unless it is below 0.
+
+    ``out`` holds n_bytes + n_docs.
 
     ``vocabulary`` is the tuple of arrays of ``gristmill.tokenizer.encoder.Vocabulary``.
 
@@ -182,6 +184,7 @@ def encode(offsets, data, vocabulary, words, end_id, out, out_offsets):
                         words[line, i + 3] = symbols[i]
             n += count
             at = end
-        out[n] = end_id
-        n += 1
+        if end_id >= 0:
+            out[n] = end_id
+            n += 1
         out_offsets[doc + 1] = n

@@ -1,6 +1,7 @@
 """Training a byte-level BPE on a keyed sample of the kept text. The tokenizers library does the training."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,16 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import trainers
 
-from gristmill.corpus.errors import RecipeError, SchemaError
+from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.files import write_text
 from gristmill.corpus.receipt import Outcome
+from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import filled, kept_batches
-from gristmill.tokenizer.stage import TokenizerFacts
-from gristmill.tokenizer.vocabulary import END, MIN_VOCAB_SIZE, PAD, byte_symbols, empty_tokenizer
+from gristmill.tokenizer.stage import PAD, TokenizerFacts
+from gristmill.tokenizer.stage import Tokenizer as TokenizerSection
+from gristmill.tokenizer.tokenizer_json import TOKENIZER, SpecialTokens
+from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 
-VERSION = "2"
-TOKENIZER = "tokenizer.json"
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 
 
@@ -26,12 +28,11 @@ def train_tokenizer(
     parts: Sequence[tuple[Path, pa.Table]],
     folder: Path,
     *,
-    vocab_size: int,
-    min_frequency: int,
-    sample_bytes: int,
+    section: TokenizerSection,
     seed: int,
+    shares: Mapping[str, float] | None = None,
 ) -> Outcome:
-    """Write ``folder/tokenizer.json``, trained on at most ``sample_bytes`` of kept text.
+    """Write ``folder/tokenizer.json``, trained on at most ``section.sample_bytes`` of kept text.
 
     The sample is keyed: documents in the order of a hash of doc_id and seed, held-out ones left out, until the bytes
     are used up (the last document is cut). It is the same whatever the parts are and in whatever order they come.
@@ -40,59 +41,111 @@ def train_tokenizer(
     Parameters
     ----------
     parts : documents file and rows of ``gristmill.corpus.schema.KEPT`` of each part
-    vocab_size : tokens, with 256 bytes and 2 special ones (<|endoftext|> is 0, <|pad|> is 1); at least 258
-    min_frequency : a pair is merged only when it occurs as often
-    sample_bytes : UTF-8 bytes
+    section : of the recipe, ``chat_template`` as text. The end token is id 0, <|pad|> 1, then come further ones
     seed : of the sample
+    shares : of the sample's bytes, by domain: what a domain lacks, the others give in proportion. None = no matter
+        where a document comes from
 
     Returns
     -------
     Outcome : rows = documents in the sample; facts: ``TokenizerFacts``
-
-    Raises
-    ------
-    RecipeError : vocab_size below 258
     """
-    if vocab_size < MIN_VOCAB_SIZE:
-        raise RecipeError(f"tokenizer.vocab_size is {vocab_size}; bytes and special tokens need {MIN_VOCAB_SIZE}")
-    texts = _keyed_sample(parts, sample_bytes, seed)
+    budgets = None if shares is None else _budgets(_sizes(parts), shares, section.sample_bytes)
+    sample = _keyed_sample(parts, section.sample_bytes, seed, budgets)
+    texts = sample["text"].combine_chunks()
+    special = SpecialTokens(
+        section.specials.end,
+        section.specials.pad or PAD,
+        section.specials.begin,
+        section.specials.control,
+        section.chat_template,
+    )
     tokenizer = empty_tokenizer()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=min_frequency,
-        special_tokens=[END, PAD],
+        vocab_size=section.vocab_size,
+        min_frequency=section.min_frequency,
+        special_tokens=list(special.named),
         initial_alphabet=byte_symbols(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(iter(texts.to_pylist()), trainer)  # the trainer takes Python strings only
     write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
+    special.write(folder)
     n_tokens = len(CheckedEncoder(folder / TOKENIZER).encode(texts).ids) - len(texts)
     n_bytes = pc.sum(pc.binary_length(texts)).as_py() or 0
-    facts = TokenizerFacts(tokenizer.get_vocab_size(), n_bytes, round(n_bytes / max(n_tokens, 1), 4))
+    facts = TokenizerFacts(
+        vocab_size=tokenizer.get_vocab_size(),
+        sample_bytes=n_bytes,
+        bytes_per_token=round(n_bytes / max(n_tokens, 1), 4),
+        end=special.end,
+        sample_by_domain=dict(sorted(sum_by(sample["domain"], _text_bytes(sample)).items())),
+    )
     return Outcome(len(texts), {}, asdict(facts))
 
 
-def _keyed_sample(parts: Sequence[tuple[Path, pa.Table]], sample_bytes: int, seed: int) -> pa.LargeStringArray:
-    """Texts in the order of their keys, together ``sample_bytes`` or all there are."""
+def _sizes(parts: Sequence[tuple[Path, pa.Table]]) -> dict[str, int]:
+    """Bytes of text that may be in the sample, by domain."""
+    found: Counter[str] = Counter()
+    for batch in _candidates(parts, 0):
+        found.update(sum_by(batch["domain"], _text_bytes(batch)))
+    return found
+
+
+def _budgets(sizes: Mapping[str, int], shares: Mapping[str, float], n_bytes: int) -> dict[str, int]:
+    """Bytes of each domain in proportion to ``shares``, none more than it has; what is left goes to the others.
+
+    >>> _budgets({"web": 900, "math": 10}, {"web": 0.5, "math": 0.5}, 100)
+    {'math': 10, 'web': 90}
+    """
+    found, left = dict.fromkeys(sorted(sizes), 0), n_bytes
+    while weights := {name: shares.get(name, 0.0) for name in found if found[name] < sizes[name] and shares.get(name)}:
+        total = sum(weights.values())
+        given = {name: min(int(left * weight / total), sizes[name] - found[name]) for name, weight in weights.items()}
+        if not any(given.values()):
+            break
+        found |= {name: found[name] + more for name, more in given.items()}
+        left -= sum(given.values())
+    return found
+
+
+def _text_bytes(table: pa.Table) -> np.ndarray:
+    return pc.binary_length(table["text"]).to_numpy()
+
+
+def _keyed_sample(
+    parts: Sequence[tuple[Path, pa.Table]], sample_bytes: int, seed: int, budgets: Mapping[str, int] | None = None
+) -> pa.Table:
+    """Texts in the order of their keys, together ``sample_bytes`` or all there are; of each domain its budget."""
+    if budgets is not None:
+        one_by_one = [_keyed_domain(parts, n, seed, domain) for domain, n in budgets.items() if n]
+        return pa.concat_tables([_empty_sample(), *one_by_one]).sort_by([("key", "ascending"), ("doc_id", "ascending")])
+    return _keyed_domain(parts, sample_bytes, seed, None)
+
+
+def _keyed_domain(parts: Sequence[tuple[Path, pa.Table]], sample_bytes: int, seed: int, domain: str | None) -> pa.Table:
+    """The sample of one domain, or of all together."""
     sample, seen = _empty_sample(), 0
-    for batch in _candidates(parts, seed):
+    for batch in _candidates(parts, seed, domain):
         sample = pa.concat_tables([sample, batch])
         seen += batch.nbytes
         if seen > sample_bytes:  # what falls behind now would fall behind at the end too
             sample, seen = _lowest_keys(sample, sample_bytes), 0
-    texts = _lowest_keys(sample, sample_bytes)["text"].combine_chunks()
-    return _cut_last(texts, sample_bytes)
+    return _cut_last(_lowest_keys(sample, sample_bytes), sample_bytes)
 
 
 def _empty_sample() -> pa.Table:
-    return pa.schema([("key", pa.uint64()), ("doc_id", pa.string()), ("text", pa.large_string())]).empty_table()
+    fields = [("key", pa.uint64()), ("doc_id", pa.string()), ("domain", pa.string()), ("text", pa.large_string())]
+    return pa.schema(fields).empty_table()
 
 
-def _candidates(parts: Sequence[tuple[Path, pa.Table]], seed: int) -> Iterator[pa.Table]:
+def _candidates(parts: Sequence[tuple[Path, pa.Table]], seed: int, domain: str | None = None) -> Iterator[pa.Table]:
     for documents, kept in parts:
-        for batch in map(filled, kept_batches(documents, kept.filter(pc.invert(kept["heldout"])))):
-            columns = {"key": _keys(batch["doc_id"], seed), "doc_id": batch["doc_id"], "text": batch["text"]}
-            yield pa.table(columns, _empty_sample().schema)
+        wanted = kept.filter(pc.invert(kept["heldout"]))
+        if domain is not None:
+            wanted = wanted.filter(pc.equal(wanted["domain"], domain))
+        for batch in map(filled, kept_batches(documents, wanted)):
+            columns = {name: batch[name] for name in ("doc_id", "domain", "text")}
+            yield pa.table({"key": _keys(batch["doc_id"], seed), **columns}, _empty_sample().schema)
 
 
 def _lowest_keys(sample: pa.Table, n_bytes: int) -> pa.Table:
@@ -103,12 +156,14 @@ def _lowest_keys(sample: pa.Table, n_bytes: int) -> pa.Table:
     return sample.take(order[: int(np.searchsorted(before, n_bytes))])
 
 
-def _cut_last(texts: pa.LargeStringArray, n_bytes: int) -> pa.LargeStringArray:
+def _cut_last(sample: pa.Table, n_bytes: int) -> pa.Table:
+    texts = sample["text"].combine_chunks()
     excess = (pc.sum(pc.binary_length(texts)).as_py() or 0) - n_bytes
     if excess <= 0:
-        return texts
+        return sample
     last = texts[-1].as_py().encode()[:-excess].decode(errors="ignore")
-    return pa.concat_arrays([texts[:-1], pa.array([last], pa.large_string())])
+    cut = pa.concat_arrays([texts[:-1], pa.array([last], pa.large_string())])
+    return sample.set_column(sample.schema.get_field_index("text"), "text", cut)
 
 
 def _keys(doc_ids: pa.StringArray, seed: int) -> pa.Array:

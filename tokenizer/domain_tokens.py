@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError
-from gristmill.corpus.schema import expect_columns, token_type
+from gristmill.corpus.schema import ROW_TARGETS, expect_columns, token_type
 
 LIGHT = ["doc_id", "source", "domain", "heldout"]
 
@@ -28,6 +28,7 @@ class DomainTokens:
     begins: np.ndarray  # int64 [n_docs]
     lengths: np.ndarray  # int64 [n_docs], tokens
     ids: np.ndarray  # uint16 or uint32 [n_tokens], read-only, mapped from disk
+    targets: "Targets | None" = None  # None where every token of every document counts
 
     def __len__(self) -> int:
         """Number of documents."""
@@ -36,7 +37,20 @@ class DomainTokens:
     def window(self, first: int, n: int) -> "DomainTokens":
         """Documents first to first + n."""
         at = slice(first, first + n)
-        return DomainTokens(self.doc_ids[at], self.sources[at], self.begins[at], self.lengths[at], self.ids)
+        targets = self.targets and self.targets.window(first, n)
+        return DomainTokens(self.doc_ids[at], self.sources[at], self.begins[at], self.lengths[at], self.ids, targets)
+
+
+class Targets(NamedTuple):
+    """Predicted tokens that count: of document d the stretches offsets[d] to offsets[d + 1], all int64."""
+
+    offsets: np.ndarray  # [n_docs + 1]
+    start: np.ndarray  # first token in the document
+    length: np.ndarray
+
+    def window(self, first: int, n: int) -> "Targets":
+        """Those of documents first to first + n."""
+        return Targets(self.offsets[first : first + n + 1], self.start, self.length)
 
 
 @contextmanager
@@ -59,7 +73,23 @@ def gather_domain(
     with tempfile.TemporaryFile(dir=folder) as file:
         for path in tokens:
             columns += _copy_part(path, file, domain, heldout, kind)
-        yield _sorted_by_id(pa.concat_tables(columns) if columns else None, _mapped(file, kind))
+        yield _sorted_by_id(pa.concat_tables(_with_targets(columns)) if columns else None, _mapped(file, kind))
+
+
+def _with_targets(tables: list[pa.Table]) -> list[pa.Table]:
+    """Where some documents have targets, the others count whole."""
+    if all("targets" not in table.schema.names for table in tables):
+        return tables
+    return [table if "targets" in table.schema.names else _all_count(table) for table in tables]
+
+
+def _all_count(table: pa.Table) -> pa.Table:
+    length = table["length"].combine_chunks().cast(pa.int32())
+    whole = pa.StructArray.from_arrays(
+        [pa.repeat(pa.scalar(0, pa.int32()), len(length)), length], fields=list(ROW_TARGETS)
+    )
+    offsets = pa.array(np.arange(len(length) + 1, dtype=np.int32))
+    return table.append_column("targets", pa.ListArray.from_arrays(offsets, whole))
 
 
 def _copy_part(path: Path, file: BinaryIO, domain: str, heldout: bool, kind: pa.DataType) -> Iterator[pa.Table]:
@@ -78,7 +108,11 @@ def _copy_part(path: Path, file: BinaryIO, domain: str, heldout: bool, kind: pa.
                 file.write(memoryview(chunk.flatten().to_numpy()))
             source = light["source"].filter(wanted).cast(pa.dictionary(pa.int32(), pa.string()))
             lengths = pc.list_value_length(tokens).cast(pa.int64())
-            yield pa.table({"doc_id": light["doc_id"].filter(wanted), "source": source, "length": lengths})
+            columns = {"doc_id": light["doc_id"].filter(wanted), "source": source, "length": lengths}
+            if "targets" in part.schema_arrow.names:
+                targets = part.read_row_group(group, columns=["targets"], use_threads=False)["targets"]
+                columns["targets"] = targets.filter(wanted)
+            yield pa.table(columns)
 
 
 def _mapped(file: BinaryIO, kind: pa.DataType) -> np.ndarray:
@@ -99,4 +133,11 @@ def _sorted_by_id(columns: pa.Table | None, ids: np.ndarray) -> DomainTokens:
     sources = columns["source"].unify_dictionaries().combine_chunks().take(order)
     begins = np.cumsum(lengths) - lengths
     at = order.to_numpy()
-    return DomainTokens(doc_ids, sources, begins[at], lengths[at], ids)
+    targets = _targets(columns["targets"].take(order).combine_chunks()) if "targets" in columns.schema.names else None
+    return DomainTokens(doc_ids, sources, begins[at], lengths[at], ids, targets)
+
+
+def _targets(lists: pa.ListArray) -> Targets:
+    offsets = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())]).astype(np.int64)
+    start, length = (lists.flatten().field(name).to_numpy().astype(np.int64) for name in ("start", "length"))
+    return Targets(offsets, start, length)

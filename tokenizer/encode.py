@@ -1,50 +1,73 @@
 """A part's kept documents to token ids, row by row: ``tokens.parquet``."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.meter import count
 from gristmill.corpus.receipt import Outcome
-from gristmill.corpus.schema import token_type
+from gristmill.corpus.schema import ROW_TARGETS, token_type
 from gristmill.corpus.tables import PartWriter
-from gristmill.tokenizer.encoder import CheckedEncoder, Tokens
+from gristmill.tokenizer.encoded_batch import DROPPED_SCHEMA, EncodedBatch, EncodesConversations, EncodesTexts
+from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import TokensFacts
+from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter
 
-VERSION = "2"
 TOKENS = "tokens.parquet"
+DROPPED = "dropped.parquet"
 
 
-def tokens_schema(vocab_size: int) -> pa.Schema:
-    """Whole documents as tokens, the last of each <|endoftext|>."""
+def tokens_schema(vocab_size: int, *, targets: bool = False) -> pa.Schema:
+    """Whole documents as tokens, the last of each the end token; ``comes_back``: decoding gives the text.
+
+    ``targets``: with the places of predicted tokens that count; without the column all do.
+    """
+    places = [pa.field("targets", pa.list_(ROW_TARGETS), False)] if targets else []
     return pa.schema(
         [
             pa.field("doc_id", pa.string(), False),
             pa.field("source", pa.string(), False),
             pa.field("domain", pa.string(), False),
             pa.field("heldout", pa.bool_(), False),
+            pa.field("comes_back", pa.bool_(), False),
             pa.field("tokens", pa.large_list(pa.field("item", token_type(vocab_size), False)), False),
+            *places,
         ]
     )
 
 
-def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) -> Outcome:
+def encode_part(
+    documents: Path,
+    kept: pa.Table,
+    tokenizer: Path,
+    folder: Path,
+    *,
+    language: Path | None = None,
+    conversations: bool = False,
+) -> Outcome:
     """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
 
     A document of which the spans left white space alone is dropped: it would be a row of bare end tokens.
-    A document that spells ``<|endoftext|>`` gets ordinary tokens for it, never the special one. Memory: one row group.
-    About 27 MB of text a CPU second, file to file.
+    A document that spells a special token gets ordinary tokens for it, never the special one. Memory: one row group.
+    About 27 MB of text a CPU second, file to file; conversations about 0.5.
 
     Parameters
     ----------
     documents, kept : see ``gristmill.tokenizer.kept_text.kept_batches``
-    tokenizer : tokenizer.json
+    tokenizer : tokenizer.json, with tokenizer_config.json beside it
+    language : language.parquet of the part; without it languages are those that the input states
+    conversations : the documents are conversations (``[[sources]] messages``): they are put into the chat template,
+        and their answers alone are targets. One that has none is dropped, counted by reason and listed in
+        ``dropped.parquet``
 
     Returns
     -------
@@ -56,44 +79,67 @@ def encode_part(documents: Path, kept: pa.Table, tokenizer: Path, folder: Path) 
     SchemaError : ``kept`` does not belong to ``documents``
     """
     encoder = CheckedEncoder(tokenizer)
-    schema = tokens_schema(encoder.vocab_size)
-    counts = _Counts()
+    work = EncodesConversations(encoder.text) if conversations else EncodesTexts(encoder)
+    schema = tokens_schema(encoder.vocab_size, targets=conversations)
+    counts, found = _Counts(encoder), _languages(kept, language)
     with PartWriter(folder / TOKENS, schema) as writer:
-        for whole in kept_batches(documents, kept):
+        for whole in kept_batches(documents, kept, work.beside):
+            stated = whole["lang"] if found is None else found.slice(counts.seen, whole.num_rows)
             counts.take(whole)
-            batch = filled(whole)
-            tokens = encoder.encode(batch["text"])
-            writer.write(_tokens_batch(batch, tokens, schema))
-            counts.add(batch, tokens)
+            batch = filled(whole.append_column("known_lang", primary_subtags(stated)[0]))
+            encoded = work.encode(batch)
+            counts.add(batch, encoded)
+            writer.write(_tokens_batch(batch, encoded, schema))
             count(batch.num_rows, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
-    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder)))
+    counts.text.write_uses(folder / USES)
+    if conversations:
+        pq.write_table(pa.Table.from_pylist(work.dropped, DROPPED_SCHEMA), folder / DROPPED)
+    engine = encoder.engine if not conversations else "templates"
+    reasons = Counter(one["reason"] for one in work.dropped)
+    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder.vocab_size, engine, reasons)))
 
 
-def _tokens_batch(batch: pa.RecordBatch, tokens: Tokens, schema: pa.Schema) -> pa.RecordBatch:
+def _languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
+    """The language found for each kept row, in order of row."""
+    if language is None:
+        return None
+    rows = np.sort(kept["row"].to_numpy())
+    return pq.read_table(language, columns=["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
+
+
+def _tokens_batch(batch: pa.RecordBatch, encoded: EncodedBatch, schema: pa.Schema) -> pa.RecordBatch:
     kind = schema.field("tokens").type
-    lists = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.ids), type=kind)
-    return pa.record_batch([batch[name] for name in ("doc_id", "source", "domain", "heldout")] + [lists], schema=schema)
+    if encoded.kept is not None:
+        batch = batch.take(pa.array(encoded.kept))
+    lists = pa.LargeListArray.from_arrays(pa.array(encoded.tokens.offsets), pa.array(encoded.tokens.ids), type=kind)
+    names = [batch[name] for name in ("doc_id", "source", "domain", "heldout")]
+    places = [pa.array(encoded.targets, schema.field("targets").type)] if encoded.targets is not None else []
+    return pa.record_batch([*names, pa.array(encoded.comes_back), lists, *places], schema=schema)
 
 
 class _Counts:
     """Documents, bytes and tokens so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: CheckedEncoder) -> None:
+        self.seen = 0
+        self.text = TextCounter(encoder.vocab_size, end_tokens=int(encoder.text.end_id is not None))
         self._taken, self._taken_bytes = Counter(), Counter()
         self._documents, self._source_bytes = Counter(), Counter()
         self._domain_bytes, self._domain_tokens = Counter(), Counter()
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Documents before those without text are left out."""
+        """Documents before those without text are left out, and conversations without an answer."""
+        self.seen += batch.num_rows
         self._taken.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
         self._taken_bytes.update(sum_by(batch["source"], pc.binary_length(batch["text"]).to_numpy()))
 
-    def add(self, batch: pa.RecordBatch, tokens: Tokens) -> None:
-        n_bytes = pc.binary_length(batch["text"]).to_numpy()
+    def add(self, batch: pa.RecordBatch, encoded: EncodedBatch) -> None:
+        batch = batch if encoded.kept is None else batch.take(pa.array(encoded.kept))
         self._documents.update(sum_by(batch["source"], np.ones(batch.num_rows, np.int64)))
-        self._source_bytes.update(sum_by(batch["source"], n_bytes))
-        self._domain_bytes.update(sum_by(batch["domain"], n_bytes))
-        self._domain_tokens.update(sum_by(batch["domain"], np.diff(tokens.offsets)))
+        self._source_bytes.update(sum_by(batch["source"], pc.binary_length(batch["text"]).to_numpy()))
+        self._domain_bytes.update(sum_by(batch["domain"], pc.binary_length(encoded.texts).to_numpy()))
+        self._domain_tokens.update(sum_by(batch["domain"], np.diff(encoded.tokens.offsets)))
+        self.text.add(Encoded(encoded.texts, encoded.tokens, batch["domain"], batch["known_lang"], encoded.comes_back))
 
     def accounts(self) -> dict[str, Account]:
         return {name: self._account(name) for name in sorted(self._taken)}
@@ -103,18 +149,19 @@ class _Counts:
         n_bytes, kept_bytes = self._taken_bytes[source], self._source_bytes[source]
         return Account(n, kept, n - kept, 0, n_bytes, kept_bytes, n_bytes - kept_bytes, 0)
 
-    def facts(self, encoder: CheckedEncoder) -> TokensFacts:
+    def facts(self, vocab_size: int, engine: str, dropped: Mapping[str, int]) -> TokensFacts:
         tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))
-        return TokensFacts(tokens, n_bytes, encoder.vocab_size, encoder.engine)
+        return TokensFacts(tokens, n_bytes, vocab_size, engine, self.text.counts(), dict(sorted(dropped.items())))
 
 
-def sum_by(names: pa.StringArray, values: np.ndarray) -> dict[str, int]:
+def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[str, int]:
     """Sum of ``values`` int64 [n] for each distinct name.
 
     >>> sum_by(pa.array(["a", "b", "a"]), np.array([1, 2, 3]))
     {'a': 4, 'b': 2}
     """
-    coded = names.dictionary_encode()
+    array = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    coded = array.dictionary_encode()
     total = np.zeros(len(coded.dictionary), np.int64)
     np.add.at(total, coded.indices.to_numpy(), values)
     return dict(zip(coded.dictionary.to_pylist(), total.tolist(), strict=True))

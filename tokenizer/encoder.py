@@ -1,20 +1,22 @@
 """Texts to tokens in flat arrays: by the kernels, or by the tokenizers library where the kernels do not apply."""
 
-import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer
 
 from gristmill.corpus.schema import token_type
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe
 from gristmill.tokenizer._kernels_bpe import FREE
-from gristmill.tokenizer.vocabulary import END_ID, byte_symbols, character_classes, is_ours, load_reference
+from gristmill.tokenizer.stage import END_ID
+from gristmill.tokenizer.text_tokenizer import TextTokenizer
+from gristmill.tokenizer.tokenizer_json import Config, vocab_size
+from gristmill.tokenizer.vocabulary import byte_symbols, character_classes, is_ours
 
 _LOG = logging.getLogger(__name__)
 CACHE_WORDS = 1 << 17  # 8 MB
@@ -22,7 +24,7 @@ GUARD_DOCUMENTS, GUARD_CHARACTERS = 64, 1024  # compared with the reference befo
 
 
 class Tokens(NamedTuple):
-    """Document d is ``ids[offsets[d]:offsets[d + 1]]``, its last token <|endoftext|>; offsets int64 [n_docs + 1]."""
+    """Document d is ``ids[offsets[d]:offsets[d + 1]]``, its last token the end token; offsets int64 [n_docs + 1]."""
 
     offsets: np.ndarray
     ids: np.ndarray  # uint16 or uint32, see corpus.schema.token_type
@@ -43,7 +45,7 @@ class Encoder(Protocol):
     vocab_size: int
 
     def encode(self, texts: pa.LargeStringArray) -> Tokens:
-        """Tokens of every text, each text closed by <|endoftext|>."""
+        """Tokens of every text, each text closed by the end token, where there is one."""
         ...
 
 
@@ -53,9 +55,10 @@ class KernelEncoder:
     One per thread: the cache is written while encoding.
     """
 
-    def __init__(self, config: dict):
+    def __init__(self, config: Config, end_id: int | None = END_ID):
         vocab: dict[str, int] = config["model"]["vocab"]
-        self.vocab_size = max(max(vocab.values()), *(token["id"] for token in config["added_tokens"])) + 1
+        self.vocab_size = vocab_size(config)
+        self._end = -1 if end_id is None else end_id
         self._vocabulary = _vocabulary(vocab, config["model"]["merges"])
         self._words = np.zeros((CACHE_WORDS, 8), np.uint64)
 
@@ -64,24 +67,32 @@ class KernelEncoder:
         column = text_column(pa.record_batch({"text": texts}))
         offsets = np.zeros(column.n_docs + 1, np.int64)
         ids = np.empty(int(column.offsets[-1]) + column.n_docs, np.uint32)
-        _kernels_bpe.encode(column.offsets, column.data, tuple(self._vocabulary), self._words, END_ID, ids, offsets)
+        _kernels_bpe.encode(column.offsets, column.data, tuple(self._vocabulary), self._words, self._end, ids, offsets)
         return Tokens(offsets, ids[: offsets[-1]].astype(_dtype(self.vocab_size)))
 
 
 class ReferenceEncoder:
     """The tokenizers library: one Python list a document, so 2 MB a CPU second."""
 
-    def __init__(self, tokenizer: Tokenizer):
-        self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-        self._tokenizer = tokenizer
+    def __init__(self, text: TextTokenizer):
+        self.vocab_size = text.vocab_size
+        self._tokenizer = text.tokenizer
+        self._end = [] if text.end_id is None else [text.end_id]
 
     def encode(self, texts: pa.LargeStringArray) -> Tokens:
         """Tokens of every text. A loop over documents, as the library's call asks for one."""
         encodings = self._tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
-        ids = [[*encoding.ids, END_ID] for encoding in encodings]
-        offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-        flat = np.fromiter((token for document in ids for token in document), _dtype(self.vocab_size), offsets[-1])
-        return Tokens(offsets, flat)
+        return flat_tokens([[*encoding.ids, *self._end] for encoding in encodings], self.vocab_size)
+
+
+def flat_tokens(ids: Sequence[Sequence[int]], n_tokens: int) -> Tokens:
+    """Lists of ids below ``n_tokens`` as flat arrays.
+
+    >>> flat_tokens([[5, 6], []], 9).offsets.tolist()
+    [0, 2, 2]
+    """
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    return Tokens(offsets, np.fromiter((token for one in ids for token in one), _dtype(n_tokens), offsets[-1]))
 
 
 class CheckedEncoder:
@@ -89,14 +100,15 @@ class CheckedEncoder:
 
     Raises
     ------
-    SourceError : see ``load_reference``
+    SourceError : see ``TextTokenizer``
     """
 
     def __init__(self, path: Path):
         self._path = path
-        self._reference = ReferenceEncoder(load_reference(path))
-        config = json.loads(path.read_text(encoding="utf-8"))
-        self._kernels = KernelEncoder(config) if is_ours(config) else None
+        self.text = TextTokenizer(path)
+        self._reference = ReferenceEncoder(self.text)
+        config = self.text.config
+        self._kernels = KernelEncoder(config, self.text.end_id) if is_ours(config) else None
         self._checked = False
         self.vocab_size = self._reference.vocab_size
 

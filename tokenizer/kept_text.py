@@ -1,6 +1,6 @@
 """The kept documents of a part, batch by batch, with their spans cut out: what every encoder reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +25,18 @@ KEPT_TEXT = pa.schema(
 )
 
 
-def kept_batches(documents: Path, kept: pa.Table) -> Iterator[pa.RecordBatch]:
+def kept_batches(documents: Path, kept: pa.Table, beside: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
     """The kept documents of one part in the part's order, at most one batch per row group.
 
     Parameters
     ----------
     documents : Parquet file of ``gristmill.corpus.schema.DOCUMENTS``
     kept : rows of ``gristmill.corpus.schema.KEPT`` that belong to this part, in any order
+    beside : further columns, of the documents or of ``kept``
 
     Yields
     ------
-    RecordBatch of KEPT_TEXT; text is what remains after ``kept.spans``
+    RecordBatch of KEPT_TEXT and of the columns beside; text is what remains after ``kept.spans``
 
     Raises
     ------
@@ -45,10 +46,12 @@ def kept_batches(documents: Path, kept: pa.Table) -> Iterator[pa.RecordBatch]:
     kept = kept.take(pc.sort_indices(kept, [("row", "ascending")])).combine_chunks()
     rows = kept["row"].to_numpy()
     first, done = 0, 0
-    for batch in read_batches(documents, ["doc_id", "text"]):
+    more = [name for name in beside if name not in KEPT.names]
+    for batch in read_batches(documents, ["doc_id", "text", *more]):
         stop = int(np.searchsorted(rows, first + batch.num_rows))
         if stop > done:
-            yield _kept_batch(documents, batch, rows[done:stop] - first, kept.slice(done, stop - done))
+            part = _kept_batch(documents, batch, rows[done:stop] - first, kept.slice(done, stop - done))
+            yield part.select([*KEPT_TEXT.names, *beside])
         first, done = first + batch.num_rows, stop
     if done < len(rows):
         raise SchemaError(f"kept names row {rows[done]} of {documents}, which has {first} rows")
@@ -78,5 +81,10 @@ def _kept_batch(documents: Path, batch: pa.RecordBatch, at: np.ndarray, kept: pa
     if len(np.unique(at)) < len(at) or pc.any(differs).as_py():
         raise SchemaError(f"kept does not belong to {documents}: its rows repeat or name other documents")
     text = cut_spans(batch["text"].cast(pa.large_string()), columns["spans"])
-    values = {**columns, "text": text}
-    return pa.record_batch([values[name] for name in KEPT_TEXT.names], schema=KEPT_TEXT)
+    values = {**{name: batch[name] for name in batch.schema.names}, **columns, "text": text}
+    values |= {field.name: values[field.name].cast(field.type) for field in KEPT_TEXT}
+    fields = [
+        *KEPT_TEXT,
+        *(pa.field(name, value.type) for name, value in values.items() if name not in KEPT_TEXT.names),
+    ]
+    return pa.record_batch([values[field.name] for field in fields], schema=pa.schema(fields))

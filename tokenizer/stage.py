@@ -1,42 +1,139 @@
 """What the recipe says of tokens and rows, and the stages that make them."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gristmill.corpus.recipe_values import Amount, Section
-from gristmill.corpus.stage import CorpusStage
+from gristmill.corpus.errors import nearest
+from gristmill.corpus.recipe_values import Amount, Mistake, Section
+from gristmill.corpus.stage import Artefacts, CorpusStage
+
+END, PAD = "<|endoftext|>", "<|pad|>"
+END_ID, PAD_ID = 0, 1  # of a tokenizer trained here
+BYTES = 256  # single bytes that a tokenizer trained here always has
+SHIPPED_TEMPLATES = ("chatml", "headers", "plain")
+TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")  # beside a tokenizer.json
+_TRAINING = ("vocab_size", "min_frequency", "sample_bytes", "sample")
+
+
+class Specials(Section):
+    """Tokens that stand for no text. Where a document spells one, it gets the tokens of that text."""
+
+    end: str = END  # closes every document; "" = none, with a tokenizer of one's own
+    pad: str | None = None  # fills rows; else the pad token of training, and with path the end token or id 0
+    begin: str | None = None  # what a chat template calls bos_token; documents do not begin with it
+    control: tuple[str, ...] = ()  # further ones: of a chat template, or that the file does not mark as special
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys(name for name in (self.end, self.pad, self.begin, *self.control) if name))
 
 
 class Tokenizer(Section):
-    """Byte-level BPE, trained on the kept text."""
+    """Byte-level BPE, trained on the kept text, or a tokenizer of one's own."""
 
+    path: str | None = None  # tokenizer.json, or a SentencePiece model that ends in .model; nothing is trained then
     vocab_size: Annotated[int, Field(ge=258, le=1 << 20)] = 8192
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sample_bytes: Amount = 32 << 20  # trained on a keyed sample of at most this much text
+    sample: Literal["kept", "mixture"] = "kept"  # domains as they were kept, or as the curriculum draws them
+    specials: Specials = Specials()
+    chat_template: str | None = None  # chatml, headers, plain, Jinja, or a file; else what stands beside path
+
+    @property
+    def template_file(self) -> str | None:
+        """The file that holds the chat template: the one named, or what comes with the tokenizer of path."""
+        if self.chat_template is not None:
+            named = "{" not in self.chat_template and self.chat_template not in SHIPPED_TEMPLATES
+            return self.chat_template if named else None
+        beside = (Path(self.path or "").with_name(name) for name in TEMPLATE_FILES) if self.path else ()
+        return next((str(path) for path in beside if path.is_file()), None)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that do not go together."""
+        if self.path is not None:
+            for key in (name for name in _TRAINING if name in self.model_fields_set):
+                yield Mistake((key, "path"), "the tokenizer of path is taken as it is; leave this key out")
+            return
+        if not self.specials.end:
+            yield Mistake(("specials.end", "path"), "a tokenizer that is trained here has an end token")
+        least = BYTES + len(dict.fromkeys((self.specials.end, self.specials.pad or PAD, *self.specials.named)))
+        if self.vocab_size < least:
+            yield Mistake(("vocab_size", "specials"), f"{self.vocab_size} is less than {least} for bytes and specials")
+
+
+def files_of(section: Tokenizer) -> Artefacts:
+    """The files that the section names."""
+    named = {"path": section.path, "chat_template": section.template_file}
+    return {name: (path,) for name, path in named.items() if path}
+
+
+PACKINGS = {  # ways to fill rows, by name: (lengths, row_tokens) -> Packing
+    "best_fit": "gristmill.tokenizer.packings:best_fit",
+    "chop": "gristmill.tokenizer.packings:chop",
+    "one_document": "gristmill.tokenizer.packings:one_document",
+    "classes": "gristmill.tokenizer.packings:by_classes",
+}
 
 
 class Shards(Section):
     """Packed rows."""
 
     row_tokens: Annotated[int, Field(ge=8, le=1 << 20)] = 1024
+    packing: str = "best_fit"  # or chop (concatenate and cut), one_document (a row for each), classes (of length)
     heldout: Annotated[float, Field(ge=0, le=0.5)] = 0.02  # share of documents kept away from training
     shard_rows: Annotated[int, Field(ge=1)] = 16384
     batch_rows: Annotated[int, Field(ge=1)] = 256  # rows a record batch, the unit of the digests
 
+    def mistakes(self) -> Iterator[Mistake]:
+        """A packing that there is none of."""
+        if self.packing not in PACKINGS:
+            yield Mistake(("packing",), f"unknown packing {self.packing!r}{nearest(self.packing, PACKINGS)}")
+
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFacts:
-    """What training a tokenizer came to.
+    """What training a tokenizer came to, or reading one.
 
     ``vocab_size`` as it came out, smaller than asked for when the text has no more pairs; ``sample_bytes`` it was
-    trained on, and ``bytes_per_token`` on them.
+    trained on, and ``bytes_per_token`` on them, both 0 for a tokenizer that was read. ``model`` is the algorithm, such
+    as byte-level BPE. ``sample_by_domain`` is in bytes.
     """
 
     vocab_size: int
     sample_bytes: int
     bytes_per_token: float
+    model: str = "byte-level BPE"
+    trained: bool = True
+    end: str | None = END
+    pad_id: int = 1
+    sample_by_domain: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounts:
+    """Kept text of one domain in one language, before its end tokens.
+
+    ``words`` are stretches without white space. ``changed`` documents do not come back when their tokens are decoded.
+    """
+
+    domain: str
+    lang: str  # "" where none is stated
+    documents: int
+    bytes: int
+    characters: int
+    words: int
+    tokens: int
+    changed: int
+
+    def __add__(self, other: "TextCounts") -> "TextCounts":
+        """The sum of both, under the domain and language of the first."""
+        pairs = zip(astuple(self)[2:], astuple(other)[2:], strict=True)
+        return TextCounts(self.domain, self.lang, *(one + more for one, more in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +144,8 @@ class TokensFacts:
     bytes: dict[str, int]
     vocab_size: int
     engine: str
+    counts: tuple[TextCounts, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +156,11 @@ class ShardsFacts:
     documents: int
     tokens: int
     padding: float
-    cut_documents: int
+    cut_documents: int  # longer than a row
+    packing: str = "best_fit"
+    padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
+    rows_without_targets: int = 0  # not packed: nothing in them counts
+    tokens_without_targets: int = 0  # in those rows
 
 
 TOKENIZER = CorpusStage(
@@ -65,7 +168,9 @@ TOKENIZER = CorpusStage(
     name="tokenizer",
     version="2",
     reads=("documents", "decide", "edits"),
-    title="byte-level BPE, trained on a keyed sample of the kept text",
+    title="byte-level BPE, trained on a keyed sample of the kept text, or a tokenizer that the recipe names",
+    section=Tokenizer,
+    artefacts=files_of,
     always=True,
     libraries="gristmill.tokenizer.vocabulary:library_versions",
     run="gristmill.flows.pipeline.assemble:learn_tokenizer",
@@ -74,7 +179,7 @@ TOKENS = CorpusStage(
     facts=TokensFacts,
     name="tokens",
     version="2",
-    reads=("documents", "decide", "edits", "tokenizer"),
+    reads=("documents", "language", "decide", "edits", "tokenizer"),
     title="kept text to tokens",
     always=True,
     table="tokens.parquet",
@@ -83,7 +188,7 @@ TOKENS = CorpusStage(
 SHARDS = CorpusStage(
     facts=ShardsFacts,
     name="shards",
-    version="1",
+    version="2",
     reads=("tokens", "tokenizer"),
     title="tokens packed into rows, a folder for each domain",
     always=True,
@@ -92,7 +197,7 @@ SHARDS = CorpusStage(
 HELDOUT = CorpusStage(
     facts=ShardsFacts,
     name="heldout",
-    version="1",
+    version="2",
     reads=("tokens", "tokenizer"),
     title="rows of documents that no training sees",
     always=True,

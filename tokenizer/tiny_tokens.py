@@ -7,9 +7,11 @@ import pyarrow as pa
 
 from gristmill.corpus.schema import DOCUMENTS, KEPT
 from gristmill.corpus.tables import write_part
-from gristmill.tokenizer.bpe_training import TOKENIZER, train_tokenizer
+from gristmill.tokenizer.bpe_training import train_tokenizer
 from gristmill.tokenizer.encode import TOKENS, encode_part
 from gristmill.tokenizer.pack import Layout, pack_domain
+from gristmill.tokenizer.stage import Tokenizer
+from gristmill.tokenizer.tokenizer_json import TOKENIZER
 
 TEXTS = ("a tiny text, long enough to be cut in rows: aa aa aa ab ab", "another one")
 
@@ -21,7 +23,8 @@ def train_encode_and_pack() -> None:
         write_part(folder / "documents.parquet", DOCUMENTS, [_documents()])
         kept = _kept()
         parts = [(folder / "documents.parquet", kept)]
-        facts = train_tokenizer(parts, folder, vocab_size=264, min_frequency=1, sample_bytes=1000, seed=1).facts
+        section = Tokenizer(vocab_size=264, min_frequency=1, sample_bytes=1000)
+        facts = train_tokenizer(parts, folder, section=section, seed=1).facts
         encode_part(folder / "documents.parquet", kept, folder / TOKENIZER, folder)
         layout, rows = Layout(row_tokens=16, shard_rows=2, batch_rows=2), folder / "rows"
         rows.mkdir()

@@ -1,22 +1,17 @@
-"""What makes a tokenizer: how text is cut into words, the special tokens, and the reading of tokenizer.json.
+"""What makes a tokenizer of ours: how text is cut into words, the bytes as symbols, the classes of characters.
 
-The tokenizers library defines every answer (``load_reference``); ``tokenizer.encoder`` gives the same ones faster.
+The tokenizers library defines every answer (``text_tokenizer``); ``tokenizer.encoder`` gives the same ones faster.
 """
 
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from gristmill.corpus.errors import SourceError
 from gristmill.tokenizer._kernels_bpe import LETTER, MAX_RUN, NEWLINE, NUMBER, OTHER, SPACE
 
-END, PAD = "<|endoftext|>", "<|pad|>"
-END_ID, PAD_ID = 0, 1
-MIN_VOCAB_SIZE = 258  # 256 bytes and the two special tokens
 MAX_VOCAB_SIZE = 1 << 20  # the kernels keep an id in 20 bits
 
 # GPT-4's cut with three changes. Marks count as letters, else every Devanagari or Thai vowel sign breaks its word. A
@@ -48,24 +43,6 @@ def empty_tokenizer() -> Tokenizer:
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def load_reference(path: Path) -> Tokenizer:
-    """The tokenizer of a tokenizer.json, reading ``<|endoftext|>`` in a document as the ordinary text it is.
-
-    Raises
-    ------
-    SourceError : the file is missing, is no tokenizer.json, or its special tokens are not ids 0 and 1
-    """
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception
-        raise SourceError(f"{path} is no tokenizer.json that the tokenizers library reads: {error}") from None
-    found = tokenizer.token_to_id(END), tokenizer.token_to_id(PAD)
-    if found != (END_ID, PAD_ID):
-        raise SourceError(f"{path}: {END} and {PAD} have the ids {found}, expected ({END_ID}, {PAD_ID})")
-    tokenizer.encode_special_tokens = True  # the name is the library's: True means "encode them as text"
     return tokenizer
 
 
@@ -109,6 +86,7 @@ def is_ours(config: dict[str, Any]) -> bool:
     ]
     return (
         config["normalizer"] is None
+        and all(token["special"] for token in config["added_tokens"])
         and config["pre_tokenizer"] == {"type": "Sequence", "pretokenizers": expected}
         and config["post_processor"] is None
         and config["model"]["type"] == "BPE"

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
-from gristmill.tokenizer.stage import TokenizerFacts, TokensFacts
+from gristmill.tokenizer.stage import TextCounts, TokenizerFacts, TokensFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,26 @@ class EncodedDomain:
     domain: str
     bytes: int
     tokens: int
+    without_targets: int = 0  # of them, in rows that were not packed since nothing in them counts
 
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """The trained vocabulary, and the kept text in its tokens."""
+    """The vocabulary, and the kept text in its tokens.
+
+    ``unused`` counts the tokens that no document of a domain uses, under "" those that none at all uses.
+    """
 
     vocab_size: int
     sample_bytes: int
     bytes_per_token: float
     encoded: tuple[EncodedDomain, ...]
+    model: str = "byte-level BPE"
+    trained: bool = True
+    end: str | None = None
+    texts: tuple[TextCounts, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class RowShape:
     heldout: float
     shard_rows: int
     batch_rows: int
+    packing: str = "best_fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Packed:
     documents: int
     row_tokens: int
     token_type: str
+    padding_best_fit: float | None = None  # share of padding under best_fit, where another packing was asked for
 
 
 def tokenizer(reading: Reading) -> Tokenizer:
@@ -71,8 +83,47 @@ def tokenizer(reading: Reading) -> Tokenizer:
     for part in reading.facts("tokens", TokensFacts):
         tokens.update(part.tokens)
         n_bytes.update(part.bytes)
-    encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name]) for name in sorted(n_bytes))
-    return Tokenizer(facts.vocab_size, facts.sample_bytes, facts.bytes_per_token, encoded)
+    left_out = Counter[str]()
+    for stage in ("shards", "heldout"):
+        rows = _packed_facts(reading, stage)
+        left_out.update({name: one.get("tokens_without_targets", 0) for name, one in rows.items()})
+    encoded = tuple(EncodedDomain(name, n_bytes[name], tokens[name], left_out[name]) for name in sorted(n_bytes))
+    return Tokenizer(
+        vocab_size=facts.vocab_size,
+        sample_bytes=facts.sample_bytes,
+        bytes_per_token=facts.bytes_per_token,
+        encoded=encoded,
+        model=facts.model,
+        trained=facts.trained,
+        end=facts.end,
+        texts=_texts(reading),
+        unused=_unused(reading, facts.vocab_size),
+        dropped=_dropped(reading),
+    )
+
+
+def _dropped(reading: Reading) -> Mapping[str, int]:
+    reasons: Counter[str] = Counter()
+    for part in reading.facts("tokens", TokensFacts):
+        reasons.update(part.dropped)
+    return dict(sorted(reasons.items()))
+
+
+def _texts(reading: Reading) -> tuple[TextCounts, ...]:
+    """Counts of all parts by domain and language, in order."""
+    total: dict[tuple[str, str], TextCounts] = {}
+    for part in reading.facts("tokens", TokensFacts):
+        for one in part.counts:
+            before = total.get((one.domain, one.lang))
+            total[one.domain, one.lang] = one if before is None else before + one
+    return tuple(one for _, one in sorted(total.items()))
+
+
+def _unused(reading: Reading, vocab_size: int) -> Mapping[str, int]:
+    from gristmill.tokenizer.text_counts import USES, unused_tokens
+
+    paths = [path for path in reading.tables("tokens", USES) if path.exists()]  # version 1 of the stage has none
+    return unused_tokens(paths, vocab_size) if paths else {}
 
 
 class HandedOver(NamedTuple):
@@ -100,7 +151,8 @@ def handed_over(reading: Reading) -> HandedOver:
 
 def row_shape(reading: Reading) -> RowShape:
     """From the recipe."""
-    return RowShape(**{field.name: reading.recipe["shards"][field.name] for field in fields(RowShape)})
+    stated = reading.recipe["shards"]  # of version 0.1.0 without packing
+    return RowShape(**{field.name: stated[field.name] for field in fields(RowShape) if field.name in stated})
 
 
 def shards(reading: Reading, stage: str) -> dict[str, tuple[Shard, ...]]:
@@ -113,10 +165,21 @@ def shards(reading: Reading, stage: str) -> dict[str, tuple[Shard, ...]]:
 
 def packed(reading: Reading, stage: str) -> dict[str, Packed]:
     """Rows, tokens and documents by domain; ``stage`` is shards or heldout."""
+    facts = _packed_facts(reading, stage)
     return {
-        domain: Packed(*(index[field.name] for field in fields(Packed)))
+        domain: Packed(
+            *(index[field.name] for field in fields(Packed) if field.name in index),
+            padding_best_fit=facts.get(domain, {}).get("padding_best_fit"),
+        )
         for domain, index in indexes(reading, stage).items()
     }
+
+
+def _packed_facts(reading: Reading, stage: str) -> dict[str, Mapping[str, Any]]:
+    """``ShardsFacts`` by domain: the stage has a part for each domain of the sources, in order of name."""
+    domains = sorted({source["domain"] for source in reading.recipe["sources"]})
+    parts = reading.manifest(stage).parts if reading.has(stage) else ()
+    return {domain: part.facts for domain, part in zip(domains, parts, strict=False)}
 
 
 def indexes(reading: Reading, stage: str) -> dict[str, Mapping[str, Any]]:

@@ -35,6 +35,7 @@ class SourceRow:
     dropped: int
     text_bytes: int
     kept_bytes: int  # as it is encoded: after cuts, with the markers of masks
+    use: str = "train"  # evaluate: held-out rows alone; blocked: measured and judged, never handed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def _row(
         dropped=decided.documents_dropped,
         text_bytes=decided.bytes_in,
         kept_bytes=encoded.bytes_kept,
+        use=spec.get("use", "train"),
     )
 
 

@@ -5,7 +5,7 @@ from gristmill.data_cards.page import Section, Table, share_of
 from gristmill.data_cards.parts.sources import SourceRow
 from gristmill.data_cards.wording import number, one_line, size
 
-COLUMNS = ("source", "domain", "format", "licence", "files", "on disk", "documents", "text", "kept")
+COLUMNS = ("source", "domain", "use", "format", "licence", "files", "on disk", "documents", "text", "kept")
 
 
 def section(card: Card) -> Section:
@@ -17,7 +17,7 @@ def section(card: Card) -> Section:
     hosts = [(one_line(row.host), number(row.documents), size(row.bytes), number(row.kept)) for row in card.hosts]
     licences = ("source", "licence", "documents", "text", "kept")
     tables = [
-        Table(COLUMNS, [_row(source) for source in card.sources], left=4),
+        Table(COLUMNS, [_row(source) for source in card.sources], left=5),
         Table(licences, stated, "Licences as the documents state them", 2, True),
         Table(("host", "documents", "text", "kept"), hosts, "Hosts with most documents", 1, True),
     ]
@@ -29,6 +29,7 @@ def _row(source: SourceRow) -> tuple:
     return (
         source.name,
         source.domain,
+        source.use,
         one_line(source.format),
         one_line(source.license),
         number(source.files or None),

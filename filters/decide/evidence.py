@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gristmill.corpus.errors import SchemaError, UnknownNameError
 from gristmill.corpus.schema import expect_columns
+from gristmill.corpus.use_policy import BLOCKED, UsePolicy
 from gristmill.filters.decide.rules import Rule, signals_of
 
 KEPT, DROPPED, MERGED = 0, 1, 2
@@ -20,6 +22,15 @@ VERDICTS = ("kept", "dropped", "merged")
 UNDECIDED, KEEP, DROP = 0, 1, 2  # what a person decided of a document
 DECISIONS = ("", "keep", "drop")
 _DOCUMENT_COLUMNS = ("doc_id", "source", "domain", "lang_id", "bytes", "part", "row")
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Documents that the recipe keeps from being handed over, whatever rules and reviewers decide."""
+
+    rule: str  # use or license
+    bound: str  # what is forbidden
+    rows: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class Evidence:
     clusters: np.ndarray  # cluster number of each member
     kinds: pl.Series  # of each member: exact or near
     jaccards: np.ndarray  # of each member
+    withheld: tuple[Withheld, ...] = ()
 
     def values(self, signal: str) -> np.ndarray:
         """double[n_docs]; ``lang_score`` may stand with the documents."""
@@ -60,7 +72,13 @@ class Verdicts:
     failures: list[Failure] = field(default_factory=list)  # of dropped documents
 
 
-def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, priorities: Mapping[str, int]) -> Evidence:
+def gather(
+    documents: pa.Table,
+    signals: pa.Table,
+    clusters: pa.Table,
+    priorities: Mapping[str, int],
+    policy: UsePolicy | None = None,
+) -> Evidence:
     """Align the tables of a run.
 
     Parameters
@@ -71,6 +89,7 @@ def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, prioritie
     clusters : ``corpus.schema.CLUSTERS``, any order, at most one row per document; documents without one stand alone
     priorities : by source; the representative of a cluster has the highest, then the most bytes, then the
         smallest doc_id. Sources left out have 0
+    policy : which documents are withheld, all of them judged; with ``forbid_licenses`` documents have a license
 
     Raises
     ------
@@ -88,7 +107,19 @@ def gather(documents: pa.Table, signals: pa.Table, clusters: pa.Table, prioritie
         members["cluster"].rle_id().to_numpy(),
         members["kind"],
         members["jaccard"].cast(pl.Float64).to_numpy(),
+        tuple(withheld(documents, policy or UsePolicy())),
     )
+
+
+def withheld(documents: pa.Table, policy: UsePolicy) -> Iterator[Withheld]:
+    """The documents of each blocked source, and those of each forbidden licence."""
+    for name in policy.blocked:
+        yield Withheld("use", BLOCKED, np.flatnonzero(pc.equal(documents["source"], name)))
+    if policy.forbid_licenses:
+        expect_columns(documents.schema, ("license",), "documents")
+        for name in pc.unique(documents["license"]).to_pylist():
+            if policy.forbids(name):
+                yield Withheld("license", name, np.flatnonzero(pc.equal(documents["license"], name).fill_null(False)))
 
 
 def _members(documents: pa.Table, clusters: pa.Table, priorities: Mapping[str, int]) -> pl.DataFrame:
@@ -117,7 +148,7 @@ def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], decisions: 
     -------
     Verdicts: dropped = fails a rule (all failing rules are listed) or a person dropped it; what a person keeps
     passes every rule. Of the others exactly one of each cluster is kept, the rest are merged into it: a person's
-    keep does not beat a duplicate
+    keep beats neither a duplicate nor what is withheld
 
     Raises
     ------
@@ -128,8 +159,8 @@ def judge(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], decisions: 
     failures = [_failure(rule, rows, values, decisions) for rule, rows, values in judgements(evidence, rules)]
     codes, others = np.zeros(n_docs, np.int8), np.full(n_docs, -1, np.int64)
     codes[decisions == DROP] = DROPPED
-    for failure in failures:
-        codes[failure.rows] = DROPPED
+    for one in (*failures, *evidence.withheld):
+        codes[one.rows] = DROPPED
     passing = codes[evidence.members] != DROPPED
     members, clusters = evidence.members[passing], evidence.clusters[passing]
     is_first = np.diff(clusters, prepend=-1) != 0

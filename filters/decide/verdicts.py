@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gristmill.corpus.account import Account, check_conservation
 from gristmill.corpus.schema import KEPT as KEPT_SCHEMA
 from gristmill.corpus.schema import LEDGER, SPAN
 from gristmill.corpus.text._kernels import hash_documents
 from gristmill.corpus.text.columns import text_column
+from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.evidence import (
     DROP,
     KEEP,
@@ -20,6 +22,7 @@ from gristmill.filters.decide.evidence import (
     VERDICTS,
     Evidence,
     Verdicts,
+    Withheld,
     align_decisions,
     gather,
     judge,
@@ -50,6 +53,7 @@ def decide(
     heldout: float,
     seed: int,
     decisions: pa.Table | None = None,
+    policy: UsePolicy | None = None,
 ) -> Decision:
     """Which documents are kept.
 
@@ -61,6 +65,7 @@ def decide(
         document of a cluster is kept, no copy of a held-out document is trained on
     seed : chooses the held-out documents
     decisions : what people decided of single documents, see ``gristmill.filters.decide.review_queue.read_decisions``
+    policy : what is withheld, and which sources are held out whole
 
     Returns
     -------
@@ -71,12 +76,13 @@ def decide(
     SchemaError, UnknownNameError : see ``gather`` and ``judge``
     ConservationError : documents were lost or invented
     """
-    evidence = gather(documents, signals, clusters, priorities)
+    policy = policy or UsePolicy()
+    evidence = gather(documents, signals, clusters, priorities, policy)
     decided = None if decisions is None else align_decisions(documents["doc_id"], decisions)
     verdicts = judge(evidence, rules, decided)
     accounts = account_by_source(documents, verdicts.codes)
     check_conservation("decide", accounts)
-    kept = _kept(documents, verdicts, heldout, seed)
+    kept = _kept(documents, verdicts, heldout, seed, policy.evaluate)
     return Decision(_ledger(evidence, verdicts), kept, accounts, language_reach(documents, rules))
 
 
@@ -92,13 +98,14 @@ def account_by_source(documents: pa.Table, codes: np.ndarray) -> dict[str, Accou
     return {row["source"]: Account(*(row[name] for name in order)) for row in totals.to_dicts()}
 
 
-def _kept(documents: pa.Table, verdicts: Verdicts, heldout: float, seed: int) -> pa.Table:
+def _kept(documents: pa.Table, verdicts: Verdicts, heldout: float, seed: int, evaluate: tuple[str, ...]) -> pa.Table:
     chosen = documents.take(pa.array(np.flatnonzero(verdicts.codes == KEPT)))
     n = len(chosen)
     columns = {name: chosen[name] for name in ("doc_id", "source", "domain", "part", "row")}
     no_spans = pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.array([], SPAN))
     columns |= {"spans": no_spans, "weight": pa.array(np.ones(n, np.float32))}
-    columns["heldout"] = pa.array(heldout_flags(chosen["doc_id"], heldout, seed))
+    evaluated = pc.is_in(chosen["source"], pa.array(evaluate, pa.string())).to_numpy()
+    columns["heldout"] = pa.array(heldout_flags(chosen["doc_id"], heldout, seed) | evaluated)
     return pa.table(columns).cast(KEPT_SCHEMA)
 
 
@@ -113,7 +120,8 @@ def heldout_flags(doc_ids: pa.ChunkedArray, heldout: float, seed: int) -> np.nda
 
 
 def _ledger(evidence: Evidence, verdicts: Verdicts) -> pa.Table:
-    reasons = pl.concat([_reasons_kept(verdicts), _reasons_merged(evidence, verdicts), _reasons_dropped(verdicts)])
+    decided = [_reasons_kept(verdicts), _reasons_merged(evidence, verdicts), _reasons_dropped(verdicts)]
+    reasons = pl.concat([*decided, *(_reasons_withheld(one) for one in evidence.withheld)])
     reasons = reasons.sort("at", maintain_order=True)  # of one document: in the order of its rules
     documents = pl.DataFrame(evidence.documents.select(["doc_id", "source", "domain", "bytes"]))
     others = documents["doc_id"].gather(reasons["other"])
@@ -149,6 +157,12 @@ def _reasons_kept(verdicts: Verdicts) -> pl.DataFrame:
 def _reasons_reviewed(chosen: np.ndarray, verdict: str, decision: str) -> pl.DataFrame:
     texts = {"rule": REVIEW, "signal": REVIEW, "bound": decision, "profile": "person"}
     frame = _reasons({"at": np.flatnonzero(chosen)}, verdict)
+    return frame.with_columns(**{name: pl.lit(text) for name, text in texts.items()})
+
+
+def _reasons_withheld(withheld: Withheld) -> pl.DataFrame:
+    texts = {"rule": withheld.rule, "signal": withheld.rule, "bound": withheld.bound, "profile": "policy"}
+    frame = _reasons({"at": withheld.rows}, "dropped")
     return frame.with_columns(**{name: pl.lit(text) for name, text in texts.items()})
 
 

@@ -39,6 +39,7 @@ _FIXED = 1 << 20  # weights are summed as integers: the order of words does not 
 _FIRST_CAPACITY = 1 << 12
 
 Sets = Mapping[str, Sequence[Path]]
+Frozen = tuple[tuple[str, tuple[Path, ...]], ...]
 
 
 class Passages(NamedTuple):
@@ -58,18 +59,24 @@ class Passages(NamedTuple):
 def prepare(options: Decontaminate, sets: Sets) -> Passages:
     """Read the evaluation sets: .jsonl, .jsonl.gz or .parquet with a passage in ``text_field``.
 
+    Sets that the options do not name are documents of evaluation sources: each document is a passage.
+
     Raises
     ------
     SourceError, SchemaError : a set is missing or has no such field
     """
-    frozen = tuple((name, tuple(sets[name])) for name in options.sets)
-    return load_passages(frozen, options.text_field, options.ngram, options.short_ngram)
+    named, own = options.sets.keys(), sorted(sets.keys() - options.sets.keys())
+    frozen, documents = (tuple((name, tuple(sets[name])) for name in some) for some in (named, own))
+    return load_passages(frozen, options.text_field, options.ngram, options.short_ngram, documents)
 
 
 def measure(batch: pa.RecordBatch, options: Decontaminate, state: Passages) -> Measured:
     """The largest share of a passage in each document, the passages it holds from the threshold up, and which."""
     columns, pairs = score(batch, state, options.threshold)
-    return Measured(columns, tables={"passages.parquet": pairs})
+    if not batch.num_rows or batch["source"][0].as_py() not in set(state.benchmarks) - set(options.sets):
+        return Measured(columns, tables={"passages.parquet": pairs})
+    nothing = pa.array(np.zeros(batch.num_rows))  # a part is of one source; documents of an evaluation source are a set
+    return Measured(dict.fromkeys(columns, nothing), tables={"passages.parquet": pairs.slice(0, 0)})
 
 
 def conclude(facts: None, folder: Path, options: Decontaminate, state: Passages) -> ContaminationFacts:  # noqa: ARG001
@@ -139,10 +146,11 @@ def _overlaps(
 
 @lru_cache(maxsize=2)
 def load_passages(
-    sets: tuple[tuple[str, tuple[Path, ...]], ...], text_field: str = "text", ngram: int = 13, short_ngram: int = 8
+    sets: Frozen, text_field: str = "text", ngram: int = 13, short_ngram: int = 8, documents: Frozen = ()
 ) -> Passages:
-    """Read evaluation sets and index their grams, once a process."""
+    """Read evaluation sets and index their grams, once a process; ``documents``: sets of files of documents."""
     texts = [[text for path in paths for text in _read(path, text_field)] for _, paths in sets]
+    texts += [[text for path in paths for text in _read(path, "text")] for _, paths in documents]
     firsts = np.cumsum([0, *map(len, texts)]).astype(np.int64)
     column = lowered(pa.table({"text": pa.array([text for each in texts for text in each], pa.large_string())}), "text")
     grams, owners = _grams(column, ngram, short_ngram)
@@ -160,7 +168,9 @@ def load_passages(
     gate = np.zeros(_kernels.GATE_WORDS, np.uint64)
     _kernels.fill_gate(distinct, gate)
     widths = np.unique([short_ngram, ngram]).astype(np.int64)
-    return Passages(tuple(name for name, _ in sets), firsts, widths, gate, keys, ranges, owners, weights, totals)
+    return Passages(
+        tuple(name for name, _ in (*sets, *documents)), firsts, widths, gate, keys, ranges, owners, weights, totals
+    )
 
 
 def _grams(column: TextColumn, ngram: int, short_ngram: int) -> tuple[np.ndarray, np.ndarray]:

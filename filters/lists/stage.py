@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gristmill.corpus.recipe_values import Mistake, Section, Share
 from gristmill.corpus.stage import Artefacts, PartStage, SideTable, Signal
+from gristmill.corpus.use_policy import EVALUATE
 
 _OVERLAP = "n-gram overlap, weighted by rarity in the benchmark"
 
@@ -28,21 +29,19 @@ def lists_of(options: Blocklist) -> Artefacts:
 class Decontaminate(Section):
     """Overlap with evaluation sets; the signals contamination and contaminated_passages."""
 
-    sets: dict[str, tuple[str, ...]]  # files of each benchmark, jsonl or parquet
+    sets: dict[str, tuple[str, ...]] = {}  # files of each benchmark, jsonl or parquet; evaluation sources are sets too
     text_field: str = "text"
     ngram: Annotated[int, Field(ge=2)] = 13
     short_ngram: Annotated[int, Field(ge=2)] = 8  # for passages shorter than ngram words
     threshold: Share = 0.8
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A bound outside its range, and no set at all."""
+        """A bound outside its range."""
         if self.short_ngram > self.ngram:
             text = f"{self.short_ngram} is more than ngram {self.ngram}; short passages need shorter n-grams"
             yield Mistake(("short_ngram", "ngram"), text)
         if not self.threshold:
             yield Mistake(("threshold",), "0 would find every passage everywhere; expected more than 0, up to 1")
-        if not self.sets:
-            yield Mistake(("sets",), 'no evaluation set is named; write sets = { NAME = ["FILE"] }')
 
 
 def sets_of(options: Decontaminate) -> Artefacts:
@@ -107,6 +106,7 @@ CONTAMINATION = PartStage(
     unscanned="a search for public benchmark items",
     measure="gristmill.filters.lists.decontaminate:measure",
     prepare="gristmill.filters.lists.decontaminate:prepare",
+    of_use=EVALUATE,
     conclude="gristmill.filters.lists.decontaminate:conclude",
     signals=(
         Signal(

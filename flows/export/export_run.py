@@ -1,6 +1,7 @@
 """``gristmill export``: a run written out for other tools, whole or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ from typing import Any
 from gristmill.corpus.errors import GristmillError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
 from gristmill.corpus.rundir import EXPORTS
-from gristmill.flows.export.target import BY, COLUMNS, Exported, ExportOptions
+from gristmill.flows.export.target import BY, COLUMNS, ORDERS, Exported, ExportOptions
 from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.progress import Reporter
 
 FORMAT = "gristmill-export-1"
 EXPORT_FILE = "export.json"  # written last: a folder without it is no export
 UNFINISHED = "unfinished.json"  # what is being written; gone once the export is whole
+WRITTEN = ("part-[0-9]*.*", ".part-[0-9]*.tmp", "index.json")  # by any target, until then
 
 
 def export_run(
@@ -37,19 +40,25 @@ def export_run(
     Raises
     ------
     StageError : a target from outside failed, or reported files that are not there
-    UnknownNameError : no such target, column to export by, or further column
-    StoreError : the run has not decided or kept nothing, the folder holds something else, or it cannot be written
+    PolicyError : documents that the recipe forbids are kept or packed
+    UnknownNameError : no such target, column to export by, further column, or order
+    StoreError : the run has not decided or kept nothing, the folder holds something else, it cannot be written, or
+        the format cannot hold what is asked for
     """
     options = options or ExportOptions()
     chosen = target_named(target)
     _check_known("column of --by", [options.by] if options.by else [], BY)
     _check_known("column of --with", options.columns, COLUMNS)
+    _check_known("order of --order", [options.order] if options.order else [], ORDERS)
     with reopen_run(run, reporter=reporter) as context:
         context.run.manifest("decide")  # else an empty folder would be left
+        refuse_forbidden(context)
         export = _head(context, target, options) | _origin(chosen)
+        made = not folder.exists()
         try:
             _open_folder(folder, export)
-            result = export | _body(chosen.write(context, folder, options), context)
+            with _left_as_found(folder, made):
+                result = export | _body(chosen.write(context, folder, options), context)
             _finish(folder, result)
         except GristmillError:
             raise
@@ -78,6 +87,7 @@ def _head(context: RunContext, target: str, options: ExportOptions) -> dict[str,
         "plan": Plan.load(context.run.path / "plan").digest if context.run.has("plan") else None,
         "by": options.by,
         "with": sorted(options.columns),
+        **({"order": options.order} if options.order else {}),
     }
 
 
@@ -97,6 +107,7 @@ def _body(exported: Exported, context: RunContext) -> dict[str, Any]:
         "by_source": dict(exported.by_source),
         "heldout": exported.heldout,
         "emptied": dict(exported.emptied),
+        **exported.more,
     }
 
 
@@ -112,12 +123,25 @@ def _open_folder(folder: Path, export: dict[str, Any]) -> None:
                 f"--out {folder} holds an unfinished export of {read_json(marker).get('run')} with other options or of "
                 "another state of the run; finish that one, or delete the folder"
             )
-        for path in [*folder.rglob("part-[0-9]*.*"), *folder.rglob(".part-[0-9]*.tmp")]:
+        for path in [one for pattern in WRITTEN for one in folder.rglob(pattern)]:
             if path.is_file():
                 path.unlink()
     elif held := sorted(path.name for path in folder.iterdir()):
         raise StoreError(f"--out {folder} holds {held[0]!r}; name a new or an empty folder")
     write_json(marker, export)
+
+
+@contextmanager
+def _left_as_found(folder: Path, made: bool) -> Iterator[None]:
+    """Where a target refuses before it has written anything, the folder is as it was: other options may do."""
+    try:
+        yield
+    except GristmillError:
+        if [path.name for path in folder.iterdir()] == [UNFINISHED]:
+            (folder / UNFINISHED).unlink()
+            if made:
+                folder.rmdir()
+        raise
 
 
 def _finish(folder: Path, result: dict[str, Any]) -> None:

@@ -22,6 +22,11 @@ TARGETS: Mapping[str, str] = {
     "jsonl": "gristmill.flows.export.text_export:export_jsonl",
     "parquet": "gristmill.flows.export.text_export:export_parquet",
     "arrow": "gristmill.flows.export.text_export:export_arrow",
+    "rows-parquet": "gristmill.flows.export.parquet_rows:export_rows_parquet",
+    "memmap": "gristmill.flows.export.memmap_rows:export_memmap",
+    "megatron": "gristmill.flows.export.megatron_documents:export_megatron",
+    "mds": "gristmill.flows.export.mds_rows:export_mds",
+    "litdata": "gristmill.flows.export.litdata_rows:export_litdata",
 }
 GROUP = "gristmill.exports"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.errors import ConservationError
+from gristmill.corpus.errors import ConservationError, StoreError
 from gristmill.flows.export.exported_documents import exported_schema, exported_tables, measured_columns
 from gristmill.flows.export.target import Exported, ExportOptions
 from gristmill.flows.export.text_files import ArrowRows, JsonLines, ParquetRows, PartFiles, TextFile
@@ -35,9 +35,11 @@ def export_text(context: RunContext, folder: Path, options: ExportOptions, kind:
 
     Raises
     ------
-    StoreError : the run has not decided yet
+    StoreError : the run has not decided yet, or an order is asked for: documents have none
     ConservationError : documents written and emptied are not those that decide kept
     """
+    if options.order:
+        raise StoreError(f"--order {options.order}: an order is of rows, and {kind.suffix} is of documents")
     parts = kept_by_part(context)
     measured = measured_columns(context) if "signals" in options.columns else []
     files, written, heldout = [], Counter(), 0

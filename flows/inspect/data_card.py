@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import CardError
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.stages import stage_named
 
@@ -23,11 +23,11 @@ def check_run_card(run: Path) -> dict[str, Any]:
     """Check the card against the standards and against the run's own numbers."""
     from gristmill.data_cards.check import check_card
 
-    with reopen_run(run) as context:
-        folder = context.run.path / "card"
-        if not folder.is_dir():
-            raise CardError(f"{run} has no card yet; `gristmill card {run}` writes it")
-        return {"files": _files(folder), "problems": check_card(folder, context.run, context.store.folder)}
+    context = read_run(run)
+    folder = context.run.path / "card"
+    if not folder.is_dir():
+        raise CardError(f"{run} has no card yet; `gristmill card {run}` writes it")
+    return {"files": _files(folder), "problems": check_card(folder, context.run, context.store.folder)}
 
 
 def _files(folder: Path) -> list[str]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.handoff.reader import ShardReader
+from gristmill.handoff.row_digest import within
 
 FALSE_ALARMS = 0.001  # of right rows
 ERRORS = 3  # standard errors by which alarms must exceed the false ones
 ROWS_AT_ONCE = 4096
-_PAD_ID = 1
+_PADDING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,27 @@ class RowCounts:
 
 
 def count_rows(tokens: np.ndarray, vocab_size: int) -> RowCounts:
-    """Tokens of rows, integers [n_rows, row_tokens], padding left out.
+    """Tokens of rows, integers [n_rows, row_tokens]; padding, which is no token of any document, is -1.
 
-    >>> count_rows(np.array([[5, 5, 1], [7, 1, 1]]), 9).count.tolist()
+    >>> count_rows(np.array([[5, 5, -1], [7, -1, -1]]), 9).count.tolist()
     [2, 1]
     """
-    keys = (np.arange(len(tokens))[:, None] * vocab_size + tokens)[tokens != _PAD_ID]
+    keys = (np.arange(len(tokens))[:, None] * vocab_size + tokens)[tokens != _PADDING]
     found, count = np.unique(keys, return_counts=True)
     row, token = np.divmod(found, vocab_size)
-    return RowCounts(row, token, count, (tokens != _PAD_ID).sum(axis=1), vocab_size)
+    return RowCounts(row, token, count, (tokens != _PADDING).sum(axis=1), vocab_size)
 
 
 def read_rows(shards: Path) -> RowCounts:
     """Tokens of all rows of one domain's shards. Memory: 24 bytes for each different token of a row."""
     reader, parts = ShardReader(shards), []
     for first in range(0, reader.rows, ROWS_AT_ONCE):
-        tokens = reader.tokens(np.arange(first, min(first + ROWS_AT_ONCE, reader.rows))).astype(np.int64)
+        rows = np.arange(first, min(first + ROWS_AT_ONCE, reader.rows))
+        tokens, slices = reader.tokens(rows).astype(np.int64), reader.slices(rows)
+        inside = np.zeros(tokens.shape, bool)
+        begins = slices.row * tokens.shape[1] + slices.start
+        inside.reshape(-1)[np.repeat(begins, slices.length) + within(slices.length)] = True
+        tokens[~inside] = _PADDING
         part = count_rows(tokens, reader.index["vocab_size"])
         parts.append((part.row + first, part.token, part.count, part.tokens))
     row, token, count, length = (np.concatenate(column) for column in zip(*parts, strict=True))

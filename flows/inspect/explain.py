@@ -94,7 +94,8 @@ def _life(context: RunContext, part: int, row: int) -> dict[str, Any]:
         stages.append({"stage": "decide", "verdict": verdict, "rules": rules, **_person(context, document)})
     rows = _rows_of_document(context, doc_id, document["domain"]) if kept else []
     if verdict == "kept" and not rows and context.run.has("heldout"):
-        stages.append({"stage": "tokens", "verdict": "emptied", "why": "cuts left no text; no row holds it"})
+        why = "cuts left no text, or no answer to learn; no row holds it"
+        stages.append({"stage": "tokens", "verdict": "emptied", "why": why})
     return {
         "doc_id": doc_id,
         "source": document["source"],

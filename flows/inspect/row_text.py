@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.handoff.reader import ShardReader
-from gristmill.tokenizer.vocabulary import END_ID, load_reference
+from gristmill.tokenizer.text_tokenizer import TextTokenizer
 
 
 def row_texts(run: Path, domain: str, row: int, documents: list[dict[str, Any]]) -> list[str]:
@@ -17,7 +17,7 @@ def row_texts(run: Path, domain: str, row: int, documents: list[dict[str, Any]])
     run : a run directory
     documents : slices of the row, each with start and length in tokens
     """
-    tokenizer = load_reference(run / "tokenizer" / "tokenizer.json")
+    tokenizer = TextTokenizer(run / "tokenizer" / "tokenizer.json")
     tokens = ShardReader(run / "shards" / domain).tokens(np.array([row]))[0]
-    slices = (tokens[one["start"] : one["start"] + one["length"]] for one in documents)
-    return [tokenizer.decode(ids[ids != END_ID].tolist(), skip_special_tokens=False) for ids in slices]
+    slices = (tokens[one["start"] : one["start"] + one["length"]].tolist() for one in documents)
+    return [tokenizer.decode([one for one in ids if one != tokenizer.end_id]) for ids in slices]

@@ -40,12 +40,12 @@ def gather_run(context: RunContext, signals: Iterable[str]) -> "Evidence":
         _paths(context, "documents", DOCUMENTS_FILE),
         _paths(context, "signals", "signals.parquet"),
         _paths(context, "language", "language.parquet") if context.run.has("language") else [],
+        licenses=bool(context.recipe.handoff.forbid_licenses),
     )
     clusters = pa.concat_tables([pq.read_table(path) for path in _paths(context, "clusters", "clusters.parquet")])
     clusters = clusters.filter(pc.field("size") > 1)  # a document without a row stands alone
-    priorities = {source.name: source.priority for source in context.recipe.sources}
     columns = read_signals(context, signals).combine_chunks()  # in one piece a column is judged without a copy
-    return gather(documents, columns, clusters, priorities)
+    return gather(documents, columns, clusters, context.recipe.priorities, context.recipe.use_policy)
 
 
 def read_signals(context: RunContext, names: Iterable[str]) -> pa.Table:

@@ -19,23 +19,30 @@ from gristmill.tokenizer.cutting import cut_spans
 Span = dict[str, Any]  # start, end in bytes of the text; reason
 
 
-def documents_named(context: RunContext, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Whole rows of the documents, by doc_id; one row group with its text is in memory at a time."""
+def documents_named(
+    context: RunContext, doc_ids: Sequence[str], columns: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Rows of the documents, by doc_id; one row group with its text is in memory at a time.
+
+    Parameters
+    ----------
+    columns : those to read, doc_id among them; all when None
+    """
     wanted, found = pa.array(doc_ids, pa.string()), dict[str, dict[str, Any]]()
     for part in range(len(context.run.manifest("documents").parts)):
         with pq.ParquetFile(context.file("documents", DOCUMENTS_FILE, part), memory_map=True) as file:
-            for row in _rows_named(file, wanted):
+            for row in _rows_named(file, wanted, columns):
                 found[row["doc_id"]] = row
         if len(found) == len(doc_ids):
             break
     return found
 
 
-def _rows_named(file: pq.ParquetFile, wanted: pa.Array) -> Iterator[dict[str, Any]]:
+def _rows_named(file: pq.ParquetFile, wanted: pa.Array, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     for group in range(file.num_row_groups):
         hits = pc.is_in(file.read_row_group(group, columns=["doc_id"])["doc_id"], value_set=wanted)
         if pc.any(hits).as_py():
-            yield from file.read_row_group(group, use_threads=False).filter(hits).to_pylist()
+            yield from file.read_row_group(group, columns=columns, use_threads=False).filter(hits).to_pylist()
 
 
 def masks_of(context: RunContext, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Span]]:

@@ -2,40 +2,50 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from gristmill.corpus.account import check_conservation
-from gristmill.corpus.errors import GristmillError
-from gristmill.corpus.files import content_key, file_sha256, write_json
-from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import PLUGINS, RunDir
+from gristmill.corpus.errors import ReadOnlyError
+from gristmill.corpus.files import content_key, write_json
+from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_facts import check_facts
-from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
 from gristmill.flows.inspect.verify_replay import Replay, check_replay
+from gristmill.flows.inspect.verify_stages import (
+    check_accounts,
+    check_alignment,
+    check_card,
+    check_chain,
+    check_edits,
+    check_lock,
+    check_plan,
+    check_plugins,
+    check_receipts,
+    check_shards,
+    check_tokenizer,
+    check_use,
+)
 from gristmill.flows.inspect.verify_training import check_consumption, check_labels, check_train_files
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run
-from gristmill.flows.pipeline.plugged_in import is_file, name_of
+from gristmill.flows.pipeline.open_context import read_run, reopen_run
 
 VERIFIED = "verified.json"
-IN_RUN = ("train",)  # its files lie in the run, not in the store
-RUN_FILES = (*IN_RUN, "card")  # they account for no document
 
 
 def verify_run(run_path: Path, replay: Replay | None = None) -> dict[str, Any]:
     """Check conservation, receipts, alignment, shards, plan, labels, consumption and card of a run.
 
+    It is done under the run's lock; on a disk that is only read, where no writer is, without one, and nothing is noted.
+
     Parameters
     ----------
     replay : also train one interval between two checkpoints again
     """
-    with reopen_run(run_path, first_format=True) as context:
-        return verify_open(context, replay) | {"run": str(run_path)}
+    try:
+        with reopen_run(run_path, first_format=True) as context:
+            return verify_open(context, replay) | {"run": str(run_path)}
+    except ReadOnlyError:
+        return _verified(read_run(run_path, first_format=True), replay) | {"run": str(run_path)}
 
 
 def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, Any]:
@@ -45,11 +55,17 @@ def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, 
     ------
     StoreError : lock.json is damaged, or of a format that this version does not know
     """
+    found = _verified(context, replay)
+    noted = {"ok": found["ok"], "checks": len(found["checks"]), "digest": state_of(context.run)}
+    write_json(context.run.path / VERIFIED, noted)
+    return found
+
+
+def _verified(context: RunContext, replay: Replay | None) -> dict[str, Any]:
     _ = context.run.lock
     checks = [check for group in CHECKS for check in _guarded(group, context)]
     checks += check_replay(context, replay) if replay else []
     ok = all(check.ok for check in checks)
-    write_json(context.run.path / VERIFIED, {"ok": ok, "checks": len(checks), "digest": state_of(context.run)})
     return {"run": str(context.run.path), "ok": ok, "checks": [asdict(check) for check in checks]}
 
 
@@ -66,19 +82,6 @@ def _key_of(run: RunDir, stage: str) -> str:
         return "damaged"
 
 
-def _stages(context: RunContext) -> Iterator[Manifest]:
-    names = (name for name in stages_of_run(context.run).names if name not in RUN_FILES)
-    return (context.run.manifest(name) for name in names if context.run.has(name))
-
-
-def _attempt(name: str, detail: str, action: Callable[[], Any]) -> Check:
-    try:
-        action()
-    except (GristmillError, OSError) as error:
-        return Check(name, False, str(error))
-    return Check(name, True, detail)
-
-
 def _guarded(group: Callable[[RunContext], Iterator[Check]], context: RunContext) -> Iterator[Check]:
     """The checks of a group. A file that is so damaged that its reader fails is one failed check, and no traceback."""
     try:
@@ -87,132 +90,10 @@ def _guarded(group: Callable[[RunContext], Iterator[Check]], context: RunContext
         yield Check(group.__name__.removeprefix("check_"), False, f"cannot be read: {error!r}")
 
 
-def _found(name: str, problems: list[str], detail: str) -> Check:
-    return Check(name, not problems, "; ".join(problems) or detail)
-
-
-def check_lock(context: RunContext) -> Iterator[Check]:
-    """The run has the name of its lock, and recipe.toml and stages.json are those of the lock."""
-    if context.run.lock.format != 1:
-        yield _found("lock", lock_problems(context), "names the run, its recipe and its stages")
-
-
-def check_receipts(context: RunContext) -> Iterator[Check]:
-    """Every leaf of a manifest is the one of its receipts in the store, and every file has their size and sha256."""
-    for name in sorted(path.stem for path in (context.run.path / "manifests").glob("*.json")):
-        if name not in IN_RUN:
-            parts = context.run.manifest(name).parts
-            files = sum(len(part.files) for part in parts)
-            yield _found(f"receipts {name}", receipt_problems(context, name), f"{len(parts)} parts, {files} files")
-
-
-def check_accounts(context: RunContext) -> Iterator[Check]:
-    """In = kept + dropped + merged, for every stage and source."""
-    for manifest in _stages(context):
-        for source, account in manifest.accounts.items():
-            detail = f"{account.documents_in} = {account.documents_kept} + {account.documents_dropped} + "
-            detail += f"{account.documents_merged} documents; {account.bytes_in} bytes"
-            name = f"conservation {manifest.stage} {source}"
-            yield _attempt(name, detail, lambda s=source, a=account, m=manifest: check_conservation(m.stage, {s: a}))
-
-
-def check_chain(context: RunContext) -> Iterator[Check]:
-    """What one stage passes on is what the next one takes in, source by source."""
-    chain = [stage for stage in ("documents", "signals", "decide", "edits", "tokens") if context.run.has(stage)]
-    for before, after in pairwise(chain):
-        given, taken = context.run.manifest(before).accounts, context.run.manifest(after).accounts
-        for source, account in given.items():
-            received = taken[source].documents_in if source in taken else 0
-            detail = f"{account.documents_kept} given, {received} taken"
-            yield Check(f"hand-on {before} -> {after} {source}", account.documents_kept == received, detail)
-
-
-def check_edits(context: RunContext) -> Iterator[Check]:
-    """The spans of every kept document, counted again: each cut byte has one reason, and all add up to the account."""
-    from gristmill.corpus.span_tables import MASK
-    from gristmill.flows.pipeline.edits import count_reasons
-
-    if not context.run.has("edits"):
-        return
-    manifest, decided = context.run.manifest("edits"), context.run.manifest("decide").accounts
-    found = count_reasons(pq.read_table(context.file("edits", "kept.parquet")))
-    stated = manifest.parts[0].facts["by_reason"]
-    yield Check("edits by reason", found == stated, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
-    for source, account in manifest.accounts.items():
-        cut = sum(one["bytes"] for reason, one in found.get(source, {}).items() if not reason.startswith(MASK))
-        detail = f"{cut} bytes by reason, {account.bytes_dropped} dropped"
-        yield Check(f"edits {source}", cut == account.bytes_dropped, detail)
-        detail = f"{decided[source].bytes_kept} bytes given, {account.bytes_in} taken"
-        yield Check(
-            f"hand-on of bytes decide -> edits {source}", decided[source].bytes_kept == account.bytes_in, detail
-        )
-
-
-def check_alignment(context: RunContext) -> Iterator[Check]:
-    """Stages that add columns have exactly the documents' rows, part by part."""
-    rows = [part.rows for part in context.run.manifest("documents").parts]
-    for stage in stages_of_run(context.run).stages:
-        if stage.by_part and context.run.has(stage.name):
-            found = [part.rows for part in context.run.manifest(stage.name).parts]
-            yield Check(f"alignment {stage.name}", found == rows, f"{sum(found)} rows in {len(found)} parts")
-
-
-def check_shards(context: RunContext) -> Iterator[Check]:
-    """Every shard of the run has the digests of its index, whole and batch by batch."""
-    from gristmill.handoff.reader import ShardReader
-
-    for stage in ("shards", "heldout"):
-        if context.run.has(stage):
-            for folder in sorted((context.run.path / stage).iterdir()):
-                problems = placed_problems(context, f"{stage}/{folder.name}") or ShardReader(folder).verify()
-                yield _found(f"{stage} {folder.name}", problems, "digests agree")
-
-
-def check_tokenizer(context: RunContext) -> Iterator[Check]:
-    """The tokenizer of the run is the one whose receipt it has."""
-    if context.run.has("tokenizer"):
-        yield _found("tokenizer", placed_problems(context, "tokenizer"), "as its receipt says")
-
-
-def check_plan(context: RunContext) -> Iterator[Check]:
-    """The plan is that of its receipt, loads, names these shards, and covers its samples."""
-    from gristmill.handoff.plan import Plan
-
-    if not context.run.has("plan"):
-        return
-    yield _found("plan", placed_problems(context, "plan"), "as its receipt says")
-    if context.run.has("pieces"):
-        yield _found("plan pieces", placed_problems(context, "plan/pieces"), "as its receipts say")
-    plan = Plan.load(context.run.path / "plan")
-    for domain in plan.domains:
-        found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
-        yield Check(f"plan names shards {domain.name}", found == domain.index, found[:16])
-    total = sum(plan.counts(0, plan.samples).values())
-    yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
-
-
-def check_plugins(context: RunContext) -> Iterator[Check]:
-    """The files of plug-ins that the run keeps are those of its lock; none of them is loaded."""
-    for name in (name_of(name) for name in context.recipe.plugins if is_file(name)):
-        path, locked = context.run.path / PLUGINS / f"{name}.py", context.run.lock.plugins[name]
-        found = file_sha256(path) if path.is_file() else "missing"
-        yield Check(f"plug-in {name}", found == locked.sha256, found[:16])
-
-
-def check_card(context: RunContext) -> Iterator[Check]:
-    """The card is complete and its numbers are the run's."""
-    from gristmill.data_cards.check import check_card as problems_of
-
-    if context.run.has("card") and context.run.lock.format == 1:
-        yield Check("card", True, "written by gristmill 0.1.0; its numbers are not compared")
-    elif context.run.has("card"):
-        problems = problems_of(context.run.path / "card", context.run, context.store.folder)
-        yield Check("card", not problems, "; ".join(problems) or "complete, numbers agree")
-
-
 CHECKS = (
     check_lock,
     check_accounts,
+    check_use,
     check_chain,
     check_edits,
     check_receipts,

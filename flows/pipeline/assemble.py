@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,37 +16,88 @@ from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.kept import kept_by_part, kept_digest
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
+from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.tokenizer.stage import Tokenizer
 
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
-    """Byte-level BPE on a keyed sample of the kept text."""
-    from gristmill.tokenizer.bpe_training import train_tokenizer
-
-    kept = kept_by_part(context)
-    seed = derive_seed(context.seed("tokenizer"), "tokenizer")  # twice, as 0.1.0 did: equal bytes
-    options = {**context.recipe.tokenizer.model_dump(), "seed": seed}
-    inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
-    key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), **options)
-    parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
-    manifest = context.compute("tokenizer", [Job("tokenizer", key, train_tokenizer, {"parts": parts, **options})])
+    """The tokenizer that the recipe names, or byte-level BPE on a keyed sample of the kept text."""
+    job = _own_tokenizer(context, stage) if stage.options.path else _trained_tokenizer(context, stage)
+    manifest = context.compute("tokenizer", [job])
     context.run.place(context.store.folder(manifest.parts[0]), "tokenizer")
     return manifest
+
+
+def _own_tokenizer(context: RunContext, stage: Instance) -> Job:
+    from gristmill.tokenizer.own_tokenizer import take_tokenizer
+
+    section, file = _with_template(context, stage), context.inputs.of_stage("tokenizer")["path"]
+    settings = section.model_dump(include={"specials", "chat_template"})
+    kind = file.paths[0].suffix
+    key = job_key("tokenizer", stage.spec.version, file.digest, libraries=libraries_of(stage), kind=kind, **settings)
+    return Job("tokenizer", key, take_tokenizer, {"path": file.paths[0], "section": section})
+
+
+def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
+    from gristmill.tokenizer.bpe_training import train_tokenizer
+
+    refuse_forbidden(context)
+    kept = kept_by_part(context)
+    section = _with_template(context, stage)
+    options: dict[str, Any] = {
+        "seed": derive_seed(context.seed("tokenizer"), "tokenizer")
+    }  # twice, as 0.1.0 did: equal bytes
+    if section.sample == "mixture" and context.recipe.curriculum:
+        options["shares"] = mean_shares(context)
+    inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
+    settings = section.model_dump(exclude={"path"})
+    key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), section=settings, **options)
+    parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
+    return Job("tokenizer", key, train_tokenizer, {"parts": parts, "section": section, **options})
+
+
+def _with_template(context: RunContext, stage: Instance) -> Tokenizer:
+    """The section with its chat template as text, wherever a worker stands."""
+    from gristmill.tokenizer.chat_template import template_text
+
+    file = context.inputs.of_stage("tokenizer").get("chat_template")
+    text = template_text(stage.options, file.paths[0] if file else None)
+    return stage.options.model_copy(update={"chat_template": text})
+
+
+def mean_shares(context: RunContext) -> dict[str, float]:
+    """What the curriculum draws from each domain over the whole run, as shares that sum to one."""
+    from gristmill.mixing.curriculum import drawn_domains, segments
+    from gristmill.mixing.feasibility import demand
+
+    phases = phases_of(context.recipe)
+    names = drawn_domains(phases)
+    rows = demand(segments(phases, names, context.recipe.shards.row_tokens), names)
+    return {name: rows[name] / sum(rows.values()) for name in names}
 
 
 def encode(context: RunContext, stage: Instance) -> Manifest:
     """Kept text to tokens, part by part."""
     from gristmill.tokenizer.encode import encode_part
 
+    refuse_forbidden(context)
     model = context.run.manifest("tokenizer").parts[0]
+    languages = context.run.manifest("language").parts if context.run.has("language") else ()
+    chat = {source.name for source in context.recipe.sources if source.messages}
     jobs = []
-    for part, rows in _with_kept(context, kept_by_part(context)):
-        key = job_key("tokens", stage.spec.version, [part.key, kept_digest(rows), model.key])
+    for place, (part, rows) in enumerate(_with_kept(context, kept_by_part(context))):
+        language = languages[place] if languages else None
+        inputs = [part.key, kept_digest(rows), model.key, *([language.key] if language else [])]
         arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
+        arguments |= {"language": Ref(language, "language.parquet")} if language else {}
+        if set(part.accounts) & chat:
+            arguments["conversations"] = True
+        key = job_key("tokens", stage.spec.version, inputs, conversations=bool(set(part.accounts) & chat))
         jobs.append(Job("tokens", key, encode_part, arguments))
     return context.compute("tokens", jobs)
 
@@ -64,7 +115,8 @@ def pack_heldout(context: RunContext, stage: Instance) -> Manifest:
 def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     from gristmill.tokenizer.pack import Layout, pack_domain
 
-    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}))
+    pad_id = context.run.manifest("tokenizer").parts[0].facts["pad_id"]
+    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}), pad_id=pad_id)
     options = {"vocab_size": vocab_size(context), "heldout": heldout}
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
@@ -83,6 +135,7 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.mixing.compile import plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
+    refuse_forbidden(context)
     packed = context.run.manifest("shards")
     if not packed.rows:
         raise PlanError(f"there is nothing to plan: {_why_no_row(context.run)}")

@@ -10,6 +10,7 @@ from gristmill.corpus.account import passed_on
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.stage import Plugin
+from gristmill.corpus.use_policy import BLOCKED
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.context import RunContext
@@ -38,8 +39,8 @@ def ingest(context: RunContext, stage: Instance) -> Manifest:
 
 
 def budgets_of(recipe: Recipe) -> dict[str, float]:
-    """The share of its records that each source may lose."""
-    return {source.name: source.retention_budget for source in recipe.sources}
+    """The share of its records that each source may lose; a blocked one loses them all."""
+    return {one.name: 1.0 if one.use == BLOCKED else one.retention_budget for one in recipe.sources}
 
 
 def rejects_of(run: RunDir) -> dict[str, dict[str, int]]:
@@ -76,7 +77,7 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
 
     limits = context.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
-    fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget"})
+    fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget", "use"})
     spec = ReadSpec(**fields, **limits)
     libraries = libraries_of(stage)
     outside = {one.reader.name: one for one in context.inputs.readers}
@@ -85,7 +86,8 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
     for number, files in enumerate(parts):
         inputs = [[file.path, file.digest, file.format] for file in files]
         used = {name: outside[name] for name in sorted({file.format for file in files}) if name in outside}
-        fixed = {"spec": asdict(spec), "libraries": libraries, **({"readers": _versions(used)} if used else {})}
+        stated = {name: value for name, value in asdict(spec).items() if name != "messages" or value is not None}
+        fixed = {"spec": stated, "libraries": libraries, **({"readers": _versions(used)} if used else {})}
         key = job_key("documents", stage.spec.version, inputs, **fixed)
         plugins = tuple(dict.fromkeys(one.plugin for one in used.values()))
         arguments = {"files": files, "spec": spec, "place": Place(number, len(parts)), "plugins": plugins}

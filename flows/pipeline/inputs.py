@@ -10,6 +10,7 @@ from gristmill.corpus.files import file_sha256
 from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.use_checks import TEACHERS, refuse_evaluation_teachers
 from gristmill.sources.listing import InputFile, list_files
 from gristmill.sources.stage import SourceSpec
 
@@ -36,14 +37,29 @@ class Inputs:
 
 
 def list_inputs(recipe: Recipe, stages: Sequence[Instance], readers: Sequence[OutsideReader] = ()) -> Inputs:
-    """List and digest every input; SourceError when one is missing or has no known format.
+    """List and digest every input.
+
+    Raises
+    ------
+    SourceError : one is missing or has no known format
+    RecipeError : a file of an evaluation source teaches a classifier or a reference
 
     Parameters
     ----------
     readers : those of plug-ins, beside the mill's own
     """
     files = {source.name: _files_of(source, readers) for source in recipe.sources}
-    return Inputs(files, list_artefacts(stages), tuple(readers))
+    artefacts = list_artefacts(stages)
+    teachers = [
+        (f"{one.spec.recipe_key}.{one.options.name}.{name}", path)
+        for one in stages
+        if one.spec.recipe_key in TEACHERS
+        for name, artefact in artefacts.get(one.name, {}).items()
+        if name != "model"
+        for path in artefact.paths
+    ]
+    refuse_evaluation_teachers(recipe, files, teachers)
+    return Inputs(files, artefacts, tuple(readers))
 
 
 def list_artefacts(stages: Sequence[Instance]) -> dict[str, dict[str, Artefact]]:

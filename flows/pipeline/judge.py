@@ -13,6 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
 from gristmill.flows.pipeline.catalogue import rules_of
@@ -41,17 +42,19 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     """The one job of ``decide``."""
     rules = rules_by_domain(context.recipe, measured_signals(context))
     options = {
-        "priorities": {source.name: source.priority for source in context.recipe.sources},
+        "priorities": context.recipe.priorities,
         "heldout": context.recipe.shards.heldout,
         "seed": context.seed("heldout"),
     }
+    policy = context.recipe.use_policy
+    stated = {"policy": asdict(policy)} if policy != UsePolicy() else {}
     tables = signal_tables(context.run)
     names = ["documents", *(table.name for table in tables), "clusters"]
     inputs = {name: context.run.manifest(name).key for name in names}
     plain_rules = {domain: [_plain(rule) for rule in chosen] for domain, chosen in rules.items()}
     reviewed = decisions_file(context.recipe)
     digest = file_sha256(reviewed) if reviewed else None
-    key = job_key("decide", stage.spec.version, inputs, rules=plain_rules, decisions=digest, **options)
+    key = job_key("decide", stage.spec.version, inputs, rules=plain_rules, decisions=digest, **options, **stated)
     arguments = {
         "documents": context.refs("documents", DOCUMENTS_FILE),
         "language": context.refs("language", "language.parquet") if context.run.has("language") else [],
@@ -59,7 +62,7 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         "clusters": context.refs("clusters", "clusters.parquet"),
         "decisions": reviewed,
     }
-    return Job("decide", key, decide_stage, {**arguments, "rules": rules, **options})
+    return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
 
 
 def measured_signals(context: RunContext) -> frozenset[str]:
@@ -97,7 +100,8 @@ def decide_stage(
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
-    columns = document_columns(documents, signals[0], language)
+    policy = options.get("policy", UsePolicy())
+    columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
     decision = decide_columns(
         columns,
         signal_columns(signals),
@@ -129,15 +133,18 @@ def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table
     return split_stale(decided, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
 
 
-def document_columns(documents: list[Path], signals: list[Path], language: list[Path]) -> pa.Table:
+def document_columns(
+    documents: list[Path], signals: list[Path], language: list[Path], *, licenses: bool = False
+) -> pa.Table:
     """doc_id, source, domain, lang_id, no_language, bytes, part and row of every document, in order; no text.
 
     lang_id is the primary subtag that the language stage found, where the run has one, else that of the document's own
-    tag; null where there is none. no_language: a tag is there, and names no language.
+    tag; null where there is none. no_language: a tag is there, and names no language. With ``licenses`` license
+    as well.
     """
     tables = []
     for number, path in enumerate(documents):
-        table = pq.read_table(path, columns=["doc_id", "source", "domain"])
+        table = pq.read_table(path, columns=["doc_id", "source", "domain", *(["license"] if licenses else [])])
         stated = (language[number], "lang_id") if language else (path, "lang")
         lang_id, no_language = primary_subtags(pq.read_table(stated[0], columns=[stated[1]])[stated[1]])
         n_bytes = pq.read_table(signals[number], columns=["bytes"])["bytes"].cast(pa.int64())

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StageError
+from gristmill.corpus.files import content_key
 from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
-from gristmill.corpus.stage import PartStage, Plugin
+from gristmill.corpus.stage import PartStage, Plugin, StageSpec
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.inputs import Artefact
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -58,7 +59,19 @@ def _artefacts(context: RunContext, stage: Instance) -> tuple[dict[str, tuple[An
         name, file = spec.made
         (receipt,) = context.run.manifest(_maker(stage)).parts
         files[name], digests[name] = (Ref(receipt, file),), receipt.key  # same key, same bytes
+    for name, parts in _documents_of_use(context, spec).items():
+        files[name] = tuple(Ref(part, DOCUMENTS_FILE) for part in parts)
+        digests[name] = content_key([part.key for part in parts])
     return files, digests
+
+
+def _documents_of_use(context: RunContext, spec: StageSpec) -> dict[str, list[Receipt]]:
+    """Parts of the documents, each of which is of one source, by the sources whose use the stage asks for."""
+    if not isinstance(spec, PartStage) or not spec.of_use:
+        return {}
+    parts = context.run.manifest("documents").parts
+    chosen = [source.name for source in context.recipe.sources if source.use == spec.of_use]
+    return {name: [part for part in parts if name in part.accounts] for name in chosen}
 
 
 def _maker(stage: Instance) -> str:

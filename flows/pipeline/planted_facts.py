@@ -21,7 +21,7 @@ def fact_tokens(context: RunContext, proof: Proof | None) -> FactTokens | None:
     ------
     TrainError : the file is not the one that the run was made with
     """
-    from gristmill.tokenizer.vocabulary import load_reference
+    from gristmill.tokenizer.text_tokenizer import load_reference
 
     if proof is None:
         return None

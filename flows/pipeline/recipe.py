@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.corpus.use_policy import EVALUATE, UsePolicy
 from gristmill.data_cards.stage import CardSpec
 from gristmill.dedup.clusters.stage import Near
 from gristmill.dedup.repeats.stage import Lines, Substrings
@@ -40,6 +41,12 @@ class Schedule(Section):
 
     cron: str
     timezone: str = "UTC"
+
+
+class Handoff(Section):
+    """What may be handed over."""
+
+    forbid_licenses: tuple[str, ...] = ()  # names or patterns, "CC-BY-NC*": documents of these never reach rows
 
 
 class Engine(Section):
@@ -80,6 +87,7 @@ class Recipe(Section):
     tune: Tune | None = None
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
+    handoff: Handoff = Handoff()
     trainer: Trainer | None = None
     card: CardSpec | None = None
     schedule: Schedule | None = None
@@ -96,8 +104,24 @@ class Recipe(Section):
         """Names of the sources that each domain comes from, sorted: what names a corpus that a mixture was tuned on."""
         return {name: sorted(one.name for one in self.sources if one.domain == name) for name in self.domains}
 
+    @property
+    def use_policy(self) -> UsePolicy:
+        """What may be done with the documents of each source."""
+        return UsePolicy.of({one.name: one.use for one in self.sources}, self.handoff.forbid_licenses)
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Of sources in a cluster; an evaluation source comes first, or a copy of its text would be trained on."""
+        highest = max(one.priority for one in self.sources) + 1
+        return {one.name: highest if one.use == EVALUATE else one.priority for one in self.sources}
+
     def at(self, key: str) -> Any:
-        """The section at a key such as ``dedup.near``; None where the recipe has none."""
+        """The section at a key such as ``dedup.near``; None where the recipe has none.
+
+        Sources for evaluation are looked for in all others, whether or not the recipe has [decontaminate].
+        """
+        if key == "decontaminate" and self.decontaminate is None and self.use_policy.evaluate:
+            return Decontaminate()
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
 
     def locked(self) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.credentials import without_credentials
-from gristmill.corpus.errors import GristmillError, nearest
+from gristmill.corpus.errors import GristmillError, SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
 from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
+from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
@@ -131,6 +132,38 @@ def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
             yield Mistake((f"sources.{place}.{where}",), text)
 
 
+def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is reported elsewhere."""
+    path = recipe.tokenizer.path and Path(recipe.tokenizer.path)
+    if path and path.is_file():
+        from gristmill.tokenizer.tokenizer_json import faults, read_config
+
+        try:
+            for key, text in faults(read_config(path), recipe.tokenizer.specials):
+                yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
+        except SourceError as error:
+            yield Mistake(("tokenizer.path",), str(error))
+
+
+def weighted_sample(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer's sample by a mixture that is known only when its rows are."""
+    named = [place for place, phase in enumerate(recipe.curriculum) if phase.named and not phase.tuned_file]
+    if recipe.tokenizer.sample == "mixture" and named:
+        text = "the shares of the curriculum are found from packed rows, which come after the tokenizer; use 'kept'"
+        yield Mistake(("tokenizer.sample", f"curriculum.{named[0]}.shares"), text)
+
+
+def chat_template(recipe: Recipe) -> Iterator[Mistake]:
+    """Conversations without a chat template, or with one that no conversation can be put into."""
+    sources = [place for place, source in enumerate(recipe.sources) if source.messages]
+    if sources:
+        from gristmill.tokenizer.template_checks import template_mistakes
+
+        keys = tuple(f"sources.{place}.messages" for place in sources)
+        for key, text in template_mistakes(recipe.tokenizer):
+            yield Mistake((f"tokenizer.{key}", "tokenizer.path", *keys), text)
+
+
 def schedule(recipe: Recipe) -> Iterator[Mistake]:
     """A cron line or a time zone that is none."""
     if recipe.schedule is not None:
@@ -172,6 +205,10 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     planted_fact_mistakes,
     graph_sources,
     readable_sources,
+    own_tokenizer,
+    weighted_sample,
+    chat_template,
     addresses,
     schedule,
+    use_mistakes,
 )

@@ -1,5 +1,6 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
+from collections import Counter
 from typing import Any
 
 from gristmill.corpus.account import Account
@@ -57,7 +58,7 @@ def sources(run: RunDir) -> dict[str, dict[str, int]]:
 
 
 def notices(run: RunDir) -> tuple[str, ...]:
-    """Clusters beyond the budgets of a small corpus; documents that cuts left without text; what rules passed over.
+    """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
 
     What rules made for some languages passed over is noticed where it is above 1 %.
     """
@@ -66,11 +67,24 @@ def notices(run: RunDir) -> tuple[str, ...]:
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
-    emptied = {name: source["emptied"] for name, source in sources(run).items() if source["emptied"]}
-    if not emptied:
-        return found
+    return (*found, *_not_encoded(run))
+
+
+def _not_encoded(run: RunDir) -> tuple[str, ...]:
+    """Kept documents that no row holds: those that cuts left empty, and conversations without an answer to learn."""
+    parts = run.manifest("tokens").parts if run.has("tokens") else ()
+    without, reasons = Counter[str](), Counter[str]()
+    for part in parts:
+        dropped = part.facts.get("dropped", {})  # a part has documents of one source
+        reasons.update(dropped)
+        without.update(dict.fromkeys(part.accounts, sum(dropped.values())))
+    counts = {name: source["emptied"] - without[name] for name, source in sources(run).items()}
+    emptied = {name: n for name, n in counts.items() if n}
     listed = ", ".join(f"{n:,} of {name}" for name, n in emptied.items())
-    return (*found, f"{sum(emptied.values()):,} kept documents are not trained on, since cuts left no text: {listed}")
+    text = f"kept documents that are not trained on, since cuts left no text: {listed}"
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()))
+    unanswered = f"kept conversations that leave no answer to learn: {why}"
+    return (*([text] if emptied else []), *([unanswered] if reasons else []))
 
 
 def mixture(run: RunDir) -> dict[str, dict[str, Any]]:

@@ -44,6 +44,7 @@ STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes s
     "shards": StageCost(0.10, 0.012),
     "heldout": StageCost(0.15, 0.002),
     "plan": StageCost(0.10, 0.0, 5.5),
+    "pieces": StageCost(0.10, 0.003),
     "train": StageCost(4.0, 1.0),
     "card": StageCost(6.0, 0.05),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.trainer.setting_changes import CHANGEABLE, request_changes
@@ -54,8 +54,8 @@ def measure_training(run: Path) -> dict[str, Any]:
     """Tokens per second of each precision on the rows of a run; nothing is written."""
     from gristmill.trainer.format_speed import measure
 
-    with reopen_run(run) as context:
-        return asdict(measure(context.run.path, train_config(context, _stage(context))))
+    context = read_run(run)
+    return asdict(measure(context.run.path, train_config(context, _stage(context))))
 
 
 def _stage(context: RunContext) -> Instance:

@@ -97,10 +97,10 @@ def review_state(queue: ReviewQueue) -> dict[str, int]:
 
 def queue_state(run: Path, margin: float) -> dict[str, int]:
     """The state of a run's queue without serving it."""
-    from gristmill.flows.pipeline.open_context import reopen_run
+    from gristmill.flows.pipeline.open_context import read_run
 
-    with reopen_run(run) as context:
-        return review_state(ReviewQueue(context, decisions_of(context), margin))
+    context = read_run(run)
+    return review_state(ReviewQueue(context, decisions_of(context), margin))
 
 
 def decisions_of(context: "RunContext") -> Path:

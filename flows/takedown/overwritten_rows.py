@@ -21,7 +21,7 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.shards import FORMAT_WITH_TARGETS, INDEX, ShardWriter
 from gristmill.tokenizer.domain_tokens import gather_domain
 from gristmill.tokenizer.pack import packed_outcome
-from gristmill.tokenizer.vocabulary import PAD_ID
+from gristmill.tokenizer.stage import PAD_ID
 
 MASKED_FILE = "masked.parquet"
 MASKED = pa.schema(
@@ -87,8 +87,9 @@ def overwrite_rows(
     write_overwritten(shards, folder, doc_ids)
     index = read_json(shards / INDEX)
     with gather_domain(tokens, folder, domain, heldout, index["vocab_size"]) as gathered:
-        outcome, kept = packed_outcome(gathered, index["rows"], index["row_tokens"]), read_json(folder / INDEX)
-    if (outcome.facts["tokens"], outcome.facts["documents"]) != (kept["tokens"], kept["documents"]):
+        kept, masked = read_json(folder / INDEX), gathered.targets is not None  # then rows need not hold every token
+        outcome = packed_outcome(gathered, index["rows"], index["row_tokens"], kept["tokens"] if masked else None)
+    if not masked and (outcome.facts["tokens"], outcome.facts["documents"]) != (kept["tokens"], kept["documents"]):
         raise StoreError(
             f"{shards}: without these documents the rows hold {kept['tokens']} tokens of {kept['documents']} documents "
             f"and the stage tokens {outcome.facts['tokens']} of {outcome.facts['documents']}"
@@ -100,13 +101,28 @@ def write_overwritten(shards: Path, folder: Path, doc_ids: Sequence[str]) -> Non
     """The same rows in the same files and record batches, without the pieces of ``doc_ids``."""
     index, gone = read_json(shards / INDEX), pa.array(doc_ids, pa.string())
     sizes = {name: index[name] for name in ("row_tokens", "vocab_size", "shard_rows", "batch_rows")}
-    masked = index["format"] == FORMAT_WITH_TARGETS
+    masked, pad_id = index["format"] == FORMAT_WITH_TARGETS, _pad_id(shards)
     with ShardWriter(folder, **sizes, targets=masked) as writer:
         for _, batch in _batches(shards):
-            writer.write(*_overwritten(batch, gone))
+            writer.write(*_overwritten(batch, gone, pad_id))
 
 
-def _overwritten(batch: pa.RecordBatch, gone: pa.Array) -> tuple[Any, ...]:
+def _pad_id(shards: Path) -> int:
+    """What fills the rows; with a tokenizer of one's own it is another id. Rows without padding tell none."""
+    for _, batch in _batches(shards):
+        slices, row, _ = _marked(batch.column("documents"), pa.array([], pa.string()))
+        tokens = batch.column("tokens").flatten().to_numpy().reshape(batch.num_rows, -1)
+        used = np.zeros_like(tokens, bool)
+        for at, start, length in zip(
+            row, *(slices.field(name).to_numpy() for name in ("start", "length")), strict=True
+        ):
+            used[at, start : start + length] = True
+        if not used.all():
+            return int(tokens[~used][0])
+    return PAD_ID
+
+
+def _overwritten(batch: pa.RecordBatch, gone: pa.Array, pad_id: int) -> tuple[Any, ...]:
     """Tokens, documents and, where the batch has them, targets."""
     slices, row, hit = _marked(batch.column("documents"), gone)
     column = batch.column("tokens")
@@ -115,7 +131,7 @@ def _overwritten(batch: pa.RecordBatch, gone: pa.Array) -> tuple[Any, ...]:
     inside = np.zeros(tokens.shape, bool)
     for at in np.flatnonzero(hit):
         inside[row[at], start[at] : start[at] + length[at]] = True
-    tokens[inside] = PAD_ID
+    tokens[inside] = pad_id
     stays = np.bincount(row[~hit], minlength=batch.num_rows)
     offsets = pa.array(np.append(0, np.cumsum(stays)).astype(np.int32))
     documents = pa.ListArray.from_arrays(offsets, slices.filter(pa.array(~hit)))

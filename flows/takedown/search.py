@@ -5,7 +5,6 @@ than 32 bytes has no slice and is looked for by its hash and its document's doc_
 another spelling (JSON escapes) is found only where 32 bytes in a row are spelled alike.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -63,11 +62,10 @@ class Vocabulary:
     """The bytes that each token of a tokenizer.json stands for."""
 
     def __init__(self, path: Path):
-        from gristmill.tokenizer.vocabulary import byte_symbols
+        from gristmill.tokenizer.spelling import token_bytes
+        from gristmill.tokenizer.tokenizer_json import read_config
 
-        byte_of = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
-        found = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
-        words = [bytes(byte_of.get(symbol, 0) for symbol in word) for word in sorted(found, key=found.__getitem__)]
+        words = token_bytes(read_config(path))
         self._offsets = np.cumsum([0, *map(len, words)])
         self.table = np.frombuffer(b"".join(words), np.uint8)  # all words, one after the other
 

@@ -1,8 +1,5 @@
 """Accounts, columns, parts, run directories, locks, seeds, errors: the small things on floor 0."""
 
-import json
-import os
-import socket
 import subprocess
 import sys
 from itertools import pairwise
@@ -16,7 +13,7 @@ from hypothesis import strategies as st
 from gristmill.corpus import schema
 from gristmill.corpus._rooms import HOUSE, ROOMS
 from gristmill.corpus.account import Account, add_up, from_json, passed_on, to_json
-from gristmill.corpus.errors import LockedError, SchemaError, StoreError, UnknownNameError
+from gristmill.corpus.errors import SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import canonical_json, content_key, read_json, write_json
 from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
@@ -25,7 +22,6 @@ from gristmill.corpus.seeds import derive_seed, fraction
 from gristmill.corpus.stage import Signal
 from gristmill.corpus.tables import PartWriter, read_batches, read_part, write_part
 from gristmill.corpus.text.columns import PAD_BYTES, text_column
-from gristmill.corpus.writer_lock import WriterLock
 
 texts = st.lists(st.text(), max_size=12)
 counts = st.integers(0, 10**6)
@@ -129,33 +125,6 @@ def test_placed_files_are_links_without_the_receipt(tmp_path):
         placed = run.place(entry, "shards/web")
     assert [path.name for path in placed.iterdir()] == ["data"]
     assert (placed / "data").samefile(entry / "data")
-
-
-def test_one_writer_at_a_time(tmp_path):
-    with WriterLock(tmp_path), pytest.raises(LockedError, match=f"being written by process {os.getpid()}"):
-        WriterLock(tmp_path).__enter__()
-    with WriterLock(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dead_writers_lock_is_taken_over(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    owner = {"host": socket.gethostname(), "pid": child.pid}
-    (tmp_path / "writer.lock").write_text(json.dumps(owner))
-    with WriterLock(tmp_path):
-        assert json.loads((tmp_path / "writer.lock").read_text())["pid"] == os.getpid()
-
-
-def test_another_hosts_lock_is_stale_after_a_minute(tmp_path):
-    path = tmp_path / "writer.lock"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    with pytest.raises(LockedError, match="on elsewhere"):
-        WriterLock(tmp_path).__enter__()
-    os.utime(path, (0, 0))
-    with WriterLock(tmp_path):
-        pass
 
 
 def test_seeds_do_not_depend_on_order():

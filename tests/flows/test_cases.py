@@ -115,7 +115,7 @@ def test_documents_that_cuts_emptied_are_counted_and_have_no_row(case, capsys):
     menu, law = result["sources"]["menu"], result["sources"]["law"]
     assert (menu["emptied"], menu["kept"], menu["bytes_kept"]) == (5, 0, 0)
     assert (law["emptied"], law["kept"]) == (0, 10)
-    assert result["notices"] == ["5 kept documents are not trained on, since cuts left no text: 5 of menu"]
+    assert result["notices"] == ["kept documents that are not trained on, since cuts left no text: 5 of menu"]
     assert Plan.load(run / "plan").names == ("law",)
     assert read_json(run / "shards" / "menu" / "index.json")["rows"] == 0
     assert "menu" not in column(run, "tokens", "tokens.parquet", "source")
@@ -187,8 +187,8 @@ def stopped(tmp_path_factory):
         "from pathlib import Path\n"
         "from gristmill.trainer import checkpoint\n"
         "save = checkpoint.save\n"
-        "def save_and_die(folder, state):\n"
-        "    save(folder, state)\n"
+        "def save_and_die(folder, state, *spread):\n"
+        "    save(folder, state, *spread)\n"
         "    if state.step == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
         "checkpoint.save = save_and_die\n"
         "from gristmill.cli import main\n"
@@ -206,7 +206,7 @@ def test_progress_of_a_resumed_training_goes_on_from_its_step(stopped, tmp_path,
     shutil.copytree(stopped[0], folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GRISTMILL_HOME", str(folder / "home"))
-    free = (folder / "recipe.toml").read_text().replace("threads = 1", "threads = 2\nheldout_rows = 32")
+    free = (folder / "recipe.toml").read_text().replace("threads = 1", "threads = 2\nkeep = 1")
     (folder / "recipe.toml").write_text(free.replace("checkpoint_steps = 5", "checkpoint_steps = 7"))
     with pytest.raises(SystemExit) as ended:
         main(["run", "recipe.toml", "--direct", "--json"])

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer
 
 from gristmill.corpus.errors import ConservationError, SchemaError, StoreError, UnknownNameError
 from gristmill.corpus.files import file_sha256, read_json
@@ -20,10 +21,10 @@ from gristmill.flows.export import text_export
 from gristmill.flows.export.export_run import export_run
 from gristmill.flows.export.row_reader import RowReader
 from gristmill.flows.export.target import ExportOptions
-from gristmill.flows.export.targets import TARGETS
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.handoff.plan import Plan
 
+TARGETS = ("jsonl", "parquet", "arrow")  # of documents; those of rows stand in test_export_rows
 NOTE = (
     "SHARE THIS NOTE\nWrite to jané.doe{n}@example.org, jane.doe{n}@example.org; it grinds exceedingly — {n} — small.\n"
 )
@@ -112,6 +113,24 @@ def test_metadata_is_that_of_the_document(run, tmp_path, target):
         for name in ("source", "domain", "lang", "license", "url", "created", "locator", "meta"):
             value = documents[row["doc_id"]][name]
             assert row[name] == (missing if value is None else value), name
+
+
+def test_every_document_comes_back_from_exported_rows(run, tmp_path):
+    result = export_run(run, "rows-parquet", tmp_path / "out")
+    tokenizer, pieces = Tokenizer.from_file(str(run / "tokenizer" / "tokenizer.json")), {}
+    for file in result["files"]:
+        for row in pq.read_table(tmp_path / "out" / file["path"]).to_pylist():
+            held = file["path"].startswith("heldout/")
+            for one in row["documents"]:
+                ids = row["tokens"][one["start"] : one["start"] + one["length"]]
+                pieces.setdefault((one["doc_id"], held), {})[one["offset"]] = ids
+    texts = {}
+    for (doc_id, held), parts in pieces.items():
+        ids = [token for _, part in sorted(parts.items()) for token in part]
+        assert ids.pop() == tokenizer.token_to_id("<|endoftext|>")
+        texts[doc_id] = tokenizer.decode(ids, skip_special_tokens=False), held
+    assert texts == {doc_id: (text, held) for doc_id, (text, _, held) in naive_texts(run).items() if text}
+    assert sum(len(parts) > 1 for parts in pieces.values()) > 10
 
 
 def test_emptied_documents_are_counted_and_left_out(run, tmp_path):

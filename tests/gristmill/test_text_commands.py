@@ -87,6 +87,7 @@ COMMANDS = [
     ("review",),
     ("card", "--check"),
     ("samples", "--kept"),
+    ("mix",),
 ]
 
 

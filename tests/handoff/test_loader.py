@@ -126,6 +126,8 @@ def test_another_plan_is_refused(written):
 def test_impossible_ranks_are_refused(written, rank, world, rows):
     with pytest.raises(PlanError, match="cannot read steps"):
         Loader(written[0], batch_rows=rows, rank=rank, world=world)
+    with pytest.raises(PlanError, match="reuse = -1"):
+        Loader(written[0], batch_rows=1, reuse=-1)
 
 
 @pytest.fixture

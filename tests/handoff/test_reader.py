@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import StoreError
+from gristmill.handoff import _kernels_rows
 from gristmill.handoff.mapped import MappedShard
 from gristmill.handoff.reader import ShardReader
 
@@ -31,15 +32,14 @@ def test_rows_in_any_order_are_the_rows_written(written, wanted):
     assert np.transpose(reader.slices(rows)).tolist() == naive_slices(documents, wanted)
 
 
-def test_read_into_widens_and_places(written):
+def test_rows_are_found_where_they_are_and_copied_into_wider_types(written):
     folder, content = written
     tokens, documents = content["code"]
-    out = np.full((9, 16), -1)
-    place = np.array([7, 0, 3])
-    slices = ShardReader(folder / "shards" / "code").read_into(np.array([36, 0, 11]), place, out)
-    assert out[place].tolist() == tokens[[36, 0, 11]].tolist()
-    assert (np.delete(out, place, 0) == -1).all()
-    assert np.transpose(slices).tolist() == naive_slices(documents, [36, 0, 11])
+    reader, rows = ShardReader(folder / "shards" / "code"), [36, 0, 11]
+    found, out = reader.find(np.array(rows)), np.full((3, 16), -1)
+    _kernels_rows.copy_rows(np.roll(found.address, 1), np.full(3, 2, np.uint8), 1, out[:2])
+    assert out.tolist() == [*tokens[[36, 0]].tolist(), [-1] * 16]
+    assert np.transpose(found.slices).tolist() == naive_slices(documents, rows)
 
 
 def test_facts_of_the_index(written):

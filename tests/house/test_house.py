@@ -60,7 +60,7 @@ BETWEEN_ROOMS = [  # file, what it imports, the contract that breaks
     ("flows/nowhere.py", "json", "floors of flows"),
     ("flows/pipeline/sixth.py", "prefect", "Prefect stands in five files"),
     ("corpus/cluster.py", "dask", "prefect lives in flows"),
-    ("handoff/frames.py", "polars", "the hand-over needs numpy, pyarrow, numba and the corpus floor alone"),
+    ("handoff/frames.py", "polars", "the hand-over needs numpy, pyarrow, numba and xxhash alone"),
 ]
 
 

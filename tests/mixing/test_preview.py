@@ -47,7 +47,7 @@ def test_what_is_not_feasible_is_shown_with_advice():
     math = next(one for one in shown.domains if one.domain == "math")
     assert (math.epochs, math.drawn_tokens, math.targets) == pytest.approx((5.556, 8000, 5556), rel=1e-3)
     empty = preview([Phase(1600, {"none": 1.0})], PACKED, L, CAPS)
-    assert "no row of it was kept" in empty.advice
+    assert "no row of it is left to train on" in empty.advice
     assert [one.epochs for one in empty.domains if one.domain == "none"] == [None]
 
 

@@ -9,6 +9,7 @@ import xxhash
 
 from gristmill.corpus.schema import DOCUMENTS, KEPT
 from gristmill.tokenizer.bpe_training import train_tokenizer
+from gristmill.tokenizer.stage import Tokenizer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -84,5 +85,5 @@ def parts(tmp_path_factory):
 def tokenizer(parts, tmp_path_factory):
     """Path of a tokenizer.json with 1,000 tokens, trained on ``parts``."""
     folder = tmp_path_factory.mktemp("tokenizer")
-    train_tokenizer(parts, folder, vocab_size=1000, min_frequency=2, sample_bytes=300_000, seed=1)
+    train_tokenizer(parts, folder, section=Tokenizer(vocab_size=1000, sample_bytes=300_000), seed=1)
     return folder / "tokenizer.json"

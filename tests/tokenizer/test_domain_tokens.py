@@ -13,7 +13,9 @@ from gristmill.tokenizer.encode import tokens_schema
 def write(path, rows):
     """(doc_id, source, domain, heldout, tokens) a row, two rows a row group."""
     names = tokens_schema(1000).names
-    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], tokens_schema(1000))
+    table = pa.Table.from_pylist(
+        [dict(zip(names, (*row[:4], True, row[4]), strict=True)) for row in rows], tokens_schema(1000)
+    )
     pq.write_table(table, path, row_group_size=2)
     return path
 

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.tokenizer.encode import TOKENS, encode_part, sum_by, tokens_schema
-from gristmill.tokenizer.vocabulary import END, load_reference
+from gristmill.tokenizer.stage import END
+from gristmill.tokenizer.text_tokenizer import load_reference
 
 
 @pytest.fixture

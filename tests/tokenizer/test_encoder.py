@@ -14,7 +14,10 @@ from gristmill.corpus.errors import SourceError
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_bpe, vocabulary
 from gristmill.tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
-from gristmill.tokenizer.vocabulary import END, END_ID, PAD, PATTERN, character_classes, load_reference
+from gristmill.tokenizer.stage import END, END_ID, PAD
+from gristmill.tokenizer.text_tokenizer import TextTokenizer, load_reference
+from gristmill.tokenizer.tokenizer_json import SETTINGS
+from gristmill.tokenizer.vocabulary import PATTERN, character_classes
 
 # characters where two readings of "letter", "number" or "space" could part, and all that PATTERN names
 HARD = [*" \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000\u200b\ufeff'’.,!<|>_-~$a1Zéß²½Ⅷ٣\u0301नि한漢字カ𝒳🙂"]
@@ -29,7 +32,7 @@ long_runs = st.builds(lambda text, n, tail: text * n + tail, st.sampled_from(HAR
 @pytest.fixture(scope="module")
 def encoders(tokenizer):
     config = json.loads(tokenizer.read_text(encoding="utf-8"))
-    return KernelEncoder(config), ReferenceEncoder(load_reference(tokenizer))
+    return KernelEncoder(config), ReferenceEncoder(TextTokenizer(tokenizer))
 
 
 def large(texts):
@@ -177,11 +180,13 @@ def test_a_missing_tokenizer_is_named(tmp_path):
         CheckedEncoder(tmp_path / "none.json")
 
 
-def test_special_tokens_must_be_ids_0_and_1(tokenizer, tmp_path):
+def test_the_end_token_must_be_there(tokenizer, tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_text(tokenizer.read_text(encoding="utf-8").replace(END, "<|eos|>"), encoding="utf-8")
-    with pytest.raises(SourceError, match=r"expected \(0, 1\)"):
+    with pytest.raises(SourceError, match=r"no token '<\|endoftext\|>'; its special tokens are '<\|eos\|>', '<\|pad"):
         CheckedEncoder(path)
+    path.with_name(SETTINGS).write_text(json.dumps({"eos_token": "<|eos|>", "additional_special_tokens": []}))
+    assert CheckedEncoder(path).encode(large(["a"])).ids[-1] == END_ID
 
 
 def test_byte_symbols_are_256_distinct_printable_characters():

@@ -10,12 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.tokenizer import pack
+from gristmill.tokenizer import pack, packings
 from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
 from gristmill.tokenizer.pack import Layout, pack_domain
-from gristmill.tokenizer.packings import PACKINGS, Packing
-from gristmill.tokenizer.vocabulary import PAD_ID
+from gristmill.tokenizer.packings import Packing, best_fit
+from gristmill.tokenizer.stage import PACKINGS, PAD_ID
 
+OTHERS = {
+    "packing": "best_fit",
+    "padding_best_fit": None,
+    "rows_without_targets": 0,
+    "tokens_without_targets": 0,
+}  # facts of a domain whose tokens all count
 LAYOUT = {"row_tokens": 64, "shard_rows": 100, "batch_rows": 16}
 
 
@@ -31,7 +37,7 @@ def encoded(parts, tokenizer, tmp_path_factory):
 def write_tokens(path, lists, source="web", heldout=False):
     """A tokens.parquet with these ids; documents are called by number, from the largest down."""
     ids = [f"{source}-{len(lists) - number:04}" for number in range(len(lists))]
-    columns = [ids, [source] * len(lists), ["web"] * len(lists), [heldout] * len(lists), lists]
+    columns = [ids, [source] * len(lists), ["web"] * len(lists), [heldout] * len(lists), [True] * len(lists), lists]
     schema = tokens_schema(1000)
     pq.write_table(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema), path)
     return path
@@ -74,7 +80,7 @@ def test_every_token_of_the_domain_stands_in_the_rows_once(encoded, tmp_path, do
     whole, padding = documents_of(tmp_path / "rows")
     assert whole == expected
     n_tokens = sum(map(len, expected.values()))
-    assert outcome.facts == {
+    assert outcome.facts == OTHERS | {
         "rows": outcome.rows,
         "documents": len(expected),
         "tokens": n_tokens,
@@ -117,7 +123,7 @@ def test_load_from_disk_opens_the_folder(encoded, tmp_path):
 def test_a_document_of_exactly_one_row_is_not_cut(tmp_path):
     path = write_tokens(tmp_path / "tokens.parquet", [[7] * 64, [8] * 65, [9] * 63])
     outcome = packed([path], tmp_path / "rows", "web")
-    assert outcome.facts | {"padding": 0} == {
+    assert outcome.facts | {"padding": 0} == OTHERS | {
         "rows": 3,
         "documents": 3,
         "tokens": 192,
@@ -175,12 +181,13 @@ def test_a_new_packing_is_one_entry_of_the_table(encoded, tmp_path, monkeypatch)
     """A row for every piece: the rows are more, the documents the same."""
 
     def one_a_row(lengths, row_tokens):
-        found = PACKINGS["best_fit"](lengths, row_tokens)
+        found = best_fit(lengths, row_tokens)
         order = np.lexsort((found.offset, found.document))
         document, offset, length = (column[order] for column in found[:3])
         return Packing(document, offset, length, np.arange(len(order)), np.zeros(len(order), np.int64), len(order))
 
-    monkeypatch.setitem(PACKINGS, "one_a_row", one_a_row)
+    monkeypatch.setattr(packings, "one_a_row", one_a_row, raising=False)
+    monkeypatch.setitem(PACKINGS, "one_a_row", "gristmill.tokenizer.packings:one_a_row")
     best, own = packed(encoded, tmp_path / "best"), packed(encoded, tmp_path / "own", packing="one_a_row")
     assert own.rows > best.rows
     assert documents_of(tmp_path / "own")[0] == documents_of(tmp_path / "best")[0]
@@ -188,5 +195,5 @@ def test_a_new_packing_is_one_entry_of_the_table(encoded, tmp_path, monkeypatch)
 
 def test_the_names_of_packings_need_no_numba():
     heavy = "{'numba', 'pyarrow', 'tokenizers'} & set(sys.modules)"
-    code = f"import sys, gristmill.tokenizer.packings, gristmill.tokenizer.stage; sys.exit(bool({heavy}))"
+    code = f"import sys, gristmill.tokenizer.stage; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

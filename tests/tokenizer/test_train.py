@@ -5,15 +5,18 @@ import json
 import pyarrow as pa
 import pytest
 
-from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.tokenizer.bpe_training import TOKENIZER, _keyed_sample, _keys, train_tokenizer
-from gristmill.tokenizer.vocabulary import END, PAD, library_versions
+from gristmill.corpus.errors import SchemaError
+from gristmill.tokenizer.bpe_training import _budgets, _keyed_sample, _keys, train_tokenizer
+from gristmill.tokenizer.stage import END, PAD, Tokenizer
+from gristmill.tokenizer.tokenizer_json import TOKENIZER, SpecialTokens
+from gristmill.tokenizer.vocabulary import library_versions
 
 
-def trained(parts, folder, **changes):
+def trained(parts, folder, seed=1, shares=None, **changes):
     folder.mkdir()
-    values = {"vocab_size": 600, "min_frequency": 2, "sample_bytes": 100_000, "seed": 1} | changes
-    return train_tokenizer(parts, folder, **values), (folder / TOKENIZER).read_bytes()
+    section = Tokenizer(**{"vocab_size": 600, "sample_bytes": 100_000} | changes)
+    outcome = train_tokenizer(parts, folder, section=section, seed=seed, shares=shares)
+    return outcome, (folder / TOKENIZER).read_bytes()
 
 
 def test_same_bytes_whatever_the_order_of_parts(parts, tmp_path):
@@ -61,15 +64,49 @@ def test_nothing_kept_gives_the_bytes(mill, tmp_path):
     assert (outcome.facts["vocab_size"], outcome.rows) == (258, 0)
 
 
-def test_a_vocabulary_without_room_for_bytes_is_refused(parts, tmp_path):
-    with pytest.raises(RecipeError, match=r"tokenizer\.vocab_size is 257.*258"):
-        trained(parts, tmp_path / "a", vocab_size=257)
+def test_further_special_tokens_follow_and_are_written_beside(parts, tmp_path):
+    specials = {"end": "</s>", "control": ["<|user|>", "<|model|>"]}
+    outcome, data = trained(parts, tmp_path / "a", specials=specials, chat_template="{{ messages }}")
+    vocab = json.loads(data)["model"]["vocab"]
+    assert [vocab[name] for name in ("</s>", PAD, "<|user|>", "<|model|>")] == [0, 1, 2, 3]
+    beside = SpecialTokens.beside(tmp_path / "a" / TOKENIZER)
+    assert beside == SpecialTokens("</s>", PAD, None, ("<|user|>", "<|model|>"), "{{ messages }}")
+    assert outcome.facts["end"] == "</s>"
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({"docs": 0.5, "code": 0.5}, {"docs": 50_000, "code": 50_000}),
+        ({"docs": 0.9, "code": 0.1}, {"docs": 90_000, "code": 10_000}),
+        ({"code": 1.0}, {"code": 100_000}),
+    ],
+)
+def test_a_sample_by_the_mixture_is_repeatable_and_has_its_shares(parts, tmp_path, shares, expected):
+    one, other = (trained(order, tmp_path / str(n), shares=shares) for n, order in enumerate((parts, parts[::-1])))
+    assert one == other
+    found = one[0].facts["sample_by_domain"]
+    assert found.keys() == expected.keys()
+    assert all(expected[name] - 8 <= n <= expected[name] for name, n in found.items())  # whole characters
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shares", "expected"),
+    [
+        ({"a": 10, "b": 900}, {"a": 0.5, "b": 0.5}, {"a": 10, "b": 90}),
+        ({"a": 10, "b": 20, "c": 5}, {"a": 0.4, "b": 0.3, "c": 0.3}, {"a": 10, "b": 20, "c": 5}),
+        ({"a": 900, "b": 900}, {"a": 1.0}, {"a": 100, "b": 0}),
+        ({}, {"a": 1.0}, {}),
+    ],
+)
+def test_what_a_domain_lacks_the_others_give(sizes, shares, expected):
+    assert _budgets(sizes, shares, 100) == expected
 
 
 def sample_of(mill, folder, texts, n_bytes, rows=1, heldout=()):
     documents = mill.documents(texts)
     path = mill.write(folder / "part.parquet", documents, rows)
-    return _keyed_sample([(path, mill.kept(documents, heldout=heldout))], n_bytes, 7).to_pylist()
+    return _keyed_sample([(path, mill.kept(documents, heldout=heldout))], n_bytes, 7)["text"].to_pylist()
 
 
 def test_held_out_documents_are_never_seen(mill, tmp_path):

@@ -33,12 +33,13 @@ from gristmill.trainer.loop import train
 from tests.trainer.conftest import ROW, make_run
 
 SAMPLES, STEP = 14, 1  # 4 rows a step; what changes one batch changes that of the second step
-READ, ITERATE, PACK = ShardReader.read_into, Loader.__iter__, loop.pack_batch
+READ, ITERATE, PACK = ShardReader.find, Loader.__iter__, loop.pack_batch
+NOTHING = np.zeros(1 << 16, np.uint8)  # a row of zeros
 
 
 def reading(change):
-    """Each read of rows goes through ``change(reader, rows, place, out)``."""
-    return lambda patch: patch.setattr(ShardReader, "read_into", change)
+    """Each search for rows goes through ``change(reader, rows)``."""
+    return lambda patch: patch.setattr(ShardReader, "find", change)
 
 
 def loading(change):
@@ -60,20 +61,18 @@ def packing(change):
     return lambda patch: patch.setattr(loop, "pack_batch", packed)
 
 
-def zeros(reader, rows, place, out):
-    slices = READ(reader, rows, place, out)
-    out[place] = 0
-    return slices
+def zeros(reader, rows):
+    return READ(reader, rows)._replace(address=np.full(len(rows), NOTHING.ctypes.data, np.uint64))
 
 
-def short_slices(reader, rows, place, out):
-    slices = READ(reader, rows, place, out)
-    return slices._replace(length=slices.length - 1)
+def short_slices(reader, rows):
+    found = READ(reader, rows)
+    return found._replace(slices=found.slices._replace(length=found.slices.length - 1))
 
 
-def late_slices(reader, rows, place, out):
-    slices = READ(reader, rows, place, out)
-    return slices._replace(start=np.maximum(slices.start - 1, 0))
+def late_slices(reader, rows):
+    found = READ(reader, rows)
+    return found._replace(slices=found.slices._replace(start=np.maximum(found.slices.start - 1, 0)))
 
 
 def stale(patch):
@@ -109,9 +108,9 @@ def one_document(packed):
 
 FIRST = STEP * 4  # the first sample of the changed step
 FAULTS = {
-    "neighbour row": (reading(lambda s, rows, *to: READ(s, (rows + 1) % s.rows, *to)), 0, "it got row"),
+    "neighbour row": (reading(lambda s, rows: READ(s, (rows + 1) % s.rows)), 0, "it got row"),
     "zero tokens": (reading(zeros), 0, "it got token 0 everywhere"),
-    "constant row": (reading(lambda s, rows, *to: READ(s, rows * 0, *to)), 0, "it got row 0 of"),
+    "constant row": (reading(lambda s, rows: READ(s, rows * 0)), 0, "it got row 0 of"),
     "stale batch": (stale, FIRST, "it got row"),
     "domains swapped in the loader": (loading(lambda batch: batch._replace(domain=2 - batch.domain)), FIRST),
     "domains swapped in the batch": (packing(lambda p: p._replace(domain=2 - p.domain)), FIRST, "it got it as of"),
@@ -327,7 +326,7 @@ def test_faults_inside_the_model_are_found_by_replay(longer, tiny, tmp_path, fau
 
 
 def mask_ignored(patch):
-    patch.setattr(Loader, "_mask", lambda *_: None)
+    patch.setattr(ShardReader, "mask", lambda *_: None)
 
 
 MORE = {"mask ignored": mask_ignored, "loss averaged wrong": wrong_mean}

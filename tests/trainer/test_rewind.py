@@ -17,7 +17,7 @@ from gristmill.flows.takedown.overwritten_rows import MASKED_FILE, _left, pieces
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import ShardWriter
-from gristmill.tokenizer.vocabulary import PAD_ID
+from gristmill.tokenizer.stage import PAD_ID
 from gristmill.trainer import checkpoint
 from gristmill.trainer.loop import train
 from gristmill.trainer.rewind import base_before, first_step, go_back

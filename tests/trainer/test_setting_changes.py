@@ -33,7 +33,7 @@ def saved(out):
 
 
 def finite(out):
-    found = [checkpoint._load(path) for path in (out / "checkpoints").glob("step-*")]
+    found = [checkpoint.load(path) for path in (out / "checkpoints").glob("step-*")]
     return found and all(
         value.isfinite().all() for one in found for value in (*one.model.values(), *one.training.values())
     )
