@@ -18,7 +18,7 @@ from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.running import run_stages
 from gristmill.flows.tune.proxy_runs import Finished, ProxyCorpus, bits, run_proxies
 from gristmill.flows.tune.search_space import SearchSpace, full_tokens, search_space, section
-from gristmill.flows.tune.tune_answer import Fitted, fit_swarm, next_runs
+from gristmill.flows.tune.tune_answer import Fitted, doubts, fit_swarm, next_runs
 from gristmill.mixing.comparison import Comparison, compare
 from gristmill.mixing.named_shares import FORMAT
 from gristmill.mixing.swarm import Trial, swarm
@@ -147,7 +147,7 @@ def _result(
         | {"distinguished": compared.distinguished, "sentence": compared.sentence("the proposal", "the prior")},
         "next_runs": [asdict(one) for one in next_runs(space, finished, fitted, compared)],
         "curriculum": _curriculum(space, fitted),
-        "notices": [*space.notices, *_unmatched(finished)],
+        "notices": [*space.notices, *_unmatched(finished), *doubts(fitted, compared, len(space.names))],
     }
 
 

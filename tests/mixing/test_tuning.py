@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import PlanError
+from gristmill.flows.tune.tune_answer import FitReport, Fitted, Proposal, doubts
 from gristmill.mixing.comparison import compare, t_quantile
 from gristmill.mixing.count_model import CountModel, Pairs
 from gristmill.mixing.objective_fit import Runs, best_fit, noise
@@ -178,3 +179,14 @@ def test_what_tuning_needs_of_other_tables(tune, heldout, full, text):
     assert [text in mistake.text for mistake in tuning_mistakes(tune, 64, heldout, full)] == [True]
     assert not list(tuning_mistakes(Tune(), 64, 0.1, None))
     assert all(preset.step_rows >= 1 for preset in PRESETS.values())
+
+
+def test_a_fit_that_the_runs_do_not_bear_out_is_doubted():
+    def answer(expected, mixtures):
+        return Fitted(FitReport((), 0.0, 0, 0.1), Proposal({}, 3.0, 0.1, expected, {}), PRIOR, mixtures)
+
+    found = compare(np.array([3.0, 3.1, 2.9]) - 0.05, np.array([3.0, 3.1, 2.91]))
+    assert doubts(answer(-0.05, 12), found, 4) == []
+    few, gain = doubts(answer(-0.4, 11), found, 4)
+    assert "11 mixtures are few for 4 domains" in few
+    assert "the fit expected -0.4000 from the prior, the paired runs found -0.05" in gain
