@@ -21,7 +21,7 @@ from bench.compare import HOUSE, options
 from gristmill.flows.pipeline.open_context import open_checked
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.tune.proxy_runs import ProxyCorpus
-from gristmill.flows.tune.search_space import SearchSpace, search_space
+from gristmill.flows.tune.search_space import SearchSpace, search_space, section
 from gristmill.flows.tune.tune_recipe import paired_runs, tune_recipe
 from gristmill.mixing.baselines import level, proportional
 from gristmill.mixing.comparison import compare
@@ -53,7 +53,7 @@ def main() -> None:
     found = tune_recipe(arguments.recipe)
     checked = load_recipe(arguments.recipe)
     judge = {"preset": arguments.preset, "tokens": arguments.tokens}
-    tune = checked.recipe.tune.model_copy(update={key: value for key, value in judge.items() if value})
+    tune = section(checked.recipe).model_copy(update={key: value for key, value in judge.items() if value})
     seeds = 2 if arguments.quick else arguments.seeds
     # other seeds than those of the tuning's own comparison
     recipe = checked.recipe.model_copy(update={"tune": tune, "seed": checked.recipe.seed + 1})

@@ -11,6 +11,7 @@ import pytest
 
 from gristmill.cli import app, main
 from gristmill.corpus.errors import RecipeError
+from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.open_context import open_checked
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
 from gristmill.flows.tune import proxy_runs
@@ -47,6 +48,7 @@ def test_a_tuning_goes_from_a_recipe_to_a_mixture_that_the_plan_reads(recipe, tm
     found = json.loads(printed.out)
     assert "tune: 16 proxy runs of 6,000 tokens, preset bigram (10 for the fit, 6 against the prior)" in printed.err
     assert Path(found["run"]).name == small_run.name  # [tune] decides nothing of the corpus
+    assert [one for one in verify_run(Path(found["run"]))["checks"] if not one["ok"]] == []
     assert len(found["mixtures"]) == 10
     assert {"fit", "proposal", "comparison", "next_runs", "budget"} <= set(found)
     assert found["comparison"]["pairs"] == 3
