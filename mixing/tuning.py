@@ -23,14 +23,16 @@ LEAST_PAIRS, PAIRS_PART = 3, 8  # an eighth of the runs is paired: chosen mixtur
 class Preset:
     """A proxy: a model of ``order`` tokens by counts, or with ``trainer`` the trainer's with these values.
 
-    ``tokens_per_second`` of training on one core and ``run_seconds`` beside it were measured on the sample; they give
-    the cost that is printed first, and nothing else.
+    ``heldout_tokens`` are measured in each domain, spread evenly over its rows; 0 = all. ``tokens_per_second`` of
+    training on one core and ``run_seconds`` beside it were measured on recipes/tune-sample.toml; they give the cost
+    that is printed first, and nothing else.
     """
 
     order: int
     tokens_per_second: float
     run_seconds: float
     trainer: Mapping[str, int | float] = field(default_factory=dict)
+    heldout_tokens: int = 0
 
     @property
     def step_rows(self) -> int:
@@ -38,13 +40,15 @@ class Preset:
         return int(self.trainer.get("batch_rows", 1))
 
 
-_TINY = {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64, "batch_rows": 8, "warmup_steps": 10}
+_TINY = {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64, "batch_rows": 8}
+_TINY |= {"warmup_steps": 10, "learning_rate": 1e-2}
 _SMALL = {"layers": 3, "width": 128, "heads": 4, "experts": 8, "expert_width": 128, "batch_rows": 8}
+_SMALL |= {"learning_rate": 5e-3}
 PRESETS: Mapping[str, Preset] = {
-    "unigram": Preset(order=1, tokens_per_second=2e6, run_seconds=0.15),
-    "bigram": Preset(order=2, tokens_per_second=2e6, run_seconds=0.15),
-    "moe-tiny": Preset(order=0, tokens_per_second=5e3, run_seconds=5.0, trainer=_TINY | {"learning_rate": 1e-2}),
-    "moe-small": Preset(order=0, tokens_per_second=2e3, run_seconds=8.0, trainer=_SMALL | {"learning_rate": 5e-3}),
+    "unigram": Preset(order=1, tokens_per_second=4e6, run_seconds=0.1),
+    "bigram": Preset(order=2, tokens_per_second=4e6, run_seconds=0.1),
+    "moe-tiny": Preset(0, 1e4, 4.0, _TINY, heldout_tokens=16_384),
+    "moe-small": Preset(0, 3e3, 7.0, _SMALL, heldout_tokens=16_384),
 }
 
 

@@ -36,8 +36,8 @@ def count_proxy(
         pairs, row = Pairs.of(ShardReader(shards[name]), one.rows[seen])
         counted.append((pairs, one.times[seen][row[pairs.slice]]))
     model = CountModel.fit(counted, vocab, PRESETS[task.preset].order)
-    spelled = _spelled(tokenizer, vocab)
-    halves = {name: _measure(model, heldout_text(path), spelled) for name, path in sorted(heldout.items())}
+    spelled = spelled_bytes(tokenizer, vocab)
+    halves = {name: _measure(model, heldout_text(path, task.preset), spelled) for name, path in sorted(heldout.items())}
     facts = ProxyFacts(
         {name: half[True] for name, half in halves.items()},
         {name: half[False] for name, half in halves.items()},
@@ -68,16 +68,24 @@ class HeldoutText:
 
 
 @lru_cache(maxsize=256)
-def heldout_text(folder: Path) -> HeldoutText:
+def heldout_text(folder: Path, preset: str) -> HeldoutText:
     """Read a domain's held-out rows once per process; a store entry never changes."""
     reader = ShardReader(folder)
-    rows = np.arange(reader.rows)
+    rows = measured_rows(reader, preset)
     documents = [one["doc_id"] for row in reader.documents(rows) for one in row]
     return HeldoutText(Pairs.of(reader, rows)[0], documents, np.array([is_fitted(one) for one in documents], bool))
 
 
+def measured_rows(reader: ShardReader, preset: str) -> np.ndarray:
+    """The held-out rows that proxies of a preset are measured on, int64 ascending."""
+    tokens = PRESETS[preset].heldout_tokens
+    wanted = min(reader.rows, max(1, tokens // reader.row_tokens)) if tokens else reader.rows
+    return np.unique(np.linspace(0, max(reader.rows - 1, 0), wanted).astype(np.int64))
+
+
 @lru_cache(maxsize=4)
-def _spelled(tokenizer: Path, vocab: int) -> np.ndarray:
+def spelled_bytes(tokenizer: Path, vocab: int) -> np.ndarray:
+    """int64[V]: bytes that each token spells."""
     spelled = token_bytes(tokenizer, vocab)
     assert spelled is not None  # a flow expects this before any job
     return spelled

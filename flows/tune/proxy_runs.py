@@ -15,6 +15,7 @@ from gristmill.flows.pipeline.jobs import Done, Job, Ref, job_key
 from gristmill.flows.tune.counted_proxy import count_proxy
 from gristmill.flows.tune.proxy_task import STAGE, VERSION, DomainBits, ProxyFacts, ProxyTask
 from gristmill.flows.tune.search_space import SearchSpace, section
+from gristmill.flows.tune.trained_proxy import train_proxy
 from gristmill.mixing.compile import Packed
 from gristmill.mixing.swarm import Trial
 from gristmill.mixing.tuning import PRESETS
@@ -59,7 +60,7 @@ class ProxyCorpus:
             self.tokenizer.key,
         ]
         preset = asdict(PRESETS[task.preset])
-        decides = {"order": preset["order"], "trainer": dict(preset["trainer"])}
+        decides = {"order": preset["order"], "trainer": dict(preset["trainer"]), "heldout": preset["heldout_tokens"]}
         key = job_key(STAGE, VERSION, inputs, task=asdict(task), preset=decides)
         arguments = {
             "shards": {name: Ref(one, "") for name, one in self.shards.items()},
@@ -67,7 +68,7 @@ class ProxyCorpus:
             "tokenizer": Ref(self.tokenizer, "tokenizer.json"),
             "task": task,
         }
-        return Job(STAGE, key, count_proxy, arguments)
+        return Job(STAGE, key, train_proxy if preset["trainer"] else count_proxy, arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,14 @@ def run_proxies(
     # torch has one seed and one count of threads per process: its proxies run one after the other
     alone = bool(PRESETS[tune.preset].trainer) and not context.recipe.engine.address
     engine = ThreadEngine(1) if alone else context.engine
-    with context.report.progress(name, len(jobs)) as progress:
+    unique = list({job.key: job for job in jobs}.values())  # two threads cannot fill one entry at once
+    with context.report.progress(name, len(unique)) as progress:
         watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))
-        done = engine.run(context.store, jobs, watch)
+        made = engine.run(context.store, unique, watch)
+    done = {one.receipt.key: one for one in made}
     return [
         Finished(trial, one.receipt.key, one.reused, from_json(ProxyFacts, one.receipt.facts, one.receipt.key))
-        for trial, one in zip(trials, done, strict=True)
+        for trial, one in ((trial, done[job.key]) for trial, job in zip(trials, jobs, strict=True))
     ]
 
 

@@ -93,7 +93,7 @@ def _prior(tune: Tune, packed: Mapping[str, Packed], row_tokens: int, caps: Epoc
 
 def _measured(tune: Tune, heldout: Mapping[str, Path]) -> tuple[tuple[str, ...], list[str]]:
     """Domains with documents in both halves of what is held out, of those that the objective names; and notices."""
-    halves = {name: heldout_text(path).fitted for name, path in heldout.items()}
+    halves = {name: heldout_text(path, tune.preset).fitted for name, path in heldout.items()}
     there = {name for name, fitted in halves.items() if len(fitted) and 0 < fitted.sum() < len(fitted)}
     for name in tune.objective:
         if name not in there:

@@ -13,6 +13,7 @@ from gristmill.mixing.objective_fit import ObjectiveFit, Quality, Runs, best_fit
 from gristmill.mixing.proposal import PULL, propose
 from gristmill.mixing.tuning import PAIRS_PART
 
+FEW = 3  # mixtures for each domain; with fewer the fit follows noise into a corner, as 8 mixtures of 8 domains did
 NEAR = 0.25  # of the swarm's mixtures, those that the fit likes best: there the next run may still change the answer
 
 
@@ -57,6 +58,7 @@ class Fitted:
     report: FitReport
     proposal: Proposal
     chosen: np.ndarray
+    mixtures: int  # different ones
 
 
 def fit_swarm(space: SearchSpace, finished: Sequence[Finished]) -> Fitted:
@@ -75,7 +77,20 @@ def fit_swarm(space: SearchSpace, finished: Sequence[Finished]) -> Fitted:
     others = {name: float(-np.diff(ObjectiveFit.of(runs, name).predict(both))[0]) for name in FITS}
     report = FitReport(tuple(kinds), *noise(runs), deviation)
     proposal = Proposal(shares, float(expected[0]), kinds[0].half_width, float(expected[0] - expected[1]), others)
-    return Fitted(report, proposal, chosen)
+    return Fitted(report, proposal, chosen, len(np.unique(runs.weights, axis=0)))
+
+
+def doubts(fitted: Fitted, compared: Comparison, n_domains: int) -> list[str]:
+    """Why not to trust the fit: too few mixtures, or a gain that the paired runs did not find."""
+    found, expected = [], fitted.proposal.difference_from_prior
+    if fitted.mixtures < FEW * n_domains:
+        found.append(f"{fitted.mixtures} mixtures are few for {n_domains} domains: raise tune.runs")
+    if abs(expected - compared.difference) > fitted.proposal.half_width + compared.half_width:
+        found.append(
+            f"the fit expected {expected:+.4f} from the prior, the paired runs found {compared.difference:+.4f}: "
+            "trust the runs, and raise tune.runs"
+        )
+    return found
 
 
 def next_runs(

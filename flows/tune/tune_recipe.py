@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from gristmill.corpus.extras import need
-from gristmill.corpus.files import write_json
+from gristmill.corpus.files import write_json, write_text
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.open_context import open_checked
+from gristmill.flows.pipeline.open_context import home, open_checked
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.running import run_stages
 from gristmill.flows.tune.proxy_runs import Finished, ProxyCorpus, bits, run_proxies
 from gristmill.flows.tune.search_space import SearchSpace, full_tokens, search_space, section
-from gristmill.flows.tune.tune_answer import Fitted, fit_swarm, next_runs
+from gristmill.flows.tune.tune_answer import Fitted, doubts, fit_swarm, next_runs
 from gristmill.mixing.comparison import Comparison, compare
 from gristmill.mixing.named_shares import FORMAT
 from gristmill.mixing.swarm import Trial, swarm
@@ -86,7 +86,10 @@ def tune_recipe(
     if PRESETS[budget.preset].trainer:
         need("train")
     engine = {} if workers is None else {"workers": workers}
+    texts = {file.parent: file.read_text("utf-8") for file in home().glob(f"runs/{checked.recipe.name}/*/recipe.toml")}
     with open_checked(checked, reporter=reporter, engine=engine) as context:
+        if context.run.path in texts and context.run.has("card"):  # a card holds its run's recipe word for word
+            write_text(context.run.path / "recipe.toml", texts[context.run.path])
         run_stages(context, "heldout")
         corpus = ProxyCorpus.of(context)
         space = search_space(context.recipe, corpus.packed(context), corpus.heldout_folders(context))
@@ -147,7 +150,7 @@ def _result(
         | {"distinguished": compared.distinguished, "sentence": compared.sentence("the proposal", "the prior")},
         "next_runs": [asdict(one) for one in next_runs(space, finished, fitted, compared)],
         "curriculum": _curriculum(space, fitted),
-        "notices": [*space.notices, *_unmatched(finished)],
+        "notices": [*space.notices, *_unmatched(finished), *doubts(fitted, compared, len(space.names))],
     }
 
 

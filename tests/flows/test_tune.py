@@ -6,13 +6,23 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gristmill.cli import app, main
 from gristmill.corpus.errors import RecipeError
+from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.pipeline.open_context import open_checked
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
-from gristmill.flows.tune import counted_proxy, proxy_runs
-from gristmill.flows.tune.tune_recipe import budget_of, tune_recipe
+from gristmill.flows.tune import proxy_runs
+from gristmill.flows.tune.counted_proxy import count_proxy, draw
+from gristmill.flows.tune.proxy_folder import target_slices, write_proxy_folder
+from gristmill.flows.tune.proxy_runs import ProxyCorpus
+from gristmill.flows.tune.proxy_task import ProxyTask
+from gristmill.flows.tune.search_space import search_space
+from gristmill.flows.tune.trained_proxy import train_proxy
+from gristmill.flows.tune.tune_recipe import budget_of, paired_runs, tune_recipe
+from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.named_shares import tuned_shares
 from tests.conftest import SMALL
 
@@ -38,6 +48,7 @@ def test_a_tuning_goes_from_a_recipe_to_a_mixture_that_the_plan_reads(recipe, tm
     found = json.loads(printed.out)
     assert "tune: 16 proxy runs of 6,000 tokens, preset bigram (10 for the fit, 6 against the prior)" in printed.err
     assert Path(found["run"]).name == small_run.name  # [tune] decides nothing of the corpus
+    assert [one for one in verify_run(Path(found["run"]))["checks"] if not one["ok"]] == []
     assert len(found["mixtures"]) == 10
     assert {"fit", "proposal", "comparison", "next_runs", "budget"} <= set(found)
     assert found["comparison"]["pairs"] == 3
@@ -59,7 +70,7 @@ def test_a_stopped_tuning_goes_on_and_ends_with_the_same_answer(recipe, monkeypa
         calls.append(arguments["task"])
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return counted_proxy.count_proxy(**arguments)
+        return count_proxy(**arguments)
 
     monkeypatch.setattr(proxy_runs, "count_proxy", stops)
     with pytest.raises(KeyboardInterrupt):
@@ -132,3 +143,60 @@ def test_what_is_known_once_rows_are_packed_stops_before_any_proxy(recipe, monke
         main(["tune", str(recipe)])
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.match(f"gristmill: .*{message}", last)
+
+
+@pytest.fixture
+def folders(small_run):
+    """Shards and held-out rows of the small run by domain, and its tokenizer: what a proxy run reads."""
+    shards, heldout = (
+        {one.name: one for one in sorted((small_run / name).iterdir())} for name in ("shards", "heldout")
+    )
+    return {"shards": shards, "heldout": heldout, "tokenizer": small_run / "tokenizer" / "tokenizer.json"}
+
+
+def task(preset: str, seed: int = 5, **shares: float) -> ProxyTask:
+    return ProxyTask(shares or {"forum": 0.5, "legal": 0.5}, 2000, 20_000, preset, seed)
+
+
+@pytest.mark.parametrize(("preset", "run"), [("bigram", count_proxy), ("moe-tiny", train_proxy)])
+def test_a_proxy_is_a_function_of_its_task_and_a_domain_helps_itself(folders, tmp_path, preset, run):
+    found = []
+    for number, one in enumerate([task(preset), task(preset), task(preset, 6, legal=1.0)]):
+        (tmp_path / str(number)).mkdir()
+        found.append(run(folder=tmp_path / str(number), **folders, task=one))
+    assert found[0] == found[1]
+    assert [path.name for path in (tmp_path / "0").iterdir()] == ["task.json"]
+    facts = found[0].facts
+    assert set(facts["epochs"]) == {"forum", "legal"}
+    alone, both = (one.facts["fit"]["legal"]["bits_per_byte"] for one in (found[2], found[0]))
+    assert alone < both
+    assert all(0 < one["bits_per_byte"] < 12 for one in facts["check"].values() if one["documents"])
+
+
+def test_a_proxy_folder_trains_on_the_drawn_rows_as_often_as_they_are_drawn(folders, tmp_path):
+    one = task("moe-tiny", forum=0.7, legal=0.3)
+    drawn = draw(folders["shards"], one)
+    plan = write_proxy_folder(tmp_path, folders["shards"], drawn, 1)
+    where = plan.locate(0, plan.samples)
+    for number, name in enumerate(plan.names):
+        times = np.bincount(where.row[where.domain == number], minlength=len(drawn[name].rows))
+        assert abs(times.sum() - drawn[name].times.sum()) <= 1  # as near as a plan comes
+        assert np.ptp(times) <= 1
+        full, copied = ShardReader(folders["shards"][name]), ShardReader(tmp_path / "shards" / name)
+        assert (copied.tokens(np.arange(copied.rows)) == full.tokens(drawn[name].rows)).all()
+    masked = np.random.default_rng(0).random((5, 9)) < 0.5
+    again = np.zeros_like(masked)
+    for row, slices in enumerate(target_slices(masked)):
+        for at in slices:
+            again[row, at["start"] : at["start"] + at["length"]] = True
+    assert (again == masked).all()
+
+
+def test_equal_proxies_are_run_once(recipe):
+    """The proposal may be the prior itself: two threads would fill one store entry."""
+    with open_checked(load_recipe(recipe), engine={"workers": 2}) as context:
+        corpus = ProxyCorpus.of(context)
+        space = search_space(context.recipe, corpus.packed(context), corpus.heldout_folders(context))
+        first, second = paired_runs(context, corpus, space, [space.prior, space.prior], 2)
+    assert (first == second).all()
+    assert first[0] != first[1]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import PlanError
+from gristmill.flows.tune.tune_answer import FitReport, Fitted, Proposal, doubts
 from gristmill.mixing.comparison import compare, t_quantile
 from gristmill.mixing.count_model import CountModel, Pairs
 from gristmill.mixing.objective_fit import Runs, best_fit, noise
@@ -59,15 +60,14 @@ def test_caps_that_leave_no_mixture_are_one_message():
 
 @given(st.integers(1, 2000), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 9))
 def test_a_proxy_repeats_a_domain_as_often_as_the_full_run(n_rows, share, part, seed):
-    full = 400_000
-    found = proxy_rows(n_rows, 100.0, share, Scale(max(1, round(full * part)), full), seed)
+    scale = Scale(max(1, round(400_000 * part)), 400_000)
+    found = proxy_rows(n_rows, 100.0, share, scale, seed)
     assert np.ptp(found.times) <= 1
     assert len(set(found.rows.tolist())) == len(found.rows) <= n_rows
-    off = 0.5 / len(found.rows) + found.wanted_epochs * 0.51 / max(
-        n_rows * part, 1
-    )  # half a row drawn, half a row there
-    if n_rows * part >= 1:
-        assert found.epochs == pytest.approx(found.wanted_epochs, abs=1.2 * off + 0.01 * found.wanted_epochs)
+    assert len(found.rows) == 1 or abs(len(found.rows) - n_rows * scale.part) <= 0.5
+    # epochs are rows drawn by rows there are: both are those of the full run times the scale, but for half a row
+    assert abs(found.times.sum() - found.wanted_epochs * n_rows * scale.part) <= 0.5 + 1e-6
+    assert found.epochs == found.times.sum() / len(found.rows)
 
 
 def naive_nats(train, test, vocab, order):
@@ -179,3 +179,14 @@ def test_what_tuning_needs_of_other_tables(tune, heldout, full, text):
     assert [text in mistake.text for mistake in tuning_mistakes(tune, 64, heldout, full)] == [True]
     assert not list(tuning_mistakes(Tune(), 64, 0.1, None))
     assert all(preset.step_rows >= 1 for preset in PRESETS.values())
+
+
+def test_a_fit_that_the_runs_do_not_bear_out_is_doubted():
+    def answer(expected, mixtures):
+        return Fitted(FitReport((), 0.0, 0, 0.1), Proposal({}, 3.0, 0.1, expected, {}), PRIOR, mixtures)
+
+    found = compare(np.array([3.0, 3.1, 2.9]) - 0.05, np.array([3.0, 3.1, 2.91]))
+    assert doubts(answer(-0.05, 12), found, 4) == []
+    few, gain = doubts(answer(-0.4, 11), found, 4)
+    assert "11 mixtures are few for 4 domains" in few
+    assert "the fit expected -0.4000 from the prior, the paired runs found -0.05" in gain
