@@ -8,6 +8,7 @@ Seconds are wall-clock: a person waits for them.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -22,7 +23,6 @@ import pyarrow.parquet as pq
 from bench.compare import HOUSE, Comparison, options, peak_rss_mb, say
 from gristmill.corpus.files import content_key
 from gristmill.corpus.receipt import Manifest, Outcome
-from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run
@@ -30,6 +30,7 @@ from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.inspect.whatif import rules_with, signals_read, whatif_run
 from gristmill.flows.pipeline.judge import plan_decide
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.signal_tables import signal_tables
 
 RECIPE = HOUSE / "recipes" / "sample.toml"
 FILES = {
@@ -63,8 +64,9 @@ def repeat_run(run: Path, wanted: int) -> Path:
     """A run directory whose columns are those of ``run``, often enough for ``wanted`` documents."""
     with reopen_run(run) as context:
         copies = -(-wanted // context.run.manifest("documents").rows)
-        again = RunDir.create(run.parents[1], "whatif", read_recipe(run / "recipe.toml"), {"copies": copies})
-        for stage, name in FILES.items():
+        again = RunDir(Path(shutil.copytree(run, run.parents[1] / "whatif" / run.name, dirs_exist_ok=True)))
+        measured = {stage.name: str(stage.table) for stage in signal_tables(context.run)}
+        for stage, name in (measured | FILES).items():
             parts = [
                 context.store.produce(
                     stage, content_key([part.key, copies]), repeater(context.file(stage, name, at), copies)
