@@ -170,6 +170,7 @@ def encoders() -> tuple:
     from tokenizers import trainers
 
     from gristmill.tokenizer.encoder import KernelEncoder, ReferenceEncoder
+    from gristmill.tokenizer.text_tokenizer import TextTokenizer
     from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 
     if not _ENCODERS:
@@ -179,7 +180,10 @@ def encoders() -> tuple:
             vocab_size=400, special_tokens=special, initial_alphabet=byte_symbols(), show_progress=False
         )
         made.train_from_iterator([piece.decode("utf-8", "ignore") for piece in PIECES] * 2, trainer)
-        _ENCODERS.extend([KernelEncoder(json.loads(made.to_str())), ReferenceEncoder(made)])
+        with tempfile.TemporaryDirectory() as folder:
+            made.save(f"{folder}/tokenizer.json")
+            reference = ReferenceEncoder(TextTokenizer(Path(folder) / "tokenizer.json"))
+        _ENCODERS.extend([KernelEncoder(json.loads(made.to_str())), reference])
     return tuple(_ENCODERS)
 
 

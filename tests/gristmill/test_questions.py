@@ -97,6 +97,7 @@ OPTIONS = [  # command, option with a number, further values that it refuses
     (("verify", "--replay"), "--interval", COUNT),
     (("verify", "--replay"), "--seed", COUNT),
     (("train", "--set=learning_rate=1"), "--back-to", COUNT),
+    (("tune",), "--workers", [*COUNT, "99999"]),
     (("rebuild",), "--workers", [*COUNT, "99999"]),
     (("run",), "--workers", [*COUNT, "99999"]),
     (("warmup",), "--workers", [*COUNT, "99999"]),

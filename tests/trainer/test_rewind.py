@@ -208,6 +208,7 @@ def test_only_the_pieces_change(tmp_path, masked):
     """Against a copy of every row that is changed by hand; files without a piece keep their bytes."""
     rng = np.random.default_rng(1)
     tokens = rng.integers(2, 50, (20, 8))
+    tokens[:, 7] = PAD_ID
     documents = [
         [
             {"doc_id": f"d{row % 7}", "start": 0, "length": 3, "offset": 0},
