@@ -38,7 +38,7 @@ def commands(text: str) -> list[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Raise SystemExit where the command line does not know a command or an option; a run is any folder."""
-    there = ["." if word in ("RUN", "$RUN") or "/latest" in word else word for word in words]
+    there = ["." if word.startswith(("RUN", "$RUN")) or "/latest" in word else word for word in words]
     cli.app.parse_args(there, exit_on_error=True, print_error=False)
 
 
