@@ -34,9 +34,10 @@ from gristmill.flows.direct import refine_directly
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import stage_named
-from gristmill.flows.takedown.overwritten_rows import write_overwritten
+from gristmill.flows.takedown.overwritten_rows import Erasure, write_overwritten
 from gristmill.flows.takedown.retrain import takedown_and_retrain
 from gristmill.handoff.plan import Plan
+from gristmill.tokenizer.stage import PAD_ID
 from gristmill.trainer import checkpoint, rewind
 from gristmill.trainer.loop import train
 
@@ -224,7 +225,7 @@ def forgetful(run: Path, name: str) -> None:
         config = train_config(context, stage_named(context.stages, "train"))
     (asked,) = [row["doc_id"] for row in documents.to_pylist() if json.loads(row["meta"])["id"] == name]
     shards, plan = run / "shards" / "pairs", Plan.load(run / "plan")
-    write_overwritten(shards, run / "overwritten", [asked])
+    write_overwritten(shards, run / "overwritten", Erasure((asked,), PAD_ID))
     shutil.rmtree(shards)
     (run / "overwritten").rename(shards)
     index = file_sha256(shards / "index.json")

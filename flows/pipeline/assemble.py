@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gristmill.corpus.errors import PlanError
+from gristmill.corpus.facts import read_facts
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed
@@ -19,7 +20,7 @@ from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.tokenizer.stage import Tokenizer
+from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
@@ -115,9 +116,9 @@ def pack_heldout(context: RunContext, stage: Instance) -> Manifest:
 def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     from gristmill.tokenizer.pack import Layout, pack_domain
 
-    pad_id = context.run.manifest("tokenizer").parts[0].facts["pad_id"]
-    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}), pad_id=pad_id)
-    options = {"vocab_size": vocab_size(context), "heldout": heldout}
+    tokenizer = tokenizer_facts(context)
+    layout = Layout(**context.recipe.shards.model_dump(exclude={"heldout"}), pad_id=tokenizer.pad_id)
+    options = {"vocab_size": tokenizer.vocab_size, "heldout": heldout}
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
     for domain in context.recipe.domains:
@@ -203,9 +204,9 @@ def _why_no_row(run: RunDir) -> str:
     )
 
 
-def vocab_size(context: RunContext) -> int:
-    """The size that the tokenizer really has; small corpora do not fill the one asked for."""
-    return context.run.manifest("tokenizer").parts[0].facts["vocab_size"]
+def tokenizer_facts(context: RunContext) -> TokenizerFacts:
+    """What the tokenizer really has: small corpora do not fill the size asked for, 0.1.0 named no padding."""
+    return read_facts(TokenizerFacts, context.run.manifest("tokenizer").parts[0].facts)
 
 
 def _with_kept(context: RunContext, kept: Sequence[pa.Table]):  # noqa: ANN202  pairs of receipt and table

@@ -10,7 +10,7 @@ from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.typed_json import to_json
-from gristmill.flows.pipeline.assemble import vocab_size
+from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.open_context import stages_of_run
@@ -71,7 +71,7 @@ def train_config(context: RunContext, stage: Instance) -> TrainConfig:
         **stage.options.model_dump(exclude={"proof"}),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
-        vocab_size=vocab_size(context),
+        vocab_size=tokenizer_facts(context).vocab_size,
     )
 
 

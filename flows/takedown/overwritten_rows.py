@@ -5,7 +5,7 @@ so that a trainer sees padding there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.shards import FORMAT_WITH_TARGETS, INDEX, ShardWriter
 from gristmill.tokenizer.domain_tokens import gather_domain
 from gristmill.tokenizer.pack import packed_outcome
-from gristmill.tokenizer.stage import PAD_ID
 
 MASKED_FILE = "masked.parquet"
 MASKED = pa.schema(
@@ -32,6 +31,14 @@ MASKED = pa.schema(
         pa.field("length", pa.int32(), False),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Whose pieces leave the rows, and the tokenizer's id for what no document fills."""
+
+    doc_ids: tuple[str, ...]
+    pad_id: int
 
 
 def _batches(folder: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -71,9 +78,9 @@ def overwrite_rows(
     *,
     domain: str,
     heldout: bool,
-    doc_ids: Sequence[str],
+    erasure: Erasure,
 ) -> Outcome:
-    """Write the rows of ``shards`` into ``folder`` with padding in place of the pieces of ``doc_ids``.
+    """Write the rows of ``shards`` into ``folder`` with padding in place of the pieces of the erased documents.
 
     Parameters
     ----------
@@ -84,7 +91,7 @@ def overwrite_rows(
     ------
     StoreError : what stays in the rows is not what the tokens hold: the rows were packed from others
     """
-    write_overwritten(shards, folder, doc_ids)
+    write_overwritten(shards, folder, erasure)
     index = read_json(shards / INDEX)
     with gather_domain(tokens, folder, domain, heldout, index["vocab_size"]) as gathered:
         kept, masked = read_json(folder / INDEX), gathered.targets is not None  # then rows need not hold every token
@@ -97,29 +104,14 @@ def overwrite_rows(
     return outcome
 
 
-def write_overwritten(shards: Path, folder: Path, doc_ids: Sequence[str]) -> None:
-    """The same rows in the same files and record batches, without the pieces of ``doc_ids``."""
-    index, gone = read_json(shards / INDEX), pa.array(doc_ids, pa.string())
+def write_overwritten(shards: Path, folder: Path, erasure: Erasure) -> None:
+    """The same rows in the same files and record batches, padding in place of the pieces of the erased documents."""
+    index, gone = read_json(shards / INDEX), pa.array(erasure.doc_ids, pa.string())
     sizes = {name: index[name] for name in ("row_tokens", "vocab_size", "shard_rows", "batch_rows")}
-    masked, pad_id = index["format"] == FORMAT_WITH_TARGETS, _pad_id(shards)
+    masked = index["format"] == FORMAT_WITH_TARGETS
     with ShardWriter(folder, **sizes, targets=masked) as writer:
         for _, batch in _batches(shards):
-            writer.write(*_overwritten(batch, gone, pad_id))
-
-
-def _pad_id(shards: Path) -> int:
-    """What fills the rows; with a tokenizer of one's own it is another id. Rows without padding tell none."""
-    for _, batch in _batches(shards):
-        slices, row, _ = _marked(batch.column("documents"), pa.array([], pa.string()))
-        tokens = batch.column("tokens").flatten().to_numpy().reshape(batch.num_rows, -1)
-        used = np.zeros_like(tokens, bool)
-        for at, start, length in zip(
-            row, *(slices.field(name).to_numpy() for name in ("start", "length")), strict=True
-        ):
-            used[at, start : start + length] = True
-        if not used.all():
-            return int(tokens[~used][0])
-    return PAD_ID
+            writer.write(*_overwritten(batch, gone, erasure.pad_id))
 
 
 def _overwritten(batch: pa.RecordBatch, gone: pa.Array, pad_id: int) -> tuple[Any, ...]:

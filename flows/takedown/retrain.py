@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from gristmill.corpus.errors import BudgetError, StoreError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.open_context import without_index
@@ -33,7 +35,7 @@ from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget, removal
 from gristmill.flows.takedown.closure import close
 from gristmill.flows.takedown.index_removal import forget_in_index, index_of
-from gristmill.flows.takedown.overwritten_rows import MASKED, overwrite_rows, pieces_of, restamp_plan
+from gristmill.flows.takedown.overwritten_rows import MASKED, Erasure, overwrite_rows, pieces_of, restamp_plan
 from gristmill.flows.takedown.refusals import expect_retrainable, not_covered
 
 VERSION = "1"
@@ -227,12 +229,14 @@ def _others(context: RunContext, run: RunDir, closure: list[str]) -> pa.Table:
 
 def _overwrite(context: RunContext, before: RunDir, stage: Instance, closure: list[str]) -> Manifest:
     tokens, jobs = [part.key for part in context.run.manifest("tokens").parts], []
-    options = {"heldout": stage.name == "heldout", "doc_ids": closure}
+    erasure = Erasure(tuple(closure), tokenizer_facts(context).pad_id)
+    stated = {"heldout": stage.name == "heldout", **asdict(erasure)}
     old = before.manifest(stage.name).parts
     for domain, part in zip(context.recipe.domains, old, strict=True):
-        key = job_key(stage.name, stage.spec.version, [part.key, tokens], retrain=VERSION, domain=domain, **options)
+        key = job_key(stage.name, stage.spec.version, [part.key, tokens], retrain=VERSION, domain=domain, **stated)
         arguments = {"shards": Ref(part, ""), "tokens": context.refs("tokens", "tokens.parquet"), "domain": domain}
-        jobs.append(Job(stage.name, key, overwrite_rows, arguments | options))
+        arguments |= {"heldout": stated["heldout"], "erasure": erasure}
+        jobs.append(Job(stage.name, key, overwrite_rows, arguments))
     manifest = context.compute(stage.name, jobs)
     for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
         context.run.place(context.store.folder(receipt), f"{stage.name}/{domain}")

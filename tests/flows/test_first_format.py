@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import read_json
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.lock import Lock
 from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.flows.direct import train_directly
@@ -49,6 +49,11 @@ def old(small_run, tmp_path):
     (run / "lock.json").write_text(json.dumps(first))
     (run / STAGES_FILE).unlink()
     (run / "environment.json").unlink()
+    manifest = read_json(run / "manifests" / "tokenizer.json")
+    (part,) = manifest["parts"]
+    part["facts"] = {name: part["facts"][name] for name in ("bytes_per_token", "sample_bytes", "vocab_size")}
+    write_json(run / "manifests" / "tokenizer.json", manifest)
+    write_json(home / "store" / "tokenizer" / part["key"] / "receipt.json", part)
     return run
 
 

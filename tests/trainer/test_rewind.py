@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from gristmill.corpus.files import file_sha256, read_json, write_json
-from gristmill.flows.takedown.overwritten_rows import MASKED_FILE, _left, pieces_of, restamp_plan, write_overwritten
+from gristmill.flows.takedown.overwritten_rows import (
+    MASKED_FILE,
+    Erasure,
+    _left,
+    pieces_of,
+    restamp_plan,
+    write_overwritten,
+)
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import ShardWriter
@@ -53,7 +60,7 @@ def overwrite(run, doc_ids):
     for stage in ("shards", "heldout"):
         (run / stage).rename(run / "old")
         for name in ROWS:
-            write_overwritten(run / "old" / name, run / stage / name, doc_ids)
+            write_overwritten(run / "old" / name, run / stage / name, Erasure(tuple(doc_ids), PAD_ID))
         shutil.rmtree(run / "old")
     (run / "plan").rename(run / "old")
     restamp_plan(run / "old", {name: run / "shards" / name for name in ROWS}, pieces, {}, run / "plan")
@@ -208,7 +215,6 @@ def test_only_the_pieces_change(tmp_path, masked):
     """Against a copy of every row that is changed by hand; files without a piece keep their bytes."""
     rng = np.random.default_rng(1)
     tokens = rng.integers(2, 50, (20, 8))
-    tokens[:, 7] = PAD_ID
     documents = [
         [
             {"doc_id": f"d{row % 7}", "start": 0, "length": 3, "offset": 0},
@@ -219,7 +225,7 @@ def test_only_the_pieces_change(tmp_path, masked):
     targets = [[{"start": 1, "length": 5}] for _ in range(20)] if masked else None
     with ShardWriter(tmp_path / "a", row_tokens=8, vocab_size=50, shard_rows=5, batch_rows=2, targets=masked) as writer:
         writer.write(tokens, documents, targets)
-    write_overwritten(tmp_path / "a", tmp_path / "b", ["e1", "d3", "unknown"])
+    write_overwritten(tmp_path / "a", tmp_path / "b", Erasure(("e1", "d3", "unknown"), PAD_ID))
     reader, rows = ShardReader(tmp_path / "b"), np.arange(20)
     touched = {1: slice(3, 7)} | {row: slice(0, 3) for row in (3, 10, 17)}
     for row, place in touched.items():
