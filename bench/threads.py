@@ -15,13 +15,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 from bench.compare import HOUSE, Comparison, options, say
+from bench.run_cost import busy
 
 MODEL = {"vocab_size": 8192, "row_tokens": 256, "layers": 2, "width": 128, "heads": 4, "expert_width": 128}
 WARM_STEPS, STEPS = 3, 15
@@ -32,7 +31,6 @@ SETTINGS = {  # name -> trainer.threads, environment
     "all, spinning": (-1, {"OMP_WAIT_POLICY": "ACTIVE"}),
     "all, libgomp's own": (-1, {"OMP_WAIT_POLICY": ""}),
 }
-SPIN = "while True: pass"
 
 
 def measure(threads: int, steps: int) -> dict[str, float]:
@@ -78,24 +76,12 @@ def in_a_process(name: str, steps: int) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@contextmanager
-def neighbours(count: int) -> Iterator[None]:
-    """Processes that keep a core busy each."""
-    spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
-def rounds(names: list[str], busy: int, steps: int, count: int) -> dict[str, dict[str, float]]:
+def rounds(names: list[str], neighbours: int, steps: int, count: int) -> dict[str, dict[str, float]]:
     """Medians of each setting, measured in turn."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(count):
         for name in names:
-            with neighbours(busy):
+            with busy(neighbours):
                 found[name].append(in_a_process(name, steps))
     return {name: {key: statistics.median(f[key] for f in many) for key in many[0]} for name, many in found.items()}
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from gristmill.flows.export.part_files import AsideFiles
-from gristmill.flows.export.row_blocks import RowBlock
 from gristmill.flows.export.row_export import export_rows
 from gristmill.flows.export.row_part import Layout
-from gristmill.flows.export.sample_chunks import RowSample, SampleFile, row_samples
+from gristmill.flows.export.sample_chunks import RowSample, SampleFile, SamplePart
 from gristmill.flows.export.target import Exported, ExportedFile, ExportOptions
 from gristmill.flows.pipeline.context import RunContext
 
@@ -56,20 +55,11 @@ def litdata_index(parts: Sequence[ExportedFile], layout: Layout) -> dict[str, An
     return {"chunks": chunks, "config": config, "updated_at": "0"}
 
 
-class LitdataPart:
+class LitdataPart(SamplePart):
     """One chunk."""
 
     def __init__(self, files: AsideFiles, layout: Layout):
-        self._file, self._domains = SampleFile(files.path("bin")), layout.domains
-
-    def write(self, block: RowBlock) -> None:
-        """Add rows."""
-        for sample in row_samples(block, self._domains):
-            self._file.add(encoded(sample))
-
-    def close(self) -> None:
-        """Write the file."""
-        self._file.close()
+        super().__init__(SampleFile(files.path("bin")), layout.domains, encoded)
 
 
 def encoded(sample: RowSample) -> bytes:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from gristmill.flows.export.part_files import AsideFiles
-from gristmill.flows.export.row_blocks import RowBlock
 from gristmill.flows.export.row_export import export_rows
 from gristmill.flows.export.row_part import Layout
-from gristmill.flows.export.sample_chunks import RowSample, SampleFile, row_samples
+from gristmill.flows.export.sample_chunks import RowSample, SampleFile, SamplePart
 from gristmill.flows.export.target import Exported, ExportedFile, ExportOptions
 from gristmill.flows.pipeline.context import RunContext
 
@@ -70,21 +69,12 @@ def mds_index(parts: Sequence[ExportedFile], layout: Layout) -> dict[str, Any]:
     return {"version": 2, "shards": shards}
 
 
-class MdsPart:
+class MdsPart(SamplePart):
     """One shard."""
 
     def __init__(self, files: AsideFiles, layout: Layout):
         stated = json.dumps(_settings(layout), sort_keys=True).encode()
-        self._file, self._domains = SampleFile(files.path("mds"), stated), layout.domains
-
-    def write(self, block: RowBlock) -> None:
-        """Add rows."""
-        for sample in row_samples(block, self._domains):
-            self._file.add(encoded(sample))
-
-    def close(self) -> None:
-        """Write the file."""
-        self._file.close()
+        super().__init__(SampleFile(files.path("mds"), stated), layout.domains, encoded)
 
 
 def encoded(sample: RowSample) -> bytes:

@@ -5,7 +5,7 @@ has between; then the samples.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,3 +65,19 @@ class SampleFile:
         with self._path.open("wb") as file:
             file.write(np.uint32(len(sizes)).tobytes() + offsets.astype(np.uint32).tobytes() + self._between)
             file.writelines(self._samples)
+
+
+class SamplePart:
+    """One file of rows, each as the bytes that ``encoded`` makes of it."""
+
+    def __init__(self, file: SampleFile, domains: tuple[str, ...], encoded: Callable[[RowSample], bytes]):
+        self._file, self._domains, self._encoded = file, domains, encoded
+
+    def write(self, block: RowBlock) -> None:
+        """Add rows."""
+        for sample in row_samples(block, self._domains):
+            self._file.add(self._encoded(sample))
+
+    def close(self) -> None:
+        """Write the file."""
+        self._file.close()

@@ -1,26 +1,11 @@
 """What-if, sweep, rank, review and takedown as a user calls them."""
 
-import json
 import shutil
 
 import pytest
 
 from gristmill.cli import main
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a command run in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return int(ended.value.code or 0), out, err
-
-
-def answer(capsys, *arguments) -> dict:
-    status, out, err = call(capsys, *arguments, "--json")
-    assert status == 0, err
-    return json.loads(out)
+from tests.gristmill.command_line import answer, call
 
 
 def test_whatif(capsys, small_run):

@@ -1,31 +1,15 @@
 """export, samples and list as a user calls them, and runs by name in every command that takes one."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from gristmill.app import app
-from gristmill.cli import main
 from gristmill.corpus.files import read_json
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.show_text import plain
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a command run in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return int(ended.value.code or 0), out, err
-
-
-def answer(capsys, *arguments) -> dict:
-    status, out, err = call(capsys, *arguments, "--json")
-    assert status == 0, err
-    return json.loads(out)
+from tests.gristmill.command_line import answer, call
 
 
 @pytest.fixture
