@@ -203,6 +203,7 @@ def schedule(recipe: RecipePath) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
+    from gristmill.corpus.disk import disk_problem
     from gristmill.corpus.errors import GristmillError, LockedError
     from gristmill.corpus.extras import missing_extra
 
@@ -214,6 +215,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         sys.stderr.write(f"gristmill: {error_shown}\n")
         sys.exit(4 if isinstance(error, LockedError) else 1)
+    except OSError as error:
+        if (problem := disk_problem(error)) is None:
+            raise
+        sys.stderr.write(f"gristmill: {problem}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")
         sys.exit(130)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gristmill.corpus.disk import FULL
 from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.meter import counted_whole
 from gristmill.corpus.receipt import Outcome
@@ -76,6 +77,8 @@ def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
     except GristmillError:
         raise
     except OSError as error:
+        if error.errno in FULL:  # of what is written, not of what is read
+            raise
         raise SourceError(f"sources.{spec.name}.path: cannot read {file.path}: {error}") from error
     except RejectError as error:  # of a whole table: its columns nest too deep for JSON
         raise not_that_format(file, spec, error.detail) from None

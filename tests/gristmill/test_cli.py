@@ -207,3 +207,22 @@ def test_the_program_itself(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("gristmill: . is not a run directory")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("until", ["documents", "decide"])
+def test_a_home_that_is_none_is_one_sentence(capsys, recipe, monkeypatch, until):
+    monkeypatch.setenv("GRISTMILL_HOME", "/dev/null/home")
+    status, _, err = call(capsys, "run", recipe(), "--direct", "--until", until)
+    assert status == 1
+    assert err.splitlines()[-1].startswith("gristmill: /dev/null/home")
+    assert "Not a directory" in err
+
+
+def test_a_full_disk_is_no_fault_of_an_input(capsys, recipe, home, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gristmill.corpus.tables.PartWriter.write", full)
+    status, _, err = call(capsys, "run", recipe(), "--direct", "--until", "documents")
+    assert (status, "sources." in err) == (1, False)
+    assert "No space left on device; what was finished is kept" in err.splitlines()[-1]

@@ -1,0 +1,20 @@
+"""Faults of the disk that gristmill writes to: they are no fault of an input, and one sentence says what is wrong."""
+
+import errno
+
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
+UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
+
+
+def disk_problem(error: OSError) -> str | None:
+    """One sentence for a disk that is full, read-only, damaged or not ours; None for any other error.
+
+    >>> disk_problem(NotADirectoryError(20, "Not a directory", "/dev/null/runs")).partition(";")[0]
+    '/dev/null/runs: Not a directory'
+    >>> disk_problem(OSError("no number"))
+    """
+    if error.errno not in UNUSABLE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or error
+    return f"{where}{reason}; what was finished is kept. The home is GRISTMILL_HOME, or .gristmill without it"
