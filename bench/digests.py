@@ -14,10 +14,11 @@ import time
 import numpy as np
 import torch
 
-from gristmill.trainer import step
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import pack
-from gristmill.trainer.session import begin
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training import step
+from gristmill.trainer.training.session import begin
 
 TARGET = 0.03
 
@@ -39,8 +40,9 @@ def main():
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = {"layers": 2, "width": 128, "heads": 4, "expert_width": 128, "experts": 8, "precision": "float32"}
-    config = TrainConfig(vocab_size=8192, row_tokens=arguments.row_tokens, batch_rows=arguments.rows, **model)
+    model = {"layers": 2, "width": 128, "heads": 4, "expert_width": 128, "experts": 8}
+    sizes = {"row_tokens": arguments.row_tokens, "batch_rows": arguments.rows}
+    config = TrainConfig(vocab_size=8192, precision="float32", model=Shape(**model), **sizes)
     session, spent, real = begin(config), [], step.row_figures
 
     def timed(*args):

@@ -18,11 +18,11 @@ from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE, TrainConfig
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.setting_changes import read_changes
+from gristmill.trainer.model.precision import resolve_precision
+from gristmill.trainer.training.setting_changes import read_changes
 
 if TYPE_CHECKING:
-    from gristmill.trainer.metrics import StepFigures
+    from gristmill.trainer.training.metrics import StepFigures
 
 DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
@@ -68,7 +68,7 @@ def train_key(context: RunContext, stage: Instance) -> str:
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
     """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
     return TrainConfig(
-        **stage.options.model_dump(exclude={"proof"}),
+        **{name: value for name, value in stage.options if name != "proof"},
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=tokenizer_facts(context).vocab_size,
@@ -77,7 +77,7 @@ def train_config(context: RunContext, stage: Instance) -> TrainConfig:
 
 def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
-    from gristmill.trainer.loop import train
+    from gristmill.trainer.training.loop import train
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)

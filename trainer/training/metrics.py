@@ -12,8 +12,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from gristmill.trainer.data import Packed
-from gristmill.trainer.loss import by_domain
+from gristmill.trainer.model.loss import by_domain
+from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.stage import Load
 
 DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gristmill.trainer.balance import BALANCES, z_loss
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.consumption import RowFigures, row_figures
-from gristmill.trainer.data import Packed
-from gristmill.trainer.loss import cross_entropy
-from gristmill.trainer.model import Forward, Model
-from gristmill.trainer.precision import matmuls
+from gristmill.trainer.model.balance import balance_terms, update_biases
+from gristmill.trainer.model.decoder import Forward, Model
+from gristmill.trainer.model.loss import cross_entropy
+from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.training.consumption import RowFigures, row_figures
 
 
 class StepResult(NamedTuple):
@@ -33,15 +33,13 @@ class StepResult(NamedTuple):
 def train_step(model: Model, optimizer: torch.optim.Optimizer, batch: Packed, config: TrainConfig) -> StepResult:
     """Move the model one step along ``batch``; where loss or gradient is not finite, leave it as it is."""
     loss, each, out = _losses(model, batch, config)
-    (loss + _balance_terms(out, config)).backward()
+    (loss + balance_terms(out.routings, batch.positions, config.balance)).backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
     counts = torch.stack([routing.counts for routing in out.routings])
     result = StepResult(loss.item(), each, counts, norm.item(), row_figures(batch, each))
     if result.is_finite:
         optimizer.step()
-        if update := BALANCES[config.balance].update:
-            for block, used in zip(model.layers, counts, strict=True):
-                update(block.router.bias, used, config.balance_rate)
+        update_biases([router.bias for router in model.routers], counts, config.balance)
     optimizer.zero_grad(set_to_none=True)
     return result
 
@@ -58,7 +56,7 @@ def probe(model: Model, batch: Packed, config: TrainConfig) -> Probe:
     was_training = model.training
     model.eval()
     loss, _, out = _losses(model, batch, config)
-    (loss + _balance_terms(out, config)).backward()
+    (loss + balance_terms(out.routings, batch.positions, config.balance)).backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     model.zero_grad(set_to_none=True)
     model.train(was_training)
@@ -70,14 +68,3 @@ def _losses(model: Model, batch: Packed, config: TrainConfig) -> tuple[Tensor, T
     with matmuls(config.precision, config.device):
         out = model(batch)
         return *cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets), out
-
-
-def _balance_terms(out: Forward, config: TrainConfig) -> Tensor:
-    """Weighted balance losses, the mean over layers."""
-    total, term = out.hidden.new_zeros(()), BALANCES[config.balance].loss
-    for routing in out.routings:
-        if term:
-            total = total + config.balance_rate * term(routing)
-        if config.z_loss:
-            total = total + config.z_loss * z_loss(routing.logits)
-    return total / len(out.routings)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
-from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.model import Model
-from gristmill.trainer.optim import make_optimizer
-from gristmill.trainer.setting_changes import CHANGEABLE, expect_same_changes
+from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.stage import Change, Heldout
+from gristmill.trainer.training.checkpoint import Checkpoint
+from gristmill.trainer.training.optim import make_optimizer
+from gristmill.trainer.training.setting_changes import CHANGEABLE, expect_same_changes
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Session:
 def begin(config: TrainConfig) -> Session:
     """A fresh model; its weights depend on ``config`` alone."""
     torch.manual_seed(config.seed)
-    model = Model(config).to(config.device)
+    model = Model(config.model, config.vocab_size).to(config.device)
     unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
 

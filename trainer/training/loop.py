@@ -18,26 +18,26 @@ from gristmill.corpus.files import write_json
 from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
-from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
-from gristmill.trainer.data import pack_batch
 from gristmill.trainer.device import expect_device
-from gristmill.trainer.evaluate import evaluate
-from gristmill.trainer.evaluation_tables import write_evaluations
-from gristmill.trainer.fact_pairs import FILE, PROBES, FactTokens
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
-from gristmill.trainer.optim import learning_rate_at, set_learning_rate
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.probe import facts_known
-from gristmill.trainer.session import Session, begin, capture, restore
-from gristmill.trainer.setting_changes import config_at, read_changes
+from gristmill.trainer.model.packed import pack_batch
+from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import probe, train_step
-from gristmill.trainer.summary import summarise, timing
-from gristmill.trainer.threads import thread_count
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.consumption import CONSUMPTION, consumed_rows
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.evaluation_tables import write_evaluations
+from gristmill.trainer.training.fact_pairs import FILE, PROBES, FactTokens
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.log import Log
+from gristmill.trainer.training.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
+from gristmill.trainer.training.optim import learning_rate_at, set_learning_rate
+from gristmill.trainer.training.probe import facts_known
+from gristmill.trainer.training.session import Session, begin, capture, restore
+from gristmill.trainer.training.setting_changes import config_at, read_changes
+from gristmill.trainer.training.step import probe, train_step
+from gristmill.trainer.training.summary import summarise, timing
+from gristmill.trainer.training.threads import thread_count
 
 OnStep = Callable[[StepFigures], None]
 
@@ -85,7 +85,7 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.model.moe_layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
         self.changes = read_changes(out)
         self.facts, self.probes = facts, Log(out / "log", "facts", PROBES)

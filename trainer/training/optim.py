@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from gristmill.trainer.model import Model
+from gristmill.trainer.model.decoder import Model
 
 BETAS = (0.9, 0.95)
 WEIGHT_DECAY = 0.1  # on matrices alone

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Batch
 from gristmill.handoff.row_digest import NO_DOMAIN, NO_TARGET, UNCLEAR, Seen, row_digests
-from gristmill.trainer.data import Packed
+from gristmill.trainer.model.packed import Packed
 
 CONSUMPTION = pa.schema(
     [
@@ -86,7 +86,7 @@ def reach(batch: Packed) -> np.ndarray:
     A token at place p of the groups laid end to end attends to its line of them, from the line's beginning to p. That
     is a reach if those are the tokens right before it in the stream, and ``UNCLEAR`` if they are any others.
 
-    >>> from gristmill.trainer.data import pack
+    >>> from gristmill.trainer.model.packed import pack
     >>> row, start, length = np.array([0, 0]), np.array([0, 2]), np.array([2, 3])
     >>> reach(pack(np.array([[5, 6, 7, 8, 9]]), np.array([0]), row, start, length)).tolist()
     [0, 1, 0, 1, 2]

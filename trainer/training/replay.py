@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from gristmill.handoff.loader import Loader
-from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack, pack_batch
-from gristmill.trainer.loop import Training
-from gristmill.trainer.precision import matmuls, resolve_precision
-from gristmill.trainer.session import begin
-from gristmill.trainer.setting_changes import FILE as CHANGES
+from gristmill.trainer.model.packed import Packed, pack, pack_batch
+from gristmill.trainer.model.precision import matmuls, resolve_precision
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.loop import Training
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.setting_changes import FILE as CHANGES
 
 
 class Replayed(NamedTuple):
