@@ -60,7 +60,7 @@ def measure(threads: int, steps: int) -> dict[str, float]:
     for step in range(WARM_STEPS + steps):
         if step == WARM_STEPS:
             wall, cpu = time.perf_counter(), time.process_time()
-        train_step(session.model, session.optimizer, batch, config)
+        train_step(session.model, session.optimizer, [batch], config)
     return {
         "wall": 1000 * (time.perf_counter() - wall) / steps,
         "cpu": 1000 * (time.process_time() - cpu) / steps,

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gristmill.corpus.errors import TrainError, nearest
-from gristmill.corpus.recipe_values import Mistake
+from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.trainer import checks
 from gristmill.trainer.checks import Check, value_mistakes
 from gristmill.trainer.device import TYPES, is_device
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
 from gristmill.trainer.model.precision import PRECISIONS
 from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
 
@@ -40,7 +41,12 @@ class TrainConfig:
     seed: int = 0  # of the weights and of dropout
     model: Shape = field(default_factory=Shape)
     balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
+    stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
+    stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
+    start: str = ""  # model.safetensors of a checkpoint; weights are gone on from
+    start_digest: str = ""  # its sha256
     batch_rows: int = 8
+    micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -55,6 +61,10 @@ class TrainConfig:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
         found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
+        for number, stage in enumerate(self.stages):
+            found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
+        if len(self.stage_stops) != len(self.stages) or list(self.stage_stops) != sorted(self.stage_stops):
+            found.append(f"trainer.stages: {len(self.stages)} stages end at {list(self.stage_stops)} samples")
         if found:
             raise TrainError("\n".join(found))
 
@@ -67,12 +77,14 @@ class TrainConfig:
         return found
 
 
-FREE = ("checkpoint_steps", "device", "keep", "threads")
+FREE = ("checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:
-    if isinstance(value, Shape):
+    if isinstance(value, Section):
         value = value.model_dump()
+    if isinstance(value, tuple):
+        value = dict(enumerate(value))
     if isinstance(value, Mapping):
         for name in value:
             yield from _flat(f"{key}.{name}", value[name])
@@ -96,7 +108,7 @@ def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 _KEYS: dict[str, Check] = {
-    **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "checkpoint_steps"), checks.POSITIVE),
+    **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "micro_batches", "checkpoint_steps"), checks.POSITIVE),
     **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "threads", "keep"), checks.COUNT),
     **dict.fromkeys(("learning_rate", "max_grad_norm"), checks.ABOVE_ZERO),
     "device": Check(

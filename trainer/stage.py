@@ -11,6 +11,7 @@ from gristmill.corpus.stage import Artefacts, CorpusStage
 from gristmill.trainer.config import setting_mistakes
 from gristmill.trainer.former_keys import FORMER
 from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training_stage import TrainingStage
 
 
 class Proof(Section):
@@ -26,7 +27,10 @@ class Trainer(Section):
     former: ClassVar = FORMER
     model: Shape = Shape()
     balance: Mapping[str, float] = {"bias": 0.01}  # strengths by name, see docs/concepts/trainer.md; a table is whole
+    stages: tuple[TrainingStage, ...] = ()  # they cover the phases of the curriculum; none = one stage
+    start: str = ""  # model.safetensors of a checkpoint whose weights are gone on from, with the same tokenizer
     batch_rows: int = 8
+    micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -180,7 +184,8 @@ class Timing:
 
 
 def _artefacts(trainer: Trainer) -> Artefacts:
-    return {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+    facts = {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+    return facts | ({"start": [trainer.start]} if trainer.start else {})
 
 
 TRAIN = CorpusStage(

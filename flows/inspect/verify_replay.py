@@ -91,13 +91,13 @@ def _check_interval(
     run: Path, train: Path, config: "TrainConfig", interval: Interval, log: pa.Table, chosen: str
 ) -> Check:
     from gristmill.trainer.training.checkpoint import folder_of, load
-    from gristmill.trainer.training.replay import counted_updates, first_unequal_line, replay_interval, unequal
+    from gristmill.trainer.training.replay import first_unequal_line, replay_interval, steps_of, unequal, wrong_updates
 
     number, first, last = interval
     name = f"replay interval {number}"
     saved = load(folder_of(train / "checkpoints", last))
-    updates = counted_updates(saved)
-    if (saved.step, updates) != (last, {last}):
+    updates = wrong_updates(saved, config, last, steps_of(run, config))
+    if saved.step != last or updates:
         counted = ", ".join(map(str, sorted(updates)))
         return Check(name, False, f"step {last}: its checkpoint is of step {saved.step}, with {counted} updates")
     again = replay_interval(run, train, config, first, last)
@@ -126,7 +126,7 @@ def _check_documents(run: Path, train: Path, config: "TrainConfig", interval: In
     """The rows of the step behind ``interval.first``: packed, document by document, and as logged."""
     from gristmill.trainer.training.replay import StillModel
 
-    model, step = StillModel(train, config, interval.first), interval.first + 1
+    model, step = StillModel(run, train, config, interval.first), interval.first + 1
     tried = list(_rows_of_step(run, model.cursor, config.batch_rows))
     logged = None if _is_random(config) else dict(zip(log["sample"].to_pylist(), log["nats"].to_pylist(), strict=True))
     of_batch = _nats_of_rows(model, run, tried, "float32")

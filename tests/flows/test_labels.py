@@ -18,6 +18,9 @@ width = 16
 heads = 1
 experts = 2
 expert_width = 8
+[[trainer.stages]]
+name = "alignment"
+context = 8
 """
 
 

@@ -46,14 +46,16 @@ def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, **o
         writer.write(_sentences(rng, domain, rows), _documents(rng, name, rows), places if options["targets"] else None)
 
 
-def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "") -> Path:
+def make_run(
+    folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "", shares=(0.5, 0.2, 0.3)
+) -> Path:
     for number, (name, rows) in enumerate(ROWS.items()):
         write_shards(folder / "shards" / name, number, name, rows, seed, vocab_size=vocab, targets=name == masked)
         write_shards(folder / "heldout" / name, number, name, 6, seed + 1, vocab_size=vocab)
     domains = tuple(
         Domain(name, rows, file_sha256(folder / "shards" / name / "index.json")) for name, rows in ROWS.items()
     )
-    shares = quantise([0.5, 0.2, 0.3])
+    shares = quantise(list(shares))
     plan = Plan.build(domains, row_tokens=ROW, seed=seed, segments=(Segment(samples, shares, shares),))
     plan.save(folder / "plan")
     return folder

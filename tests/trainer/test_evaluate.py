@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer.model.packed import pack
+from gristmill.trainer.schedules import FLOOR, learning_rate_at
 from gristmill.trainer.training.evaluate import evaluate
 from gristmill.trainer.training.heldout_rows import read_heldout
-from gristmill.trainer.training.optim import FLOOR, learning_rate_at, make_optimizer
+from gristmill.trainer.training.optim import make_optimizer
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.step import train_step
 
@@ -113,7 +114,7 @@ def test_a_step_moves_every_parameter(run, config, session, balance):
     before = {name: value.clone() for name, value in session.model.state_dict().items()}
     (batch,) = read_heldout(run / "heldout", NAMES[:1], replace(config, batch_rows=8))["books"]
     for _ in range(3):  # odd: after an even step these biases happen to be 0
-        result = train_step(session.model, session.optimizer, batch, config)
+        result = train_step(session.model, session.optimizer, [batch], config)
     assert result.counts.sum(1).tolist() == [config.model.top_k * len(batch.tokens)] * config.model.layers
     for name, value in session.model.state_dict().items():
         moved = not torch.equal(value, before[name])

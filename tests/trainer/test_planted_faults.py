@@ -25,8 +25,8 @@ from gristmill.trainer.model import attention as attention_module
 from gristmill.trainer.model import decoder as model_module
 from gristmill.trainer.model.attention import Attention
 from gristmill.trainer.model.packed import pack, pack_batch
+from gristmill.trainer.training import gradients as gradients_module
 from gristmill.trainer.training import loop
-from gristmill.trainer.training import step as step_module
 from gristmill.trainer.training.checkpoint import folder_of, saved_steps
 from gristmill.trainer.training.consumption import row_figures, seen_by_model
 from gristmill.trainer.training.loop import train
@@ -292,7 +292,7 @@ def wrong_mean(patch):
         mean, each = CROSS_ENTROPY(*args)
         return mean * len(each) / (len(each) + 1), each
 
-    patch.setattr(step_module, "cross_entropy", cross_entropy)
+    patch.setattr(gradients_module, "cross_entropy", cross_entropy)
 
 
 def permuted(patch):
@@ -300,7 +300,7 @@ def permuted(patch):
 
 
 ATTEND, SDPA = Attention.forward, torch.nn.functional.scaled_dot_product_attention
-ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, step_module.cross_entropy
+ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, gradients_module.cross_entropy
 EMBED = torch.nn.functional.embedding
 BOTH = ("in training alone", "in verify as well")
 IN_THE_MODEL = {

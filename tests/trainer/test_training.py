@@ -19,10 +19,10 @@ from gristmill.corpus.errors import GristmillError, TrainError
 from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer.model.balance import BALANCES, Balance
+from gristmill.trainer.schedules import learning_rate_at
 from gristmill.trainer.training import checkpoint, loop
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
-from gristmill.trainer.training.optim import learning_rate_at
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.setting_changes import request_changes
 from gristmill.trainer.training.step import train_step
@@ -299,7 +299,7 @@ def test_a_gradient_that_is_no_number_moves_nothing(run, config, monkeypatch):
         "gristmill.trainer.training.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf"))
     )
     batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
-    result = train_step(session.model, session.optimizer, batch, config)
+    result = train_step(session.model, session.optimizer, [batch], config)
     assert not result.is_finite
     assert same(session.model.state_dict(), before)
     assert all(parameter.grad is None for parameter in session.model.parameters())

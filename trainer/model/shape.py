@@ -94,7 +94,7 @@ class Shape(Section):
 
 def _spans_one_kind(dense_layers: int, layers: int, shared_bottom: int, shared_span: int, own_top: int) -> bool:
     if shared_bottom + own_top > layers:
-        return True  # told by the other check
+        return True  # the other check says so
     owners = Shape(layers=layers, shared_bottom=shared_bottom, shared_span=shared_span, own_top=own_top).owners
     return dense_layers >= layers or owners[dense_layers] >= dense_layers
 

@@ -6,7 +6,7 @@ The loader's word is in ``step``, ``sample``, ``rank``, ``domain``, ``epoch`` an
 B rows, S document slices, N tokens, P targets that count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,11 @@ class RowFigures(NamedTuple):
     nats: np.ndarray
 
 
+def figures_of_parts(parts: Sequence[Packed], each: Sequence[Tensor]) -> RowFigures:
+    """Figures of all rows of a step's parts and of their losses, in order."""
+    return RowFigures(*map(np.concatenate, zip(*map(row_figures, parts, each), strict=True)))
+
+
 def row_figures(batch: Packed, each: Tensor) -> RowFigures:
     """Figures of the rows of a batch and of its losses ``each float32[P]``."""
     here = batch.to("cpu")
@@ -53,13 +58,27 @@ def row_figures(batch: Packed, each: Tensor) -> RowFigures:
     return RowFigures(row_digests(seen_by_model(here)), tokens, targets, nats)
 
 
-def consumed_rows(step: int, batch: Batch, got: RowFigures) -> Mapping[str, list | np.ndarray | pa.Array]:
-    """The lines of step ``step``: where the loader took its rows from, and what the step got."""
+Lines = Mapping[str, np.ndarray]
+
+
+def consumed_rows(step: int, rank: int, batch: Batch, got: RowFigures) -> Lines:
+    """The lines of step ``step`` by column: where the loader took its rows from, and what the step got."""
     n = len(got.digest)
-    digest = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n, [None, pa.py_buffer(got.digest)])
-    place = {"step": [step] * n, "sample": batch.sample, "rank": [0] * n, "domain": batch.domain}
+    place = {"step": np.full(n, step), "sample": batch.sample, "rank": np.full(n, rank), "domain": batch.domain}
     place |= {"epoch": batch.epoch, "row": batch.row}
-    return place | {"digest": digest, "tokens": got.tokens, "targets": got.targets, "nats": got.nats}
+    return place | {"digest": got.digest, "tokens": got.tokens, "targets": got.targets, "nats": got.nats}
+
+
+def in_order_of_samples(of_ranks: Sequence[Lines]) -> Mapping[str, np.ndarray | pa.Array]:
+    """The lines of all ranks for the table, in order of samples; those of one rank as they are."""
+    lines = of_ranks[0]
+    if len(of_ranks) > 1:
+        lines = {name: np.concatenate([one[name] for one in of_ranks]) for name in lines}
+        order = np.argsort(lines["sample"], kind="stable")
+        lines = {name: column[order] for name, column in lines.items()}
+    digest = np.ascontiguousarray(lines["digest"])
+    buffers = [None, pa.py_buffer(digest)]
+    return {**lines, "digest": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digest), buffers)}
 
 
 def seen_by_model(batch: Packed) -> Seen:

@@ -45,7 +45,7 @@ def measure(run: Path, config: TrainConfig, rounds: int = ROUNDS) -> Speed:
     for batch in batches:
         for name, session in sessions.items():
             start = time.perf_counter()
-            train_step(session.model, session.optimizer, batch, session.config)
+            train_step(session.model, session.optimizer, [batch], session.config)
             seconds[name].append((time.perf_counter() - start) / max(len(batch.tokens), 1))
     speeds = {name: 1 / statistics.median(each[1:] or each) for name, each in seconds.items()}
     used = resolve_precision(config.precision, config.device)
