@@ -2,7 +2,7 @@
 
     python bench/packing.py [--data DIR] [--quick] [--json]
 
-Pieces are documents shorter than a row, and what is left of longer ones: lengths of the texts of samples/ (or of --data),
+Pieces are documents shorter than a row, and what is left of longer ones: lengths of the texts of samples/ (or --data),
 four bytes a token, drawn again with seeded changes of up to a tenth; at rows of 256 and of 2,048 tokens. All pack in
 order of length, longest first, a piece into the row that it leaves the least of; ``equal``: the same number of rows,
 filled alike. Sorting is in everybody's time. OLMo-core's packer runs in an environment of its own.
