@@ -48,7 +48,7 @@ def request_changes(
     ------
     TrainError : a key that cannot change, a value that it cannot have, or a training that is finished
     """
-    from gristmill.trainer.checkpoint import drop_after, load_latest
+    from gristmill.trainer.training.checkpoint import drop_after, load_latest
 
     _expect_changeable(folder, wanted)
     replace(config, **wanted)  # every value is checked before anything is written or deleted

@@ -6,13 +6,13 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from gristmill.trainer.bits_per_byte import BitsPerByte, DocumentSums, bits_per_byte
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.evaluate import slice_sums
-from gristmill.trainer.heldout_rows import HeldoutRows
-from gristmill.trainer.loss import cross_entropy
-from gristmill.trainer.model import Model
-from gristmill.trainer.precision import matmuls
+from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.loss import cross_entropy
+from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.training.bits_per_byte import BitsPerByte, DocumentSums, bits_per_byte
+from gristmill.trainer.training.evaluate import slice_sums
+from gristmill.trainer.training.heldout_rows import HeldoutRows
 
 Part = TypeVar("Part", bound=Hashable)
 

@@ -12,8 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from gristmill.trainer.data import Packed
-from gristmill.trainer.loss import by_domain
+from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.stage import Load
 
 DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
@@ -73,12 +72,22 @@ class DomainFigures:
     loss: float | None
 
 
-def domain_figures(domains: Sequence[str], each: Tensor, batch: Packed) -> dict[str, DomainFigures]:
-    """Figures of every domain from a batch and its losses ``each float32[P]``."""
-    tokens = torch.bincount(batch.domain, minlength=len(domains)).tolist()
-    losses = by_domain(each, batch.domain[batch.inputs], len(domains)).tolist()
-    means = [None if math.isnan(loss) else loss for loss in losses]
-    return {name: DomainFigures(count, mean) for name, count, mean in zip(domains, tokens, means, strict=True)}
+def domain_sums(domains: int, parts: Sequence[Packed], each: Sequence[Tensor]) -> Tensor:
+    """Tokens, predicted tokens and nats of every domain in a step's parts: float64[3, D]."""
+    found = torch.zeros(3, domains, dtype=torch.float64, device=each[0].device)
+    for part, losses in zip(parts, each, strict=True):
+        of_target = part.domain[part.inputs]
+        found[0] += torch.bincount(part.domain, minlength=domains)
+        found[1] += torch.bincount(of_target, minlength=domains)
+        found[2].index_add_(0, of_target, losses.detach().double())
+    return found
+
+
+def domain_figures(domains: Sequence[str], sums: Tensor) -> dict[str, DomainFigures]:
+    """Figures of every domain from ``domain_sums``, those of all ranks added up."""
+    tokens, targets, nats = sums.tolist()
+    means = [total / count if count else None for total, count in zip(nats, targets, strict=True)]
+    return {name: DomainFigures(int(n), mean) for name, n, mean in zip(domains, tokens, means, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import numpy as np
 
 from gristmill.corpus.files import read_json, write_json
 from gristmill.handoff.plan import Plan
-from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.evaluate import evaluate
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.session import begin, restore
-from gristmill.trainer.setting_changes import read_changes
+from gristmill.trainer.model.precision import resolve_precision
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.session import begin, restore
+from gristmill.trainer.training.setting_changes import read_changes
 
 WALK = 1 << 20  # samples located at a time
 RESULTS = ("done.json", "summary.json", "timing.json", "certificate.json")  # of the training that ends here

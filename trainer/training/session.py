@@ -8,12 +8,13 @@ from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
-from gristmill.trainer.checkpoint import Checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.model import Model
-from gristmill.trainer.optim import make_optimizer
-from gristmill.trainer.setting_changes import CHANGEABLE, expect_same_changes
+from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.stage import Change, Heldout
+from gristmill.trainer.training.checkpoint import Checkpoint
+from gristmill.trainer.training.lineage import warm_start
+from gristmill.trainer.training.optim import make_optimizer
+from gristmill.trainer.training.setting_changes import CHANGEABLE, expect_same_changes
 
 
 @dataclass
@@ -30,9 +31,16 @@ class Session:
 
 
 def begin(config: TrainConfig) -> Session:
-    """A fresh model; its weights depend on ``config`` alone."""
+    """A fresh model; its weights depend on ``config`` alone, and on the checkpoint that it starts from, if any."""
+    session = _new(config)
+    if config.start:
+        warm_start(session.model, config)
+    return session
+
+
+def _new(config: TrainConfig) -> Session:
     torch.manual_seed(config.seed)
-    model = Model(config).to(config.device)
+    model = Model(config.model, config.vocab_size).to(config.device)
     unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
 
@@ -64,7 +72,7 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, chang
     _expect_same(checkpoint.state, config, plan_digest)
     made_with = from_json(tuple[Change, ...], checkpoint.state.get("changes", []), "changes of the checkpoint")
     expect_same_changes(changes, checkpoint.step, made_with)
-    session = begin(config)
+    session = _new(config)
     session.model.load_state_dict(checkpoint.model)
     training = dict(checkpoint.training)
     session.unigrams.copy_(training.pop("unigrams"))

@@ -18,13 +18,15 @@ import torch
 from torch import Tensor
 
 from gristmill.handoff.loader import Loader
-from gristmill.trainer import checkpoint
+from gristmill.handoff.plan import Plan
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack, pack_batch
-from gristmill.trainer.loop import Training
-from gristmill.trainer.precision import matmuls, resolve_precision
-from gristmill.trainer.session import begin
-from gristmill.trainer.setting_changes import FILE as CHANGES
+from gristmill.trainer.model.packed import Packed, pack, pack_batch
+from gristmill.trainer.model.precision import matmuls, resolve_precision
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.loop import Training
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.setting_changes import FILE as CHANGES
+from gristmill.trainer.training.timeline import moment_at, updates_of
 
 
 class Replayed(NamedTuple):
@@ -71,17 +73,30 @@ def first_unequal_line(log: pa.Table, again: pa.Table, steps: tuple[int, int]) -
     return None
 
 
-def counted_updates(saved: checkpoint.Checkpoint) -> set[int]:
-    """How often the optimizer says that it has moved its parameters: one number where all is well."""
-    return {int(value) for name, value in saved.training.items() if name.startswith("optimizer.step.")}
+def wrong_updates(saved: checkpoint.Checkpoint, config: TrainConfig, step: int, steps: int) -> set[int]:
+    """How often the optimizer says that it has moved its weights, where that is not as often as it should have.
+
+    In the first ``step`` steps of a training of ``steps``; weights that a stage freezes are moved less often.
+    """
+    prefix = "optimizer.step."
+    counted = {name.removeprefix(prefix): int(n) for name, n in saved.training.items() if name.startswith(prefix)}
+    weights = [name for name in saved.model if not name.endswith("router.bias")]
+    found = {name: counted.get(name, 0) for name in weights}
+    return {count for name, count in found.items() if count != updates_of(name, config, step, steps)}
+
+
+def steps_of(run: Path, config: TrainConfig) -> int:
+    """Steps of a training on the plan of ``run``."""
+    return -(-Plan.load(run / "plan").samples // config.batch_rows)
 
 
 class StillModel:
     """The weights behind a step (0: fresh ones) without dropout; they learn nothing."""
 
-    def __init__(self, train: Path, config: TrainConfig, step: int):
+    def __init__(self, run: Path, train: Path, config: TrainConfig, step: int):
         self._config = replace(config, precision=resolve_precision(config.precision, config.device))
         self._model = begin(self._config).model.eval()
+        self._context = moment_at(config, step, steps_of(run, config)).stage.context
         self.cursor = 0
         if step:
             saved = checkpoint.load(checkpoint.folder_of(train / "checkpoints", step))
@@ -106,7 +121,7 @@ class StillModel:
     def hidden(self, batch: Packed, precision: str = "float32") -> np.ndarray:
         """Hidden states of a batch, float32[N, D]."""
         with torch.no_grad(), matmuls(precision, self._config.device):
-            found: Tensor = self._model(batch.to(self._config.device)).hidden
+            found: Tensor = self._model(batch.to(self._config.device), self._context).hidden
         return found.float().cpu().numpy()
 
     def hidden_of_document(self, tokens: np.ndarray) -> np.ndarray:

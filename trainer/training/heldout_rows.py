@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.handoff.reader import ShardReader
-from gristmill.trainer.bits_per_byte import token_bytes
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
+from gristmill.trainer.model.packed import Packed, pack
+from gristmill.trainer.training.bits_per_byte import token_bytes
 
 
 @dataclass(frozen=True)

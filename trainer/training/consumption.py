@@ -6,7 +6,7 @@ The loader's word is in ``step``, ``sample``, ``rank``, ``domain``, ``epoch`` an
 B rows, S document slices, N tokens, P targets that count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Batch
 from gristmill.handoff.row_digest import NO_DOMAIN, NO_TARGET, UNCLEAR, Seen, row_digests
-from gristmill.trainer.data import Packed
+from gristmill.trainer.model.packed import Packed
 
 CONSUMPTION = pa.schema(
     [
@@ -42,6 +42,11 @@ class RowFigures(NamedTuple):
     nats: np.ndarray
 
 
+def figures_of_parts(parts: Sequence[Packed], each: Sequence[Tensor]) -> RowFigures:
+    """Figures of all rows of a step's parts and of their losses, in order."""
+    return RowFigures(*map(np.concatenate, zip(*map(row_figures, parts, each), strict=True)))
+
+
 def row_figures(batch: Packed, each: Tensor) -> RowFigures:
     """Figures of the rows of a batch and of its losses ``each float32[P]``."""
     here = batch.to("cpu")
@@ -53,13 +58,27 @@ def row_figures(batch: Packed, each: Tensor) -> RowFigures:
     return RowFigures(row_digests(seen_by_model(here)), tokens, targets, nats)
 
 
-def consumed_rows(step: int, batch: Batch, got: RowFigures) -> Mapping[str, list | np.ndarray | pa.Array]:
-    """The lines of step ``step``: where the loader took its rows from, and what the step got."""
+Lines = Mapping[str, np.ndarray]
+
+
+def consumed_rows(step: int, rank: int, batch: Batch, got: RowFigures) -> Lines:
+    """The lines of step ``step`` by column: where the loader took its rows from, and what the step got."""
     n = len(got.digest)
-    digest = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n, [None, pa.py_buffer(got.digest)])
-    place = {"step": [step] * n, "sample": batch.sample, "rank": [0] * n, "domain": batch.domain}
+    place = {"step": np.full(n, step), "sample": batch.sample, "rank": np.full(n, rank), "domain": batch.domain}
     place |= {"epoch": batch.epoch, "row": batch.row}
-    return place | {"digest": digest, "tokens": got.tokens, "targets": got.targets, "nats": got.nats}
+    return place | {"digest": got.digest, "tokens": got.tokens, "targets": got.targets, "nats": got.nats}
+
+
+def in_order_of_samples(of_ranks: Sequence[Lines]) -> Mapping[str, np.ndarray | pa.Array]:
+    """The lines of all ranks for the table, in order of samples; those of one rank as they are."""
+    lines = of_ranks[0]
+    if len(of_ranks) > 1:
+        lines = {name: np.concatenate([one[name] for one in of_ranks]) for name in lines}
+        order = np.argsort(lines["sample"], kind="stable")
+        lines = {name: column[order] for name, column in lines.items()}
+    digest = np.ascontiguousarray(lines["digest"])
+    buffers = [None, pa.py_buffer(digest)]
+    return {**lines, "digest": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digest), buffers)}
 
 
 def seen_by_model(batch: Packed) -> Seen:
@@ -86,7 +105,7 @@ def reach(batch: Packed) -> np.ndarray:
     A token at place p of the groups laid end to end attends to its line of them, from the line's beginning to p. That
     is a reach if those are the tokens right before it in the stream, and ``UNCLEAR`` if they are any others.
 
-    >>> from gristmill.trainer.data import pack
+    >>> from gristmill.trainer.model.packed import pack
     >>> row, start, length = np.array([0, 0]), np.array([0, 2]), np.array([2, 3])
     >>> reach(pack(np.array([[5, 6, 7, 8, 9]]), np.array([0]), row, start, length)).tolist()
     [0, 1, 0, 1, 2]

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.trainer.metrics import LOAD_FIGURES, last_steps
-from gristmill.trainer.model import count_parameters
-from gristmill.trainer.session import Session
+from gristmill.trainer.model.decoder import count_parameters
 from gristmill.trainer.stage import Change, DomainChange, DomainLoss, Heldout, Load, Losses, Timing, TrainSummary
+from gristmill.trainer.training.metrics import LOAD_FIGURES, last_steps
+from gristmill.trainer.training.session import Session
 
 
 def summarise(
     session: Session, metrics: pa.Table, domains: tuple[str, ...], after: Heldout, changes: tuple[Change, ...]
 ) -> TrainSummary:
     """The content of summary.json."""
-    parameters, active = count_parameters(session.model)
+    counted = count_parameters(session.model)
     last = last_steps(metrics, ["loss", *(name for name in metrics.column_names if name.startswith("load_"))])
     return TrainSummary(
         steps=session.step,
@@ -25,12 +25,14 @@ def summarise(
         loss=_losses(metrics["loss"][0].as_py(), last["loss"], session.heldout_before, after),
         loss_by_domain=_changes(session.heldout_before, after),
         load=_load(last),
-        load_by_layer=tuple(_load(last, f"/{layer}") for layer in range(session.config.layers)),
+        load_by_layer=tuple(_load(last, f"/{layer}") for layer in range(session.config.model.moe_layers)),
         heldout_load=after.load,
         heldout_load_by_layer=after.load_by_layer,
         changes=changes,
-        parameters=parameters,
-        active_parameters=active,
+        parameters=counted.total,
+        active_parameters=counted.active,
+        layer_shared_parameters=counted.across_layers,
+        shared_expert_parameters=counted.shared_experts,
         config=session.config.identity(),
     )
 

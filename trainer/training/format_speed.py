@@ -15,11 +15,11 @@ import torch
 
 from gristmill.handoff.loader import Loader
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack_batch
-from gristmill.trainer.precision import FORMATS, resolve_precision
-from gristmill.trainer.session import begin
-from gristmill.trainer.step import train_step
-from gristmill.trainer.threads import thread_count
+from gristmill.trainer.model.packed import Packed, pack_batch
+from gristmill.trainer.model.precision import FORMATS, resolve_precision
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.step import train_step
+from gristmill.trainer.training.threads import thread_count
 
 ROUNDS = 5  # the median of as many steps; formats take turns, so that a busy moment meets both
 
@@ -45,7 +45,7 @@ def measure(run: Path, config: TrainConfig, rounds: int = ROUNDS) -> Speed:
     for batch in batches:
         for name, session in sessions.items():
             start = time.perf_counter()
-            train_step(session.model, session.optimizer, batch, session.config)
+            train_step(session.model, session.optimizer, [batch], session.config)
             seconds[name].append((time.perf_counter() - start) / max(len(batch.tokens), 1))
     speeds = {name: 1 / statistics.median(each[1:] or each) for name, each in seconds.items()}
     used = resolve_precision(config.precision, config.device)

@@ -14,30 +14,49 @@ from pathlib import Path
 import torch
 
 from gristmill.corpus.errors import TrainError
-from gristmill.corpus.files import write_json
+from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.typed_json import from_json
 from gristmill.handoff.loader import Batch, Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
-from gristmill.trainer import checkpoint
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.consumption import CONSUMPTION, consumed_rows
-from gristmill.trainer.data import pack_batch
 from gristmill.trainer.device import expect_device
-from gristmill.trainer.evaluate import evaluate
-from gristmill.trainer.evaluation_tables import write_evaluations
-from gristmill.trainer.fact_pairs import FILE, PROBES, FactTokens
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.log import Log
-from gristmill.trainer.metrics import StepFigures, domain_figures, layer_figures, load_figures, metrics_schema
-from gristmill.trainer.optim import learning_rate_at, set_learning_rate
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.probe import facts_known
-from gristmill.trainer.session import Session, begin, capture, restore
-from gristmill.trainer.setting_changes import config_at, read_changes
+from gristmill.trainer.model.packed import Packed, pack_batch
+from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.stage import TrainSummary
-from gristmill.trainer.step import probe, train_step
-from gristmill.trainer.summary import summarise, timing
-from gristmill.trainer.threads import thread_count
+from gristmill.trainer.training import checkpoint, ranks
+from gristmill.trainer.training.consumption import (
+    CONSUMPTION,
+    RowFigures,
+    consumed_rows,
+    figures_of_parts,
+    in_order_of_samples,
+)
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.evaluation_tables import write_evaluations
+from gristmill.trainer.training.fact_pairs import FILE, PROBES, FactTokens
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.lineage import write_lineage
+from gristmill.trainer.training.log import Log
+from gristmill.trainer.training.metrics import (
+    StepFigures,
+    domain_figures,
+    domain_sums,
+    layer_figures,
+    load_figures,
+    metrics_schema,
+)
+from gristmill.trainer.training.micro_batches import parts_of
+from gristmill.trainer.training.optim import set_learning_rate
+from gristmill.trainer.training.probe import facts_known
+from gristmill.trainer.training.session import Session, begin, capture, restore
+from gristmill.trainer.training.setting_changes import config_at, read_changes
+from gristmill.trainer.training.stage_checks import expect_stages
+from gristmill.trainer.training.step import probe, train_step
+from gristmill.trainer.training.summary import summarise, timing
+from gristmill.trainer.training.threads import thread_count
+from gristmill.trainer.training.timeline import Moment, moment_at
 
 OnStep = Callable[[StepFigures], None]
 
@@ -78,18 +97,20 @@ class Training:
 
     def __init__(self, run: Path, out: Path, config: TrainConfig, facts: FactTokens | None = None):
         expect_device(config.device)
-        self.loader = Loader(run, batch_rows=config.batch_rows)
+        self.ranks = ranks.current()
+        self.loader = Loader(run, batch_rows=config.batch_rows, rank=self.ranks.rank, world=self.ranks.world)
         self.plan = self.loader.plan
         config = replace(config, precision=resolve_precision(config.precision, config.device))
         _expect_fitting_shards(run, self.plan, config)
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.layers))
+        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.model.moe_layers))
         self.consumption = Log(out / "log", "consumption", CONSUMPTION)
         self.changes = read_changes(out)
         self.facts, self.probes = facts, Log(out / "log", "facts", PROBES)
         self.session = self._resumed_or_fresh(config)
+        expect_stages(run, self.plan, config, [name for name, _ in self.session.model.named_parameters()])
 
     @property
     def steps(self) -> int:
@@ -99,11 +120,12 @@ class Training:
     def _resumed_or_fresh(self, config: TrainConfig) -> Session:
         found = checkpoint.load_latest(self.out / "checkpoints")
         step = found.step if found else 0
-        self.metrics.rewind(step)
-        self.consumption.rewind(step)
-        self.probes.rewind(step)
+        for table in (self.metrics, self.consumption, self.probes) if self.ranks.is_first else ():
+            table.rewind(step)
         if found:
             session = restore(found, config, self.plan.digest, self.changes)
+            if not self.ranks.is_first:  # what was counted so far is counted once
+                session.unigrams.zero_()
             self.loader.resume(found.state["loader"])
             return session
         session = begin(config)
@@ -133,58 +155,89 @@ class Training:
 
     def _advance(self, batch: Batch) -> StepFigures:
         """One step of the plan: its figures."""
-        session, began = self.session, time.perf_counter()
-        config = config_at(session.config, self.changes, session.step)
-        host = pack_batch(batch)
-        rate = learning_rate_at(session.step, self.steps, config.warmup_steps, config.learning_rate)
+        session, ranks, began = self.session, self.ranks, time.perf_counter()
+        config, moment = self._now()
+        parts = self._parts(batch)
+        rate = moment.learning_rate(config)
         set_learning_rate(session.optimizer, rate)
-        packed = host.to(config.device)
-        result = train_step(session.model, session.optimizer, packed, config)
+        if ranks.world > 1:  # each rank drops its own, whichever ranks there were before
+            torch.manual_seed(derive_seed(config.seed, f"step {session.step} rank {ranks.rank}"))
+        result = train_step(session.model, session.optimizer, parts, config, moment, ranks)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
             raise self._diverged(f"the loss is {result.loss:g} {at}")
-        session.unigrams += torch.bincount(host.targets, minlength=config.vocab_size)
+        for part in parts:
+            session.unigrams += torch.bincount(part.targets, minlength=config.vocab_size).cpu()
         session.step, session.cursor = session.step + 1, batch.cursor
-        self.consumption.append(consumed_rows(session.step, batch, result.rows))
+        sums = ranks.sum(domain_sums(len(self.plan.names), parts, result.each))
+        self._log(batch, figures_of_parts(parts, result.each))
         figures = StepFigures(
             step=session.step,
             loss=result.loss,
             learning_rate=rate,
             grad_norm=result.grad_norm,
-            tokens=len(host.tokens),
+            tokens=int(sums[0].sum()),
             load=load_figures(result.counts),
             layers=layer_figures(result.counts),
-            domains=domain_figures(self.plan.names, result.each, packed),
+            domains=domain_figures(self.plan.names, sums),
             seconds=time.perf_counter() - began,
         )
         self.metrics.append(figures.row())
         return figures
+
+    def _now(self) -> tuple[TrainConfig, Moment]:
+        """Config and stage of the step that follows."""
+        step = self.session.step
+        return config_at(self.session.config, self.changes, step), moment_at(self.session.config, step, self.steps)
+
+    def _parts(self, batch: Batch) -> list[Packed]:
+        config = self.session.config
+        return [pack_batch(part).to(config.device) for part in parts_of(batch, config.micro_batches)]
+
+    def _log(self, batch: Batch, got: RowFigures) -> None:
+        """Note what all ranks consumed in the step just done."""
+        lines = consumed_rows(self.session.step, self.ranks.rank, batch, got)
+        self.consumption.append(in_order_of_samples(self.ranks.gather(lines)))
 
     def _save(self, following: Batch) -> None:
         """Save, if all is finite: weights, and loss and gradient of the step that follows. No rate mends a model else.
 
         Tables first: what a crash leaves beyond the last checkpoint is forgotten at the next start.
         """
-        batch = pack_batch(following).to(self.session.config.device)
-        loss, norm = probe(self.session.model, batch, self.session.config)
+        config, moment = self._now()
+        loss, norm = probe(self.session.model, self._parts(following), config, moment, self.ranks)
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise self._diverged(
                 f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
             )
-        self.metrics.seal(self.session.step)
-        self.consumption.seal(self.session.step)
-        self._probe(self.session)
-        self.probes.seal(self.session.step)
-        spread = checkpoint.spread_evenly(self.session.config.keep, self.steps)
-        state = capture(self.session, self.plan.digest, self.changes)
+        unigrams = self.ranks.sum(self.session.unigrams)
+        if self.ranks.is_first:
+            self._write(replace(self.session, unigrams=unigrams))
+        self.ranks.wait()
+
+    def _write(self, session: Session) -> None:
+        """Tables and checkpoint, by one rank."""
+        self.metrics.seal(session.step)
+        self.consumption.seal(session.step)
+        self._probe(session)
+        self.probes.seal(session.step)
+        spread = checkpoint.spread_evenly(session.config.keep, self.steps)
+        state = capture(session, self.plan.digest, self.changes)
         try:
             checkpoint.save(self.out / "checkpoints", state, spread)
         except TrainError as error:  # a tensor that is not finite
             raise self._diverged(str(error)) from None
 
     def finish(self) -> TrainSummary:
-        """Evaluate on the held-out rows; write tables, summary and timing."""
+        """Evaluate on the held-out rows; write tables, summary and timing. One rank does, and all have the summary."""
         session = self.session
+        session.unigrams = self.ranks.sum(session.unigrams)
+        if self.ranks.is_first:
+            self._finish(session)
+        self.ranks.wait()
+        return from_json(TrainSummary, read_json(self.out / "summary.json"), "summary.json")
+
+    def _finish(self, session: Session) -> None:
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
             raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
@@ -197,8 +250,8 @@ class Training:
         made = tuple(change for change in self.changes if change.step < session.step)
         summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
+        write_lineage(self.out, session.config)
         write_json(self.out / "timing.json", asdict(timing(metrics)))
-        return summary
 
     def _diverged(self, what: str) -> TrainError:
         config = config_at(self.session.config, self.changes, self.session.step)

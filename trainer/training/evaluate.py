@@ -1,6 +1,6 @@
 """Loss on held-out rows, domain by domain: in nats, in bits per byte, and beside a model without any context.
 
-P predicted tokens, E experts, V vocabulary. Which rows these are stands in ``trainer.heldout_rows``.
+P predicted tokens, E experts, V vocabulary. Which rows these are stands in ``trainer.training.heldout_rows``.
 """
 
 import math
@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gristmill.trainer.bits_per_byte import DocumentSums, bits_per_byte
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed
-from gristmill.trainer.heldout_rows import HeldoutRows
-from gristmill.trainer.loss import cross_entropy
-from gristmill.trainer.metrics import layer_figures, load_figures
-from gristmill.trainer.model import Model
-from gristmill.trainer.precision import matmuls
+from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.loss import cross_entropy
+from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.stage import DomainLoss, Heldout, Load
+from gristmill.trainer.training.bits_per_byte import DocumentSums, bits_per_byte
+from gristmill.trainer.training.heldout_rows import HeldoutRows
+from gristmill.trainer.training.metrics import layer_figures, load_figures
 
 
 @torch.no_grad()

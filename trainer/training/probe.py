@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import Packed, pack
-from gristmill.trainer.fact_pairs import FactTokens
-from gristmill.trainer.loss import cross_entropy
-from gristmill.trainer.model import Model
-from gristmill.trainer.precision import matmuls
+from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.loss import cross_entropy
+from gristmill.trainer.model.packed import Packed, pack
+from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.training.fact_pairs import FactTokens
 
 SEQUENCES = 2048  # scored at a time; each has a key and a value, some 4 tokens
 

@@ -1,13 +1,14 @@
 """The experts: SwiGLU networks that run as two grouped GEMMs, whatever the number of experts.
 
-N tokens, D width, E experts, I expert width, K top_k, S = N * K choices. Dropless: an expert takes what it is given.
+N tokens, D width, E experts, I expert width, K top_k, S choices. Dropless: an expert takes what it is given.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gristmill.trainer.router import Routing
+from gristmill.trainer.model.router import Routing
+from gristmill.trainer.model.shape import Shape
 
 
 class Experts(nn.Module):
@@ -17,20 +18,36 @@ class Experts(nn.Module):
     of the speed of a plain matmul of the same work, where a loop over 64 experts reaches 30 %.
     """
 
-    def __init__(self, experts: int, width: int, expert_width: int, out_std: float):
+    def __init__(self, shape: Shape):
         super().__init__()
-        self.gate_up = nn.Parameter(torch.randn(experts, 2 * expert_width, width) * width**-0.5)
-        self.down = nn.Parameter(torch.randn(experts, width, expert_width) * out_std)
+        width, inner = shape.width, shape.expert_width
+        self.gate_up = nn.Parameter(torch.randn(shape.experts, 2 * inner, width) * width**-0.5)
+        self.down = nn.Parameter(torch.randn(shape.experts, width, inner) * (2 * shape.layers * inner) ** -0.5)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """Sum over each token's experts of weight * expert(``x [N, D]``)."""
         top_k = routing.experts.shape[1]
-        order = routing.experts.flatten().argsort(stable=True)  # [S], choices grouped by expert
+        order = routing.experts.flatten().argsort(stable=True)  # choices grouped by expert, those of none at the end
+        if routing.ragged:
+            order = order[: int(routing.counts.sum())]
         token = order // top_k
         ends = routing.counts.cumsum(0).to(torch.int32)
         hidden = swiglu(grouped_linear(x[token], self.gate_up, ends))
         share = routing.weights.flatten()[order, None]
         return torch.zeros_like(x).index_add(0, token, share * grouped_linear(hidden, self.down, ends).to(x.dtype))
+
+
+class Dense(nn.Module):
+    """A SwiGLU network that sees every token: all shared experts of a layer side by side, or a dense layer's."""
+
+    def __init__(self, shape: Shape, hidden: int):
+        super().__init__()
+        self.gate_up = nn.Parameter(torch.randn(2 * hidden, shape.width) * shape.width**-0.5)
+        self.down = nn.Parameter(torch.randn(shape.width, hidden) * (2 * shape.layers * hidden) ** -0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x [N, D]`` -> [N, D]."""
+        return functional.linear(swiglu(functional.linear(x, self.gate_up)), self.down)
 
 
 def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
