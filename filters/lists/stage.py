@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class Decontaminate(Section):
     """Overlap with evaluation sets; the signals contamination and contaminated_passages."""
 
     sets: dict[str, tuple[str, ...]] = {}  # files of each benchmark, jsonl or parquet; evaluation sources are sets too
+    action: Literal["drop", "count"] = "drop"  # drop: the profile "decontaminated" judges every domain
     text_field: str = "text"
     id_field: str = "id"  # what an item is called in the ledger; its row where a record has none
     ngram: Annotated[int, Field(ge=5)] = 13  # words of a passage in a row that are enough
