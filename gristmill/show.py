@@ -166,7 +166,11 @@ def show_document(history: dict[str, Any]) -> None:
             out.print(f"  {cut['reason']:<28} {_short(cut.get('text', '(masked)'))}", markup=False, soft_wrap=True)
     for verdict in history["verdicts"]:
         if verdict["rule"]:
-            lost = f" lost to {verdict['other']}" if verdict["other"] else ""
+            lost = (
+                f" {'holds' if verdict['verdict'] == 'dropped' else 'lost to'} {verdict['other']}"
+                if verdict["other"]
+                else ""
+            )
             bound = (
                 f" {verdict['signal']} = {verdict['value']:g}, must be {verdict['bound']}" if verdict["signal"] else ""
             )

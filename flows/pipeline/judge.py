@@ -61,6 +61,7 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         "signals": [context.refs(table.name, str(table.table)) for table in tables],
         "clusters": context.refs("clusters", "clusters.parquet"),
         "decisions": reviewed,
+        "passages": context.refs("contamination", "passages.parquet") if context.run.has("contamination") else [],
     }
     return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
 
@@ -96,9 +97,11 @@ def decide_stage(
     **options: Any,
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
+    from gristmill.filters.decide.contaminated_items import with_items
     from gristmill.filters.decide.decisions import count_reviewed
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
+    passages = options.pop("passages", [])  # of the stage contamination, part by part
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
@@ -109,7 +112,8 @@ def decide_stage(
         decisions=decided,
         **options,
     )
-    for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
+    ledger = with_items(decision.ledger, passages)
+    for name, table in {"ledger": ledger, "kept": decision.kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
     facts = DecideFacts(
         reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),

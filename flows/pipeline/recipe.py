@@ -131,6 +131,12 @@ class Recipe(Section):
             return Decontaminate()
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
 
+    @property
+    def drops_contaminated(self) -> bool:
+        """Whether a document that holds an evaluation passage is dropped."""
+        asked = self.at("decontaminate")
+        return asked is not None and asked.action == "drop"
+
     def locked(self) -> dict[str, Any]:
         """What decides the corpus, as plain JSON: not where, when and how it is computed, nor what was tuned."""
         aside: Any = {
