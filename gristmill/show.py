@@ -53,6 +53,10 @@ def show_run(result: dict[str, Any]) -> None:
         show_training(result["training"])
     for notice in result.get("notices", ()):
         out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
+    for one in result.get("healed", ()):
+        out.print(
+            f"\nhealed  {one['what']} was damaged ({one['found']}) and is made again", markup=False, soft_wrap=True
+        )
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
     _show_failed(result)
 

@@ -13,6 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.tables import WRITTEN
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
@@ -114,7 +115,7 @@ def decide_stage(
     )
     ledger = with_items(decision.ledger, passages)
     for name, table in {"ledger": ledger, "kept": decision.kept}.items():
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
+        pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
         reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
         languages_by="stage" if language else "record",

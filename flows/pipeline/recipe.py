@@ -7,9 +7,9 @@ a recipe, they take plain values or their own section.
 from functools import reduce
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.corpus.recipe_values import Section, Slug, parse_amount
 from gristmill.corpus.use_policy import EVALUATE, UsePolicy
 from gristmill.data_cards.stage import CardSpec
 from gristmill.dedup.clusters.stage import Near
@@ -60,6 +60,7 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
 class Recipe(Section):
