@@ -19,6 +19,7 @@ from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.row_order import paces_of, row_order, stored_for
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.handoff.piece_index import FOLDER as PIECES_FOLDER
 from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
@@ -26,6 +27,8 @@ from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
     from gristmill.tokenizer.encoded_batch import Encoding
+    from gristmill.tokenizer.pack import Layout
+    from gristmill.tokenizer.row_buckets import RowOrder
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
@@ -135,6 +138,10 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
     for domain in context.recipe.domains:
+        order = None if heldout else row_order(context.recipe, domain)
+        if order:
+            jobs.append(_ordered_job(context, stage, layout, order))
+            continue
         key = job_key(stage.name, stage.spec.version, tokens, domain=domain, layout=asdict(layout), **options)
         arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
         jobs.append(Job(stage.name, key, pack_domain, arguments))
@@ -144,9 +151,22 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     return manifest
 
 
+def _ordered_job(context: RunContext, stage: Instance, layout: "Layout", order: "RowOrder") -> Job:
+    """One domain in buckets."""
+    from gristmill.tokenizer.row_buckets import pack_ordered
+
+    options = {"vocab_size": tokenizer_facts(context).vocab_size}
+    stored, keys = stored_for(context, order)
+    inputs = [*(part.key for part in context.run.manifest("tokens").parts), *keys]
+    plain = {"order": asdict(order), "layout": asdict(layout), **options}
+    arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "order": order, "stored": stored, "layout": layout}
+    key = job_key(stage.name, stage.spec.version, inputs, **plain)
+    return Job(stage.name, key, pack_ordered, {**arguments, **options})
+
+
 def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
-    from gristmill.mixing.compile import plan_stage
+    from gristmill.mixing.compile import RowsInOrder, plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
     refuse_forbidden(context)
@@ -161,6 +181,10 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
         "caps": caps,
     }
     plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
+    order = RowsInOrder(paces_of(context.recipe), context.recipe.mixing.window_rows)
+    if order != RowsInOrder():
+        plain["order"] = asdict(order)
+        options["order"] = order
     key = job_key("plan", stage.spec.version, packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
