@@ -33,6 +33,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -87,7 +88,7 @@ def open_checked(
     write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
     _refuse_after_takedown(run)
     store = store_of(recipe)
-    with WriterLock(run.path):
+    with WriterLock(run.path), state_kept(run):
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)

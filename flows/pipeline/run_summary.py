@@ -26,6 +26,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "run": str(context.run.path),
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
+        "came_from": context.report.came_from,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
         "notices": list(notices(context.run)) if "decide" in context.report.stages else [],
