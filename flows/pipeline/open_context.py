@@ -35,6 +35,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -89,7 +90,7 @@ def open_checked(
     run.describe(described)
     _refuse_after_takedown(run)
     store = store_of(recipe).watched(EntryWatch())
-    with WriterLock(run.path):
+    with WriterLock(run.path), state_kept(run):
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)

@@ -19,6 +19,8 @@ from gristmill.filters.line_edits.stage import LineEdits
 from gristmill.filters.lists.stage import Blocklist, Decontaminate
 from gristmill.filters.models.stage import Classifier, Compression, Language, Reference
 from gristmill.filters.pii.stage import Pii
+from gristmill.flows.pipeline.unattended import Drift
+from gristmill.flows.pipeline.unattended import Schedule as Schedule
 from gristmill.knowledge.stage import Knowledge
 from gristmill.mixing.stage import Mixing, Phase
 from gristmill.mixing.tuning import Tune
@@ -34,13 +36,6 @@ class Dedup(Section):
     near: Near = Near()
     lines: Lines | None = None
     substrings: Substrings | None = None
-
-
-class Schedule(Section):
-    """When Prefect runs the recipe."""
-
-    cron: str
-    timezone: str = "UTC"
 
 
 class Handoff(Section):
@@ -93,6 +88,7 @@ class Recipe(Section):
     trainer: Trainer | None = None
     card: CardSpec | None = None
     schedule: Schedule | None = None
+    drift: Drift | None = None
     engine: Engine = Engine()
     store: StoreSpec = StoreSpec()
 
@@ -144,6 +140,7 @@ class Recipe(Section):
             "engine": True,
             "store": True,
             "schedule": True,
+            "drift": True,
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
