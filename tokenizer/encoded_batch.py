@@ -9,7 +9,8 @@ import pyarrow as pa
 from gristmill.tokenizer.chat_template import ConversationError
 from gristmill.tokenizer.conversation_tokens import ConversationEncoder, ConversationTokens
 from gristmill.tokenizer.conversations import conversation_of
-from gristmill.tokenizer.encoder import CheckedEncoder, Tokens, flat_tokens
+from gristmill.tokenizer.encoder import CheckedEncoder
+from gristmill.tokenizer.reference_encoder import Tokens, flat_tokens
 from gristmill.tokenizer.spelling import RoundTrip
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 
