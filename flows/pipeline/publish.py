@@ -20,12 +20,14 @@ from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.model.precision import resolve_precision
+from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
 from gristmill.trainer.training.setting_changes import read_changes
 from gristmill.trainer.training_stage import TrainingStage
 
 if TYPE_CHECKING:
     from gristmill.trainer.training.metrics import StepFigures
 
+KEPT_OF_TRAINING = (CHANGES_FILE, "lineage.json")  # asked for by people, not computed
 DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
 
@@ -34,7 +36,7 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
+    finished = _finished_with(out) == key and not _drop_damaged(context, out)
     if not finished:
         _train(context, stage)
         seal_training(context, stage)
@@ -42,6 +44,38 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     context.run.write_manifest(manifest)
     context.report.record(manifest, int(finished), cost())
     return manifest
+
+
+def _finished_with(out: Path) -> str | None:
+    """The key of the finished training in a folder."""
+    try:
+        return read_json(out / DONE)["key"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _drop_damaged(context: RunContext, out: Path) -> bool:
+    """Delete a finished training that is not what was written, but for the changes that were asked of it."""
+    if context.healing is None:
+        return False
+    problem = next((one for file in read_json(out / DONE).get("files", ()) if (one := differs(out, file))), None)
+    if problem is None:
+        return False
+    context.healing.note("train", problem)
+    for path in out.iterdir():
+        if path.name not in KEPT_OF_TRAINING:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return True
+
+
+def differs(out: Path, file: dict[str, Any]) -> str | None:
+    """What is wrong with a file of a training, by its name, bytes and sha256; None where nothing is."""
+    path = out / file["name"]
+    if not path.is_file():
+        return f"{path} is missing"
+    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
+        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
+    return None
 
 
 def seal_training(context: RunContext, stage: Instance) -> None:
@@ -125,6 +159,7 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
+    context.run.describe(context.described, with_card=True)
     read = [name for name in stages_of_run(context.run).names if name != stage.name and context.run.has(name)]
     inputs = {name: context.run.manifest(name).key for name in read}
     text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
@@ -146,5 +181,5 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
         return Outcome(len(files) + len(kept))
 
     manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
-    context.run.place(context.store.folder(manifest.parts[0]), "card")
+    context.place("card", manifest.parts[0])
     return manifest
