@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.rundir import PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
+from gristmill.corpus.store_use import using
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
 from gristmill.data_cards.parts.environment import PACKAGES
@@ -85,12 +86,15 @@ def open_checked(
     reporter = reporter or SilentReporter()
     with reporter.stage("inputs", 0):  # reads every byte once, for digests
         inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
-    run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
-    described = _description(checked)
-    run.describe(described)
-    _refuse_after_takedown(run)
+    lock, described = build_lock(checked, inputs), _description(checked)
     store = store_of(recipe).watched(EntryWatch())
-    with WriterLock(run.path), state_kept(run):
+    with ExitStack() as held:
+        held.enter_context(using(store.root))
+        run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
+        run.describe(described)
+        _refuse_after_takedown(run)
+        held.enter_context(WriterLock(run.path))
+        held.enter_context(state_kept(run))
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)

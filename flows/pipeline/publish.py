@@ -10,6 +10,7 @@ from gristmill.corpus.files import content_key, file_sha256, read_json, write_js
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.store_use import using
 from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
@@ -180,6 +181,7 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
             shutil.copyfile(path, folder / PLUGINS / path.name)
         return Outcome(len(files) + len(kept))
 
-    manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
+    with using(context.store.root):  # training does not hold it: it may take days
+        manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.place("card", manifest.parts[0])
     return manifest

@@ -55,6 +55,7 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
     scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
