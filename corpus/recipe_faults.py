@@ -151,7 +151,9 @@ def known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     for step in path:
         if isinstance(found, type) and issubclass(found, BaseModel) and step in found.model_fields:
             found = _section_of(found.model_fields[str(step)].annotation)
-    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        return []
+    return [info.alias or name for name, info in found.model_fields.items()]
 
 
 def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
