@@ -24,6 +24,8 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
 from gristmill.flows.pipeline.healing import Healing
 from gristmill.flows.pipeline.inputs import list_inputs
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
+from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer, with_tokenizer
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
@@ -80,6 +82,7 @@ def open_checked(
     ----------
     engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
     """
+    checked = with_latest_tokenizer(checked, home() / "runs")
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
@@ -175,6 +178,7 @@ def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunCo
     if plugins and run.lock.plugins:
         catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
+    recipe = with_tokenizer(recipe, run.path / TOKENIZER)  # its own copy: the run that trained it may be gone
     engine = ThreadEngine(recipe.engine.workers)
     stages, report = catalogue.stages_of(recipe), RunReport(run, reporter)
     return RunContext(recipe, stages, run, store_of_run(run, recipe), engine, report)

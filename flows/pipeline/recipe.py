@@ -145,5 +145,6 @@ class Recipe(Section):
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
+            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

@@ -262,7 +262,7 @@ def document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[list
 
 def spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool:
     """True when a word of a vocabulary that was trained on these texts is a slice of a removed one."""
-    if not before.has("tokenizer") or context.recipe.tokenizer.path:
+    if not before.has("tokenizer") or context.recipe.tokenizer.given:
         return False
     return slices_removed.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table) > 0
 
