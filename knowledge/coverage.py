@@ -8,7 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from gristmill.corpus.tables import read_batches
-from gristmill.knowledge.graph import Graph, load_graph
+from gristmill.knowledge.graph import load_graph
+from gristmill.knowledge.graph_table import Graph
 
 AT_LEAST = (1, 3, 10)
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES
 from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
-from gristmill.knowledge.graph import Graph, load_graph
+from gristmill.knowledge.graph import load_graph
+from gristmill.knowledge.graph_table import Graph
 from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
 from gristmill.knowledge.stage import SIGNALS, Knowledge, MentionsFacts
 
@@ -33,10 +34,10 @@ def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Graph:
     return load_graph(folder, languages=options.languages, min_label_chars=options.min_label_chars)
 
 
-def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:  # noqa: ARG001
+def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:
     """Link a batch to the graph and join the graph's triples to its documents."""
     texts, doc_ids = text_column(batch), batch.column("doc_id")
-    mentions = find_mentions(texts, state)
+    mentions = find_mentions(texts, state, options.min_score)
     docs, triples = join_documents(mentions, state)
     signals = _signals(texts, mentions, docs, triples, state)
     tables = {
@@ -112,7 +113,7 @@ def _triple_rows(doc_ids: pa.Array, triples: np.ndarray, graph: Graph) -> pa.Rec
 
 def _facts(mentions: Mentions, triples: np.ndarray, signals: dict[str, np.ndarray], graph: Graph) -> MentionsFacts:
     with_entity, with_pair = (int(np.count_nonzero(signals[name])) for name in ("entities", "linked_pairs"))
-    counts = (len(mentions.names), mentions.unwitnessed, len(triples), with_entity, with_pair)
+    counts = (len(mentions.names), mentions.unlinked, len(triples), with_entity, with_pair)
     return MentionsFacts(*counts, dangling_triples=0, top_types=_types(mentions, graph))
 
 

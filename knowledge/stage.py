@@ -17,6 +17,7 @@ class Knowledge(Section):
     graph: str  # folder with entities.parquet and triples.parquet
     languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
     min_label_chars: Annotated[int, Field(ge=1)] = 4
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
 
 
 def graph_files(options: Knowledge) -> Artefacts:
@@ -46,7 +47,7 @@ class MentionsFacts:
     """What was linked."""
 
     mentions: int
-    unwitnessed: int
+    unwitnessed: int  # names found whose likeliest entity scores below min_score
     triples: int
     documents_with_entity: int
     documents_with_linked_pair: int
@@ -58,7 +59,7 @@ MENTIONS = PartStage(
     facts=MentionsFacts,
     name="mentions",
     key="knowledge",
-    version="1",
+    version="2",
     title="entities of the graph in the text, and the triples that join them",
     section=Knowledge,
     artefacts=graph_files,

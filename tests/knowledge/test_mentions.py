@@ -24,9 +24,9 @@ SOURCES = ["web", "web", "books", "books", "books", "web", "web"]
 
 
 def link_part(documents, graph, folder, **options):
-    """The stage on one part, with a graph in a folder."""
+    """The stage on one part, with a graph in a folder; every name is linked, however unlikely."""
     files = {"graph": [graph / name for name in GRAPH_FILES]}
-    return measure_part(STAGE, documents, folder, Knowledge(graph=str(graph), **options), files)
+    return measure_part(STAGE, documents, folder, Knowledge(graph=str(graph), min_score=0, **options), files)
 
 
 ENTITIES = [
@@ -86,7 +86,7 @@ def test_offsets_are_bytes_of_the_text(part):
         ["pa", "de"],
         ["de"],
     ]
-    assert mentions[0][-1]["score"] == 0.5
+    assert mentions[0][-1]["score"] < 0.25 < mentions[3][1]["score"] < 1
 
 
 def test_triples_are_those_whose_ends_the_document_names(part):
