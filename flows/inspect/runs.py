@@ -14,6 +14,7 @@ from gristmill.flows.inspect.id_prefixes import id_named, is_prefix
 from gristmill.flows.inspect.verify import VERIFIED, state_of, verify_open
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import home, stages_of_run
+from gristmill.flows.pipeline.running import mend
 
 LATEST = "latest"
 LATEST_FILE = "latest.json"  # beside the runs of a recipe: {run, verified}
@@ -95,11 +96,14 @@ def note_latest(context: RunContext) -> dict[str, Any]:
     """
     with context.report.progress("verify", 0):
         result = verify_open(context)
+        if not result["ok"] and mend(context):
+            result = verify_open(context)
     if result["ok"]:
         run = context.run.path
         write_json(run.parent / LATEST_FILE, {"run": run.name, "verified": True})
     failed = [f"{check['name']}: {check['detail']}" for check in result["checks"] if not check["ok"]]
-    return {"verified": result["ok"], "failed": failed}
+    found = {"verified": result["ok"], "failed": failed}
+    return found | ({"healed": [asdict(one) for one in context.healing.healed]} if context.healing else {})
 
 
 def find_run(text: str | PathLike[str]) -> Path:
