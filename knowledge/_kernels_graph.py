@@ -169,3 +169,24 @@ def join_triples(docs, entities, n_entities, head_offsets, tails, out_docs, out_
                 n_out += 1
         first = last
     return n_out
+
+
+@njit(cache=True, nogil=True)
+def close_pairs(found_offsets, starts, ends, entities, window, pairs):
+    """Pairs of mentions of two entities with at most ``window`` bytes between -> pairs int64[capacity, 3].
+
+    (document, smaller entity, larger entity), in order of the mentions. Returns their number; those beyond the
+    capacity are counted and not stored: call again with room.
+    """
+    n = 0
+    for doc in range(found_offsets.size - 1):
+        for m in range(found_offsets[doc], found_offsets[doc + 1]):
+            other = m + 1
+            while other < found_offsets[doc + 1] and starts[other] - ends[m] <= window:
+                if entities[other] != entities[m]:
+                    if n < pairs.shape[0]:
+                        pairs[n, 0] = doc
+                        pairs[n, 1], pairs[n, 2] = min(entities[m], entities[other]), max(entities[m], entities[other])
+                    n += 1
+                other += 1
+    return n

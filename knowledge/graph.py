@@ -86,6 +86,7 @@ def _load(folder: Path, languages: tuple[str, ...], min_label_chars: int, stamps
         near_offsets=near_offsets,
         near=near,
         degrees=degrees,
+        joined=np.unique(np.minimum(heads, tails) * np.int64(len(known)) + np.maximum(heads, tails)),
         dangling=triples.unique().height - len(heads),
     )
     return with_described_neighbours(graph, entities.join(ordinals, on="id", how="left", maintain_order="left"))

@@ -26,6 +26,7 @@ class Graph:
     near_offsets: np.ndarray  # int64[n_entities + 1]
     near: np.ndarray  # int32[...] neighbours either way, distinct
     degrees: np.ndarray  # int64[n_entities]: triples that the entity takes part in
+    joined: np.ndarray  # int64[...] smaller * n_entities + larger entity of every pair that a triple joins, ascending
     dangling: int  # triples left out because an end is no entity
 
     @property
