@@ -16,10 +16,10 @@ from gristmill.corpus.stage import load
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer import _kernels
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
-from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.packings import Packing, best_fit
 from gristmill.tokenizer.row_targets import RowTargets, rows_with_targets, targets_in_rows
 from gristmill.tokenizer.stage import PACKINGS, ShardsFacts
+from gristmill.tokenizer.text_counts import sum_by
 
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)
 BEST = "best_fit"

@@ -25,6 +25,7 @@ from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
+    from gristmill.tokenizer.encoded_batch import Encoding
     from gristmill.tokenizer.pack import Layout
     from gristmill.tokenizer.row_buckets import RowOrder
 
@@ -66,12 +67,12 @@ def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
 
 
 def _with_template(context: RunContext, stage: Instance) -> Tokenizer:
-    """The section with its chat template as text, wherever a worker stands."""
+    """The section with its chat template as text, wherever a worker stands, and every special token."""
     from gristmill.tokenizer.chat_template import template_text
 
     file = context.inputs.of_stage("tokenizer").get("chat_template")
     text = template_text(stage.options, file.paths[0] if file else None)
-    return stage.options.model_copy(update={"chat_template": text})
+    return stage.options.model_copy(update={"chat_template": text, "specials": context.recipe.special_tokens})
 
 
 def mean_shares(context: RunContext) -> dict[str, float]:
@@ -99,11 +100,22 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
         inputs = [part.key, kept_digest(rows), model.key, *([language.key] if language else [])]
         arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
         arguments |= {"language": Ref(language, "language.parquet")} if language else {}
-        if set(part.accounts) & chat:
-            arguments["conversations"] = True
-        key = job_key("tokens", stage.spec.version, inputs, conversations=bool(set(part.accounts) & chat))
+        arguments["encoding"], settings = _encoding(context, stage, bool(set(part.accounts) & chat))
+        key = job_key("tokens", stage.spec.version, inputs, **settings)
         jobs.append(Job("tokens", key, encode_part, arguments))
     return context.compute("tokens", jobs)
+
+
+def _encoding(context: RunContext, stage: Instance, conversations: bool) -> "tuple[Encoding, dict[str, Any]]":
+    """What is encoded how, and what of it stands in the key: [fill_in_middle] only where the recipe has it."""
+    from gristmill.tokenizer.encoded_batch import Encoding
+
+    settings: dict[str, Any] = {"conversations": conversations}
+    if stage.options is None:
+        return Encoding(conversations), settings
+    seed = context.seed("tokens")
+    settings |= {"fill_in_middle": stage.options.model_dump(), "seed": seed}
+    return Encoding(conversations, stage.options, seed), settings
 
 
 def pack_shards(context: RunContext, stage: Instance) -> Manifest:

@@ -23,7 +23,7 @@ from gristmill.knowledge.stage import Knowledge
 from gristmill.mixing.stage import Mixing, Phase
 from gristmill.mixing.tuning import Tune
 from gristmill.sources.stage import Limits, SourceSpec
-from gristmill.tokenizer.stage import Shards, Tokenizer
+from gristmill.tokenizer.stage import FillInMiddle, Shards, Specials, Tokenizer
 from gristmill.trainer.config import FREE
 from gristmill.trainer.stage import Trainer
 
@@ -86,6 +86,7 @@ class Recipe(Section):
     mixing: Mixing = Mixing()
     tune: Tune | None = None
     tokenizer: Tokenizer = Tokenizer()
+    fill_in_middle: FillInMiddle | None = None
     shards: Shards = Shards()
     handoff: Handoff = Handoff()
     trainer: Trainer | None = None
@@ -103,6 +104,12 @@ class Recipe(Section):
     def sources_by_domain(self) -> dict[str, list[str]]:
         """Names of the sources that each domain comes from, sorted: what names a corpus that a mixture was tuned on."""
         return {name: sorted(one.name for one in self.sources if one.domain == name) for name in self.domains}
+
+    @property
+    def special_tokens(self) -> Specials:
+        """What [tokenizer] names, and the marks of [fill_in_middle]."""
+        marks = self.fill_in_middle
+        return marks.added_to(self.tokenizer.specials) if marks else self.tokenizer.specials
 
     @property
     def use_policy(self) -> UsePolicy:

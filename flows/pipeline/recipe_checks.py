@@ -69,6 +69,7 @@ def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
 def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     """Domains that no source has."""
     edits = recipe.line_edits.domains if recipe.line_edits else ()
+    rates = recipe.fill_in_middle.rates if recipe.fill_in_middle else ()
     if recipe.trainer and recipe.trainer.proof:
         yield from _unknown(recipe, [(("trainer", "proof", "domain"), recipe.trainer.proof.domain)])
     yield from _unknown(recipe, [(("mixing", "caps", "domains", name), name) for name in recipe.mixing.caps.domains])
@@ -77,6 +78,7 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
         yield from _unknown(recipe, named)
     yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
     yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
+    yield from _unknown(recipe, [(("fill_in_middle", "rates", name), name) for name in rates])
     for number, phase in enumerate(recipe.curriculum):
         table = () if phase.named else phase.shares
         shares = [(("curriculum", number, "shares", name), name) for name in table]
@@ -144,7 +146,7 @@ def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
         from gristmill.tokenizer.tokenizer_json import faults, read_config
 
         try:
-            for key, text in faults(read_config(path), recipe.tokenizer.specials):
+            for key, text in faults(read_config(path), recipe.special_tokens):
                 yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
         except SourceError as error:
             yield Mistake(("tokenizer.path",), str(error))
