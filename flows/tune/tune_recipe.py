@@ -18,6 +18,8 @@ from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.running import run_stages
 from gristmill.flows.tune.consumed_signals import basis_of
 from gristmill.flows.tune.proxy_runs import Finished, ProxyCorpus, bits, run_proxies
+from gristmill.flows.tune.report_figures import figures_of
+from gristmill.flows.tune.report_page import PAGE_FILE, report_page
 from gristmill.flows.tune.search_space import SearchSpace, full_tokens, search_space, section
 from gristmill.flows.tune.tune_answer import Fitted, doubts, fit_swarm, next_runs
 from gristmill.mixing.comparison import Comparison, compare
@@ -76,7 +78,7 @@ def tune_recipe(
 
     Returns
     -------
-    run, budget, mixtures, fit, proposal, comparison, next_runs, curriculum, file, notices
+    run, budget, mixtures, fit, proposal, comparison, next_runs, curriculum, file, notices, page
 
     Raises
     ------
@@ -104,7 +106,12 @@ def tune_recipe(
         for file in written:
             write_json(file, _tuned_file(context.recipe, space, fitted, compared))
         found["file"] = str(written[-1])
-        write_json(folder / "report.json", {key: value for key, value in found.items() if key not in ("run", "file")})
+        page = report_page(found, figures_of(space, finished, fitted))
+        write_text(folder / PAGE_FILE, page)
+        found["page"] = str(folder / PAGE_FILE)
+        write_json(
+            folder / "report.json", {key: value for key, value in found.items() if key not in ("run", "file", "page")}
+        )
         return found
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tomllib
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,10 @@ def test_a_tuning_goes_from_a_recipe_to_a_mixture_that_the_plan_reads(recipe, tm
     assert len(found["mixtures"]) == 10
     assert {"fit", "proposal", "comparison", "next_runs", "budget"} <= set(found)
     assert found["comparison"]["pairs"] == 3
+    page = (Path(found["run"]) / "tune" / "report.html").read_text()
+    assert found["page"].endswith("tune/report.html")
+    assert escape(found["comparison"]["sentence"]) in page
+    assert f"{found['proposal']['shares']['forum']:.4f}" in page
     basis = Basis.load(Path(found["run"]) / "tune" / "basis.json")
     assert found["basis"] == basis.digest
     assert all(len(one["consumed"]) == basis.cells for one in found["mixtures"])
