@@ -6,6 +6,7 @@ Nothing heavy is imported.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -68,12 +69,15 @@ class Tune(Section):
     tokens: Amount = 100_000  # of documents, in each proxy run
     preset: str = "bigram"  # or "unigram", "moe-tiny", "moe-small": the model of a proxy run
     objective: Mapping[str, Positive] = {}  # weight of a domain's bits per byte; empty = all domains alike
+    basis: str | None = None  # a basis.json of another tuning, so that their runs have coordinates in common
     prior: Shares | None = None  # the mixture to start from, as in [[curriculum]]; left out: "proportional"
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A preset that there is not, and a prior out of a tuning."""
+        """A preset or a file that there is not, and a prior out of a tuning."""
         if self.preset not in PRESETS:
             yield Mistake(("preset",), f"unknown preset {self.preset!r}{nearest(self.preset, PRESETS)}")
+        if self.basis and not Path(self.basis).is_file():
+            yield Mistake(("basis",), f"no file at {self.basis}")
         if self.prior_name.startswith("tuned:"):
             yield Mistake(("prior",), "a tuned file is no prior; copy its shares here")
 

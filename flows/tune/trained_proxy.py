@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.typed_json import to_json
-from gristmill.flows.tune.counted_proxy import draw, measured_rows, spelled_bytes
+from gristmill.flows.tune.counted_proxy import consumed_cells, draw, measured_rows, spelled_bytes
 from gristmill.flows.tune.proxy_folder import write_proxy_folder
 from gristmill.flows.tune.proxy_task import TASK_FILE, DomainBits, DomainEpochs, ProxyFacts, ProxyTask, is_fitted
 from gristmill.handoff.reader import ShardReader
@@ -22,7 +23,12 @@ WORK = "work"
 
 
 def train_proxy(
-    folder: Path, shards: Mapping[str, Path], heldout: Mapping[str, Path], tokenizer: Path, task: ProxyTask
+    folder: Path,
+    shards: Mapping[str, Path],
+    heldout: Mapping[str, Path],
+    tokenizer: Path,
+    task: ProxyTask,
+    histograms: Mapping[str, Path] = MappingProxyType({}),
 ) -> Outcome:
     """Train one mixture's model and measure bits per byte by domain; rows = samples, facts: ``ProxyFacts``.
 
@@ -45,6 +51,8 @@ def train_proxy(
         {name: half[True] for name, half in bits.items()},
         {name: half[False] for name, half in bits.items()},
         {name: DomainEpochs(one.epochs, one.wanted_epochs) for name, one in drawn.items()},
+        task.basis,
+        consumed_cells(drawn, histograms),
     )
     return Outcome(plan.samples, facts=to_json(facts))
 
