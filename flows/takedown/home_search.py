@@ -97,8 +97,8 @@ def _beside(home: Home) -> Iterator[Path]:
     entries = {store.name for store in home.stores}
     for path in _files(home.root):
         parts: Sequence[str] = path.relative_to(home.root).parts
-        in_run = parts[0] == "runs" and len(parts) > 3
-        in_entry = parts[0] in entries and len(parts) > 3
+        deep = len(parts) > 3
+        in_run, in_entry = (deep and parts[0] == "runs"), (deep and parts[0] in entries)
         if not in_run and not in_entry:
             yield path
 
