@@ -1,4 +1,4 @@
-"""Personal data and decontamination: how right on gold sets, how fast against the same rules in plain Python.
+"""Personal data: how right on a gold set, how fast against the same rules in plain Python; see bench/pii.py too.
 
     python bench/quality_pii.py [--data DIR] [--quick] [--json]
 
@@ -7,18 +7,15 @@
    spans, and on the forms that are claimed (+, brackets, a trunk 0, North American, or a word beside it that says
    telephone); a bare local number has no form.
 2. The scan against `re` and checksums on the same text, find by find; re looks for the four kinds of one pattern each.
-3. The planted sentences of samples/eval in the sample corpus: all that are there, none that is not; against word tuples
-   in dictionaries.
 """
 
 import gzip
 import importlib.util
 import io
 import json
-import math
 import re
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,17 +23,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
 from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, say
-from gristmill.filters.lists.decontaminate import load_passages, score
 from gristmill.filters.pii.scan import KINDS, find
 
 TWIN = HOUSE / "tests" / "filters" / "test_pii.py"
 SAMPLES = HOUSE / "samples"
-EVAL = SAMPLES / "eval" / "contamination.jsonl"
 GOLD = {
     "email": "EMAIL_ADDRESS",
     "ipv4": "IP_ADDRESS",
@@ -50,7 +44,6 @@ WITNESS_CHARS = 20
 TWIN_BYTES = 8 << 20
 PLAIN_KINDS = ("email", "ipv4", "ipv6", "card")  # one pattern each; the twins of the others are written to be read
 Finder = Callable[[str], Iterable[tuple[int, int]]]
-WORD = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]|[^\W_\u3041-\u30ff\u3400-\u9fff]+")
 
 
 def megabytes(texts: list[str]) -> float:
@@ -166,9 +159,6 @@ def plain_finds(texts: list[str], finders: dict[str, Finder]) -> list[list[tuple
     return out
 
 
-# ------------------------------------------------------------------------------------------------ decontamination
-
-
 def sample_texts() -> list[str]:
     """The sample corpus as texts; the web pages as one, from the WET file."""
     texts = []
@@ -182,50 +172,7 @@ def sample_texts() -> list[str]:
     return [*texts, gzip.open(SAMPLES / "web" / "debian-docs.warc.wet.gz").read().decode()]
 
 
-def grams(text: str, widths: tuple[int, ...]) -> set[tuple[str, ...]]:
-    """n-grams of words, in plain Python."""
-    words = WORD.findall(text.lower().replace("ß", "ss"))
-    return {tuple(words[at : at + width]) for width in widths for at in range(len(words) - width + 1)}
-
-
-def plain_overlap(texts: list[str], passages: list[str]) -> set[int]:
-    """Passages that some text holds from 0.8 up, with the weights of ``gristmill.filters.lists.decontaminate``."""
-    mine = [grams(passage, (13,)) or grams(passage, (8,)) for passage in passages]
-    held_by = Counter(gram for of_passage in mine for gram in of_passage)
-    weights = {gram: math.log1p(len(passages) / n) for gram, n in held_by.items()}
-    found = set()
-    for text in texts:
-        held = grams(text, (13, 8)) & weights.keys()
-        for number, of_passage in enumerate(mine if held else ()):
-            share = sum(weights[gram] for gram in of_passage & held) / (sum(weights[g] for g in of_passage) or 1)
-            found |= {number} if share >= 0.8 else set()
-    return found
-
-
-def decontamination(_data: Path | None, quick: bool) -> Iterator[Comparison]:
-    """Planted, absent and half passages of samples/eval, and the rate on the same texts."""
-    rows = [json.loads(line) for line in EVAL.read_text().split("\n") if line]
-    texts, index = sample_texts(), load_passages((("eval", (EVAL,)),))
-    batch = batch_of(texts)
-    score(batch.slice(0, 1), index, 0.8)
-    seconds, (_, pairs) = cpu_seconds(lambda: score(batch, index, 0.8))
-    found = set(pc.unique(pairs["passage"]).to_pylist())
-    planted, absent, halves = (
-        {n for n, row in enumerate(rows) if row["contaminated"] is kind} for kind in (True, False, None)
-    )
-    few = [text for text in texts if len(text) < 100_000][:: 20 if quick else 4]
-    few_found = set(pc.unique(score(batch_of(few), index, 0.8)[1]["passage"]).to_pylist())
-    plain_seconds, theirs = cpu_seconds(lambda: plain_overlap(few, [row["text"] for row in rows]), 1)
-    recall = len(found & planted) / len(planted)
-    note = f"{len(found & planted)} of {len(planted)} planted, {len(found & absent)} of {len(absent)} absent, "
-    note += f"{len(found & halves)} of {len(halves)} halves found"
-    yield Comparison("decontamination, planted passages", "samples/eval", "", "recall", recall, None, None,
-                     "1, none absent", not found & absent, peak_rss_mb(), note)  # fmt: skip
-    yield rate("decontamination scan", "Python sets of word tuples", megabytes(texts) / seconds,
-               megabytes(few) / plain_seconds, "reported", few_found == theirs)  # fmt: skip
-
-
-SECTIONS = [personal_data, scan_rate, decontamination]
+SECTIONS = [personal_data, scan_rate]
 
 
 def main() -> None:

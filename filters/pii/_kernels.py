@@ -9,7 +9,7 @@ from gristmill.corpus.text._kernels_bits import digit_mask, token_mask
 from gristmill.corpus.text._kernels_bytes import AT, COLON, DASH, SPACE, is_digit, is_hex, is_letter
 from gristmill.corpus.text._kernels_jit import kernel, leaf
 from gristmill.filters.pii._kernels_addresses import ipv4_address, ipv6_address, mail_address
-from gristmill.filters.pii._kernels_keys import TOKEN_RUN, private_key, secret_token
+from gristmill.filters.pii._kernels_keys import TOKEN_RUN, private_key, secret_token, url_credentials
 from gristmill.filters.pii._kernels_numbers import bank_account, card_number
 from gristmill.filters.pii._kernels_phones import phone_number
 
@@ -52,10 +52,14 @@ def _look_at_marks(data, floor, stop, at, inside, mail_floor, found, n, document
     """Addresses and private keys by their marks in one block. Returns (finds, end of the last mail address)."""
     marks = equal_mask(data, at, AT) & inside
     while marks:
-        span = mail_address(data, mail_floor, stop, at + ctz(marks))
-        n = _note(found, n, document, span, EMAIL)
-        mail_floor = max(mail_floor, span[1])
+        place = at + ctz(marks)
         marks &= marks - ONE
+        start, end, in_url = url_credentials(data, floor, stop, place)
+        n = _note(found, n, document, (start, end), KEY)
+        if not in_url:
+            span = mail_address(data, mail_floor, stop, place)
+            n = _note(found, n, document, span, EMAIL)
+            mail_floor = max(mail_floor, span[1])
     marks = equal_mask(data, at, COLON) & inside
     while marks:
         colon = at + ctz(marks)

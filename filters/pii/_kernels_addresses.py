@@ -47,6 +47,12 @@ def _is_local(byte):
     return is_token(byte) or byte in (DOT, _PERCENT, PLUS)
 
 
+@leaf
+def _is_apostrophe(data, floor, at):
+    """An apostrophe between two letters: O'Brien. One that opens a quotation has no letter before it."""
+    return data[at] == 39 and at > floor and is_letter(data[at - 1]) and is_letter(data[at + 1])
+
+
 @kernel
 def _host_end(data, at, stop):
     """End of the longest host name at ``at`` whose last label is two letters or more; -1 when none is."""
@@ -71,7 +77,7 @@ def _host_end(data, at, stop):
 def mail_address(data, floor, stop, at):
     """The address around the @ at ``at``, not reaching back beyond ``floor``."""
     start = at
-    while start > floor and _is_local(data[start - 1]):
+    while start > floor and (_is_local(data[start - 1]) or _is_apostrophe(data, floor, start - 1)):
         start -= 1
     while start < at and not (is_letter(data[start]) or is_digit(data[start])):
         start += 1

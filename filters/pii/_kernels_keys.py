@@ -7,13 +7,17 @@ form is long, so hostile text costs linear time. See ``pii`` for the rules.
 import numpy as np
 
 from gristmill.corpus.text._kernels_bytes import (
+    AT,
     COLON,
+    DOT,
     PLUS,
     SLASH,
     SPACE,
+    digits_end,
     is_digit,
     is_letter,
     is_token,
+    is_word,
     padded,
     stands,
 )
@@ -23,7 +27,7 @@ _DOUBLE, _SINGLE, _EQUALS, _MORE = 34, 39, 61, 62  # " ' = >
 TOKEN_RUN = 16  # a key has at least so many letters, digits, - and _ in a row
 _VALUE_MIN, _VALUE_MAX = 20, 200  # characters of a value that some text calls a key
 _VALUE_DISTINCT, _VALUE_DIGITS, _VALUE_LETTERS = 10, 3, 3
-_UPPER, _ALNUM, _TOKEN = 0, 1, 2  # what may follow a prefix
+_UPPER, _ALNUM, _TOKEN, _HEX, _RANDOM = 0, 1, 2, 3, 4  # what may follow a prefix; random: sk-learn-... is a name
 _FORMS = (  # prefix, least and most characters behind it, their class
     (b"AKIA", 16, 16, _UPPER),  # AWS
     (b"ASIA", 16, 16, _UPPER),
@@ -39,10 +43,29 @@ _FORMS = (  # prefix, least and most characters behind it, their class
     (b"xoxr-", 20, 250, _TOKEN),
     (b"xoxs-", 20, 250, _TOKEN),
     (b"AIza", 35, 35, _TOKEN),  # Google
+    (b"xapp-", 40, 200, _TOKEN),
+    (b"GOCSPX-", 28, 28, _TOKEN),
     (b"glpat-", 20, 20, _TOKEN),  # GitLab
     (b"npm_", 36, 36, _ALNUM),
+    (b"pypi-AgEI", 60, 240, _TOKEN),
     (b"hf_", 34, 34, _ALNUM),
-    (b"sk-", 40, 200, _TOKEN),
+    (b"sk-", 40, 200, _RANDOM),  # OpenAI, Anthropic
+    (b"sk_live_", 16, 240, _ALNUM),  # Stripe
+    (b"sk_test_", 16, 240, _ALNUM),
+    (b"rk_live_", 16, 240, _ALNUM),
+    (b"rk_test_", 16, 240, _ALNUM),
+    (b"SK", 32, 32, _HEX),  # Twilio
+    (b"key-", 32, 32, _HEX),  # Mailgun
+    (b"dop_v1_", 64, 64, _HEX),  # DigitalOcean
+    (b"shpat_", 32, 32, _HEX),  # Shopify
+    (b"shpss_", 32, 32, _HEX),
+    (b"sq0atp-", 22, 22, _TOKEN),  # Square
+    (b"sq0csp-", 43, 43, _TOKEN),
+    (b"dapi", 32, 32, _HEX),  # Databricks
+    (b"lin_api_", 40, 40, _ALNUM),  # Linear
+    (b"glsa_", 41, 41, _TOKEN),  # Grafana
+    (b"dckr_pat_", 27, 27, _TOKEN),  # Docker
+    (b"rubygems_", 48, 48, _HEX),
 )
 _LONGEST_TOKEN = 256
 _PREFIXES = np.zeros((len(_FORMS), 16), np.uint8)
@@ -51,6 +74,15 @@ for _row, _form in enumerate(_FORMS):
     _PREFIXES[_row, : len(_form[0])] = list(_form[0])
 
 _NAMES = padded((b"key", b"token", b"secret", b"password", b"passwd"))
+_SCHEMES = padded((b"bearer", b"basic"))  # of an Authorization header; blanks alone stand before the value
+_BEFORE_DOT = padded((b"SG.", b"ya29.", b"hvs."))  # SendGrid, Google OAuth, Vault
+_DOT_LENGTHS = np.array([(22, 22), (20, 250), (24, 150)], np.int64)
+_SENDGRID_REST, _JWT_MIN, _JWT_MAX = 43, 16, 4096
+_JWT, _TELEGRAM = padded((b"eyJ",)), padded((b"AA",))
+_TELEGRAM_RUN = 35
+_CENTRE = padded((b"-us",))  # Mailchimp: 32 hexadecimal digits, -us and the number of a data centre
+_PLACEHOLDERS = padded((b"password", b"passwd", b"pass", b"pwd", b"pw", b"secret", b"token", b"xxx", b"xxxx"))
+_USER_MAX = 200  # bytes between :// and @
 _BEGIN, _END, _RULE = padded((b"BEGIN ",)), padded((b"-----END ",)), padded((b"-----",))
 _PRIVATE, _BLOCK = padded((b"PRIVATE KEY",)), padded((b" BLOCK",))
 
@@ -63,7 +95,25 @@ def _fits(data, start, stop, kind):
         upper = 65 <= byte <= 90 or is_digit(byte)
         if (kind == _UPPER and not upper) or (kind == _ALNUM and not (is_letter(byte) or is_digit(byte))):
             return False
+        if kind == _HEX and not (is_digit(byte) or 97 <= byte <= 102):
+            return False
     return True
+
+
+@kernel
+def _looks_random(data, start, end):
+    """Digits, letters and enough different characters: words and placeholders have fewer (10: up to 3.3 bits each)."""
+    digits, letters, low, high = 0, 0, np.uint64(0), np.uint64(0)
+    for at in range(start, end):
+        byte = data[at]
+        digits += is_digit(byte)
+        letters += is_letter(byte)
+        bit = np.uint64(1) << np.uint64(byte & 63)
+        low, high = (low | bit, high) if byte < 64 else (low, high | bit)
+    distinct = 0
+    for bit in range(64):
+        distinct += np.int64(low >> np.uint64(bit) & np.uint64(1)) + np.int64(high >> np.uint64(bit) & np.uint64(1))
+    return digits >= _VALUE_DIGITS and letters >= _VALUE_LETTERS and distinct >= _VALUE_DISTINCT
 
 
 @kernel
@@ -77,7 +127,7 @@ def _has_known_prefix(data, start, end):
         while same < length and data[start + same] == _PREFIXES[row, same]:
             same += 1
         if same == length and _fits(data, start + length, end, _PREFIX_RULES[row, 3]):
-            return True
+            return _PREFIX_RULES[row, 3] != _RANDOM or _looks_random(data, start, end)
     return False
 
 
@@ -99,7 +149,12 @@ def _skip_quote(data, floor, at):
 @kernel
 def _is_assigned(data, floor, at):
     """Whether ``key =`` or the like stands before ``at``: a name, a quote, blanks, an operator, blanks, a quote."""
-    at = _skip_blanks(data, floor, _skip_quote(data, floor, at))
+    value, at = at, _skip_blanks(data, floor, _skip_quote(data, floor, at))
+    if at < value and data[value - 1] == SPACE:
+        for row in range(_SCHEMES.shape[0]):
+            begin = at - np.int64(_SCHEMES[row, 0])
+            if begin >= floor and stands(data, begin, at, _SCHEMES, row, True):
+                return begin == floor or not is_word(data[begin - 1])
     if at == floor or data[at - 1] not in (COLON, _EQUALS, _MORE):
         return False
     arrow = at - 1 > floor and data[at - 1] == _MORE and data[at - 2] == _EQUALS  # =>
@@ -113,22 +168,6 @@ def _is_assigned(data, floor, at):
         if begin >= floor and stands(data, begin, at, _NAMES, row, True):
             return True
     return False
-
-
-@kernel
-def _looks_random(data, start, end):
-    """Digits, letters and enough different characters: words and placeholders have fewer (10: up to 3.3 bits each)."""
-    digits, letters, low, high = 0, 0, np.uint64(0), np.uint64(0)
-    for at in range(start, end):
-        byte = data[at]
-        digits += is_digit(byte)
-        letters += is_letter(byte)
-        bit = np.uint64(1) << np.uint64(byte & 63)
-        low, high = (low | bit, high) if byte < 64 else (low, high | bit)
-    distinct = 0
-    for bit in range(64):
-        distinct += np.int64(low >> np.uint64(bit) & np.uint64(1)) + np.int64(high >> np.uint64(bit) & np.uint64(1))
-    return digits >= _VALUE_DIGITS and letters >= _VALUE_LETTERS and distinct >= _VALUE_DISTINCT
 
 
 @kernel
@@ -149,18 +188,103 @@ def _assigned_value(data, floor, stop, start, end):
     return start, end
 
 
+@leaf
+def _run_end(data, at, stop, longest):
+    """End of the run of letters, digits, - and _ at ``at``, not longer than ``longest`` and one."""
+    end = at
+    while end < stop and end - at <= longest and is_token(data[end]):
+        end += 1
+    return end
+
+
+@kernel
+def _web_token(data, stop, start):
+    """A JSON web token: header.payload.signature, the first two beginning with {" in base64; 0 for none."""
+    end = _run_end(data, start, stop, _JWT_MAX)
+    if not stands(data, start, end, _JWT, 0, False) or end >= stop or data[end] != DOT:
+        return 0
+    middle = _run_end(data, end + 1, stop, _JWT_MAX)
+    if not stands(data, end + 1, middle, _JWT, 0, False) or middle >= stop or data[middle] != DOT:
+        return 0
+    last = _run_end(data, middle + 1, stop, _JWT_MAX)
+    return last if _JWT_MIN <= last - middle - 1 <= _JWT_MAX else 0
+
+
+@kernel
+def _dotted_token(data, floor, stop, start, end):
+    """Keys of several runs: SG.x.y, ya29.x, hvs.x, 12345678:AAx (Telegram), 32 digits-us1 (Mailchimp)."""
+    for row in range(_BEFORE_DOT.shape[0]):
+        begin = start - np.int64(_BEFORE_DOT[row, 0])
+        if begin < floor or not stands(data, begin, start, _BEFORE_DOT, row, False):
+            continue
+        if begin > floor and (is_word(data[begin - 1]) or data[begin - 1] == DOT):
+            return 0, 0
+        if not _DOT_LENGTHS[row, 0] <= end - start <= _DOT_LENGTHS[row, 1]:
+            return 0, 0
+        if row > 0:
+            return begin, end
+        last = _run_end(data, end + 1, stop, _SENDGRID_REST) if end < stop and data[end] == DOT else 0
+        return (begin, last) if last - end - 1 == _SENDGRID_REST else (0, 0)
+    if end - start == _TELEGRAM_RUN and stands(data, start, end, _TELEGRAM, 0, False):
+        begin = start - 1
+        while begin > floor and data[start - 1] == COLON and start - begin < 12 and is_digit(data[begin - 1]):
+            begin -= 1
+        alone = begin == floor or not is_word(data[begin - 1])
+        return (begin, end) if 8 <= start - 1 - begin <= 10 and alone else (0, 0)
+    centre = start + 32
+    if centre < end <= centre + 5 and stands(data, centre, end, _CENTRE, 0, False) and end > centre + 3:
+        digits = _fits(data, start, centre, _HEX) and digits_end(data, centre + 3, end) == end
+        return (start, end) if digits else (0, 0)
+    return 0, 0
+
+
+@kernel
+def url_credentials(data, floor, stop, at):
+    """``user:password`` before the @ at ``at`` of an address with ``://``: (start, end, whether @ stands in such a form).
+
+    No find is a password that stands for one: a word for it, or with < > { } $ *.
+    """
+    start, colon = at, -1
+    while start > floor and at - start <= _USER_MAX:
+        byte = data[start - 1]
+        if byte <= SPACE or byte in (SLASH, AT, _DOUBLE, _SINGLE):
+            break
+        colon = start - 1 if byte == COLON else colon
+        start -= 1
+    if start - 3 <= floor or data[start - 1] != SLASH or data[start - 2] != SLASH or data[start - 3] != COLON:
+        return 0, 0, False
+    if (
+        not is_letter(data[start - 4])
+        or at + 1 >= stop
+        or not is_token(data[at + 1])
+        or colon < start
+        or at - colon < 2
+    ):
+        return 0, 0, False
+    for k in range(start, at):
+        if data[k] in (60, 62, 123, 125, 36, 42):  # < > { } $ *
+            return 0, 0, True
+    for row in range(_PLACEHOLDERS.shape[0]):
+        if at - colon - 1 == np.int64(_PLACEHOLDERS[row, 0]) and stands(data, colon + 1, at, _PLACEHOLDERS, row, True):
+            return 0, 0, True
+    return start, at, True
+
+
 @kernel
 def secret_token(data, floor, stop, start):
-    """The key whose token run begins at ``start``: because the text calls it one, or by its prefix."""
+    """The key whose token run begins at ``start``: because the text calls it one, or by its form."""
+    web = _web_token(data, stop, start)
+    if web > 0:
+        return start, web
     end = start
     while end < stop and end - start <= _LONGEST_TOKEN and is_token(data[end]):
         end += 1
     if end - start > _LONGEST_TOKEN:
         return 0, 0
     value = _assigned_value(data, floor, stop, start, end)
-    if value[1] == 0 and _has_known_prefix(data, start, end):
-        return start, end
-    return value
+    if value[1] > 0:
+        return value
+    return (start, end) if _has_known_prefix(data, start, end) else _dotted_token(data, floor, stop, start, end)
 
 
 @kernel

@@ -57,7 +57,7 @@ for _entry in _IBAN_LENGTHS.split():
 
 @kernel
 def _card_end(data, at, stop):
-    """End of 12 to 19 digits in one run, or in groups of 4 4 4 4 or 4 6 5; 0 for any other layout."""
+    """End of 12 to 19 digits in one run, or in groups of 4 4 4 4, 4 6 5 or 4 6 4 (Diners); 0 for any other layout."""
     first = digits_end(data, at, stop)
     if 12 <= first - at <= 19:
         return first
@@ -68,14 +68,13 @@ def _card_end(data, at, stop):
     if width != 4 and width != 6:
         return 0
     end = second
-    for want in (4, 4) if width == 4 else (5, 0):
-        if want:
-            begin = end + 1
-            if begin >= stop or data[end] != mark:
-                return 0
-            end = digits_end(data, begin, stop)
-            if end - begin != want:
-                return 0
+    for _ in range(2 if width == 4 else 1):
+        begin = end + 1
+        if begin >= stop or data[end] != mark:
+            return 0
+        end = digits_end(data, begin, stop)
+        if end - begin != 4 and (width == 4 or end - begin != 5):
+            return 0
     return end
 
 
@@ -123,22 +122,26 @@ def _mod97(remainder, byte):
 
 @kernel
 def bank_account(data, floor, stop, at):
-    """An IBAN whose check digits stand at ``at``: the length of its country, solid or in fours, mod 97 = 1."""
+    """An IBAN whose check digits stand at ``at``: the length of its country, solid or in fours, mod 97 = 1.
+
+    Blanks or hyphens stand between the fours.
+    """
     start = at - 2
     if start < floor or not is_letter(data[start]) or not is_letter(data[start + 1]):
         return 0, 0
     length = _COUNTRIES[(np.int64(data[start] | 32) - 97) * 26 + np.int64(data[start + 1] | 32) - 97]
     if length == 0 or (start > floor and is_word(data[start - 1])) or digits_end(data, at, min(stop, at + 2)) < at + 2:
         return 0, 0
-    spaced = at + 2 < stop and data[at + 2] == SPACE
+    mark = data[at + 2] if at + 2 < stop else SPACE
+    spaced = at + 2 < stop and mark in (SPACE, DASH)
     end, remainder, small, large = at + 2, 0, 0, 0
     for k in range(4, length):
-        end += spaced and k % 4 == 0 and end < stop and data[end] == SPACE
+        end += spaced and k % 4 == 0 and end < stop and data[end] == mark
         if end >= stop or not (is_letter(data[end]) or is_digit(data[end])):
             return 0, 0
         remainder = _mod97(remainder, data[end])
         end += 1
-        if spaced and k % 4 == 3 and k + 1 < length and (end >= stop or data[end] != SPACE):
+        if spaced and k % 4 == 3 and k + 1 < length and (end >= stop or data[end] != mark):
             return 0, 0
     for k in range(start, start + 4):
         remainder = _mod97(remainder, data[k])

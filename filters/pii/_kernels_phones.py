@@ -4,22 +4,22 @@ import numpy as np
 
 from gristmill.corpus.text._kernels_bytes import (
     CLOSE,
-    COLON,
     DASH,
     DOT,
     OPEN,
     PLUS,
-    SLASH,
     SPACE,
     begins,
     digits_end,
     ends,
     is_digit,
     is_word,
+    number,
     padded,
     stands,
 )
 from gristmill.corpus.text._kernels_jit import kernel, leaf
+from gristmill.filters.pii._kernels_labels import is_announced
 
 _MAX_GROUPS = 5
 _PHONE_MIN, _PHONE_MAX = 7, 15  # digits of a number that a label announces; E.164 ends at 15
@@ -37,12 +37,6 @@ for _code in _COUNTRY_CODES.split():
     _width = 10 ** (3 - len(_code))
     _CODES[int(_code) * _width : (int(_code) + 1) * _width] = True
 
-_LABELS = padded(
-    (b"phone", b"tel", b"telefon", b"mobile", b"cell", b"fax", b"whatsapp", b"desk", b"call", b"dial", b"ring", b"reach",
-     b"contact", b"answering")
-)  # fmt: skip
-_PHONE_BYTES = 5  # of the label that may end a longer word
-_BETWEEN = padded((b"me", b"us", b"on", b"at", b"is", b"no", b"nr", b"number"))  # between a label and its number
 _NAMES = padded((b"office", b"fax", b"mobile", b"cell", b"home", b"phone", b"tel"))
 _UNITS = padded(  # behind a count, which no telephone number has
     (b"bytes", b"byte", b"bits", b"kb", b"mb", b"gb", b"ms", b"seconds", b"people", b"persons", b"users", b"times", b"items",
@@ -50,6 +44,15 @@ _UNITS = padded(  # behind a count, which no telephone number has
 )  # fmt: skip
 _ISBN_DIGITS = 13
 _EXTENSION = padded((b" ext",))
+
+
+# The same by their own length: 49 and 351, not 4 or 35.
+_TENS = " 22 23 24 25 26 35 37 38 42 50 59 67 68 80 85 87 88 96 97 99 "  # of ten codes of three digits each
+_WHOLE_CODES = np.zeros(1000, np.bool_)
+for _code in _COUNTRY_CODES.split():
+    _tens = f" {_code} " in _TENS
+    for _whole in range(int(_code) * 10, int(_code) * 10 + 10) if _tens else (int(_code),):
+        _WHOLE_CODES[_whole] = True
 
 
 @kernel
@@ -147,38 +150,6 @@ def _has_trunk_in_brackets(data, at, groups, digits, packed):
 
 
 @kernel
-def _word_before(data, floor, at, words):
-    """Where the word of a table that ends before ``at`` begins, -1 for none; row 0 may end a longer word: telephone."""
-    for row in range(words.shape[0]):
-        begin = at - np.int64(words[row, 0])
-        inner = begin > floor and (
-            is_word(data[begin - 1]) or data[begin - 1] in (DOT, SLASH)
-        )  # doi.org/.../j.cell.2019
-        whole = not inner or (row == 0 and words[row, 0] == _PHONE_BYTES)
-        if begin >= floor and whole and stands(data, begin, at, words, row, True):
-            return begin
-    return -1
-
-
-@kernel
-def _is_announced(data, floor, at):
-    """Whether a word for telephone stands before ``at``: up to three small words between, : or ., three blanks."""
-    for _ in range(3):
-        if at > floor and (data[at - 1] == SPACE or data[at - 1] == 10 or data[at - 1] == 9):
-            at -= 1
-    if at > floor and (data[at - 1] == COLON or data[at - 1] == DOT):
-        at -= 1
-    for _ in range(4):
-        if _word_before(data, floor, at, _LABELS) >= 0:
-            return True
-        at = _word_before(data, floor, at, _BETWEEN) - 1
-        if at <= floor or data[at] != SPACE:
-            return False
-        at -= data[at - 1] == DOT
-    return False
-
-
-@kernel
 def _is_named_behind(data, end, stop):
     """-Fax, (mobile) or office behind a number, at the end of a line or item."""
     if end + 1 >= stop or (data[end] != DASH and data[end] != SPACE):
@@ -243,6 +214,25 @@ def _is_round(data, at, stop, groups, packed):
 
 
 @kernel
+def _is_dialled_abroad(data, at, groups, digits, packed):
+    """00 and a country code in one group or in two, then others: 0049 30 1234567."""
+    if groups < 2 or data[at] != 48 or data[at + 1] != 48 or digits < _INTERNATIONAL_MIN + 2:
+        return False
+    begin, size = at + 2, _size(packed, 0) - 2
+    if size == 0 and (is_digit(data[at + 3])):
+        begin, size = at + 3, _size(packed, 1)
+    return 1 <= size <= 3 and data[begin] != 48 and _WHOLE_CODES[number(data, begin, begin + size)]
+
+
+@kernel
+def _is_second_closed(data, at, stop, groups, packed):
+    """(06 1) 234 5678: the bracket ends behind the second group, as in Hungary."""
+    second = _join(data, at + _size(packed, 0), stop)
+    end = second + _size(packed, 1)
+    return groups > 2 and data[second - 1] in (SPACE, DOT, DASH) and end < stop and data[end] == CLOSE
+
+
+@kernel
 def phone_number(data, floor, stop, at):
     """A telephone number: international with +, North American, with a trunk 0, or any that a word announces or names."""
     bracket = at > floor and data[at - 1] == OPEN
@@ -255,7 +245,8 @@ def phone_number(data, floor, stop, at):
     if not _PHONE_MIN <= digits <= _PHONE_MAX:
         return 0, 0
     closed = data[at + _size(packed, 0)] == CLOSE if at + _size(packed, 0) < stop else False
-    if bracket and not (closed and groups > 1):
+    closed &= groups > 1
+    if bracket and not closed and not _is_second_closed(data, at, stop, groups, packed):
         return 0, 0
     last = end
     end = _with_extension(data, end, stop)
@@ -266,11 +257,16 @@ def phone_number(data, floor, stop, at):
         counted = _is_round(data, at, stop, groups, packed) or _has_unit_behind(data, end, stop)
         return (start, end) if known and not counted else (0, 0)
     if (
-        _is_north_american(data, at, groups, packed, mark, bracket)
+        ((closed or not bracket) and _is_north_american(data, at, groups, packed, mark, bracket))
         or (not bracket and _has_trunk_zero(data, at, groups, digits, packed, mark))
-        or (bracket and _has_trunk_in_brackets(data, at, groups, digits, packed))
+        or (closed and bracket and _has_trunk_in_brackets(data, at, groups, digits, packed))
         or (
-            (_is_announced(data, floor, start) or _is_named_behind(data, end, stop))
+            not bracket
+            and _is_dialled_abroad(data, at, groups, digits, packed)
+            and not _has_unit_behind(data, end, stop)
+        )
+        or (
+            (is_announced(data, floor, start) or _is_named_behind(data, end, stop))
             and not _is_count(data, at, last, groups, packed)
             and not _has_unit_behind(data, end, stop)
         )

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import normalize
 
@@ -105,7 +106,7 @@ def part(folder: Path, documents: list[str]) -> Path:
     return folder / "documents.parquet"
 
 
-def jsonl(path: Path, passages: list[str], field: str = "text") -> Path:
+def jsonl(path: Path, passages: Sequence[object], field: str = "text") -> Path:
     path.write_text("".join(json.dumps({field: passage}) + "\n" for passage in passages))
     return path
 
