@@ -43,8 +43,21 @@ def show_mix(result: dict[str, Any]) -> None:
     for one in result["domains"]:
         phases.add_row(one["domain"], *(f"{phase['tokens'][one['domain']]:,}" for phase in result["phases"]))
     out.print(phases)
+    _show_buckets(result["domains"], out)
     out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
     out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
+
+
+def _show_buckets(domains: list[dict[str, Any]], out: Console) -> None:
+    """Rows of ordered domains, from which share of an epoch on they come, and how often in one."""
+    if any(one["buckets"] for one in domains):
+        view = table("order inside domains", "domain", "rows", "signal", "from share", "times per epoch")
+        for one in domains:
+            for part in one["buckets"]:
+                values = "" if part["low"] is None else f"{part['low']:.4g} to {part['high']:.4g}"
+                view.add_row(one["domain"], f"{part['rows']:,}", values, f"{part['opens']:.3f}", f"{part['times']:.3f}")
+        out.print()
+        out.print(view)
 
 
 def show_sweep(result: dict[str, Any]) -> None:

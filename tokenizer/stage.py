@@ -72,6 +72,36 @@ def files_of(section: Tokenizer) -> Artefacts:
     return {name: (path,) for name, path in named.items() if path}
 
 
+class FillInMiddle(Section):
+    """Documents of which the middle is moved to the end, so that a model learns to fill gaps.
+
+    One is cut at two characters into prefix, middle and suffix, and becomes PREFIX prefix SUFFIX suffix MIDDLE middle,
+    or, suffix first, PREFIX SUFFIX suffix MIDDLE prefix middle: PSM and SPM of Bavarian et al. 2022, Efficient Training
+    of Language Models to Fill in the Middle, section 3. Which documents, and where, follows from their doc_id alone.
+    """
+
+    rates: dict[str, Annotated[float, Field(gt=0, le=1)]]  # share of a domain's documents
+    suffix_first: Annotated[float, Field(ge=0, le=1)] = 0.5  # of these
+    prefix: Annotated[str, Field(min_length=1)] = "<|fim_prefix|>"
+    suffix: Annotated[str, Field(min_length=1)] = "<|fim_suffix|>"
+    middle: Annotated[str, Field(min_length=1)] = "<|fim_middle|>"
+
+    @property
+    def named(self) -> tuple[str, str, str]:
+        """The special tokens before prefix, suffix and middle; a tokenizer that is trained here gets them."""
+        return self.prefix, self.suffix, self.middle
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Two marks of one name."""
+        if len(set(self.named)) < len(self.named):
+            yield Mistake(("prefix", "suffix", "middle"), f"{', '.join(self.named)}: three tokens of different names")
+
+    def added_to(self, specials: Specials) -> Specials:
+        """The special tokens of a recipe with these."""
+        control = tuple(dict.fromkeys((*specials.control, *self.named)))
+        return specials.model_copy(update={"control": control})
+
+
 PACKINGS = {  # ways to fill rows, by name: (lengths, row_tokens) -> Packing
     "best_fit": "gristmill.tokenizer.packings:best_fit",
     "chop": "gristmill.tokenizer.packings:chop",
@@ -146,6 +176,7 @@ class TokensFacts:
     engine: str
     counts: tuple[TextCounts, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
+    rearranged: Mapping[str, int] = field(default_factory=dict)  # documents with their middle at the end, by domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +192,7 @@ class ShardsFacts:
     padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
     rows_without_targets: int = 0  # not packed: nothing in them counts
     tokens_without_targets: int = 0  # in those rows
+    documents_without_signal: int = 0  # of an ordered domain: in the last bucket
 
 
 TOKENIZER = CorpusStage(
@@ -181,6 +213,8 @@ TOKENS = CorpusStage(
     version="2",
     reads=("documents", "language", "decide", "edits", "tokenizer"),
     title="kept text to tokens",
+    section=FillInMiddle,
+    key="fill_in_middle",
     always=True,
     table="tokens.parquet",
     run="gristmill.flows.pipeline.assemble:encode",

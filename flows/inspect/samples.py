@@ -161,7 +161,8 @@ def _edits(context: RunContext, doc_ids: Sequence[str]) -> dict[str, list[Span]]
 
 def _verdict(failed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rules = [{name: row[name] for name in ("rule", "signal", "value", "bound")} for row in failed if row["rule"]]
-    return {"verdict": failed[0]["verdict"], "rules": rules, "other": failed[0]["other"]}
+    other = next((row["other"] for row in failed if row["other"]), None)
+    return {"verdict": failed[0]["verdict"], "rules": rules, "other": other}
 
 
 def _piece(text: str, span: Span, masks: Sequence[Span]) -> Span:

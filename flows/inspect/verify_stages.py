@@ -1,9 +1,12 @@
 """Checks of what the stages of a run promise: conservation, receipts, alignment, shards, plan, plug-ins, card."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.account import check_conservation
@@ -161,8 +164,18 @@ def check_plan(context: RunContext) -> Iterator[Check]:
     for domain in plan.domains:
         found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
         yield Check(f"plan names shards {domain.name}", found == domain.index, found[:16])
+        if domain.buckets:
+            yield _buckets_agree(context.run.path / "shards" / domain.name, domain.buckets.rows)
     total = sum(plan.counts(0, plan.samples).values())
     yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
+
+
+def _buckets_agree(shards: Path, planned: Sequence[int]) -> Check:
+    """The bucket of every row, as the shards hold it, is the one that the plan draws it from."""
+    streams = [pa.ipc.open_stream(pa.memory_map(str(path))) for path in sorted(shards.glob("data-*.arrow"))]
+    found = np.concatenate([batch.column("bucket").to_numpy() for stream in streams for batch in stream])
+    agree = np.array_equal(found, np.repeat(np.arange(len(planned)), planned))
+    return Check(f"plan buckets {shards.name}", agree, f"{len(found)} rows in {len(planned)} buckets")
 
 
 def check_plugins(context: RunContext) -> Iterator[Check]:

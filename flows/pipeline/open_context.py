@@ -36,6 +36,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -93,6 +94,7 @@ def open_checked(
         run.describe(described)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
+        held.enter_context(state_kept(run))
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)

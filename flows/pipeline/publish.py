@@ -1,6 +1,7 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,13 @@ from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE, TrainConfig
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.setting_changes import FILE as CHANGES_FILE
-from gristmill.trainer.setting_changes import read_changes
+from gristmill.trainer.model.precision import resolve_precision
+from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
+from gristmill.trainer.training.setting_changes import read_changes
+from gristmill.trainer.training_stage import TrainingStage
 
 if TYPE_CHECKING:
-    from gristmill.trainer.metrics import StepFigures
+    from gristmill.trainer.training.metrics import StepFigures
 
 KEPT_OF_TRAINING = (CHANGES_FILE, "lineage.json")  # asked for by people, not computed
 DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
@@ -97,22 +99,37 @@ def train_key(context: RunContext, stage: Instance) -> str:
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
     changes = to_json(read_changes(context.run.path / "train"))
     facts = [facts_digest(context)] if stage.options.proof else []
-    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed, *facts])
+    start = [_start_digest(context)] if stage.options.start else []
+    decides = [plan, heldout, settings, changes, context.recipe.seed, *facts, *start]
+    return content_key(["train", stage.spec.version, *decides])
 
 
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
     """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
     return TrainConfig(
-        **stage.options.model_dump(exclude={"proof"}),
+        **{name: value for name, value in stage.options if name != "proof"},
+        stage_stops=_stage_stops(context, stage.options.stages),
+        start_digest=_start_digest(context),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=tokenizer_facts(context).vocab_size,
     )
 
 
+def _stage_stops(context: RunContext, stages: Sequence[TrainingStage]) -> tuple[int, ...]:
+    """Samples of the plan at which each stage ends."""
+    ends = context.run.manifest("plan").parts[0].facts["phases"] if stages else ()
+    return tuple(ends[sum(stage.phases for stage in stages[: number + 1]) - 1] for number in range(len(stages)))
+
+
+def _start_digest(context: RunContext) -> str:
+    """The weights that the run goes on from; empty where it begins with new ones."""
+    return context.run.lock.artefacts.get("train", {}).get("start", "")
+
+
 def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
-    from gristmill.trainer.loop import train
+    from gristmill.trainer.training.loop import train
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)

@@ -28,6 +28,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
         "healed": [asdict(one) for one in context.healing.healed] if context.healing else [],
+        "came_from": context.report.came_from,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
         "notices": list(notices(context.run)) if "decide" in context.report.stages else [],
