@@ -8,8 +8,8 @@ from typing import Any
 from gristmill.corpus.files import read_json
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.corpus.store_use import is_written
+from gristmill.flows.pipeline.run_state import latest_id
 
-LATEST_FILE = "latest.json"
 LINEAGE = "train/lineage.json"
 DAY_SECONDS = 86_400.0
 
@@ -48,7 +48,7 @@ def _reason(run: RunDir, rank: int, retention: Retention, now: float) -> str | N
         return f"one of the {retention.runs} newest of its recipe"
     if retention.days is not None and now - _when(run) < retention.days * DAY_SECONDS:
         return f"younger than {retention.days:g} days"
-    if _latest(run.path.parent) == run.path.name:
+    if latest_id(run.path.parent) == run.path.name:
         return "the latest of its recipe that passed verify"
     if is_written(run.path):
         return "it is being written"
@@ -63,22 +63,15 @@ def _when(run: RunDir) -> float:
     return (run.path / "lock.json").stat().st_mtime
 
 
-def _latest(folder: Path) -> str | None:
-    try:
-        return read_json(folder / LATEST_FILE)["run"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _ancestors(runs: list[RunDir], found: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
     """Runs whose training a kept one began from, or learned from."""
-    known = {run.path.resolve(): run.path for run in runs}
+    known = {run.path.name: run.path for run in runs}
     waiting = list(found)
     while waiting:
         path = waiting.pop()
         lineage: Any = read_json(path / LINEAGE) if (path / LINEAGE).exists() else []
         for entry in lineage:
-            other = known.get(Path(entry["run"]).resolve())
+            other = known.get(Path(entry["run"]).name)
             if other is not None and other not in found:
                 found = {**found, other: ""}
                 waiting.append(other)

@@ -6,7 +6,7 @@ spells them may be gone, and so is what dead writers left. Files of other runs a
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _beside(home: Home) -> Iterator[Path]:
     """Files of the home that lie in no run and in no entry: logs, a server's database, the cache's own files."""
-    entries = {store.name for store in home.stores}
+    runs = home.root / "runs"
     for path in _files(home.root):
-        parts: Sequence[str] = path.relative_to(home.root).parts
-        deep = len(parts) > 3
-        in_run, in_entry = (deep and parts[0] == "runs"), (deep and parts[0] in entries)
-        if not in_run and not in_entry:
+        deep = len(path.relative_to(home.root).parts) > 3  # runs/NAME/ID/..., store/STAGE/KEY/...
+        if not (deep and any(map(path.is_relative_to, (runs, *home.stores)))):
             yield path
 
 
@@ -110,5 +108,5 @@ def _results(run: RunDir) -> Iterator[Path]:
 
 
 def _can_be_made_again(path: Path, root: Path) -> bool:
-    inside: Sequence[str] = path.relative_to(root).parts
+    inside = path.relative_to(root).parts
     return path.suffix in LOGS or bool(set(MADE_AGAIN).intersection(inside[:-1])) or path.is_relative_to(root / "cache")

@@ -157,11 +157,16 @@ def test_retention(two_runs, home_of_two, retention, now, gone):
     assert bool(result["entries_removed"]) == bool(gone)
 
 
-@pytest.mark.parametrize("why", ["takedown.json", EXPORTS, "writer"])
+@pytest.mark.parametrize("why", ["takedown.json", EXPORTS, "writer", "lineage"])
 def test_a_run_that_something_still_needs_is_kept(two_runs, home_of_two, why):
     from gristmill.corpus.writer_lock import WriterLock
 
-    older, _, _ = two_runs
+    older, newer, _ = two_runs
+    if why == "lineage":
+        (newer / "train").mkdir()
+        (newer / "train" / "lineage.json").write_text(f'[{{"run": "{older.name}", "checkpoint": "", "kind": "warm"}}]')
+        assert collect(Retention(runs=1))["runs_kept"][str(older)].startswith("the training of")
+        return
     if why == "writer":
         with WriterLock(older):
             assert collect(Retention(runs=1))["runs_removed"] == []
