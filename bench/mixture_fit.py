@@ -1,12 +1,17 @@
 """Fits of a loss over mixtures, on RegMix's published runs.
 
-    python bench/mixture_fit.py --data FOLDER [--fit NAME] [--target NAME] [--quick] [--json]
+    python bench/mixture_fit.py --data FOLDER [--fit NAME] [--target NAME] [--peers] [--quick] [--json]
 
 FOLDER holds the eight tables of RegMix (MIT): 512 runs of a 1M model over 17 domains to fit, and as test 256 runs of
 the same size, 256 of 60M and 64 of 1B. Spearman's rank correlation of predicted and real loss, by target: of 512 runs,
 and of 32, the mean, least and largest of 20 seeded subsamples. ``covered``: share of the 256 test runs of the fitted
 size whose loss lies in the 90 % interval; at 1B it is printed, without a bar. Regret: the real loss of the test mixture
 that the fit likes best, less the least real loss. Nothing is chosen or stopped on a test run.
+
+``--peers`` compares, for one target (pile_cc), the runs that each method needs: ours, RegMix's LightGBM with honest
+stopping, olmix's law, and a Bayesian search that chooses its runs from the pool. Of 16 to 512 runs, 10 seeded
+subsamples: mean regret on the 256 test mixtures of 1M and the 64 of 1B, mean rank correlation at 1B; then the fewest
+runs with which each method's mean regret is no larger than that of our law with 32.
 """
 
 import csv
@@ -18,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
-from bench.compare import cpu_seconds, options
+from bench.compare import cpu_seconds, options, run_peer
 from gristmill.mixing.mixture_fits import FITS, cross_validated, half_width, spearman
 
 PILE_CC = "pile_cc"
@@ -70,12 +75,16 @@ def measure(name: str, fit: Runs, tests: dict[str, Runs], target: int, seeds: in
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--fit", choices=FITS, action="append", help="all when left out; the law takes seconds")
+    parser.add_argument("--peers", action="store_true", help="runs needed, beside other methods; one target")
     parser.add_argument("--target", help="one target, such as pile_cc; all 13 when left out")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("--data is needed: the folder with the tables")
     targets, fit = runs(arguments.data, "train-1m")
     tests = {size: runs(arguments.data, f"test-{size}")[1] for size in ("1m", "60m", "1B")}
+    if arguments.peers:
+        beside_peers(fit, tests, targets.index(arguments.target or PILE_CC), arguments)
+        return
     seeds = 4 if arguments.quick else 20
     only = arguments.target or (PILE_CC if arguments.quick else "")
     for name in arguments.fit or FITS:
@@ -88,6 +97,51 @@ def main() -> None:
             print(json.dumps(found) if arguments.json else line(found), flush=True)
         if not arguments.json:
             print(f"{name}: mean of {len(means)} targets, {summary(means)}")
+
+
+def beside_peers(fit: Runs, tests: dict[str, Runs], target: int, arguments) -> None:
+    """Regret and rank correlation by method and runs, and the runs needed for the regret of our law with 32."""
+    weights, losses = fit[0], fit[1][:, target]
+    seeds, sizes = (3, (16, 32, 64)) if arguments.quick else (10, (16, 32, 64, 128, 256, 512))
+    of = {size: [one.tolist() for one in subsamples(size, len(weights), seeds)] for size in sizes}
+    of[sizes[-1]] = of[sizes[-1]][:1] if sizes[-1] == len(weights) else of[sizes[-1]]
+    asked = np.concatenate([tests["1m"][0], tests["1B"][0]])
+    request = {"weights": weights.tolist(), "values": losses.tolist(), "asked": asked.tolist(), "subsets": of}
+    request |= {"search": [size for size in sizes if size <= 128], "seeds": seeds}
+    answer = run_peer("mixture_fit", "mixture_fit_peers.py", request)
+    found = {name: {int(size): one for size, one in by.items()} for name, by in answer["found"].items()}
+    for name in ("law", "process", "both"):
+        found[f"our {name}"] = {
+            size: [FITS[name](weights[one], losses[one]).predict(asked).tolist() for one in of[size]] for size in sizes
+        }
+    real, cut = {size: tests[size][1][:, target] for size in ("1m", "1B")}, len(tests["1m"][0])
+    regrets: dict[str, dict[int, dict[str, float]]] = {}
+    for name, by in found.items():
+        for size, guesses in by.items():
+            parts = [(np.array(one)[:cut], np.array(one)[cut:]) for one in guesses]
+            small, big = (float(np.mean([regret(one[i], real[part]) for one in parts])) for i, part in enumerate(real))
+            rank = float(np.mean([spearman(one[1], real["1B"]) for one in parts]))
+            regrets.setdefault(name, {})[size] = {"1m": small, "1B": big}
+            row = {"method": name, "runs": size, "regret_1m": small, "regret_1B": big, "spearman_1B": rank}
+            text = f"{name:16} {size:4} runs: regret {small:.4f} at 1m, {big:.4f} at 1B; rank {rank:.3f}"
+            print(json.dumps(row) if arguments.json else text)
+    for part in real:
+        wanted = regrets["our law"][32][part]
+        needed = {
+            name: min((n for n, one in by.items() if one[part] <= wanted), default=None) for name, by in regrets.items()
+        }
+        row = {
+            "equal_regret": part,
+            "of_our_law_with_32": wanted,
+            "runs_needed": needed,
+            "versions": answer["versions"],
+        }
+        print(json.dumps(row) if arguments.json else f"runs for a regret of {wanted:.4f} at {part}: {needed}")
+
+
+def regret(guess: np.ndarray, real: np.ndarray) -> float:
+    """Real loss of the mixture that is liked best, less the least real loss."""
+    return float(real[guess.argmin()] - real.min())
 
 
 def line(found: dict) -> str:

@@ -104,7 +104,7 @@ class Supervision:
                 one.end()
             for sign, handler in before.items():
                 signal.signal(sign, handler)
-        sys.stderr.write(f"gristmill: the schedule was stopped by {WORDS[self.sign]}\n")
+        sys.stderr.write(f"gristmill: the schedule was stopped by {WORDS[signal.Signals(self.sign)]}\n")
         return 128 + self.sign
 
     def _stop(self, sign: int, _: FrameType | None) -> None:

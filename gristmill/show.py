@@ -56,6 +56,10 @@ def show_run(result: dict[str, Any]) -> None:
         out.print(f"bytes per token  {domain}: {then} before, {fit['now']:.3f} now", markup=False)
     for notice in result.get("notices", ()):
         out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
+    for one in result.get("healed", ()):
+        out.print(
+            f"\nhealed  {one['what']} was damaged ({one['found']}) and is made again", markup=False, soft_wrap=True
+        )
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
     _show_failed(result)
     show_gate(result)
@@ -183,7 +187,11 @@ def show_document(history: dict[str, Any]) -> None:
             out.print(f"  {cut['reason']:<28} {_short(cut.get('text', '(masked)'))}", markup=False, soft_wrap=True)
     for verdict in history["verdicts"]:
         if verdict["rule"]:
-            lost = f" lost to {verdict['other']}" if verdict["other"] else ""
+            lost = (
+                f" {'holds' if verdict['verdict'] == 'dropped' else 'lost to'} {verdict['other']}"
+                if verdict["other"]
+                else ""
+            )
             bound = (
                 f" {verdict['signal']} = {verdict['value']:g}, must be {verdict['bound']}" if verdict["signal"] else ""
             )

@@ -84,7 +84,7 @@ def _slice_type(place: np.ndarray) -> pa.DataType:
 def _gather(shards: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """doc_id uint8[n, 16], row and slice int64[n] of every piece, in order of rows."""
     ids, rows, places, first = [np.empty((0, ID_BYTES), np.uint8)], [NOTHING], [NOTHING], 0
-    for documents in _documents(shards):
+    for documents in document_lists(shards):
         counts = documents.value_lengths().to_numpy().astype(np.int64)
         ids.append(_binary(documents.flatten().field("doc_id")))
         rows.append(np.repeat(first + np.arange(len(counts)), counts))
@@ -93,7 +93,8 @@ def _gather(shards: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.concatenate(ids), np.concatenate(rows), np.concatenate(places)
 
 
-def _documents(shards: Path) -> Iterator[pa.ListArray]:
+def document_lists(shards: Path) -> Iterator[pa.ListArray]:
+    """The column ``documents`` of every record batch, in order of rows."""
     for shard in ShardReader(shards).index["shards"]:
         with pa.memory_map(str(shards / shard["name"])) as source:
             yield from (batch.column("documents") for batch in pa.ipc.open_stream(source))

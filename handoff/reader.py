@@ -12,7 +12,7 @@ from gristmill.handoff.durable import file_sha256, read_json
 from gristmill.handoff.failures import StoreError
 from gristmill.handoff.mapped import Lists, MappedShard
 from gristmill.handoff.remote_run import RemoteRun
-from gristmill.handoff.shards import FORMAT, FORMAT_WITH_TARGETS, INDEX
+from gristmill.handoff.shards import FORMAT, FORMAT_WITH_MORE, INDEX, has_targets
 
 
 class Slices(NamedTuple):
@@ -47,10 +47,10 @@ class ShardReader:
             self.index: dict[str, Any] = read_json(folder / INDEX)
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot read {folder / INDEX}: {error}; run the recipe again") from None
-        known, found = (FORMAT, FORMAT_WITH_TARGETS), self.index.get("format")
+        known, found = (FORMAT, FORMAT_WITH_MORE), self.index.get("format")
         if found not in known:
             raise StoreError(f"{folder / INDEX} is of format {found!r}, this reader knows {' and '.join(known)}")
-        self.has_targets = found == FORMAT_WITH_TARGETS
+        self.has_targets = has_targets(self.index)
         self.rows: int = self.index["rows"]
         self.row_tokens: int = self.index["row_tokens"]
         self.dtype = np.dtype(self.index["token_type"])

@@ -6,7 +6,8 @@ Nothing heavy is imported.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -31,7 +32,7 @@ class Preset:
     order: int
     tokens_per_second: float
     run_seconds: float
-    trainer: Mapping[str, int | float] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
     heldout_tokens: int = 0
 
     @property
@@ -40,10 +41,17 @@ class Preset:
         return int(self.trainer.get("batch_rows", 1))
 
 
-_TINY = {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64, "batch_rows": 8}
-_TINY |= {"warmup_steps": 10, "learning_rate": 1e-2}
-_SMALL = {"layers": 3, "width": 128, "heads": 4, "experts": 8, "expert_width": 128, "batch_rows": 8}
-_SMALL |= {"learning_rate": 5e-3}
+_TINY: Mapping[str, Any] = {
+    "model": {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64},
+    "batch_rows": 8,
+    "warmup_steps": 10,
+    "learning_rate": 1e-2,
+}
+_SMALL: Mapping[str, Any] = {
+    "model": {"layers": 3, "width": 128, "heads": 4, "experts": 8, "expert_width": 128},
+    "batch_rows": 8,
+    "learning_rate": 5e-3,
+}
 PRESETS: Mapping[str, Preset] = {
     "unigram": Preset(order=1, tokens_per_second=4e6, run_seconds=0.1),
     "bigram": Preset(order=2, tokens_per_second=4e6, run_seconds=0.1),
@@ -61,12 +69,15 @@ class Tune(Section):
     tokens: Amount = 100_000  # of documents, in each proxy run
     preset: str = "bigram"  # or "unigram", "moe-tiny", "moe-small": the model of a proxy run
     objective: Mapping[str, Positive] = {}  # weight of a domain's bits per byte; empty = all domains alike
+    basis: str | None = None  # a basis.json of another tuning, so that their runs have coordinates in common
     prior: Shares | None = None  # the mixture to start from, as in [[curriculum]]; left out: "proportional"
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A preset that there is not, and a prior out of a tuning."""
+        """A preset or a file that there is not, and a prior out of a tuning."""
         if self.preset not in PRESETS:
             yield Mistake(("preset",), f"unknown preset {self.preset!r}{nearest(self.preset, PRESETS)}")
+        if self.basis and not Path(self.basis).is_file():
+            yield Mistake(("basis",), f"no file at {self.basis}")
         if self.prior_name.startswith("tuned:"):
             yield Mistake(("prior",), "a tuned file is no prior; copy its shares here")
 

@@ -205,6 +205,7 @@ class ShardsFacts:
     padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
     rows_without_targets: int = 0  # not packed: nothing in them counts
     tokens_without_targets: int = 0  # in those rows
+    documents_without_signal: int = 0  # of an ordered domain: in the last bucket
 
 
 TOKENIZER = CorpusStage(

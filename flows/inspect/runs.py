@@ -15,6 +15,7 @@ from gristmill.flows.inspect.verify import VERIFIED, state_of, verify_open
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import home, stages_of_run
 from gristmill.flows.pipeline.run_state import LATEST_FILE, latest_id, read_state
+from gristmill.flows.pipeline.running import mend
 
 LATEST = "latest"
 
@@ -98,11 +99,14 @@ def note_latest(context: RunContext, *, moves: bool = True) -> dict[str, Any]:
     """
     with context.report.progress("verify", 0):
         result = verify_open(context)
+        if not result["ok"] and mend(context):
+            result = verify_open(context)
     if result["ok"] and moves:
         run = context.run.path
         write_json(run.parent / LATEST_FILE, {"run": run.name, "verified": True})
     failed = [f"{check['name']}: {check['detail']}" for check in result["checks"] if not check["ok"]]
-    return {"verified": result["ok"], "failed": failed}
+    found = {"verified": result["ok"], "failed": failed}
+    return found | ({"healed": [asdict(one) for one in context.healing.healed]} if context.healing else {})
 
 
 def find_run(text: str | PathLike[str]) -> Path:

@@ -19,19 +19,23 @@ from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.row_order import paces_of, row_order, stored_for
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.handoff.piece_index import FOLDER as PIECES_FOLDER
 from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
     from gristmill.tokenizer.encoded_batch import Encoding
+    from gristmill.tokenizer.pack import Layout
+    from gristmill.tokenizer.row_buckets import RowOrder
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     """The tokenizer that the recipe names, or byte-level BPE on a keyed sample of the kept text."""
     job = _own_tokenizer(context, stage) if stage.options.path else _trained_tokenizer(context, stage)
     manifest = context.compute("tokenizer", [job])
-    context.run.place(context.store.folder(manifest.parts[0]), "tokenizer")
+    context.place("tokenizer", manifest.parts[0])
     return manifest
 
 
@@ -134,18 +138,35 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
     for domain in context.recipe.domains:
+        order = None if heldout else row_order(context.recipe, domain)
+        if order:
+            jobs.append(_ordered_job(context, stage, layout, order))
+            continue
         key = job_key(stage.name, stage.spec.version, tokens, domain=domain, layout=asdict(layout), **options)
         arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
         jobs.append(Job(stage.name, key, pack_domain, arguments))
     manifest = context.compute(stage.name, jobs)
     for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
-        context.run.place(context.store.folder(receipt), f"{stage.name}/{domain}")
+        context.place(f"{stage.name}/{domain}", receipt)
     return manifest
+
+
+def _ordered_job(context: RunContext, stage: Instance, layout: "Layout", order: "RowOrder") -> Job:
+    """One domain in buckets."""
+    from gristmill.tokenizer.row_buckets import pack_ordered
+
+    options = {"vocab_size": tokenizer_facts(context).vocab_size}
+    stored, keys = stored_for(context, order)
+    inputs = [*(part.key for part in context.run.manifest("tokens").parts), *keys]
+    plain = {"order": asdict(order), "layout": asdict(layout), **options}
+    arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "order": order, "stored": stored, "layout": layout}
+    key = job_key(stage.name, stage.spec.version, inputs, **plain)
+    return Job(stage.name, key, pack_ordered, {**arguments, **options})
 
 
 def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
-    from gristmill.mixing.compile import plan_stage
+    from gristmill.mixing.compile import RowsInOrder, plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
     refuse_forbidden(context)
@@ -160,10 +181,15 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
         "caps": caps,
     }
     plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
+    order = RowsInOrder(paces_of(context.recipe), context.recipe.mixing.window_rows)
+    if order != RowsInOrder():
+        plain["order"] = asdict(order)
+        options["order"] = order
     key = job_key("plan", stage.spec.version, packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
-    context.run.place(context.store.folder(manifest.parts[0]), "plan")
+    context.compare(f"plan/{PIECES_FOLDER}", context.known_parts("pieces"))  # they go with the folder that lies there
+    context.place("plan", manifest.parts[0])
     return manifest
 
 
@@ -184,7 +210,6 @@ def phases_of(recipe: Recipe) -> "list[Phase]":
 
 def index_pieces(context: RunContext, stage: Instance) -> Manifest:
     """From each document to its rows, one index for each domain; it depends on the rows alone."""
-    from gristmill.handoff.piece_index import FOLDER
     from gristmill.mixing.compile import pieces_stage
 
     jobs = []
@@ -192,8 +217,7 @@ def index_pieces(context: RunContext, stage: Instance) -> Manifest:
         key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
         jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
     manifest = context.compute(stage.name, jobs)
-    first, *others = (context.store.folder(part) for part in manifest.parts)
-    context.run.place(first, f"plan/{FOLDER}", *others)
+    context.place(f"plan/{PIECES_FOLDER}", *manifest.parts)
     return manifest
 
 

@@ -7,9 +7,9 @@ a recipe, they take plain values or their own section.
 from functools import reduce
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.corpus.recipe_values import Section, Slug, parse_amount
 from gristmill.corpus.use_policy import EVALUATE, UsePolicy
 from gristmill.data_cards.stage import CardSpec
 from gristmill.dedup.clusters.stage import Near
@@ -55,6 +55,8 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
+    scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
 class Recipe(Section):
@@ -126,6 +128,12 @@ class Recipe(Section):
         if key == "decontaminate" and self.decontaminate is None and self.use_policy.evaluate:
             return Decontaminate()
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
+
+    @property
+    def drops_contaminated(self) -> bool:
+        """Whether a document that holds an evaluation passage is dropped."""
+        asked = self.at("decontaminate")
+        return asked is not None and asked.action == "drop"
 
     def locked(self) -> dict[str, Any]:
         """What decides the corpus, as plain JSON: not where, when and how it is computed, nor what was tuned."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,12 +15,18 @@ from gristmill.flows.tune.proxy_task import TASK_FILE, DomainBits, DomainEpochs,
 from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.count_model import CountModel, Pairs
 from gristmill.mixing.proxy_rows import ProxyRows, Scale, proxy_rows
+from gristmill.mixing.signal_basis import consumed
 from gristmill.mixing.tuning import PRESETS
-from gristmill.trainer.bits_per_byte import DocumentSums, bits_per_byte, token_bytes
+from gristmill.trainer.training.bits_per_byte import DocumentSums, bits_per_byte, token_bytes
 
 
 def count_proxy(
-    folder: Path, shards: Mapping[str, Path], heldout: Mapping[str, Path], tokenizer: Path, task: ProxyTask
+    folder: Path,
+    shards: Mapping[str, Path],
+    heldout: Mapping[str, Path],
+    tokenizer: Path,
+    task: ProxyTask,
+    histograms: Mapping[str, Path] = MappingProxyType({}),
 ) -> Outcome:
     """Count one mixture's tokens and measure bits per byte by domain; rows = rows drawn, facts: ``ProxyFacts``.
 
@@ -27,6 +34,7 @@ def count_proxy(
     ----------
     folder : gets task.json; what was found stands in the receipt
     shards, heldout : by domain
+    histograms : by domain, ``consumed_signals.HISTOGRAMS`` of its rows; without them no histogram is stored
     """
     vocab = ShardReader(next(iter(shards.values()))).index["vocab_size"]
     drawn = draw(shards, task)
@@ -42,9 +50,21 @@ def count_proxy(
         {name: half[True] for name, half in halves.items()},
         {name: half[False] for name, half in halves.items()},
         {name: DomainEpochs(one.epochs, one.wanted_epochs) for name, one in drawn.items()},
+        task.basis,
+        consumed_cells(drawn, histograms),
     )
     write_json(folder / TASK_FILE, to_json(task))
     return Outcome(int(sum(one.times.sum() for one in drawn.values())), facts=to_json(facts))
+
+
+def consumed_cells(drawn: Mapping[str, ProxyRows], histograms: Mapping[str, Path]) -> tuple[float, ...]:
+    """Where the tokens of a proxy run lay; empty without ``histograms``."""
+    parts = [
+        (np.load(histograms[name], mmap_mode="r", allow_pickle=False)[one.rows], one.times)
+        for name, one in drawn.items()
+        if name in histograms
+    ]
+    return tuple(consumed(parts).tolist()) if parts else ()
 
 
 def draw(shards: Mapping[str, Path], task: ProxyTask) -> dict[str, ProxyRows]:

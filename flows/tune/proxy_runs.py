@@ -1,7 +1,8 @@
 """Proxy runs as jobs of the store: each has a receipt, so a tuning that was stopped goes on where it was."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from gristmill.corpus.typed_json import from_json
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, Watch
 from gristmill.flows.pipeline.jobs import Done, Job, Ref, job_key
+from gristmill.flows.tune.consumed_signals import HISTOGRAMS, histogram_jobs
 from gristmill.flows.tune.counted_proxy import count_proxy
 from gristmill.flows.tune.proxy_task import STAGE, VERSION, DomainBits, ProxyFacts, ProxyTask
 from gristmill.flows.tune.search_space import SearchSpace, section
 from gristmill.flows.tune.trained_proxy import train_proxy
 from gristmill.mixing.compile import Packed
+from gristmill.mixing.signal_basis import Basis
 from gristmill.mixing.swarm import Trial
 from gristmill.mixing.tuning import PRESETS
-from gristmill.trainer.bits_per_byte import token_bytes
+from gristmill.trainer.training.bits_per_byte import token_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class ProxyCorpus:
     shards: Mapping[str, Receipt]
     heldout: Mapping[str, Receipt]
     tokenizer: Receipt
+    basis: Basis | None = None
+    histograms: Mapping[str, Receipt] = field(default_factory=dict)
 
     @classmethod
     def of(cls, context: RunContext) -> "ProxyCorpus":
@@ -43,6 +48,13 @@ class ProxyCorpus:
                 "tune: bits per byte need a byte-level tokenizer; leave tokenizer.path out, or give such a one"
             )
         return cls(shards, heldout, tokenizer)
+
+    def with_basis(self, context: RunContext, basis: Basis) -> "ProxyCorpus":
+        """The same, whose runs store where the tokens lay that they consumed."""
+        jobs = histogram_jobs(context, basis)
+        done = context.engine.run(context.store, list(jobs.values()), Watch(lambda _: nullcontext(), lambda _: None))
+        found = {name: one.receipt for name, one in zip(jobs, done, strict=True)}
+        return replace(self, basis=basis, histograms=found)
 
     def packed(self, context: RunContext) -> dict[str, Packed]:
         """What was packed, by domain."""
@@ -68,6 +80,8 @@ class ProxyCorpus:
             "tokenizer": Ref(self.tokenizer, "tokenizer.json"),
             "task": task,
         }
+        if self.basis:
+            arguments["histograms"] = {name: Ref(one, HISTOGRAMS) for name, one in self.histograms.items()}
         return Job(STAGE, key, train_proxy if preset["trainer"] else count_proxy, arguments)
 
 
@@ -94,6 +108,7 @@ def run_proxies(
                 space.full_tokens,
                 tune.preset,
                 trial.seed,
+                corpus.basis.digest if corpus.basis else "",
             )
         )
         for trial in trials

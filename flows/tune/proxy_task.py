@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gristmill.corpus.seeds import fraction
 
-VERSION = "1"
+VERSION = "2"
 STAGE = "proxies"
 TASK_FILE = "task.json"
 FIT_PART = 0.5  # of the held-out documents; the fit sees these, the comparison with the prior the others
@@ -20,6 +20,7 @@ class ProxyTask:
     full_tokens: int
     preset: str
     seed: int
+    basis: str = ""  # digest; "" stores no histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ class DomainEpochs:
 
 @dataclass(frozen=True, slots=True)
 class ProxyFacts:
-    """By domain: what the fit sees, what the comparison sees, and epochs."""
+    """By domain: what the fit sees, what the comparison sees, and epochs; where the consumed tokens lay."""
 
     fit: Mapping[str, DomainBits]
     check: Mapping[str, DomainBits]
     epochs: Mapping[str, DomainEpochs]
+    basis: str = ""  # digest of the basis that ``consumed`` is in
+    consumed: tuple[float, ...] = ()  # of the run's tokens, the share in each cell of the basis; sums to one
 
 
 def is_fitted(doc_id: str) -> bool:

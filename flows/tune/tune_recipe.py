@@ -16,7 +16,10 @@ from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.flows.pipeline.running import run_stages
+from gristmill.flows.tune.consumed_signals import basis_of
 from gristmill.flows.tune.proxy_runs import Finished, ProxyCorpus, bits, run_proxies
+from gristmill.flows.tune.report_figures import figures_of
+from gristmill.flows.tune.report_page import PAGE_FILE, report_page
 from gristmill.flows.tune.search_space import SearchSpace, full_tokens, search_space, section
 from gristmill.flows.tune.tune_answer import Fitted, doubts, fit_swarm, next_runs
 from gristmill.mixing.comparison import Comparison, compare
@@ -24,7 +27,7 @@ from gristmill.mixing.named_shares import FORMAT
 from gristmill.mixing.swarm import Trial, swarm
 from gristmill.mixing.tuning import PRESETS, TUNED_FILE
 
-FOLDER = "tune"
+FOLDER, BASIS_FILE = "tune", "basis.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def tune_recipe(
 
     Returns
     -------
-    run, budget, mixtures, fit, proposal, comparison, next_runs, curriculum, file, notices
+    run, budget, mixtures, fit, proposal, comparison, next_runs, curriculum, file, notices, page
 
     Raises
     ------
@@ -91,17 +94,24 @@ def tune_recipe(
         if context.run.path in texts and context.run.has("card"):  # a card holds its run's recipe word for word
             write_text(context.run.path / "recipe.toml", texts[context.run.path])
         run_stages(context, "heldout")
-        corpus = ProxyCorpus.of(context)
+        basis = basis_of(context)
+        corpus = ProxyCorpus.of(context).with_basis(context, basis)
         space = search_space(context.recipe, corpus.packed(context), corpus.heldout_folders(context))
         finished, fitted, compared = _search(context, corpus, space)
         found = _result(context, space, finished, fitted, compared) | {"budget": asdict(budget)}
         folder = context.run.path / FOLDER
         folder.mkdir(exist_ok=True)
+        basis.save(folder / BASIS_FILE)
         written = [folder / TUNED_FILE, *([out] if out else [])]
         for file in written:
             write_json(file, _tuned_file(context.recipe, space, fitted, compared))
         found["file"] = str(written[-1])
-        write_json(folder / "report.json", {key: value for key, value in found.items() if key not in ("run", "file")})
+        page = report_page(found, figures_of(space, finished, fitted))
+        write_text(folder / PAGE_FILE, page)
+        found["page"] = str(folder / PAGE_FILE)
+        write_json(
+            folder / "report.json", {key: value for key, value in found.items() if key not in ("run", "file", "page")}
+        )
         return found
 
 
@@ -134,6 +144,7 @@ def _result(
             "shares": dict(zip(space.names, one.trial.weights, strict=True)),
             "objective": float(row @ space.objective),
             "bits_per_byte": dict(zip(space.measured, map(float, row), strict=True)),
+            "consumed": list(one.facts.consumed),
             "receipt": one.key,
             "reused": one.reused,
         }
@@ -142,6 +153,7 @@ def _result(
     return {
         "run": str(context.run.path),
         "mixtures": mixtures,
+        "basis": finished[0].facts.basis,
         "prior": space.shares(space.prior),
         "caps": dict(zip(space.names, map(float, space.most), strict=True)),
         "fit": asdict(fitted.report),

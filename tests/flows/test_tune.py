@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tomllib
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from gristmill.flows.tune.trained_proxy import train_proxy
 from gristmill.flows.tune.tune_recipe import budget_of, paired_runs, tune_recipe
 from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.named_shares import tuned_shares
+from gristmill.mixing.signal_basis import Basis
 from tests.conftest import SMALL
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -52,6 +54,15 @@ def test_a_tuning_goes_from_a_recipe_to_a_mixture_that_the_plan_reads(recipe, tm
     assert len(found["mixtures"]) == 10
     assert {"fit", "proposal", "comparison", "next_runs", "budget"} <= set(found)
     assert found["comparison"]["pairs"] == 3
+    page = (Path(found["run"]) / "tune" / "report.html").read_text()
+    assert found["page"].endswith("tune/report.html")
+    assert escape(found["comparison"]["sentence"]) in page
+    assert f"{found['proposal']['shares']['forum']:.4f}" in page
+    basis = Basis.load(Path(found["run"]) / "tune" / "basis.json")
+    assert found["basis"] == basis.digest
+    assert all(len(one["consumed"]) == basis.cells for one in found["mixtures"])
+    assert all(sum(one["consumed"]) == pytest.approx(1) for one in found["mixtures"])
+    assert found["mixtures"][0]["consumed"] != found["mixtures"][1]["consumed"]
     shares = tuned_shares(out, load_recipe(recipe).recipe.sources_by_domain)
     assert shares == found["proposal"]["shares"]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-9)
