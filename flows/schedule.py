@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from prefect.states import Cancelled, Crashed
 from gristmill.flows.nights.firings import note_firing, read_firings
 from gristmill.flows.nights.night_run import night_run
 from gristmill.flows.nights.night_tables import night_page
+from gristmill.flows.pipeline.json_progress import VARIABLE, chosen_reporter
 from gristmill.flows.pipeline.recipe_reading import load_scheduled
 from gristmill.flows.pipeline.unattended import Schedule
 from gristmill.flows.refine import refine
@@ -39,7 +41,8 @@ FLOW = "night"
 @flow(name=FLOW, flow_run_name="night-{recipe_path}", validate_parameters=False, persist_result=False, retries=0)
 def night(recipe_path: str) -> dict[str, Any]:
     """One firing: the flow ``refine``, tried again after errors of input and output, and its page."""
-    result = night_run(Path(recipe_path), lambda: refine(recipe_path))
+    reporter = chosen_reporter() if os.environ.get(VARIABLE) else None  # else the page shows how far it is
+    result = night_run(Path(recipe_path), lambda: refine(recipe_path, reporter=reporter))
     publish(result)
     return {key: result.get(key) for key in ("run", "state", "verified", "came_from")}
 

@@ -5,9 +5,14 @@ message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 
 [drift], 4 another process writes the run, 130 and 143 stopped.
 """
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -21,6 +26,10 @@ from gristmill import (
 from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
+LogFormat = Annotated[
+    Literal["text", "json"] | None,
+    Parameter(help="progress on standard error as text or as JSON lines; GRISTMILL_LOG_FORMAT says it for all runs"),
+]
 ChangeSetting = Annotated[
     tuple[str, ...],
     Parameter(
@@ -46,13 +55,23 @@ TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture fo
 
 @app.command
 def run(
-    recipe: RecipePath, *, until: Until = None, workers: Workers = None, direct: Direct = False, json: Json = False
+    recipe: RecipePath,
+    *,
+    until: Until = None,
+    workers: Workers = None,
+    direct: Direct = False,
+    log_format: LogFormat = None,
+    json: Json = False,
 ) -> int:
     """Run the whole mill, verify it, and print the run directory."""
     from gristmill.show import show_run
 
     _check_whole(recipe, until, direct)
-    result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
+    from gristmill.flows.pipeline.json_progress import chosen_reporter
+
+    reporter = chosen_reporter(log_format)
+    run_recipe = _run_direct if direct else _run_through_prefect
+    result = run_recipe(recipe, until, workers, reporter)
     answer(result, json, show_run)
     return PAUSED if result.get("state") == "paused" else int(not result.get("verified", True))
 
@@ -69,23 +88,21 @@ def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
         need("prefect")
 
 
-def _run_through_prefect(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
+def _run_through_prefect(recipe: Path, until: str | None, workers: int | None, reporter: Any) -> dict[str, Any]:
     from gristmill.flows import prefect_settings
     from gristmill.flows.pipeline.open_context import home
-    from gristmill.flows.pipeline.progress import ConsoleReporter
 
     prefect_settings.apply(home())
     with prefect_settings.told_plainly():
         from gristmill.flows.refine import refine
 
-        return refine(str(recipe), until, workers, ConsoleReporter())
+        return refine(str(recipe), until, workers, reporter)
 
 
-def _run_direct(recipe: Path, until: str | None, workers: int | None) -> dict[str, Any]:
+def _run_direct(recipe: Path, until: str | None, workers: int | None, reporter: Any) -> dict[str, Any]:
     from gristmill.flows.direct import refine_directly
-    from gristmill.flows.pipeline.progress import ConsoleReporter
 
-    return refine_directly(recipe, until, workers, ConsoleReporter())
+    return refine_directly(recipe, until, workers, reporter)
 
 
 @app.command
@@ -206,6 +223,30 @@ def schedule(recipe: RecipePath) -> int:
     return Supervision(recipe, prefect_settings.api_address()).run()
 
 
+class _StoppedError(BaseException):
+    """A signal to stop; no KeyboardInterrupt, which the library of the command line takes for an end."""
+
+    def __init__(self, sign: int):
+        super().__init__(f"signal {sign}")
+        self.sign = sign
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM as an exception, so that locks are given back and the state of a run is noted."""
+
+    def stop(sign: int, _: FrameType | None) -> None:
+        raise _StoppedError(sign)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    before = {sign: signal.signal(sign, stop) for sign in (signal.SIGINT, signal.SIGTERM) if in_main_thread}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
@@ -214,7 +255,11 @@ def main(arguments: list[str] | None = None) -> None:
     from gristmill.corpus.extras import missing_extra
 
     try:
-        status = app(arguments)
+        with _stopped_by_signals():
+            status = app(arguments)
+    except _StoppedError as error:
+        sys.stderr.write("gristmill: stopped; the next run goes on from here\n")
+        sys.exit(128 + error.sign)
     except (GristmillError, ModuleNotFoundError) as error:
         error_shown = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
         if error_shown is None:
@@ -226,7 +271,4 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         sys.stderr.write(f"gristmill: {problem}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("gristmill: stopped; the next run goes on from here\n")
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)

@@ -15,6 +15,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.estimate import learn
 from gristmill.flows.pipeline.latest_tokenizer import tokenizer_fit
 from gristmill.flows.pipeline.open_context import home
+from gristmill.flows.pipeline.run_metrics import write_metrics
 from gristmill.flows.pipeline.work_sizes import WorkSizes
 
 
@@ -24,6 +25,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         done = (context.run.manifest(name) if context.run.has(name) else None for name in ("documents", "decide"))
         sizes = WorkSizes(context.recipe, context.inputs, *done)
         learn(home(), context.stages, context.report.stages, sizes)
+    write_metrics(context.run, context.report.stages)
     result = {
         "run": str(context.run.path),
         "stages": context.report.to_json(),
