@@ -1,4 +1,4 @@
-"""Whether coordinates of stored signals let runs of other domains speak for a new one: the rule of decision 0042.
+"""Whether coordinates of stored signals let runs of other domains speak for a new one: the rule of decision 0043.
 
     python bench/pooling.py [RECIPE] [--runs N] [--quick] [--json]
 

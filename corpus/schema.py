@@ -83,7 +83,7 @@ LEDGER = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("bound", pa.string()),  # ">= 50", "<= 0.3"
         pa.field("profile", pa.string()),  # name@reading and version of the profile that held the rule
-        pa.field("other", pa.string()),  # the document it lost to, when merged
+        pa.field("other", pa.string()),  # merged: the document it lost to; contaminated: the evaluation items
         pa.field("bytes", pa.int64(), False),
     ]
 )

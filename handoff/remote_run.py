@@ -88,7 +88,7 @@ class RemoteRun:
         Parameters
         ----------
         entry : name, bytes and sha256, as index.json lists them
-        release : called when the file has been removed, so that whoever has it mapped lets it go
+        release : called when the file has been removed, so that the reader that has it mapped lets it go
 
         Raises
         ------

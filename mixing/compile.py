@@ -18,7 +18,7 @@ from gristmill.mixing.feasibility import EpochCaps, check, demand
 from gristmill.mixing.named_shares import Stock, resolve
 from gristmill.mixing.stage import DomainDraw, PlanFacts
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,16 @@ def compile_plan(
     return Plan.build(domains, row_tokens=row_tokens, seed=seed, segments=schedule, window_rows=order.window_rows)
 
 
+def phase_stops(
+    phases: Sequence[Phase], packed: Mapping[str, Packed], row_tokens: int, caps: EpochCaps
+) -> tuple[int, ...]:
+    """Samples of the plan at which each phase of the curriculum ends; a ramp may be several segments of the plan."""
+    phases = given_shares(phases, packed, row_tokens, caps)
+    names, fill = drawn_domains(phases), fills(packed, row_tokens)
+    parts = (phases[: number + 1] for number in range(len(phases)))
+    return tuple(segments(part, names, row_tokens, fill)[-1].stop for part in parts)
+
+
 def fills(packed: Mapping[str, Packed], row_tokens: int) -> dict[str, float]:
     """Share of each domain's rows that documents fill, above 0 to 1; a domain without rows is left out."""
     return {name: one.tokens / (one.rows * row_tokens) for name, one in packed.items() if one.tokens}
@@ -150,7 +160,8 @@ def plan_stage(
     plan.save(folder)
     draws = draws_by_domain(plan, packed)
     tokens = sum(draw.tokens for draw in draws.values())
-    facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws)
+    stops = phase_stops(phases, packed, options["row_tokens"], options["caps"])
+    facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws, stops)
     return Outcome(plan.samples, facts=asdict(facts))
 
 

@@ -143,11 +143,12 @@ class PlanFacts:
     digest: str
     knots: int
     by_domain: dict[str, DomainDraw]
+    phases: tuple[int, ...] = ()  # samples at which each phase of the curriculum ends
 
 
 PLAN = CorpusStage(
     name="plan",
-    version="2",
+    version="3",  # its facts say where phases end
     reads=("shards",),
     section=Phase,
     key="curriculum",

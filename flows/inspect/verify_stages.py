@@ -13,7 +13,7 @@ from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import PLUGINS
+from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
@@ -47,6 +47,25 @@ def check_lock(context: RunContext) -> Iterator[Check]:
     """The run has the name of its lock, and recipe.toml and stages.json are those of the lock."""
     if context.run.lock.format != 1:
         yield _found("lock", lock_problems(context), "names the run, its recipe and its stages")
+
+
+def check_finished(context: RunContext) -> Iterator[Check]:
+    """Every stage of the recipe that has something to do is done, but for what a takedown has taken with it."""
+    if context.run.lock.format == 1:
+        return
+    stages = stages_of_run(context.run).stages
+    gone = _taken_down(context.run) | (frozenset() if any(stage.spans for stage in stages) else {"edits"})
+    unfinished = [stage.name for stage in stages if not context.run.has(stage.name) and stage.name not in gone]
+    detail = f"unfinished: {', '.join(unfinished)} not done; `gristmill run` the recipe" if unfinished else ""
+    yield Check("finished", not unfinished, detail or "every stage of the recipe is done")
+
+
+def _taken_down(run: RunDir) -> frozenset[str]:
+    """Stages that no run can do again after a takedown: a training, and a plan that nothing is left for."""
+    last = run.takedowns[-1] if run.takedowns else {}
+    names = stages_of_run(run).names
+    without_plan = names[names.index("plan") :] if last.get("plan") and "plan" in names else ()
+    return frozenset((*without_plan, *(("train",) if last.get("train") else ())))
 
 
 def check_receipts(context: RunContext) -> Iterator[Check]:

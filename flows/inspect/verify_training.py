@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.files import file_sha256, read_json
+from gristmill.corpus.files import read_json
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.shard_rows import DomainRows
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.publish import DONE
+from gristmill.flows.pipeline.publish import DONE, differs
 
 SHOWN = 3  # problems written out; the others are counted
 WITHOUT_DIGESTS = "1"  # version of the stage train that logged no digests; that of 0.1.0 as well
@@ -41,17 +41,8 @@ def check_train_files(context: RunContext) -> Iterator[Check]:
     elif "files" not in receipt:
         yield Check("receipts train", _logs_no_digests(context), "an earlier version kept none; train again for them")
     else:
-        wrong = [problem for file in receipt["files"] if (problem := _differs(folder, file))]
+        wrong = [problem for file in receipt["files"] if (problem := differs(folder, file))]
         yield Check("receipts train", not wrong, shown(wrong) or f"{len(receipt['files'])} files")
-
-
-def _differs(folder: Path, file: dict) -> str | None:
-    path = folder / file["name"]
-    if not path.is_file():
-        return f"{path} is missing"
-    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
-    return None
 
 
 def _logs_no_digests(context: RunContext) -> bool:

@@ -21,6 +21,7 @@ from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.row_order import paces_of, row_order, stored_for
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.handoff.piece_index import FOLDER as PIECES_FOLDER
 from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     """The tokenizer that the recipe names, or byte-level BPE on a keyed sample of the kept text."""
     job = _own_tokenizer(context, stage) if stage.options.path else _trained_tokenizer(context, stage)
     manifest = context.compute("tokenizer", [job])
-    context.run.place(context.store.folder(manifest.parts[0]), "tokenizer")
+    context.place("tokenizer", manifest.parts[0])
     return manifest
 
 
@@ -146,7 +147,7 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
         jobs.append(Job(stage.name, key, pack_domain, arguments))
     manifest = context.compute(stage.name, jobs)
     for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
-        context.run.place(context.store.folder(receipt), f"{stage.name}/{domain}")
+        context.place(f"{stage.name}/{domain}", receipt)
     return manifest
 
 
@@ -187,7 +188,8 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     key = job_key("plan", stage.spec.version, packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
-    context.run.place(context.store.folder(manifest.parts[0]), "plan")
+    context.compare(f"plan/{PIECES_FOLDER}", context.known_parts("pieces"))  # they go with the folder that lies there
+    context.place("plan", manifest.parts[0])
     return manifest
 
 
@@ -208,7 +210,6 @@ def phases_of(recipe: Recipe) -> "list[Phase]":
 
 def index_pieces(context: RunContext, stage: Instance) -> Manifest:
     """From each document to its rows, one index for each domain; it depends on the rows alone."""
-    from gristmill.handoff.piece_index import FOLDER
     from gristmill.mixing.compile import pieces_stage
 
     jobs = []
@@ -216,8 +217,7 @@ def index_pieces(context: RunContext, stage: Instance) -> Manifest:
         key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
         jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
     manifest = context.compute(stage.name, jobs)
-    first, *others = (context.store.folder(part) for part in manifest.parts)
-    context.run.place(first, f"plan/{FOLDER}", *others)
+    context.place(f"plan/{PIECES_FOLDER}", *manifest.parts)
     return manifest
 
 

@@ -13,6 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.tables import WRITTEN
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
@@ -68,6 +69,7 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         "signals": [context.refs(table.name, str(table.table)) for table in tables],
         "clusters": context.refs("clusters", "clusters.parquet"),
         "decisions": reviewed,
+        "passages": context.refs("contamination", "passages.parquet") if context.run.has("contamination") else [],
     }
     arguments |= {"curves": curves} if curves else {}
     return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
@@ -104,9 +106,11 @@ def decide_stage(
     **options: Any,
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
+    from gristmill.filters.decide.contaminated_items import with_items
     from gristmill.filters.decide.decisions import count_reviewed
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
+    passages = options.pop("passages", [])  # of the stage contamination, part by part
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
@@ -118,9 +122,10 @@ def decide_stage(
         decisions=decided,
         **options,
     )
+    ledger = with_items(decision.ledger, passages)
     kept, weights = weigh(decision.kept, columns, measured, curves)
-    for name, table in {"ledger": decision.ledger, "kept": kept}.items():
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
+    for name, table in {"ledger": ledger, "kept": kept}.items():
+        pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
         reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
         languages_by="stage" if language else "record",

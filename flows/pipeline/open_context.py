@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.extras import installed_versions
-from gristmill.corpus.files import write_json
+from gristmill.corpus.files import json_text
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
-from gristmill.corpus.rundir import PLUGINS, TAKEDOWN, RunDir
+from gristmill.corpus.rundir import PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
@@ -20,6 +21,7 @@ from gristmill.data_cards.parts.environment import PACKAGES
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
+from gristmill.flows.pipeline.healing import Healing
 from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
@@ -33,6 +35,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -83,19 +86,31 @@ def open_checked(
     with reporter.stage("inputs", 0):  # reads every byte once, for digests
         inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
-    write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
-    write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
+    described = _description(checked)
+    run.describe(described)
     _refuse_after_takedown(run)
-    store = store_of(recipe)
-    with WriterLock(run.path):
+    store = store_of(recipe).watched(EntryWatch())
+    with WriterLock(run.path), state_kept(run):
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)
+        healing = Healing()
+        for error in store.scrub(recipe.store.scrub_bytes):
+            healing.discard(store, run, error)
         try:
-            yield RunContext(recipe, checked.stages, run, store, worker, report, inputs)
+            yield RunContext(recipe, checked.stages, run, store, worker, report, inputs, described, healing)
         finally:
             worker.close()
+
+
+def _description(checked: CheckedRecipe) -> dict[str, str]:
+    """The files of a run that decide no byte of its corpus and that its card repeats."""
+    return {
+        RECIPE_FILE: checked.text,
+        STAGES_FILE: json_text(run_stages(checked).to_json()),
+        ENVIRONMENT_FILE: json_text(installed_versions(PACKAGES)),
+    }
 
 
 def run_stages(checked: CheckedRecipe) -> RunStages:

@@ -21,6 +21,7 @@ from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
+from gristmill.trainer.training_stage import stage_mistakes
 
 
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
@@ -100,6 +101,8 @@ def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
     yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
+    if recipe.trainer:
+        yield from stage_mistakes(recipe.trainer.stages, len(recipe.curriculum))
 
 
 def tuning(recipe: Recipe) -> Iterator[Mistake]:

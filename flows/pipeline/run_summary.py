@@ -1,6 +1,7 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from gristmill.corpus.account import Account
@@ -26,6 +27,8 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "run": str(context.run.path),
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
+        "healed": [asdict(one) for one in context.healing.healed] if context.healing else [],
+        "came_from": context.report.came_from,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
         "notices": list(notices(context.run)) if "decide" in context.report.stages else [],

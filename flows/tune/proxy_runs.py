@@ -22,7 +22,7 @@ from gristmill.mixing.compile import Packed
 from gristmill.mixing.signal_basis import Basis
 from gristmill.mixing.swarm import Trial
 from gristmill.mixing.tuning import PRESETS
-from gristmill.trainer.bits_per_byte import token_bytes
+from gristmill.trainer.training.bits_per_byte import token_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,7 @@ def test_scans_are_added_over_parts(rich_card):
 
 def test_a_passage_that_two_parts_hold_is_found_once(rich_card):
     """8 documents hold one, of which numbers 0 and 3 of both sources are dropped."""
-    assert rich_card.screens.contamination == (Contamination("sums", 9, 1, 3, 8, 4),)
+    assert rich_card.screens.contamination == (Contamination("sums", 9, 1, 3, 8, 4, 4),)
 
 
 def test_models_tell_what_was_fitted_here(rich_card):

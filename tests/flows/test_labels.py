@@ -11,12 +11,16 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.sources import part
 
 TRAINER = """[trainer]
+heldout_rows = 0
+[trainer.model]
 layers = 1
 width = 16
 heads = 1
 experts = 2
 expert_width = 8
-heldout_rows = 0
+[[trainer.stages]]
+name = "alignment"
+context = 8
 """
 
 

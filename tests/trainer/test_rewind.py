@@ -25,9 +25,9 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer.stage import PAD_ID
-from gristmill.trainer import checkpoint
-from gristmill.trainer.loop import train
-from gristmill.trainer.rewind import base_before, first_step, go_back
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.rewind import base_before, first_step, go_back
 
 from .conftest import ROWS
 
@@ -174,7 +174,7 @@ def test_three_planted_faults_are_seen(trained, spaced, tmp_path, fault):
 
 @pytest.mark.parametrize("batch_rows", [1, 4, 100])
 def test_the_first_step_is_the_one_of_a_walk(run, batch_rows, monkeypatch):
-    monkeypatch.setattr("gristmill.trainer.rewind.WALK", 5)
+    monkeypatch.setattr("gristmill.trainer.training.rewind.WALK", 5)
     plan = Plan.load(run / "plan")
     located = [column.tolist() for column in plan.locate(0, 26)]
     for name, row in (("books", 3), ("code", 0), ("web", 49), ("web", 7)):
