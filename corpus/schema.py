@@ -58,7 +58,14 @@ TRIPLES = pa.schema(
         pa.field("head", pa.string(), False),
         pa.field("relation", pa.string(), False),
         pa.field("tail", pa.string(), False),
+        pa.field("support", pa.int32(), False),  # how often the document names head and tail close together
     ]
+)
+ENTITY_TYPE = pa.struct(
+    [pa.field("type", pa.string()), pa.field("mentions", pa.int32()), pa.field("entities", pa.int32())]
+)
+ENTITY_TYPES = pa.schema(  # row-aligned, most mentions first
+    [pa.field("doc_id", pa.string(), False), pa.field("types", pa.list_(ENTITY_TYPE), False)]
 )
 
 CLUSTERS = pa.schema(

@@ -23,7 +23,7 @@ DEAF_SECONDS = 60.0  # a server that does not answer for so long is started agai
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0
 STEADY_SECONDS = 600.0  # a process that ran for so long failed for a new reason: the pauses begin anew
 SERVES = "from pathlib import Path; from gristmill.flows.schedule import serve_recipe; serve_recipe(Path({path!r}))"
-WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+WORDS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 @dataclass(slots=True)

@@ -11,7 +11,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill import catalogue_commands, night_commands, questions, text_commands  # noqa: F401  they register their commands
+from gristmill import (
+    catalogue_commands,  # noqa: F401  they register their commands
+    home_commands,  # noqa: F401
+    night_commands,  # noqa: F401
+    questions,  # noqa: F401
+    text_commands,  # noqa: F401
+)
 from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]

@@ -51,6 +51,9 @@ def show_run(result: dict[str, Any]) -> None:
     if result.get("training"):
         out.print()
         show_training(result["training"])
+    for domain, fit in result.get("bytes_per_token", {}).items():
+        then = "none" if fit["before"] is None else f"{fit['before']:.3f}"
+        out.print(f"bytes per token  {domain}: {then} before, {fit['now']:.3f} now", markup=False)
     for notice in result.get("notices", ()):
         out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
     for one in result.get("healed", ()):

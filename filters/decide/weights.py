@@ -60,8 +60,8 @@ def curve_factors(
     domain, heldout = kept["domain"].to_numpy(), kept["heldout"].to_numpy()
     for name, curve in curves.items():
         at = np.flatnonzero((domain == name) & ~heldout & ~np.isnan(values[curve.signal]))
-        percentile, factor = zip(*curve.points, strict=True)
-        found[at] = np.interp(percentiles(values[curve.signal][at], sizes[at]), percentile, factor)
+        points, factors = zip(*curve.points, strict=True)
+        found[at] = np.interp(percentiles(values[curve.signal][at], sizes[at]), points, factors)
     return found
 
 

@@ -55,6 +55,7 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
     scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
@@ -144,5 +145,6 @@ class Recipe(Section):
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
+            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})
