@@ -34,13 +34,14 @@ curve = [[0, 0.5], [50, 0.5], [50.1, 1.5]]
 [mixing]
 window_rows = 4
 [trainer]
+batch_rows = 8
+threads = 1
+[trainer.model]
 layers = 1
 width = 16
 heads = 2
 experts = 2
 expert_width = 16
-batch_rows = 8
-threads = 1
 """
 
 

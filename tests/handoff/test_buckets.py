@@ -193,3 +193,42 @@ def test_a_plan_in_order_starts_anywhere(window_rows):
         drawn = whole.row[:cursor]
         counts = [(drawn < 8000).sum(), ((drawn >= 8000) & (drawn < 10_000)).sum(), (drawn >= 10_000).sum()]
         assert plan.bucket_counts(0, cursor).tolist() == counts
+
+
+@pytest.mark.parametrize("window_rows", [0, 9])
+@pytest.mark.parametrize("seed", range(3))
+def test_two_ordered_domains_keep_out_of_each_others_way(window_rows, seed):
+    """Domain, epoch and row of one are the same whatever buckets the other has, and each keeps its own law."""
+    half = (ONE // 2, ONE // 2)
+    other = Buckets((10, 15), ((10, 5), (0, 10)))
+
+    def plan_of(first, second):
+        domains = (Domain("a", 100, "", first), Domain("b", 25, "", second))
+        options = {"row_tokens": 8, "seed": seed, "window_rows": window_rows}
+        return Plan.build(domains, segments=(Segment(600, half, half),), **options)
+
+    both, one, none = plan_of(BUCKETS, other), plan_of(BUCKETS, None), plan_of(None, None)
+    located = [plan.locate(0, 600) for plan in (both, one, none)]
+    assert all((found.domain == located[0].domain).all() for found in located)
+    mine, theirs = located[0].domain == 0, located[0].domain == 1
+    assert (located[0].row[mine] == located[1].row[mine]).all()
+    assert (located[1].row[theirs] == located[2].row[theirs]).all()
+    for domain, size in enumerate((100, 25)):
+        at = located[0].domain == domain
+        pairs = set(zip(located[0].epoch[at].tolist(), located[0].row[at].tolist(), strict=True))
+        assert len(pairs) == at.sum()
+        assert max(row for _, row in pairs) == size - 1
+        assert both.find(domain, np.arange(size)).tolist() == np.flatnonzero(at).tolist()
+    first = located[0].row[theirs][:15]
+    assert sorted(first.tolist())[:10] == list(range(10))
+    assert (first >= 10).sum() == 5
+    for epoch in range(0, 300, 25):
+        assert sorted(located[0].row[theirs][epoch : epoch + 25].tolist()) == list(range(25))
+
+
+@pytest.mark.parametrize("bucket", [0, 1, 2])
+def test_places_of_no_rows_are_none(bucket):
+    order = BucketOrder(BUCKETS)
+    assert order.places(bucket, np.empty(0, np.int64)).tolist() == []
+    assert order.of_epoch.tolist() == list(BUCKETS.rows)
+    assert order.counts(0).tolist() == [0, 0, 0]
