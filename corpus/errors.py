@@ -16,6 +16,7 @@ GristmillError
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
 ├── PolicyError        what the recipe forbids would be handed over    (ValueError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
+├── PausedError        a run waits for a person at the gate of [drift] (RuntimeError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
 ├── CardError          a card is incomplete or does not match its run  (ValueError)
 └── MissingExtraError  a library of an extra is not installed          (ImportError)
@@ -100,6 +101,10 @@ class PolicyError(GristmillError, ValueError):
 
 class TrainError(GristmillError, RuntimeError):
     """Training cannot start or go on."""
+
+
+class PausedError(GristmillError, RuntimeError):
+    """A run waits for a person at the gate of [drift]."""
 
 
 class CardError(GristmillError, ValueError):

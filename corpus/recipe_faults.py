@@ -151,7 +151,7 @@ def _smallest(info: FieldInfo) -> Any:
 def known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Keys of the table at ``path``."""
     found = _table(model, path)
-    return list(found.model_fields) if found is not None else []
+    return [info.alias or name for name, info in found.model_fields.items()] if found is not None else []
 
 
 def _table(model: type[BaseModel], path: KeyPath) -> Any:

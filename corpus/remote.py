@@ -24,8 +24,13 @@ class RemoteStore:
 
     def __init__(self, url: str, cache: Path, watch: EntryWatch | None = None, **options: Any):
         self._url, self._options = url, options
-        self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        self._fs, self._remote = fsspec.core.url_to_fs(url, **options)
         self._cache = LocalStore(cache, watch)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the cache."""
+        return self._cache.root
 
     def watched(self, watch: EntryWatch | None) -> "RemoteStore":
         """The same store, whose cached entries are compared with their receipt at their first use."""
@@ -104,7 +109,7 @@ class RemoteStore:
         return self._cache.sweep()
 
     def _path(self, stage: str, key: str, name: str) -> str:
-        return f"{self._root}/{stage}/{key}/{name}"
+        return f"{self._remote}/{stage}/{key}/{name}"
 
     def _put_receipt(self, stage: str, key: str, data: bytes) -> None:
         # "create" becomes If-None-Match: * on S3. When another writer finished the same key: same key, same bytes

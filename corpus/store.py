@@ -24,6 +24,11 @@ Make = Callable[[Path], Outcome]
 class Store(Protocol):
     """What stages need of a store."""
 
+    @property
+    def root(self) -> Path:
+        """The folder on this machine: the store, or its cache."""
+        ...
+
     def find(self, stage: str, key: str) -> Receipt | None:
         """The receipt of a finished part, or None; DamagedEntryError where it cannot be read."""
         ...

@@ -103,6 +103,11 @@ def show_takedown(result: dict[str, Any]) -> None:
             out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
         out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
+    for path in result["deleted_from_home"]:
+        out.print(f"deleted, since no run needs it: {escape(path)}", soft_wrap=True)
+    for path, done in result.get("other_runs", {}).items():
+        problem = f": {done['problem']}" if "problem" in done else ""
+        out.print(f"removed {done['removed']} documents from {escape(path)}{escape(problem)}", soft_wrap=True)
     for path, n in result["entries_of_others"].items():
         out.print(
             f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
@@ -111,4 +116,4 @@ def show_takedown(result: dict[str, Any]) -> None:
         out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:
         others = ", but other runs hold it: take it down there too" if result["entries_of_others"] else ""
-        out.print(f"no byte of the text is left in the run{others}", soft_wrap=True)
+        out.print(f"no byte of the text is left in the home{others}", soft_wrap=True)

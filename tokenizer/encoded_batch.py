@@ -10,8 +10,9 @@ import pyarrow as pa
 from gristmill.tokenizer.chat_template import ConversationError
 from gristmill.tokenizer.conversation_tokens import ConversationEncoder, ConversationTokens
 from gristmill.tokenizer.conversations import conversation_of
-from gristmill.tokenizer.encoder import CheckedEncoder, Tokens, flat_tokens
+from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.fill_in_middle import PIECES, arranged, cut_texts, cuts_of
+from gristmill.tokenizer.reference_encoder import Tokens, flat_tokens
 from gristmill.tokenizer.spelling import RoundTrip
 from gristmill.tokenizer.stage import FillInMiddle
 from gristmill.tokenizer.text_counts import sum_by

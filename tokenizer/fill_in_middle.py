@@ -12,7 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from gristmill.corpus.text.columns import text_column
-from gristmill.tokenizer.encoder import Tokens
+from gristmill.tokenizer.reference_encoder import Tokens
 from gristmill.tokenizer.stage import FillInMiddle
 
 PIECES = 3  # prefix, middle, suffix

@@ -37,6 +37,7 @@ class Tokenizer(Section):
     """Byte-level BPE, trained on the kept text, or a tokenizer of one's own."""
 
     path: str | None = None  # tokenizer.json, or a SentencePiece model that ends in .model; nothing is trained then
+    from_: Annotated[Literal["latest"] | None, Field(alias="from")] = None  # the tokenizer of NAME/latest
     vocab_size: Annotated[int, Field(ge=258, le=1 << 20)] = 8192
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sample_bytes: Amount = 32 << 20  # trained on a keyed sample of at most this much text
@@ -45,16 +46,28 @@ class Tokenizer(Section):
     chat_template: str | None = None  # chatml, headers, plain, Jinja, or a file; else what stands beside path
 
     @property
+    def given(self) -> bool:
+        """Whether the tokenizer is taken as it is, and not trained on the kept text."""
+        return self.path is not None or self.from_ is not None
+
+    @property
     def template_file(self) -> str | None:
-        """The file that holds the chat template: the one named, or what comes with the tokenizer of path."""
+        """The file that holds the chat template: the one named, or what comes with the tokenizer of path.
+
+        A run's tokenizer brings none: its template was this recipe's.
+        """
         if self.chat_template is not None:
             named = "{" not in self.chat_template and self.chat_template not in SHIPPED_TEMPLATES
             return self.chat_template if named else None
-        beside = (Path(self.path or "").with_name(name) for name in TEMPLATE_FILES) if self.path else ()
+        if self.path is None or self.from_ is not None:
+            return None
+        beside = (Path(self.path).with_name(name) for name in TEMPLATE_FILES)
         return next((str(path) for path in beside if path.is_file()), None)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Keys that do not go together."""
+        if self.path is not None and self.from_ is not None:
+            yield Mistake(("from", "path"), "path and from each name a tokenizer; leave one of them out")
         if self.path is not None:
             for key in (name for name in _TRAINING if name in self.model_fields_set):
                 yield Mistake((key, "path"), "the tokenizer of path is taken as it is; leave this key out")

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_spelling
-from gristmill.tokenizer.encoder import Tokens
+from gristmill.tokenizer.patterns import character_classes
+from gristmill.tokenizer.reference_encoder import Tokens
 from gristmill.tokenizer.stage import TextCounts
-from gristmill.tokenizer.vocabulary import character_classes
 
 USES = "token_uses.parquet"
 USES_SCHEMA = pa.schema(

@@ -13,6 +13,7 @@ from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.trainer import checks
 from gristmill.trainer.checks import Check, value_mistakes
 from gristmill.trainer.device import TYPES, is_device
+from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
 from gristmill.trainer.model.precision import PRECISIONS
 from gristmill.trainer.model.shape import Shape
@@ -43,6 +44,7 @@ class TrainConfig:
     balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
     stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
     stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
+    lora: Lora | None = None  # adapters that alone are trained
     start: str = ""  # model.safetensors of a checkpoint; weights are gone on from
     start_digest: str = ""  # its sha256
     batch_rows: int = 8
@@ -61,6 +63,7 @@ class TrainConfig:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
         found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
+        found += [f"trainer.lora.{mistake.text}" for mistake in (self.lora.mistakes() if self.lora else ())]
         for number, stage in enumerate(self.stages):
             found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
         if len(self.stage_stops) != len(self.stages) or list(self.stage_stops) != sorted(self.stage_stops):
@@ -88,7 +91,7 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]
     if isinstance(value, Mapping):
         for name in value:
             yield from _flat(f"{key}.{name}", value[name])
-    else:
+    elif value is not None:
         yield key, value
 
 
@@ -99,6 +102,8 @@ def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
     ['batch_rows is 0, expected a whole number, 1 or more']
     """
     yield from value_mistakes(values, _KEYS, _NAMES)
+    if values.get("lora") and not values.get("start"):
+        yield Mistake(("lora", "start"), "lora: adapters change weights that trainer.start names, and it names none")
     for name, weight in values.get("balance", {}).items():
         key = f"balance.{name}"
         if name not in BALANCES:

@@ -60,7 +60,8 @@ def curve_factors(
     domain, heldout = kept["domain"].to_numpy(), kept["heldout"].to_numpy()
     for name, curve in curves.items():
         at = np.flatnonzero((domain == name) & ~heldout & ~np.isnan(values[curve.signal]))
-        found[at] = np.interp(percentiles(values[curve.signal][at], sizes[at]), *zip(*curve.points, strict=True))
+        percentile, factor = zip(*curve.points, strict=True)
+        found[at] = np.interp(percentiles(values[curve.signal][at], sizes[at]), percentile, factor)
     return found
 
 

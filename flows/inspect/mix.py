@@ -83,7 +83,7 @@ def _with_settings(recipe: Recipe, sets: Sequence[str]) -> Recipe:
 
 def _checked(recipe: Recipe, edited: dict[str, Any], text: str, name: str) -> Recipe:
     """The recipe with other tables, checked as a recipe is."""
-    whole = recipe.model_dump(mode="json", exclude=set(EDITED), exclude_defaults=True) | edited
+    whole = recipe.model_dump(mode="json", exclude=set(EDITED), exclude_defaults=True, by_alias=True) | edited
     return check_tables(whole, Recipe, lambda one: [*known_domains(one), *phases(one)], text, name)
 
 

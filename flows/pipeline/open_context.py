@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.rundir import PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
+from gristmill.corpus.store_use import using
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
 from gristmill.data_cards.parts.environment import PACKAGES
@@ -23,6 +24,8 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
 from gristmill.flows.pipeline.healing import Healing
 from gristmill.flows.pipeline.inputs import list_inputs
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
+from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer, with_tokenizer
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
@@ -35,6 +38,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -78,18 +82,22 @@ def open_checked(
     ----------
     engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
     """
+    checked = with_latest_tokenizer(checked, home() / "runs")
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
     reporter = reporter or SilentReporter()
     with reporter.stage("inputs", 0):  # reads every byte once, for digests
         inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
-    run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
-    described = _description(checked)
-    run.describe(described)
-    _refuse_after_takedown(run)
+    lock, described = build_lock(checked, inputs), _description(checked)
     store = store_of(recipe).watched(EntryWatch())
-    with WriterLock(run.path):
+    with ExitStack() as held:
+        held.enter_context(using(store.root))
+        run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
+        run.describe(described)
+        _refuse_after_takedown(run)
+        held.enter_context(WriterLock(run.path))
+        held.enter_context(state_kept(run))
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
@@ -170,6 +178,7 @@ def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunCo
     if plugins and run.lock.plugins:
         catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
+    recipe = with_tokenizer(recipe, run.path / TOKENIZER)  # its own copy: the run that trained it may be gone
     engine = ThreadEngine(recipe.engine.workers)
     stages, report = catalogue.stages_of(recipe), RunReport(run, reporter)
     return RunContext(recipe, stages, run, store_of_run(run, recipe), engine, report)

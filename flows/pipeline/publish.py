@@ -10,10 +10,12 @@ from gristmill.corpus.files import content_key, file_sha256, read_json, write_js
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.store_use import using
 from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
@@ -178,8 +180,13 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
         for path in kept:
             (folder / PLUGINS).mkdir(exist_ok=True)
             shutil.copyfile(path, folder / PLUGINS / path.name)
+        if context.recipe.tokenizer.from_ is not None:  # it is another run's, which need not be there
+            (folder / TOKENIZER.parent).mkdir()
+            shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
+            kept.append(folder / TOKENIZER)
         return Outcome(len(files) + len(kept))
 
-    manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
+    with using(context.store.root):  # training does not hold it: it may take days
+        manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
     context.place("card", manifest.parts[0])
     return manifest

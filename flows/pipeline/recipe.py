@@ -19,6 +19,8 @@ from gristmill.filters.line_edits.stage import LineEdits
 from gristmill.filters.lists.stage import Blocklist, Decontaminate
 from gristmill.filters.models.stage import Classifier, Compression, Language, Reference
 from gristmill.filters.pii.stage import Pii
+from gristmill.flows.pipeline.unattended import Drift
+from gristmill.flows.pipeline.unattended import Schedule as Schedule
 from gristmill.knowledge.stage import Knowledge
 from gristmill.mixing.stage import Mixing, Phase
 from gristmill.mixing.tuning import Tune
@@ -34,13 +36,6 @@ class Dedup(Section):
     near: Near = Near()
     lines: Lines | None = None
     substrings: Substrings | None = None
-
-
-class Schedule(Section):
-    """When Prefect runs the recipe."""
-
-    cron: str
-    timezone: str = "UTC"
 
 
 class Handoff(Section):
@@ -60,6 +55,7 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
     scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
@@ -93,6 +89,7 @@ class Recipe(Section):
     trainer: Trainer | None = None
     card: CardSpec | None = None
     schedule: Schedule | None = None
+    drift: Drift | None = None
     engine: Engine = Engine()
     store: StoreSpec = StoreSpec()
 
@@ -150,8 +147,10 @@ class Recipe(Section):
             "engine": True,
             "store": True,
             "schedule": True,
+            "drift": True,
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
+            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

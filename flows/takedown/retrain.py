@@ -163,7 +163,7 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
         "replayed_steps": certificate["replayed_steps"],
         "index_removed": forget_in_index(index_of(context), closure),
         "exports": context.run.exports,
-        "left": removal.search_left(context, slices),
+        **removal.search_everywhere(context, slices),
         "certificate": certificate,
     }
 

@@ -31,26 +31,7 @@ def flip(path: Path, at: float = 0.5) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def milled(write_notes, tmp_path_factory):
-    """A recipe and a home with its run, beside another run that holds the same files."""
-    folder = tmp_path_factory.mktemp("milled")
-    recipe = write_notes(folder, {}, "[card]\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
-        run = Path(refine_directly(recipe)["run"])
-    return recipe, folder / "home", run.relative_to(folder / "home")
-
-
-@pytest.fixture
-def home(milled, tmp_path, monkeypatch):
-    """A copy with its hard links."""
-    subprocess.run(["cp", "-a", str(milled[1]), str(tmp_path / "home")], check=True)
-    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-DAMAGED = {  # file of the home: what the summary names
+DAMAGED = {  # file of the milled_home: what the summary names
     "store/documents/*/documents.parquet": "documents",
     "store/signals/*/signals.parquet": "signals",
     "store/decide/*/kept.parquet": "decide",
@@ -63,17 +44,17 @@ DAMAGED = {  # file of the home: what the summary names
 }
 
 
-def test_damage_everywhere_is_healed_and_reported_under_every_name(milled, home):
+def test_damage_everywhere_is_healed_and_reported_under_every_name(milled, milled_home):
     """All at once; the files that a second run shares with the first through hard links are healed in both."""
     recipe, whole, run = milled
     for pattern in DAMAGED:
-        flip(next(home.glob(pattern)))
-    other = home / "runs" / "notes" / "other"
-    subprocess.run(["cp", "-al", str(home / run), str(other)], check=True)
+        flip(next(milled_home.glob(pattern)))
+    other = milled_home / "runs" / "notes" / "other"
+    subprocess.run(["cp", "-al", str(milled_home / run), str(other)], check=True)
     result = refine_directly(recipe)
     assert result["verified"]
     assert {one["what"].split("/")[0] for one in result["healed"]} == set(DAMAGED.values())
-    now, before = contents(home), contents(whole)
+    now, before = contents(milled_home), contents(whole)
     assert {name: sha for name, sha in now.items() if "/other/" not in name} == before
     names = [path for name in ("shards", "tokenizer", "plan") for path in (other / name).rglob("*") if path.is_file()]
     shared = [str(path.relative_to(other)) for path in names]
@@ -81,10 +62,10 @@ def test_damage_everywhere_is_healed_and_reported_under_every_name(milled, home)
     assert not [name for name in shared if now[f"runs/notes/other/{name}"] != before[f"{run}/{name}"]]
 
 
-def test_a_copy_in_the_run_alone_is_handed_over_again(milled, home):
+def test_a_copy_in_the_run_alone_is_handed_over_again(milled, milled_home):
     recipe, whole, run = milled
     for name in ("heldout/notes/index.json", "plan/pieces/notes.arrow"):
-        path = home / run / name
+        path = milled_home / run / name
         data = path.read_bytes()
         path.unlink()
         path.write_bytes(data)
@@ -92,30 +73,30 @@ def test_a_copy_in_the_run_alone_is_handed_over_again(milled, home):
     result = refine_directly(recipe)
     assert result["verified"]
     assert {one["what"] for one in result["healed"]} == {"heldout/notes", "plan/pieces"}
-    assert contents(home) == contents(whole)
+    assert contents(milled_home) == contents(whole)
 
 
-def test_what_no_stage_read_is_found_by_the_last_check(milled, home):
+def test_what_no_stage_read_is_found_by_the_last_check(milled, milled_home):
     recipe, whole, _ = milled
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gristmill.corpus.store.LocalStore.scrub", lambda *_: [])
-        flip(next(home.glob("store/documents/*/rejects.parquet")))
+        flip(next(milled_home.glob("store/documents/*/rejects.parquet")))
         result = refine_directly(recipe)
     assert result["verified"]
     assert [one["what"].split("/")[0] for one in result["healed"]] == ["documents"]
-    assert contents(home) == contents(whole)
+    assert contents(milled_home) == contents(whole)
 
 
-def test_an_entry_that_is_damaged_again_and_again_ends_the_run(milled, home, monkeypatch):
+def test_an_entry_that_is_damaged_again_and_again_ends_the_run(milled, milled_home, monkeypatch):
     recipe, *_ = milled
     monkeypatch.setattr("gristmill.corpus.entry_check.EntryWatch.believe", lambda *_: None)
     monkeypatch.setattr("gristmill.corpus.entry_check.file_sha256", lambda _: "another digest")
     with pytest.raises(StoreError, match=r"was made anew and is damaged again .*: the disk fails"):
         refine_directly(recipe)
-    assert (home / "runs").exists()
+    assert (milled_home / "runs").exists()
 
 
-def test_a_changed_input_stops_the_run_when_the_other_parts_are_done(milled, home, tmp_path, monkeypatch):
+def test_a_changed_input_stops_the_run_when_the_other_parts_are_done(milled, milled_home, tmp_path, monkeypatch):
     recipe, _, run = milled
     text = (recipe.parent / "odd.jsonl").read_text()
     (tmp_path / "notes").mkdir()
@@ -131,10 +112,10 @@ def test_a_changed_input_stops_the_run_when_the_other_parts_are_done(milled, hom
         return iter(jobs)
 
     monkeypatch.setattr(ingest, "plan_ingest", plan)
-    before = set(home.glob("store/documents/*"))
+    before = set(milled_home.glob("store/documents/*"))
     with pytest.raises(ChangedInputError, match=r"even\.jsonl changed after it was listed\. Nothing of it was stored"):
         refine_directly(own)
-    (made,) = set(home.glob("store/documents/*")) - before
+    (made,) = set(milled_home.glob("store/documents/*")) - before
     assert "odd" in json.loads((made / "receipt.json").read_text())["accounts"]
     monkeypatch.setattr(ingest, "plan_ingest", real)
     result = refine_directly(own)
@@ -142,16 +123,16 @@ def test_a_changed_input_stops_the_run_when_the_other_parts_are_done(milled, hom
     assert Path(result["run"]).name != run.name
 
 
-def test_an_edit_outside_the_lock_changes_the_run_with_its_card(milled, home, tmp_path):
+def test_an_edit_outside_the_lock_changes_the_run_with_its_card(milled, milled_home, tmp_path):
     recipe, _, run = milled
     edited = tmp_path / "notes.toml"
     edited.write_text(recipe.read_text() + "[engine]\nworkers = 1\n")
     refine_directly(edited, until="decide")
-    assert verify_run(home / run)["ok"]
-    assert "workers" not in (home / run / "recipe.toml").read_text()
+    assert verify_run(milled_home / run)["ok"]
+    assert "workers" not in (milled_home / run / "recipe.toml").read_text()
     assert refine_directly(edited)["verified"]
-    assert "workers" in (home / run / "recipe.toml").read_text()
-    assert "workers" in (home / run / "card" / "README.md").read_text()
+    assert "workers" in (milled_home / run / "recipe.toml").read_text()
+    assert "workers" in (milled_home / run / "card" / "README.md").read_text()
 
 
 def test_an_unfinished_run_says_so_and_fails(milled, tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from gristmill.tokenizer.bpe_training import train_tokenizer
 from gristmill.tokenizer.encode import TOKENS, encode_part
 from gristmill.tokenizer.encoded_batch import Encoding
-from gristmill.tokenizer.encoder import flat_tokens
 from gristmill.tokenizer.fill_in_middle import Cuts, arranged, cut_texts, cuts_of, original_order
+from gristmill.tokenizer.reference_encoder import flat_tokens
 from gristmill.tokenizer.stage import END_ID, FillInMiddle, Specials, Tokenizer
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 

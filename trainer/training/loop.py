@@ -50,7 +50,7 @@ from gristmill.trainer.training.metrics import (
 from gristmill.trainer.training.micro_batches import parts_of
 from gristmill.trainer.training.optim import set_learning_rate
 from gristmill.trainer.training.probe import facts_known
-from gristmill.trainer.training.session import Session, begin, capture, restore
+from gristmill.trainer.training.session import Session, begin, capture, restore, save_merged
 from gristmill.trainer.training.setting_changes import config_at, read_changes
 from gristmill.trainer.training.stage_checks import expect_stages
 from gristmill.trainer.training.step import probe, train_step
@@ -251,6 +251,8 @@ class Training:
         summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
         write_lineage(self.out, session.config)
+        if session.config.lora:
+            save_merged(self.out, session)
         write_json(self.out / "timing.json", asdict(timing(metrics)))
 
     def _diverged(self, what: str) -> TrainError:

@@ -1,13 +1,17 @@
 """What a training holds in memory, and how all of it goes into a checkpoint and comes back."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
+from gristmill.trainer.adapt.adapters import adapt, merged_weights
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.stage import Change, Heldout
@@ -32,15 +36,15 @@ class Session:
 
 def begin(config: TrainConfig) -> Session:
     """A fresh model; its weights depend on ``config`` alone, and on the checkpoint that it starts from, if any."""
-    session = _new(config)
-    if config.start:
-        warm_start(session.model, config)
-    return session
+    return _new(config, warm_start if config.start else None)
 
 
-def _new(config: TrainConfig) -> Session:
+def _new(config: TrainConfig, start: Callable[[Model, TrainConfig], None] | None = None) -> Session:
     torch.manual_seed(config.seed)
     model = Model(config.model, config.vocab_size).to(config.device)
+    if start:
+        start(model, config)
+    adapt(model, config.lora)
     unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
 
@@ -87,6 +91,12 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, chang
     session.step, session.cursor = checkpoint.step, checkpoint.state["loader"]["cursor"]
     session.heldout_before = _heldout(checkpoint.state["heldout_before"])
     return session
+
+
+def save_merged(folder: Path, session: Session) -> None:
+    """merged.safetensors: the weights of an adapted model, by the names of a plain one."""
+    merged = merged_weights(session.model.state_dict(), session.config.lora)
+    save_file({name: weight.contiguous().cpu() for name, weight in merged.items()}, folder / "merged.safetensors")
 
 
 def _heldout(value: dict[str, Any] | None) -> Heldout | None:

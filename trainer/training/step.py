@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gristmill.trainer.adapt.adapters import is_adapter
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.balance import update_biases
 from gristmill.trainer.model.decoder import Model
@@ -51,9 +52,11 @@ def train_step(
 
 
 def freeze(model: Model, patterns: Sequence[str]) -> None:
-    """Let the weights of these names have no gradient, and all others one."""
+    """Let the weights of these names have no gradient, and all others one; beside adapters, these alone."""
+    adapted = any(is_adapter(name) for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not is_frozen(name, patterns))
+        held = is_frozen(name, patterns) or (adapted and not is_adapter(name))
+        parameter.requires_grad_(not held)
 
 
 def _update_biases(model: Model, counts: Tensor, config: TrainConfig, moment: Moment) -> None:

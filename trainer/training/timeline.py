@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
+from gristmill.trainer.adapt.adapters import is_adapter
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.schedules import learning_rate_at
 from gristmill.trainer.training_stage import WHOLE, TrainingStage
@@ -61,6 +62,8 @@ def moment_at(config: TrainConfig, step: int, steps: int) -> Moment:
 
 def updates_of(name: str, config: TrainConfig, done: int, steps: int) -> int:
     """How often a weight was moved in the first ``done`` steps of a training of ``steps``."""
+    if config.lora and not is_adapter(name):
+        return 0
     moved = 0
     for stage, (first, stop) in zip(config.stages or (WHOLE,), pairwise(first_steps(config, steps)), strict=True):
         inside = max(min(done, stop) - first, 0)
