@@ -1,11 +1,13 @@
 """What the recipe says of the knowledge graph, and the stage that joins text with it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
-from gristmill.corpus.recipe_values import Section
+from gristmill.corpus.errors import SourceError, nearest
+from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.corpus.stage import Artefacts, Label, PartStage, SideTable, Signal, StageSpec
 
 GRAPH_FILES = ("entities.parquet", "triples.parquet")
@@ -17,8 +19,43 @@ class Knowledge(Section):
     graph: str  # folder with entities.parquet and triples.parquet
     languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
     min_label_chars: Annotated[int, Field(ge=1)] = 4
+    domains: dict[str, tuple[str, ...]] = {}  # kept documents whose main type is one of these belong to this domain
     support_bytes: Annotated[int, Field(ge=0)] = 200  # a triple has support where its ends stand so near each other
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A domain without types, and a type of two domains."""
+        owners: dict[str, str] = {}
+        for name, types in self.domains.items():
+            if not types:
+                yield Mistake((("domains", name),), "names no type of the graph")
+            for kind in types:
+                if owners.setdefault(kind, name) != name:
+                    yield Mistake((("domains", name),), f"type {kind!r} belongs to the domain {owners[kind]!r} already")
+
+
+def linking_options(section: Knowledge, seed: int) -> Knowledge:  # noqa: ARG001
+    """What linking reads of the section: domains are given when it is decided, and no text is linked again for them."""
+    return section.model_copy(update={"domains": {}})
+
+
+def expect_types(section: Knowledge) -> None:
+    """Every type that [knowledge.domains] names is one of the graph's.
+
+    Raises
+    ------
+    SourceError : names the key, the type and the nearest known one
+    """
+    if not section.domains:
+        return
+    import pyarrow.parquet as pq
+
+    known = set(pq.read_table(f"{section.graph.rstrip('/')}/{GRAPH_FILES[0]}", columns=["type"])["type"].to_pylist())
+    for name, types in section.domains.items():
+        for kind in types:
+            if kind not in known:
+                near = nearest(kind, sorted(one for one in known if one))
+                raise SourceError(f"knowledge.domains.{name}: no entity of the graph has the type {kind!r}{near}")
 
 
 def graph_files(options: Knowledge) -> Artefacts:
@@ -70,6 +107,8 @@ MENTIONS = PartStage(
     title="entities of the graph in the text, and the triples that join them",
     section=Knowledge,
     artefacts=graph_files,
+    options=linking_options,
+    ready="gristmill.knowledge.stage:expect_types",
     table="knowledge.parquet",
     measure="gristmill.knowledge.mentions:measure",
     prepare="gristmill.knowledge.mentions:prepare",

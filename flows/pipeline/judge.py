@@ -28,7 +28,7 @@ from gristmill.flows.pipeline.signal_tables import signal_columns, signal_tables
 from gristmill.flows.pipeline.stages import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gristmill.filters.decide.rules import Rule
     from gristmill.filters.decide.stage import DomainWeights
@@ -56,6 +56,9 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     stated = {"policy": asdict(policy)} if policy != UsePolicy() else {}
     if curves := curves_of(context.recipe):
         stated["curves"] = {name: asdict(one) for name, one in curves.items()}
+    type_domains = context.recipe.knowledge.domains if context.recipe.knowledge else {}
+    if type_domains:
+        stated["type_domains"] = {name: sorted(types) for name, types in type_domains.items()}
     tables = signal_tables(context.run)
     names = ["documents", *(table.name for table in tables), "clusters"]
     inputs = {name: context.run.manifest(name).key for name in names}
@@ -72,6 +75,8 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         "passages": context.refs("contamination", "passages.parquet") if context.run.has("contamination") else [],
     }
     arguments |= {"curves": curves} if curves else {}
+    if type_domains:
+        arguments |= {"type_domains": type_domains, "main_types": context.refs("mentions", "knowledge.parquet")}
     return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
 
 
@@ -110,6 +115,7 @@ def decide_stage(
     from gristmill.filters.decide.decisions import count_reviewed
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
+    types = options.pop("main_types", []), options.pop("type_domains", {})
     passages = options.pop("passages", [])  # of the stage contamination, part by part
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     policy = options.get("policy", UsePolicy())
@@ -123,7 +129,7 @@ def decide_stage(
         **options,
     )
     ledger = with_items(decision.ledger, passages)
-    kept, weights = weigh(decision.kept, columns, measured, curves)
+    kept, weights = weigh(in_type_domains(decision.kept, *types), columns, measured, curves)
     for name, table in {"ledger": ledger, "kept": kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
@@ -135,6 +141,23 @@ def decide_stage(
         weights=weights,
     )
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
+
+
+def in_type_domains(
+    kept: pa.Table, main_types: "Sequence[Path]", type_domains: "Mapping[str, Sequence[str]]"
+) -> pa.Table:
+    """The kept documents in the domains that [knowledge.domains] gives to their main types.
+
+    Parameters
+    ----------
+    main_types : the table of the stage mentions of every part
+    """
+    from gristmill.filters.decide.type_domains import with_type_domains
+
+    if not type_domains:
+        return kept
+    tables = [pq.read_table(path, columns=["doc_id", "main_type"]) for path in main_types]
+    return with_type_domains(kept, pa.concat_tables(tables), type_domains)
 
 
 def weigh(

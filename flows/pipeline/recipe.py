@@ -95,7 +95,13 @@ class Recipe(Section):
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Domains of the sources, sorted."""
+        """Domains of kept documents, sorted: of the sources, and those that [knowledge.domains] gives to types."""
+        named = self.knowledge.domains if self.knowledge else ()
+        return tuple(sorted({*self.source_domains, *named}))
+
+    @property
+    def source_domains(self) -> tuple[str, ...]:
+        """Domains of the sources, sorted: what rules and line edits go by."""
         return tuple(sorted({source.domain for source in self.sources}))
 
     @property

@@ -77,8 +77,8 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     for table in ("order", "upsample"):
         named = [(("mixing", table, name), name) for name in getattr(recipe.mixing, table)]
         yield from _unknown(recipe, named)
-    yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
-    yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
+    judged = [(("decide", "domains", name), name) for name in recipe.decide.domains]
+    yield from _unknown(recipe, [*judged, *((("line_edits", "domains"), name) for name in edits)], of_sources=True)
     yield from _unknown(recipe, [(("fill_in_middle", "rates", name), name) for name in rates])
     for number, phase in enumerate(recipe.curriculum):
         table = () if phase.named else phase.shares
@@ -89,11 +89,15 @@ def known_domains(recipe: Recipe) -> Iterator[Mistake]:
         yield from _unknown(recipe, [(("tune", "objective", name), name) for name in recipe.tune.objective])
 
 
-def _unknown(recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]]) -> Iterator[Mistake]:
+def _unknown(
+    recipe: Recipe, named: Sequence[tuple[tuple[str | int, ...], str]], *, of_sources: bool = False
+) -> Iterator[Mistake]:
+    """``of_sources``: domains that [knowledge.domains] gives do not count, since rules go by the source's."""
+    known = recipe.source_domains if of_sources else recipe.domains
     sources = tuple(f"sources.{place}.domain" for place in range(len(recipe.sources)))
     for path, name in named:
-        if name not in recipe.domains:
-            text = f"no source has the domain {name!r}{nearest(name, recipe.domains)}"
+        if name not in known:
+            text = f"no source has the domain {name!r}{nearest(name, known)}"
             yield Mistake((path, *sources), text)
 
 

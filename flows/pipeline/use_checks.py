@@ -44,7 +44,7 @@ def _domains(recipe: Recipe) -> Iterator[Mistake]:
         yield Mistake(uses, 'no source is for training; one at least has use = "train"')
     for number, phase in enumerate(recipe.curriculum):
         for name in () if phase.named else phase.shares:
-            if phase.may_draw(name) and trained and name in recipe.domains and name not in trained:
+            if phase.may_draw(name) and trained and name in recipe.source_domains and name not in trained:
                 text = f"no source of the domain {name!r} is for training: they are to evaluate, or blocked"
                 yield Mistake((("curriculum", number, "shares", name), *uses), text)
 

@@ -1,0 +1,95 @@
+"""[knowledge.domains]: kept documents go to the domain of their main type; rules go by the source's."""
+
+import json
+
+import polars as pl
+import pytest
+
+from gristmill.corpus.errors import RecipeError, SourceError
+from gristmill.flows.direct import refine_directly
+from gristmill.flows.pipeline.recipe_reading import parse_recipe
+from gristmill.knowledge.stage import Knowledge, expect_types, linking_options
+
+from .conftest import written_graph
+
+TEXTS = {
+    "plant": "We saw the Great Oak, the Great Oak of old. " * 8,
+    "city": "They went to Old Harbour, and from Old Harbour home. " * 8,
+    "none": "Nothing of that kind is named in this text, which goes on for a while. " * 6,
+}
+RECIPE = """
+name = "kinds"
+seed = 1
+[[sources]]
+name = "texts"
+path = "texts.jsonl"
+domain = "web"
+[knowledge]
+graph = "graph"
+[knowledge.domains]
+nature = ["Q10884", "Q729"]
+stone = ["Q11"]
+[decide]
+profiles = ["length"]
+[decide.domains.web]
+rules.words.at_least = 20
+[tokenizer]
+vocab_size = 300
+[shards]
+row_tokens = 32
+heldout = 0
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch, home):
+    monkeypatch.chdir(tmp_path)
+    entities = [("a", "Great Oak", {"type": "Q10884"}), ("b", "Old Harbour", {"type": "Q515"})]
+    entities += [("c", "Grey Wolf", {"type": "Q729"}), ("d", "Stony Hill", {"type": "Q11"})]
+    written_graph(tmp_path / "graph", entities)
+    lines = [json.dumps({"id": name, "text": text}) for name, text in TEXTS.items()]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path / "recipe.toml"
+
+
+def test_the_main_type_moves_a_kept_document_and_reaches_the_shards(corpus):
+    run = refine_directly(corpus, until="shards")["run"]
+    kept = pl.read_parquet(f"{run}/../../../store/decide/*/kept.parquet").sort("row")
+    assert kept["domain"].to_list() == ["nature", "web", "web"]  # a type of no domain, and no type: as they were
+    ledger = pl.read_parquet(f"{run}/../../../store/decide/*/ledger.parquet")
+    assert set(ledger["domain"]) == {"web"}  # rules went by the source's domain
+    assert sorted(path.name for path in (corpus.parent / "home").glob("runs/kinds/*/shards/*")) == [
+        "nature",
+        "stone",
+        "web",
+    ]
+
+
+def test_other_domains_link_no_text_again(corpus):
+    plain, named = (Knowledge(graph="graph", domains=domains) for domains in ({}, {"nature": ("Q729",)}))
+    assert linking_options(plain, 1) == linking_options(named, 2) == plain
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "told"),
+    [
+        ('stone = ["Q11"]', 'stone = ["Q729"]', r"type 'Q729' belongs to the domain 'nature' already"),
+        ('stone = ["Q11"]', "stone = []", r"knowledge\.domains\.stone.*names no type"),
+        ("[decide.domains.web]", "[decide.domains.nature]", r"no source has the domain 'nature'"),
+    ],
+)
+def test_a_mistake_is_reported_with_the_recipe(corpus, written, instead, told):
+    with pytest.raises(RecipeError, match=told):
+        parse_recipe(RECIPE.replace(written, instead), corpus)
+
+
+def test_a_curriculum_may_draw_what_types_give(corpus):
+    phase = '[[curriculum]]\nuntil_tokens = "1K"\nshares = { nature = 0.5, web = 0.5 }\n'
+    recipe = parse_recipe(RECIPE + phase, corpus).recipe
+    assert (recipe.domains, recipe.source_domains) == (("nature", "stone", "web"), ("web",))
+
+
+def test_a_type_that_the_graph_lacks_is_reported_before_any_stage(corpus):
+    with pytest.raises(SourceError, match=r"knowledge\.domains\.nature: no entity of the graph has the type 'Q7290'"):
+        expect_types(Knowledge(graph="graph", domains={"nature": ("Q7290",)}))
