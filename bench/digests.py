@@ -14,10 +14,11 @@ import time
 import numpy as np
 import torch
 
-from gristmill.trainer import step
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.data import pack
-from gristmill.trainer.session import begin
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training import consumption, step
+from gristmill.trainer.training.session import begin
 
 TARGET = 0.03
 
@@ -39,9 +40,10 @@ def main():
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = {"layers": 2, "width": 128, "heads": 4, "expert_width": 128, "experts": 8, "precision": "float32"}
-    config = TrainConfig(vocab_size=8192, row_tokens=arguments.row_tokens, batch_rows=arguments.rows, **model)
-    session, spent, real = begin(config), [], step.row_figures
+    model = {"layers": 2, "width": 128, "heads": 4, "expert_width": 128, "experts": 8}
+    sizes = {"row_tokens": arguments.row_tokens, "batch_rows": arguments.rows}
+    config = TrainConfig(vocab_size=8192, precision="float32", model=Shape(**model), **sizes)
+    session, spent, real = begin(config), [], consumption.row_figures
 
     def timed(*args):
         began = time.process_time()
@@ -49,11 +51,12 @@ def main():
         spent.append(time.process_time() - began)
         return found
 
-    step.row_figures = timed
+    consumption.row_figures = timed
     took = []
     for batch in batches(arguments.rows, arguments.row_tokens, config.vocab_size, arguments.steps + 3):
         began = time.process_time()
-        step.train_step(session.model, session.optimizer, batch, config)
+        found = step.train_step(session.model, session.optimizer, [batch], config)
+        consumption.figures_of_parts([batch], found.each)
         took.append(time.process_time() - began)
     digests, steps = float(np.median(spent[3:])), float(np.median(took[3:]))
     line = {"work": "digests of a step's rows", "unit": "CPU ms", "ours": round(digests * 1e3, 3)}

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 from bench.compare import HOUSE, Comparison, options, peak_rss_mb, say
-from gristmill.trainer.fact_pairs import make_facts, planted_documents, write_facts
+from gristmill.trainer.training.fact_pairs import make_facts, planted_documents, write_facts
 
 FACTS, SEED = 64, 7
 DOCUMENTS, FACTS_EACH = 256, 42  # a document fills a row of 128 tokens

@@ -165,11 +165,11 @@ def check_tokens(_: list[bytes], documents: list[bytes]) -> None:
 
 def encoders() -> tuple:
     """A vocabulary of 400 tokens, trained on the pieces once."""
-    import json
-
     from tokenizers import trainers
 
-    from gristmill.tokenizer.encoder import KernelEncoder, ReferenceEncoder
+    from gristmill.tokenizer._kernels_patterns import OURS
+    from gristmill.tokenizer.kernel_encoder import KernelEncoder
+    from gristmill.tokenizer.reference_encoder import ReferenceEncoder
     from gristmill.tokenizer.text_tokenizer import TextTokenizer
     from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 
@@ -182,8 +182,8 @@ def encoders() -> tuple:
         made.train_from_iterator([piece.decode("utf-8", "ignore") for piece in PIECES] * 2, trainer)
         with tempfile.TemporaryDirectory() as folder:
             made.save(f"{folder}/tokenizer.json")
-            reference = ReferenceEncoder(TextTokenizer(Path(folder) / "tokenizer.json"))
-        _ENCODERS.extend([KernelEncoder(json.loads(made.to_str())), reference])
+            text = TextTokenizer(Path(folder) / "tokenizer.json")
+        _ENCODERS.extend([KernelEncoder(text, OURS), ReferenceEncoder(text)])
     return tuple(_ENCODERS)
 
 

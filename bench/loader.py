@@ -8,7 +8,8 @@ in the page cache. ``cold``: the first pass, in which the loader digests every r
 with. Both check nothing, know no documents, and get row numbers that were worked out before the clock ran. ``datasets``
 reads the same shards by ``load_from_disk``, the first 2,000 rows of the plan. ``unchecked``: our loader without its
 digests, which says what they cost. CPU seconds of all threads, the best of ``--repeats`` interleaved processes.
-litdata, mosaicml-streaming and grain are not among them: they were not installed where this was written.
+With ``--peers`` also litdata, mosaicml-streaming and grain (over a memory map), asked for the same 2,000 rows one by
+one in an environment of their own.
 """
 
 import argparse
@@ -22,6 +23,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
+
+from bench.compare import run_peer
 from gristmill.handoff.durable import file_sha256
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.mapped import MappedShard
@@ -157,6 +161,22 @@ def measured(folder, batch_rows, repeats):
     return best, all(len(found) == 1 for found in sums.values())
 
 
+def against_peers(folder, batch_rows):
+    """M tokens for each CPU second of the readers in bench/peers, and whether their sums are ours."""
+    plan = Plan.load(folder / "plan")
+    domain, _, row = plan.locate(0, min(FEW, plan.samples))
+    first = np.cumsum([0, *(d.rows for d in plan.domains)])
+    ours = int(next(iter(Loader(folder, batch_rows=FEW))).tokens[:, PROBE].sum())
+    request = {"whole": str(folder / "whole.bin"), "rows": int(first[-1]), "row_tokens": plan.row_tokens}
+    request |= {"at": (first[domain] + row).tolist(), "batch_rows": batch_rows, "probe": PROBE, "scratch": str(folder)}
+    found, equal = {}, True
+    for peer in ("litdata", "mosaic", "grain"):
+        read = run_peer("loader", "loader_read.py", {"peer": peer, **request})
+        found[f"{peer} {read['version']}"] = len(request["at"]) * plan.row_tokens / read["cpu"] / 1e6
+        equal &= read["sum"] == ours
+    return found, equal
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
@@ -164,6 +184,7 @@ def main():
     parser.add_argument("--batch-rows", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -171,6 +192,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         make_run(Path(name), arguments.rows, arguments.row_tokens)
         best, equal = measured(Path(name), arguments.batch_rows, arguments.repeats)
+        peers, same = against_peers(Path(name), arguments.batch_rows) if arguments.peers else ({}, True)
     lines = {f"{name}, {kind}": (round(rate), "M tokens / CPU s") for (name, kind), rate in best.items()}
     ratios = {
         "cold / warm": (best["loader", "cold"] / best["loader", "warm"], 0.8),
@@ -180,11 +202,13 @@ def main():
         "checking, of the warm pass": (1 - best["loader", "warm"] / best["unchecked", "warm"], 0.05),
         "warm / datasets": (best["loader", "warm"] / best["datasets", "warm"], None),
     }
+    ratios |= {f"warm / {peer}": (best["loader", "warm"] / rate, None) for peer, rate in peers.items()}
+    lines |= {peer: (round(rate, 1), "M tokens / CPU s") for peer, rate in peers.items()}
     lines |= {name: (round(ratio, 3), f"target {target}") for name, (ratio, target) in ratios.items()}
     for name, (value, note) in lines.items():
         print(json.dumps({"work": name, "value": value, "note": note}) if arguments.json else f"{name}: {value} {note}")
-    print(f"tokens equal: {equal}")
-    return 0 if equal else 1
+    print(f"tokens equal: {equal and same}")
+    return 0 if equal and same else 1
 
 
 if __name__ == "__main__":

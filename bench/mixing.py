@@ -4,8 +4,11 @@
 
 First a table of worst errors over every prefix, in rows, for 2 to 64 domains and five kinds of schedule of 4 M rows:
 constant, ramp, cosine, 41 knots, and 41 knots at which domains retire and come back. ``over`` counts prefixes beyond
-the bound: 1 - 1/(2K - 2), or less than 1 where a share falls to zero. Then rates and sizes at 16 domains, and the two
-peers on constant shares (what they can do), CPU seconds, the fastest of three.
+the bound: 1 - 1/(2K - 2), or less than 1 where a share falls to zero. Then rates and sizes at 16 domains, also with an
+order of 8 buckets in each, with weights (8 levels) and with both (64 buckets), and with windows of 4,096 rows; beside
+these, record batches of 256 rows that 8,192 rows in a row of one domain touch. Last the two peers on constant shares
+(what they can do). CPU seconds, the fastest of three. Of an order, ``equal`` also says that every bucket kept within
+one row of its even share.
 """
 
 import json
@@ -18,12 +21,15 @@ from numba import njit
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 from bench.compare import Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
+from gristmill.handoff.buckets import BucketOrder, Buckets
 from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import ONE, pieces
+from gristmill.mixing.bucket_draws import PackedBucket, buckets_of
 from gristmill.mixing.curriculum import Phase, segments
 
 KINDS = ("constant", "ramp", "cosine", "41 knots", "retiring")
 SIZES = (2, 4, 8, 16, 32, 64)
+WINDOW = 4096
 ROWS, QUICK_ROWS, PEER_ROWS = 4_000_000, 200_000, 100_000
 
 
@@ -43,11 +49,25 @@ def phases(kind: str, n_domains: int, rows: int) -> list[Phase]:
     return found
 
 
-def plan_of(kind: str, n_domains: int, rows: int) -> Plan:
+ORDERS = {"an order": (8, 1), "weights": (1, 8), "both": (8, 8)}  # buckets of difficulty, levels of weight
+
+
+def buckets_like(order: str, rows: int) -> Buckets:
+    """Equal buckets; weights from 0.5 to 2."""
+    groups, levels = ORDERS[order]
+    ends = np.linspace(0, rows, groups * levels + 1).astype(int)
+    weights = np.geomspace(0.5, 2, levels) if levels > 1 else [1.0]
+    packed = [PackedBucket(int(n), i // levels, float(weights[i % levels])) for i, n in enumerate(np.diff(ends))]
+    return buckets_of(packed, "root" if groups > 1 else "")
+
+
+def plan_of(kind: str, n_domains: int, rows: int, order: str = "", window_rows: int = 0) -> Plan:
     """The plan of such a schedule."""
-    names = [f"d{d:02}" for d in range(n_domains)]
-    domains = tuple(Domain(name, 100_003 + 7919 * i, "") for i, name in enumerate(names))
-    return Plan.build(domains, row_tokens=1, seed=1, segments=segments(phases(kind, n_domains, rows), names, 1))
+    names, sizes = [f"d{d:02}" for d in range(n_domains)], [100_003 + 7919 * i for i in range(n_domains)]
+    held = [buckets_like(order, size) if order else None for size in sizes]
+    domains = tuple(Domain(name, size, "", one) for name, size, one in zip(names, sizes, held, strict=True))
+    cut = segments(phases(kind, n_domains, rows), names, 1)
+    return Plan.build(domains, row_tokens=1, seed=1, segments=cut, window_rows=window_rows)
 
 
 @njit(cache=False)
@@ -100,6 +120,54 @@ def rates(rows: int, kept: bool, as_json: bool) -> None:
     report("plan: index of 10^9 rows", "MB", size, "<= 16", None, as_json)
 
 
+def inside(rows: int, as_json: bool) -> None:
+    """Locating with an order, weights and windows at 16 domains; any cursor; sizes; record batches touched."""
+    ways = {name: (name, 0) for name in ORDERS} | {
+        "windows": ("", WINDOW),
+        "an order and windows": ("an order", WINDOW),
+    }
+    for name, (order, window) in ways.items():
+        seconds, plan = cpu_seconds(lambda order=order, window=window: plan_of("41 knots", 16, rows, order, window))
+        report(f"plan: build, {name}", "M rows/s", rows / seconds / 1e6, "", None, as_json)
+        seconds, located = cpu_seconds(lambda plan=plan: plan.locate(0, rows))
+        kept = not order or all(bucket_law(one.buckets) for one in plan.domains)
+        report(f"plan: locate, {name}", "M rows/s", rows / seconds / 1e6, "(>= 8 without)", kept, as_json)
+        cursors = np.random.default_rng(2).integers(0, rows - 8, 200).tolist()
+        times = [cpu_seconds(lambda at=at, plan=plan: plan.locate(at, at + 8).row) for at in cursors]
+        equal = all((found == located.row[at : at + 8]).all() for at, (_, found) in zip(cursors, times, strict=True))
+        report(f"plan: any cursor, {name}", "ms", max(t for t, _ in times) * 1e3, "<= 10", equal, as_json)
+        held = sum(one.rows for one in plan.domains)
+        size = plan.bucket_marks.nbytes / held * 1e9 / 1e6
+        report(f"plan: bucket marks of 10^9 packed rows, {name}", "MB", size, "", None, as_json)
+        drawn = located.row[located.domain == 0][:8192] // 256
+        report(f"plan: record batches for {len(drawn)} rows, {name}", "", len(np.unique(drawn)), "", None, as_json)
+    located = plan_of("41 knots", 16, rows).locate(0, rows)
+    drawn = located.row[located.domain == 0][:8192] // 256
+    report(f"plan: record batches for {len(drawn)} rows, plain", "", len(np.unique(drawn)), "", None, as_json)
+
+
+def bucket_law(buckets: Buckets) -> bool:
+    """Whether every bucket keeps within one row of its even share, at every prefix of every stretch."""
+    drawn, begin = BucketOrder(buckets).draw(0, sum(map(sum, buckets.draws))).bucket, 0
+    for stretch in buckets.draws:
+        length, shares = sum(stretch), np.array(stretch)
+        if bucket_error(drawn[begin : begin + length], shares) >= length:
+            return False
+        begin += length
+    return True
+
+
+@njit(cache=False)
+def bucket_error(drawn, shares):
+    """Largest |N - C| of a stretch, in rows times its length."""
+    owed, worst = np.zeros(shares.shape[0], np.int64), 0
+    for i in range(drawn.shape[0]):
+        owed += shares
+        owed[drawn[i]] -= drawn.shape[0]
+        worst = max(worst, np.abs(owed).max())
+    return worst
+
+
 def report(work: str, unit: str, ours: float, target: str, equal: bool | None, as_json: bool) -> None:
     """One line without a peer."""
     say(Comparison(work, "", "", unit, ours, None, None, target, equal, peak_rss_mb()), as_json)
@@ -127,6 +195,7 @@ def main() -> None:
     rows = QUICK_ROWS if arguments.quick else ROWS
     kept = law(rows, arguments.json)
     rates(rows, kept, arguments.json)
+    inside(rows, arguments.json)
     peers(PEER_ROWS // 10 if arguments.quick else PEER_ROWS, arguments.json)
 
 

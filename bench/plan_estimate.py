@@ -51,6 +51,8 @@ row_tokens = 512
 until_tokens = "400K"
 shares = { code = 0.4, docs = 0.4, math = 0.2 }
 [trainer]
+
+[trainer.model]
 layers = 3
 width = 64
 heads = 2

@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from gristmill.flows.inspect.consumed_digests import compare
 from gristmill.flows.inspect.verify_training import wrong_metrics
 from tests.trainer import test_planted_faults as planted
-from tests.trainer.conftest import make_run, small_config
+from tests.trainer.conftest import changed, make_run, small_config
 
 
 def sentences(run, out, config, replay):
@@ -48,7 +47,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = make_run(folder / "run", 26, masked="code")
-        config = replace(
+        config = changed(
             small_config(), layers=1, width=8, heads=1, dropout=0.0, heldout_rows=0, checkpoint_steps=2, keep=2
         )
         for number, (fault, plant, replay) in enumerate([("none", lambda _: None, True), *faults()]):

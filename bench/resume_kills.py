@@ -30,9 +30,11 @@ TRAIN = """
 import sys
 from pathlib import Path
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.loop import train
-model = dict(layers=1, width=16, heads=1, experts=4, expert_width=16, dropout=0.1, heldout_rows=0, keep=2)
-config = TrainConfig(vocab_size=256, row_tokens=64, batch_rows=4, checkpoint_steps=7, precision="float32", **model)
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training.loop import train
+model = dict(layers=1, width=16, heads=1, experts=4, expert_width=16, dropout=0.1)
+sizes = dict(vocab_size=256, row_tokens=64, batch_rows=4, checkpoint_steps=7, keep=2)
+config = TrainConfig(precision="float32", model=Shape(**model), **sizes)
 train(Path(sys.argv[1]), Path(sys.argv[2]), config, on_step=lambda step: print(step.step, flush=True))
 """
 

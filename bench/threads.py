@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.com
 from bench.compare import HOUSE, Comparison, options, say
 from bench.run_cost import busy
 
-MODEL = {"vocab_size": 8192, "row_tokens": 256, "layers": 2, "width": 128, "heads": 4, "expert_width": 128}
+MODEL = {"layers": 2, "width": 128, "heads": 4, "expert_width": 128}
 WARM_STEPS, STEPS = 3, 15
 SETTINGS = {  # name -> trainer.threads, environment
     "default": (0, {}),
@@ -40,13 +40,15 @@ def measure(threads: int, steps: int) -> dict[str, float]:
 
     import gristmill.trainer  # noqa: F401  sets the wait policy, unless the environment has one
     from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.data import pack
-    from gristmill.trainer.precision import resolve_precision
-    from gristmill.trainer.session import begin
-    from gristmill.trainer.step import train_step
-    from gristmill.trainer.threads import thread_count
+    from gristmill.trainer.model.packed import pack
+    from gristmill.trainer.model.precision import resolve_precision
+    from gristmill.trainer.model.shape import Shape
+    from gristmill.trainer.training.session import begin
+    from gristmill.trainer.training.step import train_step
+    from gristmill.trainer.training.threads import thread_count
 
-    config = TrainConfig(**MODEL, precision=resolve_precision("auto", "cpu"))
+    precision = resolve_precision("auto", "cpu")
+    config = TrainConfig(vocab_size=8192, row_tokens=256, model=Shape(**MODEL), precision=precision)
     torch.set_num_threads(os.cpu_count() or 1 if threads < 0 else thread_count(threads))
     session, rng = begin(config), np.random.default_rng(1)
     tokens = rng.integers(0, 8192, (config.batch_rows, config.row_tokens))
@@ -58,7 +60,7 @@ def measure(threads: int, steps: int) -> dict[str, float]:
     for step in range(WARM_STEPS + steps):
         if step == WARM_STEPS:
             wall, cpu = time.perf_counter(), time.process_time()
-        train_step(session.model, session.optimizer, batch, config)
+        train_step(session.model, session.optimizer, [batch], config)
     return {
         "wall": 1000 * (time.perf_counter() - wall) / steps,
         "cpu": 1000 * (time.process_time() - cpu) / steps,

@@ -38,8 +38,8 @@ from gristmill.flows.takedown.overwritten_rows import Erasure, write_overwritten
 from gristmill.flows.takedown.retrain import takedown_and_retrain
 from gristmill.handoff.plan import Plan
 from gristmill.tokenizer.stage import PAD_ID
-from gristmill.trainer import checkpoint, rewind
-from gristmill.trainer.loop import train
+from gristmill.trainer.training import checkpoint, rewind
+from gristmill.trainer.training.loop import train
 
 PAIRS = 12
 RECIPE = """
@@ -72,16 +72,18 @@ heldout = 0.02
 [mixing.caps]
 max_epochs = 50
 [trainer]
+batch_rows = 4
+checkpoint_steps = 4
+keep = 8
+threads = 1
+
+[trainer.model]
 layers = 2
 width = 32
 heads = 2
 experts = 4
 expert_width = 32
-batch_rows = 4
 dropout = 0.1
-checkpoint_steps = 4
-keep = 8
-threads = 1
 """
 
 

@@ -3,6 +3,7 @@
 import errno
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
+PAGE = "could not verify page integrity"  # of a Parquet file, as Arrow says it
 UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 
 
@@ -13,6 +14,8 @@ def disk_problem(error: OSError) -> str | None:
     '/dev/null/runs: Not a directory'
     >>> disk_problem(OSError("no number"))
     """
+    if PAGE in str(error):
+        return "a page of a table is not what was written; run the recipe again, which names it and makes it anew"
     if error.errno not in UNUSABLE:
         return None
     where = f"{error.filename}: " if error.filename else ""

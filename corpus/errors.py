@@ -3,10 +3,12 @@
 GristmillError
 ├── RecipeError        the recipe is wrong; lists all mistakes        (ValueError)
 ├── SourceError        an input is missing or is not what its format says (ValueError)
+│   └── ChangedInputError  an input is not what was listed any more
 ├── SchemaError        a column or table is not as agreed              (TypeError)
 ├── UnknownNameError   a signal, rule, key or stage unknown here       (KeyError)
 │   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
+│   ├── DamagedEntryError  a store entry is not what its receipt says
 │   ├── LockedError    another process writes this run
 │   └── ReadOnlyError  a folder that had to be written cannot be
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
@@ -14,6 +16,7 @@ GristmillError
 ├── BudgetError        a source lost more than its budget              (RuntimeError)
 ├── PolicyError        what the recipe forbids would be handed over    (ValueError)
 ├── PlanError          a schedule cannot be met, or a plan is damaged  (ValueError)
+├── PausedError        a run waits for a person at the gate of [drift] (RuntimeError)
 ├── TrainError         training cannot start or go on                  (RuntimeError)
 ├── CardError          a card is incomplete or does not match its run  (ValueError)
 └── MissingExtraError  a library of an extra is not installed          (ImportError)
@@ -38,6 +41,10 @@ class SourceError(GristmillError, ValueError):
     """An input is missing or is not what its format says."""
 
 
+class ChangedInputError(SourceError):
+    """An input changed between its listing and its reading."""
+
+
 class UnknownNameError(GristmillError, KeyError):
     """An unknown name, with the nearest known one."""
 
@@ -55,6 +62,17 @@ class AmbiguousNameError(UnknownNameError):
         names = sorted(known)
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         KeyError.__init__(self, f"{kind} {name!r} is the beginning of {len(names)} names: {shown}; give more of it")
+
+
+class DamagedEntryError(StoreError):
+    """A store entry is not what its receipt says."""
+
+    def __init__(self, stage: str, key: str, what: str):
+        super().__init__(stage, key, what)
+        self.stage, self.key, self.what = stage, key, what
+
+    def __str__(self) -> str:
+        return f"{self.stage}/{self.key}: {self.what}; run the recipe again, which makes it anew"
 
 
 class LockedError(StoreError):
@@ -83,6 +101,10 @@ class PolicyError(GristmillError, ValueError):
 
 class TrainError(GristmillError, RuntimeError):
     """Training cannot start or go on."""
+
+
+class PausedError(GristmillError, RuntimeError):
+    """A run waits for a person at the gate of [drift]."""
 
 
 class CardError(GristmillError, ValueError):

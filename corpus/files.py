@@ -5,6 +5,7 @@ from gristmill.handoff.durable import canonical_json as canonical_json
 from gristmill.handoff.durable import content_key as content_key
 from gristmill.handoff.durable import file_sha256 as file_sha256
 from gristmill.handoff.durable import fsync_path as fsync_path
+from gristmill.handoff.durable import json_text as json_text
 from gristmill.handoff.durable import read_json as read_json
 from gristmill.handoff.durable import write_json as write_json
 from gristmill.handoff.durable import write_text as write_text

@@ -89,6 +89,9 @@ def _leads_on(data: Any, step: str | int) -> bool:
 
 def _message(detail: ErrorDetails, path: KeyPath, model: type[Section]) -> str:
     if detail["type"] == "extra_forbidden":
+        table = _table(model, path[:-1])
+        if table is not None and path[-1] in table.former:
+            return f"this key is now {table.former[str(path[-1])]}"
         return f"unknown key{nearest(str(path[-1]), known_keys(model, path[:-1]))}"
     if detail["type"] == "missing":
         return "this key is required"
@@ -147,20 +150,22 @@ def _smallest(info: FieldInfo) -> Any:
 
 def known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Keys of the table at ``path``."""
+    found = _table(model, path)
+    return [info.alias or name for name, info in found.model_fields.items()] if found is not None else []
+
+
+def _table(model: type[BaseModel], path: KeyPath) -> Any:
+    """The kind of table at ``path``, None where there is none."""
     found: Any = model
     for step in path:
         if isinstance(found, type) and issubclass(found, BaseModel) and step in found.model_fields:
             found = _section_of(found.model_fields[str(step)].annotation)
-    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
-    found: Any = model
-    for step in path[:-1]:
-        if isinstance(found, type) and issubclass(found, BaseModel) and step in found.model_fields:
-            found = _section_of(found.model_fields[str(step)].annotation)
-    has = isinstance(found, type) and issubclass(found, BaseModel)
-    return found.model_fields.get(str(path[-1])) if has else None
+    found = _table(model, path[:-1])
+    return found.model_fields.get(str(path[-1])) if found is not None else None
 
 
 def _section_of(annotation: Any) -> Any:

@@ -1,8 +1,8 @@
 """What sections of the recipe are made of: amounts, shares, names, and the section itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -49,6 +49,7 @@ class Section(BaseModel):
     """A table of the recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    former: ClassVar[Mapping[str, str]] = {}  # keys of earlier versions, and what to write in their place
 
     def mistakes(self) -> Iterator[Mistake]:
         """What is wrong between the keys of this table; nothing unless a section says so."""

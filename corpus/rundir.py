@@ -5,7 +5,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.stage import Plugin
 
+RECIPE_FILE = "recipe.toml"
 PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
 EXPORTS = "exports.json"  # where text of the run was exported to
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
@@ -32,12 +33,31 @@ class RunDir:
         """Make, or find again, the directory of this recipe on these inputs. Files of plug-ins are kept in it."""
         run = cls(runs / name / lock.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
-        write_text(run.path / "recipe.toml", recipe_text)
+        run.describe({RECIPE_FILE: recipe_text})
         write_json(run.path / "lock.json", lock.to_json())
         for plugin in plugins:
             if plugin.source is not None:
                 write_text(run.path / PLUGINS / f"{plugin.name}.py", plugin.source)
         return run
+
+    def describe(self, files: Mapping[str, str], *, with_card: bool = False) -> None:
+        """Write files that decide nothing of the corpus and that its card repeats; by name, with their text.
+
+        While the run has a card they stay as they are, also where the text is another one by now: the card would be of
+        another run then. ``with_card``: the caller writes the card next, and until that is done there is none.
+        """
+        changed = {name: text for name, text in files.items() if self._text_of(name) != text}
+        if changed and with_card:
+            self.forget("card")
+        for name, text in changed.items():
+            if with_card or not self.has("card") or self._text_of(name) is None:
+                write_text(self.path / name, text)
+
+    def _text_of(self, name: str) -> str | None:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
 
     @classmethod
     def open(cls, path: Path) -> "RunDir":
@@ -77,18 +97,26 @@ class RunDir:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Record a finished stage."""
-        write_json(self.path / "manifests" / f"{manifest.stage}.json", manifest.to_json())
+        write_json(self.manifest_path(manifest.stage), manifest.to_json())
+
+    def manifest_path(self, stage: str) -> Path:
+        """Where the manifest of a stage stands, once it is done."""
+        return self.path / "manifests" / f"{stage}.json"
 
     def manifest(self, stage: str) -> Manifest:
         """The manifest of a finished stage; StoreError when the run has not come that far."""
-        path = self.path / "manifests" / f"{stage}.json"
+        path = self.manifest_path(stage)
         if not path.exists():
             raise StoreError(f"{self.path} has no {stage} yet; `gristmill run` its recipe first")
         return Manifest.from_json(read_json(path))
 
     def has(self, stage: str) -> bool:
         """True when the stage is done in this run."""
-        return (self.path / "manifests" / f"{stage}.json").exists()
+        return self.manifest_path(stage).exists()
+
+    def forget(self, stage: str) -> None:
+        """The stage is not done in this run any more."""
+        self.manifest_path(stage).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Delete what a dead writer left aside; only for the holder of the run's lock."""

@@ -58,7 +58,14 @@ TRIPLES = pa.schema(
         pa.field("head", pa.string(), False),
         pa.field("relation", pa.string(), False),
         pa.field("tail", pa.string(), False),
+        pa.field("support", pa.int32(), False),  # how often the document names head and tail close together
     ]
+)
+ENTITY_TYPE = pa.struct(
+    [pa.field("type", pa.string()), pa.field("mentions", pa.int32()), pa.field("entities", pa.int32())]
+)
+ENTITY_TYPES = pa.schema(  # row-aligned, most mentions first
+    [pa.field("doc_id", pa.string(), False), pa.field("types", pa.list_(ENTITY_TYPE), False)]
 )
 
 CLUSTERS = pa.schema(
@@ -83,7 +90,7 @@ LEDGER = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("bound", pa.string()),  # ">= 50", "<= 0.3"
         pa.field("profile", pa.string()),  # name@reading and version of the profile that held the rule
-        pa.field("other", pa.string()),  # the document it lost to, when merged
+        pa.field("other", pa.string()),  # merged: the document it lost to; contaminated: the evaluation items
         pa.field("bytes", pa.int64(), False),
     ]
 )

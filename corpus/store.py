@@ -5,27 +5,32 @@ renamed into place: a reader sees a whole part or none. Here is the local store;
 one for object stores, which puts data first and the receipt last with a conditional write.
 """
 
-import os
 import shutil
-import socket
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from gristmill.corpus.account import check_conservation
-from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.corpus.entry_check import RECEIPT, EntryWatch, check_files, oldest_first, read_receipt, receipt_text
+from gristmill.corpus.errors import DamagedEntryError
+from gristmill.corpus.files import file_sha256, fsync_path, write_json
 from gristmill.corpus.receipt import FileDigest, Outcome, Receipt
+from gristmill.corpus.unfinished import END, filling, sweep
 
-RECEIPT = "receipt.json"
 Make = Callable[[Path], Outcome]
 
 
 class Store(Protocol):
     """What stages need of a store."""
 
+    @property
+    def root(self) -> Path:
+        """The folder on this machine: the store, or its cache."""
+        ...
+
     def find(self, stage: str, key: str) -> Receipt | None:
-        """The receipt of a finished part, or None."""
+        """The receipt of a finished part, or None; DamagedEntryError where it cannot be read."""
         ...
 
     def produce(self, stage: str, key: str, make: Make) -> tuple[Receipt, bool]:
@@ -33,11 +38,27 @@ class Store(Protocol):
         ...
 
     def folder(self, receipt: Receipt) -> Path:
-        """A local folder with the part's files."""
+        """A local folder with the part's files; DamagedEntryError where it is watched and they are others."""
         ...
 
     def delete(self, receipt: Receipt) -> None:
         """Forget a finished part, if it is there; no manifest may name it any more."""
+        ...
+
+    def folder_of(self, stage: str, key: str) -> Path:
+        """Where a part lies on this machine, whether it is there and whole or not."""
+        ...
+
+    def discard(self, stage: str, key: str) -> None:
+        """Delete what is damaged, so that it is made, or fetched, again."""
+        ...
+
+    def scrub(self, n_bytes: int) -> list[DamagedEntryError]:
+        """Compare entries with their receipts, those first that were compared longest ago, for about so many bytes."""
+        ...
+
+    def watched(self, watch: EntryWatch | None) -> "Store":
+        """The same store, which compares an entry with its receipt at its first use; None: it believes them."""
         ...
 
     def sweep(self) -> int:
@@ -48,104 +69,99 @@ class Store(Protocol):
 class LocalStore:
     """A store in a folder."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, watch: EntryWatch | None = None):
         self.root = root
+        self._watch = watch
+
+    def watched(self, watch: EntryWatch | None) -> "LocalStore":
+        """The same store, which compares an entry with its receipt at its first use."""
+        return LocalStore(self.root, watch)
 
     def find(self, stage: str, key: str) -> Receipt | None:
         """The receipt of a finished part, or None."""
-        path = self.root / stage / key / RECEIPT
-        return Receipt.from_json(read_json(path)) if path.exists() else None
+        path = self.folder_of(stage, key) / RECEIPT
+        if path.exists():
+            return read_receipt(path, stage, key)
+        if path.parent.exists():
+            raise DamagedEntryError(stage, key, f"{RECEIPT} is missing")
+        return None
 
     def produce(self, stage: str, key: str, make: Make) -> tuple[Receipt, bool]:
         """Reuse the part ``stage/key``, or let ``make`` fill it and commit it."""
         found = self.find(stage, key)
         if found is not None:
             return found, True
-        aside = self.root / stage / f".{key}.{writer_tag()}.tmp"
-        receipt = fill(aside, stage, key, make)
-        self._commit(aside, self.root / stage / key)
+        final = self.folder_of(stage, key)
+        with filling(final.parent, key) as aside:
+            receipt = fill(aside, stage, key, make)
+            commit(aside, final)
+        if self._watch is not None:
+            self._watch.believe(final)
         return receipt, False
 
     def folder(self, receipt: Receipt) -> Path:
         """The part's own folder in the store."""
-        return self.root / receipt.stage / receipt.key
+        folder = self.folder_of(receipt.stage, receipt.key)
+        if self._watch is not None and receipt.files:
+            self._watch.first(folder, lambda: check_files(folder, receipt))
+        return folder
+
+    def folder_of(self, stage: str, key: str) -> Path:
+        """The folder of a part, whether it is there or not."""
+        return self.root / stage / key
 
     def delete(self, receipt: Receipt) -> None:
         """Delete the part's folder; set aside first, so that no reader sees half of it."""
-        final = self.folder(receipt)
-        aside = final.with_name(f".{receipt.key}.{writer_tag()}.tmp")
+        self.discard(receipt.stage, receipt.key)
+
+    def discard(self, stage: str, key: str) -> None:
+        """Delete an entry, whatever is left of it."""
+        final = self.folder_of(stage, key)
+        aside = final.with_name(f".{key}.{uuid.uuid4().hex}{END}")
         if final.exists():
             final.rename(aside)
+        if self._watch is not None:
+            self._watch.forget(final)
         shutil.rmtree(aside, ignore_errors=True)
 
-    def sweep(self) -> int:
-        """Delete the folders of writers on this host that no longer live."""
-        dead = [path for path in self.root.glob("*/.*.tmp") if _writer_is_dead(path.name)]
-        for path in dead:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(dead)
+    def scrub(self, n_bytes: int) -> list[DamagedEntryError]:
+        """Compare the entries that were compared longest ago; the damaged ones are returned and stay where they are."""
+        damaged = []
+        watched = self.watched(self._watch or EntryWatch())
+        for stage, key in oldest_first(self.root) if n_bytes else ():
+            if n_bytes <= 0:
+                break
+            try:
+                receipt = watched.find(stage, key)
+                n_bytes -= sum(file.bytes for file in receipt.files) if receipt else 0
+                _ = receipt and watched.folder(receipt)
+            except DamagedEntryError as error:
+                damaged.append(error)
+        return damaged
 
-    @staticmethod
-    def _commit(aside: Path, final: Path) -> None:
-        try:
-            aside.rename(final)
-        except OSError:
-            if not (final / RECEIPT).exists():
-                raise
-            shutil.rmtree(aside)  # another writer finished the same key: same key, same bytes
-        fsync_path(final.parent)
+    def sweep(self) -> int:
+        """Delete the folders of writers that no longer live."""
+        return len(sweep(self.root.glob(f"*/.*{END}")))
+
+
+def commit(aside: Path, final: Path) -> None:
+    """Rename a filled folder into place, unless another writer finished the same key: same key, same bytes."""
+    try:
+        aside.rename(final)
+    except OSError:
+        if not (final / RECEIPT).exists():
+            raise
+    fsync_path(final.parent)
 
 
 def fill(aside: Path, stage: str, key: str, make: Make) -> Receipt:
     """Run ``make`` in the empty folder ``aside``, flush its files, write the receipt beside them."""
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        outcome = make(aside)
-        check_conservation(stage, outcome.accounts)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    outcome = make(aside)
+    check_conservation(stage, outcome.accounts)
     paths = sorted(path for path in aside.rglob("*") if path.is_file())
     for path in paths:
         fsync_path(path)
     files = tuple(FileDigest(str(p.relative_to(aside)), p.stat().st_size, file_sha256(p)) for p in paths)
     receipt = Receipt(stage, key, outcome.rows, dict(outcome.accounts), dict(outcome.facts), files)
-    write_json(aside / RECEIPT, receipt.to_json())
+    write_json(aside / RECEIPT, receipt_text(receipt))
     return receipt
-
-
-def check_files(folder: Path, receipt: Receipt) -> None:
-    """Raise StoreError naming the first file whose size or sha256 differs from the receipt."""
-    for digest in receipt.files:
-        path = folder / digest.name
-        if not path.exists():
-            raise StoreError(
-                f"{receipt.stage}/{receipt.key}: {digest.name} is missing; delete the folder and run again"
-            )
-        if path.stat().st_size != digest.bytes or file_sha256(path) != digest.sha256:
-            raise StoreError(
-                f"{receipt.stage}/{receipt.key}: {digest.name} is not what its receipt says "
-                f"({digest.bytes} bytes, sha256 {digest.sha256[:12]}...); delete the folder and run again"
-            )
-
-
-def writer_tag() -> str:
-    """Host and process of this writer, for the names of unfinished folders."""
-    return f"{socket.gethostname()}~{os.getpid()}"
-
-
-def _writer_is_dead(name: str) -> bool:
-    host, _, pid = name.removesuffix(".tmp").split(".", 2)[-1].rpartition("~")
-    return host == socket.gethostname() and not process_lives(int(pid))
-
-
-def process_lives(pid: int) -> bool:
-    """True while a process of this number exists on this host."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

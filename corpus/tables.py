@@ -1,4 +1,7 @@
-"""Parquet parts: written in row groups of bounded text, read back batch by batch."""
+"""Parquet parts: written in row groups of bounded text, read back batch by batch; pages have checksums.
+
+A run compares a whole part with its receipt before it is used; a question reads a few pages and compares those.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+CHECKED: dict[str, Any] = {"page_checksum_verification": True}  # CRC32 of each page read, below 1 %
+WRITTEN: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
 GROUP_BYTES = 32 << 20  # a row group's share of memory in every later stage
 
 
@@ -50,11 +55,12 @@ class PartWriter:
 def _encodings(schema: pa.Schema, noise: Sequence[str]) -> dict[str, Any]:
     """Arguments of ParquetWriter: what is done to each column; a list is named by its elements."""
     if not noise:
-        return {"compression": "zstd", "compression_level": 1}
+        return WRITTEN
     leaves = {field.name: f"{field.name}.list.element" if field.type.num_fields else field.name for field in schema}
     packed = [leaf for name, leaf in leaves.items() if name not in noise]
     codecs = {leaf: "zstd" if leaf in packed else "none" for leaf in leaves.values()}
-    return {"compression": codecs, "compression_level": dict.fromkeys(packed, 1), "use_dictionary": packed}
+    levels = dict.fromkeys(packed, 1)
+    return WRITTEN | {"compression": codecs, "compression_level": levels, "use_dictionary": packed}
 
 
 def write_part(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], noise: Sequence[str] = ()) -> int:
@@ -67,7 +73,7 @@ def write_part(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch],
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """One record batch a row group, in order, so that row-aligned tables stay aligned."""
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with pq.ParquetFile(path, memory_map=True, **CHECKED) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
             yield from table.to_batches()
@@ -75,4 +81,4 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A whole part as one table."""
-    return pq.read_table(path, columns=columns, memory_map=True, use_threads=False)
+    return pq.read_table(path, columns=columns, memory_map=True, use_threads=False, **CHECKED)

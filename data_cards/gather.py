@@ -47,7 +47,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
     CardError : tables of the run do not align, or a receipt says what this version does not know
     """
     reading = Reading(run, folder_of)
-    ledger, kept = (reading.table("decide", file) for file in ("ledger.parquet", "kept.parquet"))
+    ledger = reading.table("decide", "ledger.parquet")
     (decided,) = reading.facts("decide", DecideFacts)
     trained = reading.fact("train", TrainFacts)
     card = Card(
@@ -68,7 +68,7 @@ def gather(run: RunDir, folder_of: FolderOf) -> Card:
         edits=edits(reading),
         dedup=dedup(reading, ledger),
         repeats=repeats(reading),
-        screens=screens(reading, kept),
+        screens=screens(reading, ledger),
         **profile(reading)._asdict(),
         classifiers=classifiers(reading),
         references=references(reading),

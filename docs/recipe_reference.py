@@ -56,7 +56,8 @@ def field_row(field: ast.AnnAssign, lines: list[str]) -> str:
     comment = lines[field.lineno - 1].partition("  # ")[2] if field.lineno == field.end_lineno else ""
     kind = ast.unparse(field.annotation).replace("|", "\\|")
     default = "required" if field.value is None else f"`{ast.unparse(field.value)}`"
-    return f"| `{ast.unparse(field.target)}` | `{kind}` | {default} | {comment} |"
+    key = ast.unparse(field.target).rstrip("_")  # from_ stands for from
+    return f"| `{key}` | `{kind}` | {default} | {comment} |"
 
 
 def own_fields(model: type[BaseModel]) -> list[str]:

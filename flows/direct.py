@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import RecipeError
+from gristmill.flows.drift.gate import end_run, end_state, gated, refuse_paused
 from gristmill.flows.inspect.runs import note_latest
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import open_checked, reopen_run
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe_reading import CheckedRecipe, load_recipe
+from gristmill.flows.pipeline.run_state import state_kept
 from gristmill.flows.pipeline.run_summary import summarise
-from gristmill.flows.pipeline.running import need_extras, run_stage, run_stages
+from gristmill.flows.pipeline.running import need_extras, prepared, run_stage
 from gristmill.flows.pipeline.stages import Instance, stages_until
 
 RunStage = Callable[[RunContext, Instance], Any]
@@ -31,15 +33,14 @@ def refine_checked(
     need_extras(stages_until(checked.stages, until))
     engine = {} if workers is None else {"workers": workers}
     with open_checked(checked, reporter=reporter, engine=engine) as context:
-        run_stages(context, until)
-        return summarise(context) | ended(context, until)
+        return refine_open(context, until, run_stage)
 
 
-def ended(context: RunContext, until: str | None) -> dict[str, Any]:
-    """Verify a run that has come to its end, and make it the latest of its recipe; nothing of a part of a run."""
-    if until not in (None, context.stages[-1].name):
-        return {}
-    return note_latest(context)
+def refine_open(context: RunContext, until: str | None, run: RunStage) -> dict[str, Any]:
+    """Run the stages of an open recipe, each through ``run`` (plainly or as a Prefect task), and end the run."""
+    for stage in gated(context, prepared(context, until)):
+        run(context, stage)
+    return summarise(context) | end_run(context, until)
 
 
 def train_directly(run: Path, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -54,6 +55,10 @@ def train_and_card(context: RunContext, run: RunStage) -> dict[str, Any]:
         raise RecipeError(f"the recipe of {context.run.path} has no [trainer]; add one and run the recipe again")
     last = [stage for stage in context.stages if stage.name in ("train", "card")]
     need_extras(last)
-    for stage in last:
-        run(context, stage)
-    return context.run.manifest("train").parts[0].facts["summary"] | note_latest(context)
+    refuse_paused(context)
+    with state_kept(context.run):
+        for stage in last:
+            run(context, stage)
+        noted = note_latest(context)
+        end_state(context.run, noted)
+    return context.run.manifest("train").parts[0].facts["summary"] | noted

@@ -22,14 +22,13 @@ SETTINGS = {
 }
 
 
-def apply(home: Path, *, quiet: bool = True) -> None:
+def apply(home: Path) -> None:
     """Set what the user has not set. Prefect's database goes under ``home``; deleting it loses nothing.
 
-    ``quiet``: nothing of Prefect's own on the console, where the command tells a mistake in one message; its
-    server keeps every log.
+    Nothing of Prefect's own is on the console, where a command tells a mistake in one message; its server keeps every
+    log.
     """
-    if quiet:
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     has_profile = (Path.home() / ".prefect" / "profiles.toml").exists()
@@ -68,10 +67,24 @@ def told_plainly() -> Iterator[None]:
         why = _of_prefect(error)
         if why is None:
             raise
-        raise GristmillError(
-            f"{why}. Start a Prefect server (`prefect server start`) and set PREFECT_API_URL to its address, unset "
-            "PREFECT_API_URL or choose another profile (`prefect profile use`), or leave Prefect out with --direct."
-        ) from None
+        raise unusable(why) from None
+
+
+def unusable(why: str) -> GristmillError:
+    """What is wrong with Prefect's API, and what else there is."""
+    return GristmillError(
+        f"{why}. Start a Prefect server (`prefect server start`) and set PREFECT_API_URL to its address, unset "
+        "PREFECT_API_URL or choose another profile (`prefect profile use`), or leave Prefect out with --direct."
+    )
+
+
+def no_answer(address: str) -> GristmillError:
+    """The error for an API that the user named and where no server answers."""
+    return unusable(f"Prefect's API is to be at {_plain(address)}, but no Prefect server answers there")
+
+
+def _plain(address: str) -> str:
+    return re.sub("//[^/@]*@", "//", address)  # credentials are not printed
 
 
 def _of_prefect(error: Exception) -> str | None:
@@ -80,7 +93,7 @@ def _of_prefect(error: Exception) -> str | None:
     if found := re.match("Failed to reach API at (.+?)/?$", text):
         return f"Prefect's API is to be at {found[1]}, but no Prefect server answers there"
     if type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
-        address = re.sub("//[^/@]*@", "//", api_address() or "its own address")  # credentials are not printed
+        address = _plain(api_address() or "its own address")
         return f"Prefect's API at {address} does not answer: {text or type(error).__name__}"
     if re.search("API server|No Prefect API URL|Found incompatible versions", text):
         return f"Prefect's API cannot be used: {text}"

@@ -9,11 +9,10 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill.flows.direct import ended
+from gristmill.flows.direct import refine_open
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import open_recipe
-from gristmill.flows.pipeline.run_summary import summarise
-from gristmill.flows.pipeline.running import prepared, run_stage
+from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import Instance
 
 
@@ -30,6 +29,4 @@ def refine(
     """Run a recipe; returns the run directory and what each stage did."""
     engine = {} if workers is None else {"workers": workers}
     with open_recipe(Path(recipe_path), reporter=reporter, engine=engine) as context:
-        for stage in prepared(context, until):
-            run_as_task(context, stage)
-        return summarise(context) | ended(context, until)
+        return refine_open(context, until, run_as_task)

@@ -1,54 +1,44 @@
-"""A Prefect server of our own on loopback, for schedules where none is running.
+"""A Prefect server of our own on loopback, with its page, for schedules where none is running.
 
-The embedded API of a short run has no scheduler; a cron needs a server. It ends with the process that started it.
+The embedded API of a short run has no scheduler; a cron needs a server. It ends with the process that started it, also
+where that is killed: the system sends it a signal then (Linux).
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from gristmill.corpus.errors import GristmillError
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 START_SECONDS = 180.0  # 36 s were measured on a cold database and a busy machine
 STOP_SECONDS = 10.0
+SIGNAL_OF_DEATH = """
+import os, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: it outlasts exec
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+_SERVER = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port")
+
+Process = subprocess.Popen[bytes]
 
 
-@contextmanager
-def prefect_server(own: str | None = None) -> Iterator[str]:
-    """The API address of a running server: the user's ``own``, else that of a new one."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+def start_with_us(parent: int, command: Sequence[str], environment: Mapping[str, str]) -> Process:
+    """Start a Python process that ends when ``parent``, this process, does."""
+    program = [sys.executable, "-c", SIGNAL_OF_DEATH, str(parent), sys.executable, *command]
+    return subprocess.Popen(
+        program, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=dict(environment), start_new_session=True
+    )
 
-    if own:
-        yield own
-        return
-    port = free_port()
-    address = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.environ["PREFECT_API_URL"] = address
-    try:
-        wait_until_healthy(address, server)
-        with temporary_settings({PREFECT_API_URL: address}):  # Prefect has read the environment by now
-            yield address
-    finally:
-        del os.environ["PREFECT_API_URL"]
-        stop(server)
+
+def server_command(port: int) -> list[str]:
+    """The arguments of Python that start a server with its page."""
+    return [*_SERVER, str(port)]
 
 
 def free_port() -> int:
@@ -58,25 +48,20 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until_healthy(address: str, server: "subprocess.Popen[bytes]") -> None:
-    """Return when the server answers; GristmillError when it ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise GristmillError(
-        "the Prefect server did not start. Start one yourself with `prefect server start` and set PREFECT_API_URL."
-    )
-
-
-def stop(server: "subprocess.Popen[bytes]") -> None:
-    """End the server; kill it when it does not go by itself."""
-    server.terminate()
+def is_healthy(address: str, seconds: float = 5.0) -> bool:
+    """Whether a server answers at the address of its API."""
     try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        with urllib.request.urlopen(f"{address}/health", timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def stop(process: Process) -> None:
+    """End a process and what it has started; kill them when they do not go by themselves."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            break

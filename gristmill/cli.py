@@ -1,8 +1,8 @@
 """The command line: choose a recipe or a run and an action; everything else stands in the recipe.
 
 ``--json`` prints one object on standard output; all else goes to standard error. A user's mistake is one
-message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 2 wrong usage, 4 another process writes
-the run, 130 stopped.
+message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 2 wrong usage, 3 paused by the gate of
+[drift], 4 another process writes the run, 130 and 143 stopped.
 """
 
 import sys
@@ -11,7 +11,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gristmill import catalogue_commands, questions, text_commands  # noqa: F401  they register their commands
+from gristmill import (
+    catalogue_commands,  # noqa: F401  they register their commands
+    home_commands,  # noqa: F401
+    night_commands,  # noqa: F401
+    questions,  # noqa: F401
+    text_commands,  # noqa: F401
+)
 from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
@@ -34,6 +40,7 @@ CheckShards = Annotated[
 ]
 
 DryRun = Annotated[bool, Parameter(negative="", help="print what a tuning would cost, and run nothing")]
+PAUSED = 3
 TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture for `shares = "tuned:FILE"` as well')]
 
 
@@ -47,7 +54,7 @@ def run(
     _check_whole(recipe, until, direct)
     result = _run_direct(recipe, until, workers) if direct else _run_through_prefect(recipe, until, workers)
     answer(result, json, show_run)
-    return 0 if result.get("verified", True) else 1
+    return PAUSED if result.get("state") == "paused" else int(not result.get("verified", True))
 
 
 def _check_whole(recipe: Path, until: str | None, direct: bool) -> None:
@@ -184,27 +191,26 @@ def rebuild(card: CardFolder, *, check: CheckShards = False, workers: Workers = 
 
 
 @app.command
-def schedule(recipe: RecipePath) -> None:
-    """Serve the recipe's cron with Prefect until stopped."""
+def schedule(recipe: RecipePath) -> int:
+    """Serve the recipe's cron with Prefect until stopped; server and runs are watched and started again."""
+    import os
+
     from gristmill.flows import prefect_settings
+    from gristmill.flows.nights.notifications import check_addresses
     from gristmill.flows.pipeline.open_context import home
     from gristmill.flows.pipeline.recipe_reading import load_scheduled
+    from gristmill.flows.supervision import Supervision
 
-    load_scheduled(recipe)  # mistakes are reported before the server's start-up
-    prefect_settings.apply(home(), quiet=False)
-    from gristmill.flows.server import prefect_server
-
-    with prefect_settings.told_plainly(), prefect_server(prefect_settings.api_address()):
-        from gristmill.flows.schedule import serve_recipe
-
-        serve_recipe(recipe)
+    check_addresses(load_scheduled(recipe)[1], os.environ)  # mistakes are reported before the server's start-up
+    prefect_settings.apply(home())
+    return Supervision(recipe, prefect_settings.api_address()).run()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; exit 0 only on success."""
     import gristmill.corpus  # noqa: F401  points numba at its cache
     from gristmill.corpus.disk import disk_problem
-    from gristmill.corpus.errors import GristmillError, LockedError
+    from gristmill.corpus.errors import GristmillError, LockedError, PausedError
     from gristmill.corpus.extras import missing_extra
 
     try:
@@ -214,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
         if error_shown is None:
             raise
         sys.stderr.write(f"gristmill: {error_shown}\n")
-        sys.exit(4 if isinstance(error, LockedError) else 1)
+        sys.exit(4 if isinstance(error, LockedError) else PAUSED if isinstance(error, PausedError) else 1)
     except OSError as error:
         if (problem := disk_problem(error)) is None:
             raise

@@ -75,6 +75,7 @@ Retrain = Annotated[
         help="take every copy down too, and train again from the last checkpoint before any step saw one of them",
     ),
 ]
+OneRun = Annotated[bool, Parameter(negative="", help="leave the other runs of the home, which may hold them too")]
 Ids = Annotated[
     Path, Parameter(help="a text file with a doc_id or its beginning, a locator or an input id on each line")
 ]
@@ -207,14 +208,18 @@ def review(
 
 
 @app.command
-def takedown(run: RunPath, *, ids: Ids, retrain: Retrain = False, json: Json = False) -> int:
-    """Remove documents from a run for good, re-elect representatives, and prove that no byte of them is left."""
+def takedown(run: RunPath, *, ids: Ids, retrain: Retrain = False, one_run: OneRun = False, json: Json = False) -> int:
+    """Remove documents from the home for good, re-elect representatives, and prove that no byte of them is left."""
     from gristmill.flows.pipeline.progress import ConsoleReporter
     from gristmill.flows.takedown.forget import read_ids
     from gristmill.flows.takedown.removal import takedown as take_down
     from gristmill.flows.takedown.retrain import takedown_and_retrain
     from gristmill.show_questions import show_takedown
 
-    result = (takedown_and_retrain if retrain else take_down)(run, read_ids(ids), ConsoleReporter())
+    names, reporter = read_ids(ids), ConsoleReporter()
+    if retrain:
+        result = takedown_and_retrain(run, names, reporter)
+    else:
+        result = take_down(run, names, reporter, other_runs=not one_run)
     answer(result, json, show_takedown)
     return 1 if result["left"] else 0

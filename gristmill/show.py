@@ -51,10 +51,31 @@ def show_run(result: dict[str, Any]) -> None:
     if result.get("training"):
         out.print()
         show_training(result["training"])
+    for domain, fit in result.get("bytes_per_token", {}).items():
+        then = "none" if fit["before"] is None else f"{fit['before']:.3f}"
+        out.print(f"bytes per token  {domain}: {then} before, {fit['now']:.3f} now", markup=False)
     for notice in result.get("notices", ()):
         out.print(f"\nnotice  {notice}", markup=False, soft_wrap=True)
+    for one in result.get("healed", ()):
+        out.print(
+            f"\nhealed  {one['what']} was damaged ({one['found']}) and is made again", markup=False, soft_wrap=True
+        )
     out.print(f"\nrun  {result['run']}", soft_wrap=True)
     _show_failed(result)
+    show_gate(result)
+
+
+def show_gate(result: dict[str, Any]) -> None:
+    """Why a run is paused, and what could not be compared."""
+    drift = result.get("drift", {})
+    out = console()
+    for one in drift.get("beyond", ()):
+        name = f"{one['kind']} {one['signal']}".strip()
+        out.print(f"drift  {name} of {one['of']}: {one['value']:.3g}, bound {one['bound']:g}", markup=False)
+    for text in drift.get("left_out", ()):
+        out.print(f"drift  {text}", markup=False, soft_wrap=True)
+    if result.get("state") == "paused":
+        out.print("paused: open the gate with `gristmill approve RUN --note WHY`", markup=False)
 
 
 def _sources_table(result: dict[str, Any]) -> Table | None:
@@ -166,7 +187,11 @@ def show_document(history: dict[str, Any]) -> None:
             out.print(f"  {cut['reason']:<28} {_short(cut.get('text', '(masked)'))}", markup=False, soft_wrap=True)
     for verdict in history["verdicts"]:
         if verdict["rule"]:
-            lost = f" lost to {verdict['other']}" if verdict["other"] else ""
+            lost = (
+                f" {'holds' if verdict['verdict'] == 'dropped' else 'lost to'} {verdict['other']}"
+                if verdict["other"]
+                else ""
+            )
             bound = (
                 f" {verdict['signal']} = {verdict['value']:g}, must be {verdict['bound']}" if verdict["signal"] else ""
             )

@@ -43,8 +43,21 @@ def show_mix(result: dict[str, Any]) -> None:
     for one in result["domains"]:
         phases.add_row(one["domain"], *(f"{phase['tokens'][one['domain']]:,}" for phase in result["phases"]))
     out.print(phases)
+    _show_buckets(result["domains"], out)
     out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
     out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
+
+
+def _show_buckets(domains: list[dict[str, Any]], out: Console) -> None:
+    """Rows of ordered domains, from which share of an epoch on they come, and how often in one."""
+    if any(one["buckets"] for one in domains):
+        view = table("order inside domains", "domain", "rows", "signal", "from share", "times per epoch")
+        for one in domains:
+            for part in one["buckets"]:
+                values = "" if part["low"] is None else f"{part['low']:.4g} to {part['high']:.4g}"
+                view.add_row(one["domain"], f"{part['rows']:,}", values, f"{part['opens']:.3f}", f"{part['times']:.3f}")
+        out.print()
+        out.print(view)
 
 
 def show_sweep(result: dict[str, Any]) -> None:
@@ -90,6 +103,11 @@ def show_takedown(result: dict[str, Any]) -> None:
             out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
     for folder in result["exports"]:
         out.print(f"[yellow]exported before[/], and may hold the text: {escape(folder)}", soft_wrap=True)
+    for path in result["deleted_from_home"]:
+        out.print(f"deleted, since no run needs it: {escape(path)}", soft_wrap=True)
+    for path, done in result.get("other_runs", {}).items():
+        problem = f": {done['problem']}" if "problem" in done else ""
+        out.print(f"removed {done['removed']} documents from {escape(path)}{escape(problem)}", soft_wrap=True)
     for path, n in result["entries_of_others"].items():
         out.print(
             f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
@@ -98,4 +116,4 @@ def show_takedown(result: dict[str, Any]) -> None:
         out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:
         others = ", but other runs hold it: take it down there too" if result["entries_of_others"] else ""
-        out.print(f"no byte of the text is left in the run{others}", soft_wrap=True)
+        out.print(f"no byte of the text is left in the home{others}", soft_wrap=True)

@@ -69,7 +69,8 @@ def _line(sample: dict[str, Any]) -> Text:
         names = [rule["rule"]] if rule["rule"] != rule["signal"] else []  # a rule often has its signal's name
         found.append(f"  {' '.join([*names, measured])}", style="not bold")
     if sample["other"]:
-        found.append(f"  lost to {sample['other']}", style="not bold")
+        how = "holds" if sample["verdict"] == "dropped" else "lost to"
+        found.append(f"  {how} {sample['other']}", style="not bold")
     return found
 
 

@@ -8,7 +8,6 @@ of the cursor, in a thread; tokens are widened as a batch leaves.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from gristmill.handoff.batch import Batch as Batch
@@ -16,6 +15,7 @@ from gristmill.handoff.durable import file_sha256
 from gristmill.handoff.failures import PlanError
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
+from gristmill.handoff.remote_run import RunFolder, local_copy
 from gristmill.handoff.shards import INDEX
 from gristmill.handoff.window import Buffers, Share, Window, look_up
 
@@ -30,7 +30,7 @@ class Loader:
 
     Parameters
     ----------
-    folder : a run directory
+    folder : a run directory, or one in an object store (``gristmill.handoff.remote_run``)
     batch_rows : rows of a step over all ranks; the last step is short, so that every planned sample is read once
     rank, world : this reader and how many there are
     cursor : samples already consumed
@@ -44,13 +44,13 @@ class Loader:
     """
 
     def __init__(
-        self, folder: Path, *, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0, reuse: int = 0
+        self, folder: RunFolder, *, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0, reuse: int = 0
     ):
         if not 0 <= rank < world or batch_rows < 1:
             raise PlanError(f"rank {rank} of {world} cannot read steps of {batch_rows} rows (trainer.batch_rows)")
         if reuse < 0:
             raise PlanError(f"reuse = {reuse}: memory is reused after 1 batch or more, or never (0)")
-        self.plan = Plan.load(folder / "plan")
+        self.plan = Plan.load(local_copy(folder)[0] / "plan")
         self._share, self._reuse = Share(batch_rows, rank, world), reuse
         self.resume({"cursor": cursor, "plan": self.plan.digest})
         self._readers = open_readers(folder, self.plan)
@@ -129,7 +129,7 @@ def _bounds(share: Share, start: int, plan: Plan) -> Iterator[int]:
     yield plan.samples
 
 
-def open_readers(folder: Path, plan: Plan) -> list[ShardReader]:
+def open_readers(run: RunFolder, plan: Plan) -> list[ShardReader]:
     """A reader for each domain of the plan.
 
     Raises
@@ -137,11 +137,12 @@ def open_readers(folder: Path, plan: Plan) -> list[ShardReader]:
     PlanError : a domain's shards are not those it was made for
     StoreError : a shard file is missing or is not as long as it was written
     """
+    folder, remote = local_copy(run)
     for domain in plan.domains:
         index = folder / "shards" / domain.name / INDEX
         if not index.exists() or file_sha256(index) != domain.index:
             raise PlanError(f"{index} is missing or is not what the plan was made for; run the recipe again")
-    readers = [ShardReader(folder / "shards" / name) for name in plan.names]
+    readers = [ShardReader(folder / "shards" / name, remote) for name in plan.names]
     for reader in readers:
         reader.check_sizes()
     return readers

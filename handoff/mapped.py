@@ -13,7 +13,7 @@ import pyarrow as pa
 from gristmill.handoff.failures import StoreError
 from gristmill.handoff.row_schema import rows_schema
 from gristmill.handoff.rows import digests, plain
-from gristmill.handoff.shards import FORMAT_WITH_TARGETS
+from gristmill.handoff.shards import buckets_in, has_targets
 
 
 class Lists(NamedTuple):
@@ -35,8 +35,8 @@ class MappedShard:
         shard = index["shards"][number]
         self._path, self._index = folder / shard["name"], shard["batches"]
         dtype = np.dtype(index["token_type"])
-        masked = index["format"] == FORMAT_WITH_TARGETS
-        schema = rows_schema(index["row_tokens"], pa.from_numpy_dtype(dtype), targets=masked)
+        masked, options = has_targets(index), {"bucket": bool(buckets_in(index))}
+        schema = rows_schema(index["row_tokens"], pa.from_numpy_dtype(dtype), targets=masked, **options)
         self._file, self.batches = self._open(schema)
         self.address = np.int64(self._file.address)
         self.numbers = np.frombuffer(self._file, np.int32, self._file.size // 4)
@@ -89,7 +89,8 @@ class MappedShard:
         """True when tokens and documents of a record batch have the digests of the index."""
         found = self.batches[batch]
         try:
-            if not all(plain(found.column(name)) for name in found.schema.names[1:]):
+            lists = [name for name in ("documents", "targets") if name in found.schema.names]
+            if not all(plain(found.column(name)) for name in lists):
                 found.validate(full=True)  # list offsets may point nowhere; plain ones are as their digest says
             return {"rows": found.num_rows, **digests(found)} == self._index[batch]
         except (pa.ArrowException, ValueError, IndexError):

@@ -8,16 +8,19 @@ How a curriculum becomes segments stands in ``mixing``.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gristmill.handoff import _kernels, _kernels_turns
-from gristmill.handoff.derived_seed import derive_seed
+from gristmill.handoff import _kernels_turns
+from gristmill.handoff.buckets import STRIDE as MARK_ROWS
+from gristmill.handoff.buckets import Buckets
+from gristmill.handoff.drawn_rows import DrawnRows
 from gristmill.handoff.durable import canonical_json, read_json, write_json
 from gristmill.handoff.failures import PlanError
 from gristmill.handoff.retirement import Retirement, early_rows, retirements
@@ -25,7 +28,9 @@ from gristmill.handoff.schedule import ONE, Pieces, Segment, pieces
 
 FORMAT = "gristmill-plan-1"
 FORMAT_WITH_RETIREMENTS = "gristmill-plan-2"  # one more key, and another bound; all else is as in the first
-PLAN, CHECKPOINTS = "plan.json", "checkpoints.npy"
+FORMAT_WITH_ORDER = "gristmill-plan-3"  # a domain has buckets, or neighbours stay together: more keys
+FORMATS = (FORMAT, FORMAT_WITH_RETIREMENTS, FORMAT_WITH_ORDER)
+PLAN, CHECKPOINTS, BUCKET_MARKS = "plan.json", "checkpoints.npy", "bucket_marks.npy"
 STRIDE = 16_384  # samples between checkpoints: 15.6 MB for 10^9 samples of 16 domains, a restart in about 1 ms
 NOTHING, NO_MARKS = np.empty(0, np.int64), np.empty((0, 2, 0), np.int64)
 
@@ -48,11 +53,23 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True)
 class Domain:
-    """One domain's rows: how many, and the sha256 of the ``index.json`` of their shards."""
+    """One domain's rows: how many, the sha256 of the ``index.json`` of their shards, and their buckets, if any."""
 
     name: str
     rows: int
     index: str
+    buckets: Buckets | None = None
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> "Domain":
+        """From the plan's JSON."""
+        held = value.get("buckets")
+        return cls(value["name"], value["rows"], value["index"], Buckets.of(held) if held else None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the plan."""
+        plain = {"name": self.name, "rows": self.rows, "index": self.index}
+        return plain | ({"buckets": self.buckets.to_json()} if self.buckets else {})
 
 
 @dataclass(frozen=True)
@@ -65,18 +82,33 @@ class Plan:
     segments: tuple[Segment, ...]
     checkpoints: np.ndarray = field(repr=False, compare=False)  # int64 [n, 2, K]: counts and deficits at n * STRIDE
     retirements: tuple[Retirement, ...] = ()
+    window_rows: int = 0  # neighbours that are drawn together; 0 = none are
+    bucket_marks: np.ndarray = field(default_factory=lambda: NOTHING, repr=False, compare=False)
 
     @classmethod
-    def build(cls, domains: tuple[Domain, ...], *, row_tokens: int, seed: int, segments: tuple[Segment, ...]) -> "Plan":
+    def build(
+        cls,
+        domains: tuple[Domain, ...],
+        *,
+        row_tokens: int,
+        seed: int,
+        segments: tuple[Segment, ...],
+        window_rows: int = 0,
+    ) -> "Plan":
         """Check a schedule and walk it once (15 million samples a second at 16 domains) to set the checkpoints.
+
+        Parameters
+        ----------
+        window_rows : rows are drawn in windows of so many neighbours of their shards; 0 = each from anywhere
 
         Raises
         ------
         PlanError : a segment is empty or its shares do not sum to one, or a share asks for a domain without rows
         """
-        _check(domains, segments)
+        _check(domains, segments, window_rows)
         marks = np.zeros((-(-segments[-1].stop // STRIDE), 2, len(domains)), np.int64)
-        plan = cls(domains, row_tokens, seed, segments, marks, retirements(pieces(segments)))
+        held = _drawn_rows(domains, seed, 0, None).marks
+        plan = cls(domains, row_tokens, seed, segments, marks, retirements(pieces(segments)), window_rows, held)
         plan._advance(np.zeros((2, len(domains)), np.int64), 0, plan.samples, marks=marks)
         return plan
 
@@ -111,8 +143,13 @@ class Plan:
         return self._pieces.starts, self._pieces.weights, early_rows(self._pieces, self.retirements), within
 
     @cached_property
-    def _keys(self) -> np.ndarray:
-        return np.array([derive_seed(self.seed, "rows", name) for name in self.names], np.uint64)
+    def _rows(self) -> DrawnRows:
+        return _drawn_rows(self.domains, self.seed, self.window_rows, self.bucket_marks)
+
+    @property
+    def _ordered(self) -> bool:
+        """Whether the order is more than one permutation of each domain's rows."""
+        return bool(self.window_rows) or any(domain.buckets for domain in self.domains)
 
     def locate(self, start: int, stop: int) -> Located:
         """The domain, epoch and row of samples ``start`` to ``stop``.
@@ -127,10 +164,7 @@ class Plan:
         size = self._checked(start, stop)
         drawn, ordinal = np.empty(size, np.int16), np.empty(size, np.int64)
         self._advance(state, start, stop, drawn, ordinal)
-        located = Located(drawn, np.empty(size, np.int32), np.empty(size, np.int64))
-        rows = np.array([domain.rows for domain in self.domains], np.int64)
-        _kernels.rows_of(drawn, ordinal, rows, self._keys, located.epoch, located.row)
-        return located
+        return Located(drawn, *self._rows.rows(drawn, ordinal))
 
     def find(self, domain: int, rows: np.ndarray) -> np.ndarray:
         """The samples at which any of these rows is drawn, ascending int64[n]: the inverse of ``locate``."""
@@ -152,14 +186,8 @@ class Plan:
         PlanError : the plan has no such domain, or the domain no such row
         """
         rows = self._checked_rows(domain, rows)
-        size, drawn = self.domains[domain].rows, int(self._state(self.samples)[0, domain])
-        ordinal = np.empty((-(-drawn // max(size, 1)), len(rows)), np.int64)
-        _kernels.ordinals_of(rows, size, self._keys[domain], ordinal)
-        epoch, place = np.nonzero(ordinal < drawn)
-        ordinal = ordinal[epoch, place]
-        order = np.argsort(ordinal)
-        sample = self.samples_of(domain, ordinal[order])
-        return Draws(sample, epoch[order].astype(np.int32), rows[place[order]])
+        given = self._rows.given(domain, rows, int(self._state(self.samples)[0, domain]))
+        return Draws(self.samples_of(domain, given.ordinal), given.epoch, given.row)
 
     def _checked_rows(self, domain: int, rows: np.ndarray) -> np.ndarray:
         if not 0 <= domain < len(self.domains):
@@ -194,6 +222,11 @@ class Plan:
         given = self._state(stop)[0] - self._state(start)[0]
         return dict(zip(self.names, given.tolist(), strict=True))
 
+    def bucket_counts(self, domain: int, sample: int) -> np.ndarray:
+        """int64[n_buckets]: rows that each bucket of a domain gives before ``sample``; one where it has none."""
+        drawn, order = int(self._state(sample)[0, domain]), self._rows.orders.get(domain)
+        return np.array([drawn]) if order is None else order.counts(drawn)
+
     def _checked(self, start: int, stop: int) -> int:
         if not 0 <= start <= stop <= self.samples:
             raise PlanError(f"samples {start} to {stop} are not in the plan, which has {self.samples}")
@@ -222,27 +255,36 @@ class Plan:
 
     def _to_json(self) -> dict[str, Any]:
         gone = {"retirements": [[one.sample, list(one.early)] for one in self.retirements]} if self.retirements else {}
-        return gone | {
-            "format": FORMAT_WITH_RETIREMENTS if gone else FORMAT,
-            "domains": [asdict(domain) for domain in self.domains],
-            "row_tokens": self.row_tokens,
-            "samples": self.samples,
-            "seed": self.seed,
-            "segments": [{"stop": s.stop, "first": list(s.first), "last": list(s.last)} for s in self.segments],
-            "checkpoints": hashlib.sha256(np.ascontiguousarray(self.checkpoints).data).hexdigest(),
-            "checkpoint_samples": STRIDE,
-        }
+        ordered = {} if not self._ordered else {"window_rows": self.window_rows, "bucket_mark_rows": MARK_ROWS}
+        ordered |= {"bucket_marks": _array_digest(self.bucket_marks)} if self._ordered else {}
+        return (
+            ordered
+            | gone
+            | {
+                "format": FORMAT_WITH_ORDER if ordered else FORMAT_WITH_RETIREMENTS if gone else FORMAT,
+                "domains": [domain.to_json() for domain in self.domains],
+                "row_tokens": self.row_tokens,
+                "samples": self.samples,
+                "seed": self.seed,
+                "segments": [{"stop": s.stop, "first": list(s.first), "last": list(s.last)} for s in self.segments],
+                "checkpoints": _array_digest(self.checkpoints),
+                "checkpoint_samples": STRIDE,
+            }
+        )
 
     def _intact(self, value: Mapping[str, Any]) -> bool:
         """True when ``value`` is what this plan would write, and the checkpoints have their type and shape."""
         shape = (-(-self.samples // STRIDE), 2, len(self.domains))
         kept = self.checkpoints.dtype == np.int64 and self.checkpoints.shape == shape
+        kept &= self.bucket_marks.dtype == np.int64 and self.bucket_marks.shape == (_mark_numbers(self.domains),)
         return kept and value == {**self._to_json(), "digest": self.digest}
 
     def save(self, folder: Path) -> None:
-        """Write ``plan.json`` and ``checkpoints.npy``."""
+        """Write ``plan.json`` and ``checkpoints.npy``; ``bucket_marks.npy`` where a domain has buckets."""
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / CHECKPOINTS, self.checkpoints, allow_pickle=False)
+        if len(self.bucket_marks):
+            np.save(folder / BUCKET_MARKS, self.bucket_marks, allow_pickle=False)
         write_json(folder / PLAN, {**self._to_json(), "digest": self.digest})
 
     @classmethod
@@ -256,17 +298,22 @@ class Plan:
         try:
             value = read_json(folder / PLAN)
             checkpoints = np.load(folder / CHECKPOINTS, mmap_mode="r", allow_pickle=False)
+            domains, marks = tuple(map(Domain.of, value["domains"])), NOTHING
+            if any(domain.buckets for domain in domains):
+                marks = np.load(folder / BUCKET_MARKS, mmap_mode="r", allow_pickle=False)
             plan = cls(
-                tuple(Domain(**domain) for domain in value["domains"]),
+                domains,
                 value["row_tokens"],
                 value["seed"],
                 tuple(Segment(s["stop"], tuple(s["first"]), tuple(s["last"])) for s in value["segments"]),
                 checkpoints,
                 tuple(Retirement(sample, tuple(early)) for sample, early in value.get("retirements", [])),
+                value.get("window_rows", 0),
+                marks,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PlanError(f"cannot read the plan in {folder}: {error}; run the recipe again to write it") from None
-        if value.get("format") not in (FORMAT, FORMAT_WITH_RETIREMENTS) or not plan._intact(value):
+        if value.get("format") not in FORMATS or not plan._intact(value):
             raise PlanError(
                 f"the plan in {folder} is damaged: its content does not match its digest; run the recipe again"
             )
@@ -277,9 +324,26 @@ def _digest(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def _check(domains: tuple[Domain, ...], segments: tuple[Segment, ...]) -> None:
+def _array_digest(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
+def _drawn_rows(domains: tuple[Domain, ...], seed: int, window_rows: int, marks: np.ndarray | None) -> DrawnRows:
+    names, rows, buckets = zip(*((one.name, one.rows, one.buckets) for one in domains), strict=True)
+    return DrawnRows(names, rows, buckets, seed=seed, window_rows=window_rows, marks=marks)
+
+
+def _mark_numbers(domains: tuple[Domain, ...]) -> int:
+    return sum(math.prod(domain.buckets.mark_shape) for domain in domains if domain.buckets)
+
+
+def _check(domains: tuple[Domain, ...], segments: tuple[Segment, ...], window_rows: int) -> None:
     if not domains or not segments:
         raise PlanError("a plan needs at least one domain and one phase of samples; see [[curriculum]]")
+    if window_rows < 0:
+        raise PlanError(f"mixing.window_rows is {window_rows}; 0 draws rows from anywhere")
+    for domain, held in ((one, one.buckets) for one in domains if one.buckets):
+        held.check(domain.name, domain.rows)
     begin = 0
     for number, segment in enumerate(segments):
         if segment.stop <= begin:

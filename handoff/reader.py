@@ -1,6 +1,7 @@
 """Reading shards: rows by number, out of memory-mapped files, every record batch checked when first touched."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from gristmill.handoff import _kernels, _kernels_rows
 from gristmill.handoff.durable import file_sha256, read_json
 from gristmill.handoff.failures import StoreError
 from gristmill.handoff.mapped import Lists, MappedShard
-from gristmill.handoff.shards import FORMAT, FORMAT_WITH_TARGETS, INDEX
+from gristmill.handoff.remote_run import RemoteRun
+from gristmill.handoff.shards import FORMAT, FORMAT_WITH_MORE, INDEX, has_targets
 
 
 class Slices(NamedTuple):
@@ -33,24 +35,26 @@ class _Touch(NamedTuple):
 class ShardReader:
     """Rows of a folder that ``gristmill.handoff.shards.ShardWriter`` wrote; files are mapped when first needed.
 
+    ``remote``: the run of which the folder is the copy on this machine; shards are fetched when first needed.
+
     Raises
     ------
     StoreError : the folder has no index, or a shard or record batch is damaged (when it is first touched)
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, remote: RemoteRun | None = None):
         try:
             self.index: dict[str, Any] = read_json(folder / INDEX)
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot read {folder / INDEX}: {error}; run the recipe again") from None
-        known, found = (FORMAT, FORMAT_WITH_TARGETS), self.index.get("format")
+        known, found = (FORMAT, FORMAT_WITH_MORE), self.index.get("format")
         if found not in known:
             raise StoreError(f"{folder / INDEX} is of format {found!r}, this reader knows {' and '.join(known)}")
-        self.has_targets = found == FORMAT_WITH_TARGETS
+        self.has_targets = has_targets(self.index)
         self.rows: int = self.index["rows"]
         self.row_tokens: int = self.index["row_tokens"]
         self.dtype = np.dtype(self.index["token_type"])
-        self._folder = folder
+        self._folder, self._remote = folder, remote
         self._shards: list[MappedShard | None] = [None] * len(self.index["shards"])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,14 +119,18 @@ class ShardReader:
     def _shard(self, number: int) -> MappedShard:
         shard = self._shards[number]
         if shard is None:
+            if self._remote:
+                release = partial(self._shards.__setitem__, number, None)
+                self._remote.shard(self._folder.name, self.index["shards"][number], release)
             shard = self._shards[number] = MappedShard(self._folder, self.index, number)
         return shard
 
     def check_sizes(self) -> None:
         """Raise StoreError for a shard file that is missing or has another size than when it was written."""
+        sizes = self._remote.sizes(self._folder.name) if self._remote else None
         for entry in self.index["shards"]:
             path = self._folder / entry["name"]
-            size = path.stat().st_size if path.exists() else None
+            size = sizes.get(path.name) if sizes is not None else path.stat().st_size if path.exists() else None
             if size != entry["bytes"]:
                 state = "is missing" if size is None else f"has {size} bytes, it was written with {entry['bytes']}"
                 raise StoreError(f"{path} {state}; restore the file from a copy or run the recipe again")

@@ -13,15 +13,17 @@ ROW_DOCUMENT = pa.struct(
 ROW_TARGETS = pa.struct([pa.field("start", pa.int32()), pa.field("length", pa.int32())])  # places in the row
 
 
-def rows_schema(row_tokens: int, token_type: pa.DataType, *, targets: bool = False) -> pa.Schema:
+def rows_schema(row_tokens: int, token_type: pa.DataType, *, targets: bool = False, bucket: bool = False) -> pa.Schema:
     """``tokens fixed_size_list<uint16 | uint32>[row_tokens]`` and the document slices of each row.
 
-    ``targets``: with the places of predicted tokens that count; without the column all of them do.
+    ``targets``: with the places of predicted tokens that count; without the column all of them do. ``bucket``: with the
+    number of the row's bucket, for a domain that is drawn in an order or with weights.
     """
     tokens = pa.field("tokens", pa.list_(pa.field("item", token_type, False), row_tokens), False)
     documents = pa.field("documents", pa.list_(ROW_DOCUMENT), False)
     places = [pa.field("targets", pa.list_(ROW_TARGETS), False)] if targets else []
-    return pa.schema([tokens, documents, *places])
+    number = [pa.field("bucket", pa.int16(), False)] if bucket else []
+    return pa.schema([tokens, documents, *places, *number])
 
 
 def token_type(vocab_size: int) -> pa.DataType:

@@ -17,7 +17,9 @@ Lists = pa.Array | list[list[dict]]  # one list of structs for each row
 INTEGERS = ("start", "length", "offset")
 
 
-def row_batch(tokens: np.ndarray, documents: Lists, vocab_size: int, targets: Lists | None = None) -> pa.RecordBatch:
+def row_batch(
+    tokens: np.ndarray, documents: Lists, vocab_size: int, targets: Lists | None = None, bucket: int | None = None
+) -> pa.RecordBatch:
     """Rows as one record batch.
 
     Parameters
@@ -25,6 +27,7 @@ def row_batch(tokens: np.ndarray, documents: Lists, vocab_size: int, targets: Li
     tokens : integers [n_rows, row_tokens], 0 <= id < vocab_size
     documents : n_rows lists of ``ROW_DOCUMENT``, each in order of ``start`` and without overlap
     targets : n_rows lists of ``ROW_TARGETS``, likewise: places in the row of predicted tokens that count
+    bucket : number of the bucket that all of these rows lie in, for rows that have buckets
 
     Raises
     ------
@@ -33,13 +36,16 @@ def row_batch(tokens: np.ndarray, documents: Lists, vocab_size: int, targets: Li
     >>> row_batch(np.array([[7, 8]]), [[{"doc_id": "d", "start": 0, "length": 2, "offset": 0}]], 9).num_rows
     1
     """
-    schema = rows_schema(tokens.shape[-1], token_type(vocab_size), targets=targets is not None)
+    held = {"targets": targets is not None, "bucket": bucket is not None}
+    schema = rows_schema(tokens.shape[-1], token_type(vocab_size), **held)
     item = schema.field("tokens").type
     _check_ids(tokens, vocab_size)
     flat = pa.array(tokens.reshape(-1).astype(item.value_type.to_pandas_dtype(), copy=False))
     columns = [_checked(documents, DOCUMENTS, *tokens.shape)]
     if targets is not None:
         columns.append(_checked(targets, TARGETS, *tokens.shape))
+    if bucket is not None:
+        columns.append(pa.array(np.full(len(tokens), bucket, np.int16)))
     return pa.record_batch([pa.FixedSizeListArray.from_arrays(flat, type=item), *columns], schema=schema)
 
 
@@ -99,7 +105,11 @@ def digests(batch: pa.RecordBatch) -> dict[str, str]:
     whole = len(column.values) == len(column) * column.type.list_size
     tokens = (column.values if whole else column.flatten()).to_numpy()
     found = {"tokens": xxhash.xxh3_128_hexdigest(tokens), "documents": digest.hexdigest()}
-    return found | ({"targets": _digest_of_targets(batch.column("targets"))} if "targets" in batch.schema.names else {})
+    if "targets" in batch.schema.names:
+        found["targets"] = _digest_of_targets(batch.column("targets"))
+    if "bucket" in batch.schema.names:
+        found["bucket"] = xxhash.xxh3_128_hexdigest(batch.column("bucket").to_numpy())
+    return found
 
 
 def _digest_of_targets(targets: pa.ListArray) -> str:

@@ -4,7 +4,9 @@ The folder opens with ``gristmill.handoff.reader``, with any Arrow library, and 
 Which documents share a row is decided by the packer, not here.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,17 @@ from gristmill.handoff.rows import Lists, count_documents, digests, row_batch
 
 INDEX = "index.json"
 FORMAT = "gristmill-rows-1"
-FORMAT_WITH_TARGETS = "gristmill-rows-2"  # one more column; all else is as in the first
+FORMAT_WITH_MORE = "gristmill-rows-2"  # one more column or two, targets and bucket; all else is as in the first
+
+
+def has_targets(index: Mapping[str, Any]) -> bool:
+    """Whether rows say which predicted tokens count; rows without the column count them all."""
+    return index["format"] == FORMAT_WITH_MORE and "targets" in index.get("columns", ["targets"])
+
+
+def buckets_in(index: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the buckets of the rows are, in order, with ``rows`` of each; empty where rows have none."""
+    return index.get("buckets", [])
 
 
 class ShardWriter:
@@ -43,13 +55,30 @@ class ShardWriter:
         self._row_tokens, self._vocab_size = row_tokens, vocab_size
         self._shard_rows, self._batch_rows = shard_rows, min(batch_rows, shard_rows)
         self._schema = rows_schema(row_tokens, token_type(vocab_size), targets=targets)
-        self._format = FORMAT_WITH_TARGETS if targets else FORMAT
+        self._format = FORMAT_WITH_MORE if targets else FORMAT
+        self._buckets: list[dict[str, Any]] = []
         self._pending: list[pa.RecordBatch] = []
         self._room = self._batch_rows  # rows that the open record batch still takes
         self._shards: list[_ShardFile] = []
         self._tokens = self._documents = 0
 
-    def write(self, tokens: np.ndarray, documents: Lists, targets: Lists | None = None) -> None:
+    def with_buckets(self, buckets: Sequence[Mapping[str, Any]]) -> "ShardWriter":
+        """The same writer for rows that lie in buckets, before any is written; itself where there are none.
+
+        Parameters
+        ----------
+        buckets : plain values that describe each, which stand in the index with the number of its rows
+        """
+        self._buckets = [dict(one) | {"rows": 0} for one in buckets]
+        if buckets:
+            self._format, names = FORMAT_WITH_MORE, self._schema.names
+            options = {"targets": "targets" in names, "bucket": True}
+            self._schema = rows_schema(self._row_tokens, token_type(self._vocab_size), **options)
+        return self
+
+    def write(
+        self, tokens: np.ndarray, documents: Lists, targets: Lists | None = None, bucket: int | None = None
+    ) -> None:
         """Append rows.
 
         Parameters
@@ -57,16 +86,18 @@ class ShardWriter:
         tokens : integers [n_rows, row_tokens], 0 <= id < vocab_size
         documents : n_rows lists of ``corpus.schema.ROW_DOCUMENT``, each in order of ``start`` and without overlap
         targets : n_rows lists of ``ROW_TARGETS``, likewise; for a folder of rows with ``targets`` and for no other
+        bucket : the number of their bucket, likewise; no smaller than that of the rows before
 
         Raises
         ------
-        SchemaError : a shape, an id or a slice is not as above
+        SchemaError : a shape, an id or a slice is not as above, or a bucket out of order
         """
-        batch = row_batch(tokens, documents, self._vocab_size, targets)
+        batch = row_batch(tokens, documents, self._vocab_size, targets, bucket)
         if batch.schema.names != self._schema.names:
             raise SchemaError(f"rows have {', '.join(batch.schema.names)}, the folder {', '.join(self._schema.names)}")
         if batch.schema != self._schema:
             raise SchemaError(f"rows of {tokens.shape[1]} tokens in a folder of {self._row_tokens} (shards.row_tokens)")
+        self._count(bucket, batch.num_rows)
         n_tokens, n_documents = count_documents(batch)
         self._tokens += n_tokens
         self._documents += n_documents
@@ -76,6 +107,12 @@ class ShardWriter:
             self._room -= head.num_rows
             if not self._room:
                 self._flush()
+
+    def _count(self, bucket: int | None, n_rows: int) -> None:
+        if bucket is not None:
+            if not 0 <= bucket < len(self._buckets) or any(one["rows"] for one in self._buckets[bucket + 1 :]):
+                raise SchemaError(f"rows of bucket {bucket} of {len(self._buckets)} come after those of a later one")
+            self._buckets[bucket]["rows"] += n_rows
 
     def _flush(self) -> None:
         """Close the open record batch."""
@@ -121,6 +158,8 @@ class ShardWriter:
             "batch_rows": self._batch_rows,
             "shards": shards,
         }
+        if self._buckets:
+            index |= {"columns": self._schema.names, "buckets": self._buckets}
         _write_datasets_files(self._folder, [shard["name"] for shard in shards], content_key(index))
         write_json(self._folder / INDEX, index)
 

@@ -4,13 +4,13 @@ Nothing here imports one of them. ``StepArrays`` has the two methods by which gr
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gristmill.handoff.batch import Batch
 from gristmill.handoff.loader import Loader
+from gristmill.handoff.remote_run import RunFolder
 
 Arrays = dict[str, np.ndarray]
 
@@ -52,8 +52,8 @@ class StepArrays:
     a state goes on after the step that was last handed out, with any ranks and ``batch_rows``.
     """
 
-    def __init__(self, folder: Path, *, batch_rows: int, rank: int = 0, world: int = 1, reuse: int = 0):
-        self._loader = Loader(Path(folder), batch_rows=batch_rows, rank=rank, world=world, reuse=reuse)
+    def __init__(self, folder: RunFolder, *, batch_rows: int, rank: int = 0, world: int = 1, reuse: int = 0):
+        self._loader = Loader(folder, batch_rows=batch_rows, rank=rank, world=world, reuse=reuse)
         self._batches = iter(self._loader)
 
     def __iter__(self) -> "StepArrays":
@@ -72,12 +72,12 @@ class StepArrays:
         self._batches = iter(self._loader)
 
 
-def rows_of_run(folder: str, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0) -> Iterator[dict]:
+def rows_of_run(folder: RunFolder, batch_rows: int, rank: int = 0, world: int = 1, cursor: int = 0) -> Iterator[dict]:
     """One row after the other as plain values, for ``datasets.IterableDataset.from_generator(rows_of_run, ...)``.
 
     ``input_ids``, ``labels`` and ``position_ids`` int [L], ``domain`` and ``sample``; the order is that of the plan.
     """
-    for batch in Loader(Path(folder), batch_rows=batch_rows, rank=rank, world=world, cursor=cursor):
+    for batch in Loader(folder, batch_rows=batch_rows, rank=rank, world=world, cursor=cursor):
         arrays = step_arrays(batch)
         names = ("input_ids", "labels", "position_ids", "domain", "sample")
         for row in range(len(batch.tokens)):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gristmill.handoff.buckets import Buckets
 from gristmill.handoff.durable import file_sha256
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Domain, Plan
@@ -31,8 +32,22 @@ def _read(folder: Path, vocab_size: int) -> None:
     plan.save(folder / "plan")
     plan.counts(1, 2)
     _two_domains()
+    _in_order()
     for _ in Loader(folder, batch_rows=3):
         pass
+
+
+def _in_order() -> None:
+    """A domain in buckets, its rows near each other or not."""
+    for window_rows in (0, 2):
+        domains = (Domain("a", 4, "", Buckets((2, 2), ((2, 0), (0, 2)))), Domain("b", 4, ""))
+        segments = (Segment(8, (ONE // 2, ONE // 2), (ONE // 2, ONE // 2)),)
+        plan = Plan.build(domains, row_tokens=ROW_TOKENS, seed=1, segments=segments, window_rows=window_rows)
+        plan.locate(0, 8)
+        plan.find(0, np.arange(4))
+        Plan.build(domains[1:], row_tokens=8, seed=1, segments=(Segment(4, (ONE,), (ONE,)),), window_rows=2).locate(
+            0, 4
+        )
 
 
 def _two_domains() -> None:

@@ -5,7 +5,6 @@ The one file outside trainer that imports torch. An item is a whole step's rows 
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from gristmill.handoff.batch import Batch
 from gristmill.handoff.failures import PlanError
 from gristmill.handoff.loader import Loader
+from gristmill.handoff.remote_run import RunFolder
 from gristmill.handoff.step_arrays import step_arrays
 
 Item = dict[str, torch.Tensor]
@@ -35,7 +35,7 @@ class PlannedBatches(IterableDataset):
 
     Parameters
     ----------
-    folder : a run directory
+    folder : a run directory, or one in an object store (``gristmill.handoff.remote_run``)
     batch_rows : rows of a step over all ranks
     rank, world : this process among those that train together; those of ``torch.distributed`` when left out
     digests : whether items hold ``digest``, uint8 [B, 16]: some 30 us a row
@@ -46,10 +46,16 @@ class PlannedBatches(IterableDataset):
     """
 
     def __init__(
-        self, folder: Path, *, batch_rows: int, rank: int | None = None, world: int | None = None, digests: bool = False
+        self,
+        folder: RunFolder,
+        *,
+        batch_rows: int,
+        rank: int | None = None,
+        world: int | None = None,
+        digests: bool = False,
     ):
         rank, world = _place(rank, world)
-        self._loader = Loader(Path(folder), batch_rows=batch_rows, rank=rank, world=world)
+        self._loader = Loader(folder, batch_rows=batch_rows, rank=rank, world=world)
         self._digests = digests
         self._steps = self._loader.steps_left
         self._start = self._state = {**self._loader.state, "taken": 0, "workers": 1}
@@ -97,10 +103,10 @@ class PlannedSteps(Dataset):
     """
 
     def __init__(
-        self, folder: Path, *, batch_rows: int, rank: int | None = None, world: int | None = None, cursor: int = 0
+        self, folder: RunFolder, *, batch_rows: int, rank: int | None = None, world: int | None = None, cursor: int = 0
     ):
         rank, world = _place(rank, world)
-        self._loader = Loader(Path(folder), batch_rows=batch_rows, rank=rank, world=world, cursor=cursor)
+        self._loader = Loader(folder, batch_rows=batch_rows, rank=rank, world=world, cursor=cursor)
 
     def __len__(self) -> int:
         return self._loader.steps_left

@@ -27,6 +27,7 @@ from gristmill.corpus.text._kernels import (
     words,
 )
 
+RAISED_BYTES = 4
 MAX_WORDS = 32  # bits of a length set
 SMALL_GATE_BITS = 12  # one-word names of one document: few, so the table may stay in the first-level cache
 GATE_BITS = 16
@@ -204,15 +205,25 @@ def _first_place(slots, keys, key):
     return np.int64(-1)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _is_raised(data, start, stop):
+    """Four bytes or more, none of them a small ASCII letter: in capitals one word may stand for another case."""
+    at = start
+    while at < stop and not 97 <= data[at] <= 122:
+        at += 1
+    return at == stop and stop - start >= RAISED_BYTES
+
+
 @njit(cache=True, nogil=True)
 def _agreeing(data, floor, word_start, stop, place, keys, spans, names):
     """(place, start, end) of the first name of the key at ``place`` whose bytes agree, (-1, 0, 0) when none does."""
     key = keys[place]
     while place < keys.size and keys[place] == key:
         start, end = word_start - spans[place, LEAD], np.int64(-1)
-        if start >= floor:  # a single word must stand as written
-            exact = spans[place, WORDS] == 1
-            end = _match_end(data, start, stop, names, spans[place, BEGIN], spans[place, END], exact)
+        if start >= floor:  # a single word must stand as written, or in capitals
+            first, last = spans[place, BEGIN], spans[place, END]
+            exact = spans[place, WORDS] == 1 and not _is_raised(data, start, min(start + last - first, stop))
+            end = _match_end(data, start, stop, names, first, last, exact)
         if end >= 0 and not _cuts_katakana(data, floor, start, end, stop):
             return place, start, end
         place += 1
@@ -302,11 +313,21 @@ def _mark_small(data, starts, ends, n, index, doc, wanted, small):
 
 
 @njit(cache=True, nogil=True)
-def find_names(offsets, data, index, found_offsets, found, is_small):
+def _capital_share(data, starts, n):
+    """Share of the words that begin with an ASCII capital; 0 without words."""
+    n_capitals = 0
+    for t in range(n):
+        n_capitals += 65 <= data[starts[t]] <= 90
+    return n_capitals / max(n, 1)
+
+
+@njit(cache=True, nogil=True)
+def find_names(offsets, data, index, found_offsets, found, is_small, capitals):
     """Mentions of every document, leftmost longest, none inside another.
 
     found_offsets int64[n_docs + 1]; found int64[capacity, 3]: start and end in the document, place of the name;
-    is_small bool[capacity]: a name of one word that the document also writes in small letters (Page and page).
+    is_small bool[capacity]: a name of one word that the document also writes in small letters (Page and page);
+    capitals float64[n_docs]: share of its words that begin with a capital (English 0.1 to 0.2, German 0.3 to 0.4).
     Returns the number of mentions; those beyond the capacity are counted and not stored: call again with room.
     """
     starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
@@ -317,6 +338,7 @@ def find_names(offsets, data, index, found_offsets, found, is_small):
         begin, stop = offsets[doc], offsets[doc + 1]
         n = words(data, begin, stop, starts, ends)
         n_found = _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found)
+        capitals[doc] = _capital_share(data, starts, n)
         found_offsets[doc + 1] = n_found
         places = found[found_offsets[doc] : n_found, 2]
         if _seek_small(index, places, doc, wanted):

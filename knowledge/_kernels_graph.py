@@ -3,6 +3,21 @@
 import numpy as np
 from numba import njit
 
+from gristmill.knowledge._kernels_context import (
+    CLOSED,
+    DATED,
+    GLUED_LEFT,
+    GLUED_RIGHT,
+    LED,
+    LEFT,
+    RAISED,
+    RIGHT,
+    read_around,
+)
+
+ALONE_FROM = 4  # certain entities of a document that make one without a neighbour among them stand alone
+N_AROUND = 8
+
 
 @njit(cache=True, nogil=True)
 def _is_near(near_offsets, near, entity, other):
@@ -18,37 +33,15 @@ def _is_near(near_offsets, near, entity, other):
 
 
 @njit(cache=True, nogil=True)
-def _has_witness(near_offsets, near, entity, witnesses):
-    """Is the entity one of the document's certain ones, or a neighbour of one?"""
-    at = 0
-    while at < witnesses.size and witnesses[at] != entity and not _is_near(near_offsets, near, entity, witnesses[at]):
-        at += 1
-    return at < witnesses.size
-
-
-@njit(cache=True, nogil=True)
-def _best(candidates, degrees, wanted):
-    """(entity, score) of the wanted candidate of most triples, ties by id; its share of triples + 1 among them."""
-    best, most, total = np.int64(-1), np.int64(-1), 0
-    for i in range(candidates.size):
-        if not wanted[i]:
-            continue
-        weight = degrees[candidates[i]] + 1
-        total += weight
-        if weight > most:
-            best, most = np.int64(candidates[i]), weight
-    return best, np.float32(most / total) if best >= 0 else np.float32(0)
-
-
-@njit(cache=True, nogil=True)
-def _choose(candidates, doubtful, is_small, degrees, near_offsets, near, witnesses):
-    """(entity, score) of one name in one document: among witnessed candidates if any, else among the plain ones."""
-    witnessed = np.zeros(candidates.size, np.bool_)
-    for i in range(candidates.size):
-        witnessed[i] = _has_witness(near_offsets, near, candidates[i], witnesses)
-    if is_small or witnessed.any():
-        return _best(candidates, degrees, witnessed)
-    return _best(candidates, degrees, ~doubtful)
+def _count_near(near_offsets, near, entity, witnesses):
+    """(neighbours of the entity among the document's witnesses, is it one of them)."""
+    n_near, is_witness = 0, False
+    for witness in witnesses:
+        if witness == entity:
+            is_witness = True
+        elif _is_near(near_offsets, near, entity, witness):
+            n_near += 1
+    return n_near, is_witness
 
 
 @njit(cache=True, nogil=True)
@@ -68,41 +61,89 @@ def _certain(names, is_small, candidate_offsets, candidates, doubtful, seen, doc
 
 
 @njit(cache=True, nogil=True)
+def _sum_of_entity(near_offsets, near, entity, doubtful, witnesses, weights):
+    """What the certain entities of a document say for a candidate: neighbours among them, none at all, itself."""
+    n_near, is_witness = _count_near(near_offsets, near, entity, witnesses)
+    total = weights[0] * np.log2(1.0 + n_near)
+    if n_near == 0 and witnesses.size - is_witness >= ALONE_FROM:
+        total += weights[1]
+    return total + (weights[2] if doubtful and is_witness else 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _sum_of_place(around, capitals, weights):
+    """What stands around a mention says against each of its candidates; see ``linking_model.CONTEXT``."""
+    total = weights[4] * around[RAISED] + (weights[5] + capitals * weights[6]) * around[LEFT]
+    total += weights[7] * around[RIGHT] + weights[8] * around[GLUED_LEFT] + weights[9] * around[GLUED_RIGHT]
+    return total + weights[10] * around[DATED] + weights[11] * around[LED] + weights[12] * around[CLOSED]
+
+
+@njit(cache=True, nogil=True)
+def _best(candidates, doubtful, prior, near_offsets, near, witnesses, weights):
+    """(entity, sum) of the candidate of the highest sum, ties by id."""
+    best, most = candidates[0], -np.inf
+    for i in range(candidates.size):
+        total = prior[i] + _sum_of_entity(near_offsets, near, candidates[i], doubtful[i], witnesses, weights)
+        if total > most:
+            best, most = candidates[i], total
+    return best, most
+
+
+@njit(cache=True, nogil=True)
 def choose_entities(
+    offsets,
+    data,
     found_offsets,
-    names,
+    found,
     is_small,
+    capitals,
     candidate_offsets,
     candidates,
     doubtful,
-    degrees,
+    prior,
     near_offsets,
     near,
+    weights,
     entities,
-    scores,
+    odds,
 ):
-    """One sense a name and document: entities int32[n_found] (-1: doubtful, no witness), scores float32[n_found]."""
-    seen = np.full(degrees.size, -1, np.int64)
-    settled = np.full(candidate_offsets.size - 1, -1, np.int64)
-    senses = np.empty(candidate_offsets.size - 1, np.int32)
-    shares = np.empty(candidate_offsets.size - 1, np.float32)
-    witnesses = np.empty(degrees.size, np.int32)
+    """The likeliest entity of each mention and the logarithm of its odds; one sense for a name in a document.
+
+    found int64[n, 3]: start, end, name; capitals float64[n_docs]: share of words that begin with a capital;
+    prior float32[n_candidates]; weights float64[14] as in ``linking_model.CONTEXT``.
+    -> entities int32[n], odds float64[n]
+    """
+    n_entities, n_names = near_offsets.size - 1, candidate_offsets.size - 1
+    seen, settled = np.full(n_entities, -1, np.int64), np.full(n_names, -1, np.int64)
+    senses, sums, times = np.empty(n_names, np.int32), np.empty(n_names), np.empty(n_names, np.int64)
+    witnesses, around = np.empty(n_entities, np.int32), np.empty(N_AROUND)
     for doc in range(found_offsets.size - 1):
         first, last = found_offsets[doc], found_offsets[doc + 1]
         n = _certain(
-            names[first:last], is_small[first:last], candidate_offsets, candidates, doubtful, seen, doc, witnesses
+            found[first:last, 2], is_small[first:last], candidate_offsets, candidates, doubtful, seen, doc, witnesses
         )
         for m in range(first, last):
-            name = names[m]
+            name = found[m, 2]
             if settled[name] != doc:
-                settled[name] = doc
+                settled[name], times[name] = doc, 0
                 begin, end = candidate_offsets[name], candidate_offsets[name + 1]
-                senses[name], shares[name] = candidates[begin], 1.0
-                if end - begin > 1 or doubtful[begin] or is_small[m]:
-                    choice, doubt = candidates[begin:end], doubtful[begin:end]
-                    sense, share = _choose(choice, doubt, is_small[m], degrees, near_offsets, near, witnesses[:n])
-                    senses[name], shares[name] = sense, share
-            entities[m], scores[m] = senses[name], shares[name]
+                senses[name], sums[name] = _best(
+                    candidates[begin:end],
+                    doubtful[begin:end],
+                    prior[begin:end],
+                    near_offsets,
+                    near,
+                    witnesses[:n],
+                    weights,
+                )
+            times[name] += 1
+        for m in range(first, last):
+            name, begin = found[m, 2], offsets[doc]
+            read_around(data, begin, offsets[doc + 1], begin + found[m, 0], begin + found[m, 1], around)
+            total = sums[name] + _sum_of_place(around, capitals[doc], weights)
+            total += weights[3] if is_small[m] else 0.0
+            entities[m] = senses[name]
+            odds[m] = total + weights[13] * np.log2(times[name])
 
 
 @njit(cache=True, nogil=True)
@@ -128,3 +169,24 @@ def join_triples(docs, entities, n_entities, head_offsets, tails, out_docs, out_
                 n_out += 1
         first = last
     return n_out
+
+
+@njit(cache=True, nogil=True)
+def close_pairs(found_offsets, starts, ends, entities, window, pairs):
+    """Pairs of mentions of two entities with at most ``window`` bytes between -> pairs int64[capacity, 3].
+
+    (document, smaller entity, larger entity), in order of the mentions. Returns their number; those beyond the
+    capacity are counted and not stored: call again with room.
+    """
+    n = 0
+    for doc in range(found_offsets.size - 1):
+        for m in range(found_offsets[doc], found_offsets[doc + 1]):
+            other = m + 1
+            while other < found_offsets[doc + 1] and starts[other] - ends[m] <= window:
+                if entities[other] != entities[m]:
+                    if n < pairs.shape[0]:
+                        pairs[n, 0] = doc
+                        pairs[n, 1], pairs[n, 2] = min(entities[m], entities[other]), max(entities[m], entities[other])
+                    n += 1
+                other += 1
+    return n

@@ -6,7 +6,6 @@ their names, so sorted integers are sorted strings. Not here: which names are li
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError, SourceError
+from gristmill.knowledge.descriptions import with_described_neighbours
+from gristmill.knowledge.graph_table import Graph, neighbours, offsets_of
+from gristmill.knowledge.linking_model import prior
 from gristmill.knowledge.names import linkable_names
 
 ENTITIES, TRIPLES = "entities.parquet", "triples.parquet"
@@ -24,41 +26,6 @@ COLUMNS = {
     ENTITIES: {"id": TEXT, "label": TEXT, "lang": TEXT, "aliases": TEXTS, "description": TEXT, "type": TEXT},
     TRIPLES: {"head": TEXT, "relation": TEXT, "tail": TEXT},
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Graph:
-    """A loaded graph. ``near[near_offsets[e]:near_offsets[e + 1]]`` are the neighbours of e, ascending."""
-
-    ids: pa.StringArray  # [n_entities] ascending
-    types: pa.StringArray  # [n_entities]
-    names: pa.LargeStringArray  # [n_names] ascending: labels and aliases to look for
-    candidate_offsets: np.ndarray  # int64[n_names + 1]
-    candidates: np.ndarray  # int32[...] entities of each name, ascending
-    doubtful: np.ndarray  # bool[...] candidates that need a witness
-    relations: pa.StringArray  # [n_relations] ascending
-    heads: np.ndarray  # int32[n_triples], sorted by head, relation, tail; no triple twice
-    kinds: np.ndarray  # int32[n_triples] ordinal of the relation
-    tails: np.ndarray  # int32[n_triples]
-    head_offsets: np.ndarray  # int64[n_entities + 1]: the triples of each head
-    near_offsets: np.ndarray  # int64[n_entities + 1]
-    near: np.ndarray  # int32[...] neighbours either way, distinct
-    degrees: np.ndarray  # int64[n_entities]: triples that the entity takes part in
-    dangling: int  # triples left out because an end is no entity
-
-    @property
-    def n_entities(self) -> int:
-        """Number of entities."""
-        return len(self.ids)
-
-    @property
-    def n_triples(self) -> int:
-        """Number of distinct triples whose ends are entities."""
-        return len(self.heads)
-
-    def neighbours(self, entity: int) -> np.ndarray:
-        """int32[...]: entities that share a triple with ``entity``, ascending."""
-        return self.near[self.near_offsets[entity] : self.near_offsets[entity + 1]]
 
 
 def load_graph(folder: Path, *, languages: Sequence[str] = (), min_label_chars: int = 4) -> Graph:
@@ -100,24 +67,29 @@ def _load(folder: Path, languages: tuple[str, ...], min_label_chars: int, stamps
     relations = triples["relation"].unique().sort()
     edges = _edges(triples, ordinals, relations)
     heads, kinds, tails = (edges[name].to_numpy().astype(np.int32) for name in ("head", "kind", "tail"))
-    near_offsets, near = _neighbours(heads, tails, len(known))
-    return Graph(
+    degrees = np.bincount(heads, minlength=len(known)) + np.bincount(tails, minlength=len(known))
+    near_offsets, near = neighbours(heads, tails, len(known))
+    graph = Graph(
         ids=_strings(known["id"]),
         types=_strings(known["type"]),
         names=_strings(distinct).cast(pa.large_string()),
-        candidate_offsets=_offsets(counts),
+        listed=names.group_by("name", maintain_order=True).agg(pl.col("listed").any())["listed"].to_numpy(),
+        candidate_offsets=offsets_of(counts),
         candidates=names["entity"].to_numpy().astype(np.int32),
         doubtful=names["doubtful"].to_numpy().copy(),
+        prior=prior(names, degrees),
         relations=_strings(relations),
         heads=heads,
         kinds=kinds,
         tails=tails,
-        head_offsets=_offsets(np.bincount(heads, minlength=len(known))),
+        head_offsets=offsets_of(np.bincount(heads, minlength=len(known))),
         near_offsets=near_offsets,
         near=near,
-        degrees=np.bincount(heads, minlength=len(known)) + np.bincount(tails, minlength=len(known)),
+        degrees=degrees,
+        joined=np.unique(np.minimum(heads, tails) * np.int64(len(known)) + np.maximum(heads, tails)),
         dangling=triples.unique().height - len(heads),
     )
+    return with_described_neighbours(graph, entities.join(ordinals, on="id", how="left", maintain_order="left"))
 
 
 def _known(entities: pl.DataFrame) -> pl.DataFrame:
@@ -139,18 +111,6 @@ def _edges(triples: pl.DataFrame, ordinals: pl.DataFrame, relations: pl.Series) 
     for end in ("head", "tail"):
         joined = joined.join(ordinals.rename({"id": end, "entity": f"{end}_entity"}), on=end)
     return joined.select("kind", head="head_entity", tail="tail_entity").sort("head", "kind", "tail")
-
-
-def _neighbours(heads: np.ndarray, tails: np.ndarray, n_entities: int) -> tuple[np.ndarray, np.ndarray]:
-    """Undirected neighbours as offsets and one ascending list an entity; no entity is its own neighbour."""
-    pairs = np.unique(np.concatenate([heads * np.int64(n_entities) + tails, tails * np.int64(n_entities) + heads]))
-    left, right = np.divmod(pairs, max(n_entities, 1))
-    left, right = left[left != right], right[left != right]
-    return _offsets(np.bincount(left, minlength=n_entities)), right.astype(np.int32)
-
-
-def _offsets(counts: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
 def _strings(series: pl.Series) -> pa.StringArray:

@@ -1,13 +1,14 @@
 """Mentions of a graph's entities in a text column: arrays in, arrays out, nothing written.
 
-The rule. Names are found as whole words, leftmost, the longest first; Chinese and Japanese by characters. A
-name of several words may differ from the text in ASCII case and white space, but a capital that begins a word
-of the name must be one in the text (Black Sea, BLACK SEA, not black sea). A name of one word must stand as
-written: in READING the capitals say nothing. Then one sense per document: of several candidates those win that
-the same document names beyond doubt under another name, or whose neighbour in the graph it so names; among
-them the one of most triples; then the smaller id. A doubtful candidate (``names``) without such a witness is
-out, and so is every candidate of a word that the same document also writes in small letters (Page, page).
-A name left without candidates is no mention. A run of katakana is one word.
+Names are found as whole words, leftmost, the longest first; Chinese and Japanese by characters. A name of several
+words may differ from the text in ASCII case and white space, but a capital that begins a word of the name must be
+one in the text (Black Sea, BLACK SEA, not black sea). A name of one word stands as written, or in capitals from four
+bytes on. A run of katakana is one word.
+
+Then one sense for a name in a document: the candidate of the highest probability (``linking_model``), ties by id. It
+grows with the candidate's share of the triples of all that bear the name, and with its neighbours among what the
+document names beyond doubt (names of one candidate, not doubtful, not written small there too); it falls where the
+name is part of a longer one, a date, or a common word. A mention less likely than ``min_score`` is none.
 """
 
 from functools import lru_cache
@@ -18,7 +19,8 @@ import pyarrow as pa
 
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge import _kernels, _kernels_graph
-from gristmill.knowledge.graph import Graph
+from gristmill.knowledge.graph_table import Graph
+from gristmill.knowledge.linking_model import CONTEXT_WEIGHTS, MIN_SCORE
 
 BYTES_A_MENTION = 64  # first guess of the room; the densest sample (a country's article) needs it at 80
 
@@ -31,8 +33,8 @@ class Mentions(NamedTuple):
     ends: np.ndarray  # int64[n]
     names: np.ndarray  # int64[n] ordinal in graph.names
     entities: np.ndarray  # int32[n] ordinal in graph.ids
-    scores: np.ndarray  # float32[n] share of the entity among its rivals, by degree; 1 without rivals
-    unwitnessed: int  # doubtful names left out
+    scores: np.ndarray  # float32[n] probability that the entity is meant
+    unlinked: int  # names whose likeliest entity scores below the bound
 
     @property
     def docs(self) -> np.ndarray:
@@ -40,28 +42,39 @@ class Mentions(NamedTuple):
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
 
-def find_mentions(texts: TextColumn, graph: Graph) -> Mentions:
-    """Every mention in ``texts``, in order. Cost: one pass over the bytes, releases the GIL."""
-    offsets, found, is_small = _find(texts, graph)
-    starts, ends, names = found.T
-    entities, scores = np.empty(len(names), np.int32), np.empty(len(names), np.float32)
-    _kernels_graph.choose_entities(
-        offsets,
-        names,
-        is_small,
-        graph.candidate_offsets,
-        graph.candidates,
-        graph.doubtful,
-        graph.degrees,
-        graph.near_offsets,
-        graph.near,
-        entities,
-        scores,
-    )
-    linked = entities >= 0
-    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(linked, dtype=np.int64)])[offsets]
-    columns = (column[linked] for column in (starts, ends, names, entities, scores))
-    return Mentions(kept, *columns, unwitnessed=int(len(names) - linked.sum()))
+class Found(NamedTuple):
+    """Names of a graph in a batch, before an entity is chosen."""
+
+    offsets: np.ndarray  # int64[n_docs + 1]
+    rows: np.ndarray  # int64[n, 3] start and end byte in the document, ordinal in graph.names
+    is_small: np.ndarray  # bool[n] a name of one word that its document also writes in small letters
+    capitals: np.ndarray  # float64[n_docs] share of words that begin with a capital
+
+
+def find_mentions(texts: TextColumn, graph: Graph, min_score: float = MIN_SCORE) -> Mentions:
+    """Every mention in ``texts``, in order. Cost: one pass over the bytes, releases the GIL.
+
+    Parameters
+    ----------
+    min_score : names whose likeliest entity is less likely are left out, 0 to 1
+    """
+    found = find_names(texts, graph)
+    entities, odds = choose_entities(texts, found, graph)
+    scores = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+    linked = scores >= min_score
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(linked, dtype=np.int64)])[found.offsets]
+    columns = (column[linked] for column in (*found.rows.T, entities, scores))
+    return Mentions(kept, *columns, unlinked=int(len(linked) - linked.sum()))
+
+
+def choose_entities(texts: TextColumn, found: Found, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest entity of each name that was found: int32[n] ordinals, float64[n] logarithms of their odds."""
+    n = len(found.rows)
+    entities, odds = np.empty(n, np.int32), np.empty(n)
+    names = (graph.candidate_offsets, graph.candidates, graph.doubtful, graph.prior)
+    near = (graph.near_offsets, graph.near)
+    _kernels_graph.choose_entities(*texts, *found, *names, *near, CONTEXT_WEIGHTS, entities, odds)
+    return entities, odds
 
 
 def join_documents(mentions: Mentions, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
@@ -85,17 +98,17 @@ def distinct_entities(mentions: Mentions, graph: Graph) -> tuple[np.ndarray, np.
     return docs, entities
 
 
-def _find(texts: TextColumn, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Offsets by document, (start, end, name) of each mention, is the name also written small in its document."""
+def find_names(texts: TextColumn, graph: Graph) -> Found:
+    """Every name of the graph in ``texts``: whole words, leftmost, the longest first."""
     index, names = name_index(graph)
-    offsets = np.zeros(texts.n_docs + 1, np.int64)
+    offsets, capitals = np.zeros(texts.n_docs + 1, np.int64), np.zeros(texts.n_docs)
     room = len(texts.data) // BYTES_A_MENTION
     while True:
         found, is_small = np.empty((room, 3), np.int64), np.empty(room, np.bool_)
-        needed = _kernels.find_names(*texts, index, offsets, found, is_small)
+        needed = _kernels.find_names(*texts, index, offsets, found, is_small, capitals)
         if needed <= room:
             found[:needed, 2] = names[found[:needed, 2]]
-            return offsets, found[:needed], is_small[:needed]
+            return Found(offsets, found[:needed], is_small[:needed], capitals)
         room = needed
 
 

@@ -6,6 +6,7 @@ Here is the stage and its tables; the rule of linking stands in ``linking``.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,25 @@ import pyarrow as pa
 from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES
 from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
-from gristmill.knowledge.graph import Graph, load_graph
+from gristmill.knowledge.graph import load_graph
+from gristmill.knowledge.graph_table import Graph
 from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
 from gristmill.knowledge.stage import SIGNALS, Knowledge, MentionsFacts
+from gristmill.knowledge.support import close_pairs, new_pairs, support_of
+from gristmill.knowledge.type_counts import AT_LEAST, documents_by_type, main_types, type_counts, type_rows
 
 TOP_TYPES = 20
 NAMES = tuple(signal.name for signal in SIGNALS)
 _FIXED = 1 << 20  # logarithms are summed as integers: the same on every machine
+
+
+class Joined(NamedTuple):
+    """Triples of a batch's documents."""
+
+    docs: np.ndarray  # int64[n]
+    triples: np.ndarray  # int64[n] ordinal in the graph
+    support: np.ndarray  # int64[n]
+    new_pairs: np.ndarray  # int64[n_docs]
 
 
 def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Graph:
@@ -33,18 +46,22 @@ def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Graph:
     return load_graph(folder, languages=options.languages, min_label_chars=options.min_label_chars)
 
 
-def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:  # noqa: ARG001
+def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:
     """Link a batch to the graph and join the graph's triples to its documents."""
     texts, doc_ids = text_column(batch), batch.column("doc_id")
-    mentions = find_mentions(texts, state)
+    mentions = find_mentions(texts, state, options.min_score)
     docs, triples = join_documents(mentions, state)
-    signals = _signals(texts, mentions, docs, triples, state)
+    pairs, types = close_pairs(mentions, options.support_bytes), type_counts(mentions, state)
+    joined = Joined(docs, triples, support_of(docs, triples, pairs, state), new_pairs(pairs, state, texts.n_docs))
+    signals = _signals(texts, mentions, joined, state)
     tables = {
         "mentions.parquet": _mention_rows(doc_ids, mentions, state),
-        "triples.parquet": _triple_rows(doc_ids.take(pa.array(docs)), triples, state),
+        "triples.parquet": _triple_rows(doc_ids.take(pa.array(docs)), joined, state),
+        "types.parquet": type_rows(doc_ids, types),
     }
-    columns = {name: pa.array(column) for name, column in signals.items()}
-    return Measured(columns, facts=_facts(mentions, triples, signals, state), tables=tables)
+    columns = {"main_type": main_types(types), **{name: pa.array(column) for name, column in signals.items()}}
+    facts = _facts(mentions, joined, signals, state)
+    return Measured(columns, facts=replace(facts, documents_by_type=documents_by_type(types)), tables=tables)
 
 
 def conclude(facts: MentionsFacts | None, folder: Path, options: Knowledge, state: Graph) -> MentionsFacts:  # noqa: ARG001
@@ -53,9 +70,7 @@ def conclude(facts: MentionsFacts | None, folder: Path, options: Knowledge, stat
     return replace(facts, dangling_triples=state.dangling, top_types=dict(_top(facts.top_types)))
 
 
-def _signals(
-    texts: TextColumn, mentions: Mentions, docs: np.ndarray, triples: np.ndarray, graph: Graph
-) -> dict[str, np.ndarray]:
+def _signals(texts: TextColumn, mentions: Mentions, joined: Joined, graph: Graph) -> dict[str, np.ndarray]:
     """One double[n_docs] a signal of the stage, in its order."""
     n_docs = texts.n_docs
     entities = np.diff(mentions.offsets)
@@ -69,7 +84,9 @@ def _signals(
         _distinct_types(named_by, named, graph, n_docs),
         1000.0 * entities / np.maximum(np.diff(texts.offsets), 1),
         ambiguous / np.maximum(entities, 1),
-        _linked_pairs(docs, triples, graph, n_docs),
+        _linked_pairs(joined.docs, joined.triples, graph, n_docs),
+        np.bincount(joined.docs[joined.support > 0], minlength=n_docs),
+        joined.new_pairs,
         np.bincount(named_by, weights=logs, minlength=n_docs) / _FIXED / np.maximum(distinct, 1),
     )
     return {name: column.astype(np.float64) for name, column in zip(NAMES, columns, strict=True)}
@@ -103,17 +120,30 @@ def _mention_rows(doc_ids: pa.Array, mentions: Mentions, graph: Graph) -> pa.Rec
     return pa.record_batch([doc_ids, lists], schema=MENTIONS)
 
 
-def _triple_rows(doc_ids: pa.Array, triples: np.ndarray, graph: Graph) -> pa.RecordBatch:
+def _triple_rows(doc_ids: pa.Array, joined: Joined, graph: Graph) -> pa.RecordBatch:
+    triples = joined.triples
     heads = graph.ids.take(pa.array(graph.heads[triples]))
     relations = graph.relations.take(pa.array(graph.kinds[triples]))
     tails = graph.ids.take(pa.array(graph.tails[triples]))
-    return pa.record_batch([doc_ids, heads, relations, tails], schema=TRIPLES)
+    return pa.record_batch([doc_ids, heads, relations, tails, pa.array(joined.support, pa.int32())], schema=TRIPLES)
 
 
-def _facts(mentions: Mentions, triples: np.ndarray, signals: dict[str, np.ndarray], graph: Graph) -> MentionsFacts:
+def _facts(mentions: Mentions, joined: Joined, signals: dict[str, np.ndarray], graph: Graph) -> MentionsFacts:
     with_entity, with_pair = (int(np.count_nonzero(signals[name])) for name in ("entities", "linked_pairs"))
-    counts = (len(mentions.names), mentions.unwitnessed, len(triples), with_entity, with_pair)
-    return MentionsFacts(*counts, dangling_triples=0, top_types=_types(mentions, graph))
+    counts = (len(mentions.names), mentions.unlinked, len(joined.triples), with_entity, with_pair)
+    enough = {str(least): int((signals["distinct_entities"] >= least).sum()) for least in AT_LEAST}
+    facts = MentionsFacts(*counts, dangling_triples=0, top_types=_types(mentions, graph))
+    found, supported = joined.triples, joined.triples[joined.support > 0]
+    relations = {
+        "triples_by_relation": _by_relation(found, graph),
+        "supported_by_relation": _by_relation(supported, graph),
+    }
+    return replace(facts, documents_by_entities=enough, **relations)
+
+
+def _by_relation(triples: np.ndarray, graph: Graph) -> dict[str, int]:
+    counts = np.bincount(graph.kinds[triples], minlength=len(graph.relations)).tolist()
+    return {name: n for name, n in zip(graph.relations.to_pylist(), counts, strict=True) if n}
 
 
 def _types(mentions: Mentions, graph: Graph) -> dict[str, int]:

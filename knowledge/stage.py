@@ -1,12 +1,12 @@
 """What the recipe says of the knowledge graph, and the stage that joins text with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
 from gristmill.corpus.recipe_values import Section
-from gristmill.corpus.stage import Artefacts, PartStage, SideTable, Signal, StageSpec
+from gristmill.corpus.stage import Artefacts, Label, PartStage, SideTable, Signal, StageSpec
 
 GRAPH_FILES = ("entities.parquet", "triples.parquet")
 
@@ -17,6 +17,8 @@ class Knowledge(Section):
     graph: str  # folder with entities.parquet and triples.parquet
     languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
     min_label_chars: Annotated[int, Field(ge=1)] = 4
+    support_bytes: Annotated[int, Field(ge=0)] = 200  # a triple has support where its ends stand so near each other
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
 
 
 def graph_files(options: Knowledge) -> Artefacts:
@@ -31,6 +33,8 @@ SIGNALS = (
     Signal("entities_per_kilobyte", "mentions/1000 bytes", 0, None, "mentions in 1000 bytes of text"),
     Signal("ambiguous_share", "share of mentions, 0 to 1", 0, 1, "mentions whose name more than one entity has"),
     Signal("linked_pairs", "pairs of entities that share a triple", 0, None, "pairs that a triple of the graph joins"),
+    Signal("supported_triples", "triples", 0, None, "triples whose two entities are named close together"),
+    Signal("new_pairs", "pairs of entities", 0, None, "pairs named close together twice or more that no triple joins"),
     Signal(
         "mean_log_degree",
         "bits: log2(1 + triples) over distinct entities",
@@ -46,19 +50,23 @@ class MentionsFacts:
     """What was linked."""
 
     mentions: int
-    unwitnessed: int
+    unwitnessed: int  # names found whose likeliest entity scores below min_score
     triples: int
     documents_with_entity: int
     documents_with_linked_pair: int
     dangling_triples: int  # of the graph: they name an entity that it does not have
     top_types: dict[str, int]  # mentions by type of the entity, the most frequent ones
+    documents_by_entities: dict[str, int] = field(default_factory=dict)  # with 1, 3, 10 different entities or more
+    documents_by_type: dict[str, dict[str, int]] = field(default_factory=dict)  # the same of each type
+    triples_by_relation: dict[str, int] = field(default_factory=dict)
+    supported_by_relation: dict[str, int] = field(default_factory=dict)  # with both ends close together
 
 
 MENTIONS = PartStage(
     facts=MentionsFacts,
     name="mentions",
     key="knowledge",
-    version="1",
+    version="2",
     title="entities of the graph in the text, and the triples that join them",
     section=Knowledge,
     artefacts=graph_files,
@@ -70,7 +78,9 @@ MENTIONS = PartStage(
     tables=(
         SideTable("mentions.parquet", "gristmill.corpus.schema:MENTIONS", aligned=True),
         SideTable("triples.parquet", "gristmill.corpus.schema:TRIPLES"),
+        SideTable("types.parquet", "gristmill.corpus.schema:ENTITY_TYPES", aligned=True),
     ),
+    labels=(Label("main_type", "type of most mentions; empty where none is linked"),),
 )
 VERBALISE = StageSpec(
     name="verbalise",

@@ -1,21 +1,24 @@
 """Compiling a curriculum into a plan. Whoever trains reads the plan with ``gristmill.handoff.plan``, never this."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.receipt import Outcome
+from gristmill.handoff.buckets import Buckets
 from gristmill.handoff.piece_index import write_pieces
 from gristmill.handoff.plan import Domain, Plan
-from gristmill.handoff.shards import INDEX
+from gristmill.handoff.shards import INDEX, buckets_in
 from gristmill.mixing.baselines import proportional
+from gristmill.mixing.bucket_draws import TOGETHER, BucketDraw, PackedBucket, bucket_draws, buckets_of
 from gristmill.mixing.curriculum import Phase, drawn_domains, segments
 from gristmill.mixing.feasibility import EpochCaps, check, demand
 from gristmill.mixing.named_shares import Stock, resolve
 from gristmill.mixing.stage import DomainDraw, PlanFacts
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,44 @@ class Packed:
     tokens: int
     targets: int
     index: str = ""
+    buckets: tuple[PackedBucket, ...] = ()
 
     @classmethod
     def of(cls, shards: Path) -> "Packed":
         """From a domain's folder of shards; without a count of targets all its tokens count."""
         index = read_json(shards / INDEX)
-        return cls(index["rows"], index["tokens"], index.get("targets", index["tokens"]), file_sha256(shards / INDEX))
+        buckets = tuple(PackedBucket(**one) for one in buckets_in(index))
+        targets = index.get("targets", index["tokens"])
+        return cls(index["rows"], index["tokens"], targets, file_sha256(shards / INDEX), buckets)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsInOrder:
+    """The order inside domains: the pace of each ordered one, and neighbours that are drawn together (0 = none)."""
+
+    paces: Mapping[str, str] = field(default_factory=dict)
+    window_rows: int = 0
+
+    def buckets(self, name: str, packed: Packed) -> Buckets | None:
+        """What an epoch of a domain draws of its buckets; None where its rows lie in one."""
+        return buckets_of(packed.buckets, self.paces.get(name, TOGETHER)) if packed.buckets else None
+
+    def draws(self, name: str, packed: Packed) -> tuple[BucketDraw, ...]:
+        """The same for people."""
+        return bucket_draws(packed.buckets, self.paces.get(name, TOGETHER))
+
+
+IN_ANY_ORDER = RowsInOrder()
 
 
 def compile_plan(
-    phases: Sequence[Phase], packed: Mapping[str, Packed], *, row_tokens: int, seed: int, caps: EpochCaps
+    phases: Sequence[Phase],
+    packed: Mapping[str, Packed],
+    *,
+    row_tokens: int,
+    seed: int,
+    caps: EpochCaps,
+    order: RowsInOrder = IN_ANY_ORDER,
 ) -> Plan:
     """The plan of a curriculum over what was packed.
 
@@ -47,6 +78,7 @@ def compile_plan(
     phases : the curriculum; empty: every row once, in proportion (``one_epoch``)
     packed : by domain, rows of ``row_tokens`` tokens
     seed : of the plan
+    order : of rows inside domains
 
     Returns
     -------
@@ -60,8 +92,19 @@ def compile_plan(
     rows, fill = {name: one.rows for name, one in packed.items()}, fills(packed, row_tokens)
     check(phases, rows, row_tokens, caps, fill)
     names = drawn_domains(phases)
-    domains = tuple(Domain(name, rows[name], packed[name].index) for name in names)
-    return Plan.build(domains, row_tokens=row_tokens, seed=seed, segments=segments(phases, names, row_tokens, fill))
+    domains = tuple(Domain(name, rows[name], packed[name].index, order.buckets(name, packed[name])) for name in names)
+    schedule = segments(phases, names, row_tokens, fill)
+    return Plan.build(domains, row_tokens=row_tokens, seed=seed, segments=schedule, window_rows=order.window_rows)
+
+
+def phase_stops(
+    phases: Sequence[Phase], packed: Mapping[str, Packed], row_tokens: int, caps: EpochCaps
+) -> tuple[int, ...]:
+    """Samples of the plan at which each phase of the curriculum ends; a ramp may be several segments of the plan."""
+    phases = given_shares(phases, packed, row_tokens, caps)
+    names, fill = drawn_domains(phases), fills(packed, row_tokens)
+    parts = (phases[: number + 1] for number in range(len(phases)))
+    return tuple(segments(part, names, row_tokens, fill)[-1].stop for part in parts)
 
 
 def fills(packed: Mapping[str, Packed], row_tokens: int) -> dict[str, float]:
@@ -98,10 +141,7 @@ def plan_stage(
     folder: Path,
     shards: Mapping[str, Path],
     phases: Sequence[Phase],
-    *,
-    row_tokens: int,
-    seed: int,
-    caps: EpochCaps,
+    **options: Any,
 ) -> Outcome:
     """Write the plan into ``folder``.
 
@@ -109,17 +149,19 @@ def plan_stage(
     ----------
     folder : an empty folder
     shards : folder of each domain's packed rows
+    options : of ``compile_plan``
 
     Returns
     -------
     rows = samples of the plan; facts: ``PlanFacts``
     """
     packed = {name: Packed.of(path) for name, path in sorted(shards.items())}
-    plan = compile_plan(phases, packed, row_tokens=row_tokens, seed=seed, caps=caps)
+    plan = compile_plan(phases, packed, **options)
     plan.save(folder)
     draws = draws_by_domain(plan, packed)
     tokens = sum(draw.tokens for draw in draws.values())
-    facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws)
+    stops = phase_stops(phases, packed, options["row_tokens"], options["caps"])
+    facts = PlanFacts(plan.samples, plan.tokens, tokens, plan.digest, len(plan.segments), draws, stops)
     return Outcome(plan.samples, facts=asdict(facts))
 
 

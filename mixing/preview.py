@@ -4,10 +4,11 @@ No sample is walked, so it answers during an edit. What the plan then gives diff
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gristmill.corpus.errors import PlanError
-from gristmill.mixing.compile import Packed, fills, given_shares
+from gristmill.mixing.bucket_draws import BucketDraw
+from gristmill.mixing.compile import IN_ANY_ORDER, Packed, RowsInOrder, fills, given_shares
 from gristmill.mixing.curriculum import Phase, segments
 from gristmill.mixing.feasibility import EpochCaps, check, demand
 
@@ -30,6 +31,7 @@ class DomainPreview:
     targets: int
     share: float
     epochs: float | None
+    buckets: tuple[BucketDraw, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,13 @@ class Preview:
     phases: tuple[PhasePreview, ...]
 
 
-def preview(phases: Sequence[Phase], packed: Mapping[str, Packed], row_tokens: int, caps: EpochCaps) -> Preview:
+def preview(
+    phases: Sequence[Phase],
+    packed: Mapping[str, Packed],
+    row_tokens: int,
+    caps: EpochCaps,
+    order: RowsInOrder = IN_ANY_ORDER,
+) -> Preview:
     """What a curriculum would draw.
 
     Parameters
@@ -81,7 +89,13 @@ def preview(phases: Sequence[Phase], packed: Mapping[str, Packed], row_tokens: i
     ]
     tokens = sum(reached[-1][name] * per_row[name] for name in names)
     advice = _advice(phases, packed, row_tokens, caps)
-    domains = tuple(_domain(name, packed[name], caps.of(name), reached[-1][name], row_tokens, tokens) for name in names)
+    domains = tuple(
+        replace(
+            _domain(name, packed[name], caps.of(name), reached[-1][name], row_tokens, tokens),
+            buckets=order.draws(name, packed[name]),
+        )
+        for name in names
+    )
     return Preview(not advice, advice, until[-1][-1].stop, round(tokens), domains, tuple(parts))
 
 

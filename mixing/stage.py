@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainSerializer, WrapValidator
+from pydantic import AfterValidator, Field, PlainSerializer, WrapValidator
 
 from gristmill.corpus.errors import PlanError, nearest
 from gristmill.corpus.recipe_values import Amount, Mistake, Positive, Section, Share
 from gristmill.corpus.stage import CorpusStage
 from gristmill.mixing.named_shares import TUNED, parse, tuned_shares
+from gristmill.mixing.order_sections import Order, Upsample
 from gristmill.mixing.shapes import SHAPES, STEP
 
 
@@ -67,6 +68,9 @@ class Mixing(Section):
     """The mixture beside its schedule."""
 
     caps: Caps = Caps()
+    order: dict[str, Order] = {}  # by domain: from easy to hard
+    upsample: dict[str, Upsample] = {}  # by domain: some documents more often than others
+    window_rows: Annotated[int, Field(ge=0)] = 0  # neighbours drawn together, for cold object stores; 0 = none
     budget: Amount | None = None  # tokens that will be trained on; a shorter curriculum is a mistake
 
 
@@ -139,11 +143,12 @@ class PlanFacts:
     digest: str
     knots: int
     by_domain: dict[str, DomainDraw]
+    phases: tuple[int, ...] = ()  # samples at which each phase of the curriculum ends
 
 
 PLAN = CorpusStage(
     name="plan",
-    version="2",
+    version="3",  # its facts say where phases end
     reads=("shards",),
     section=Phase,
     key="curriculum",

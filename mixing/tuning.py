@@ -6,7 +6,7 @@ Nothing heavy is imported.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ class Preset:
     order: int
     tokens_per_second: float
     run_seconds: float
-    trainer: Mapping[str, int | float] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
     heldout_tokens: int = 0
 
     @property
@@ -40,10 +40,17 @@ class Preset:
         return int(self.trainer.get("batch_rows", 1))
 
 
-_TINY = {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64, "batch_rows": 8}
-_TINY |= {"warmup_steps": 10, "learning_rate": 1e-2}
-_SMALL = {"layers": 3, "width": 128, "heads": 4, "experts": 8, "expert_width": 128, "batch_rows": 8}
-_SMALL |= {"learning_rate": 5e-3}
+_TINY: Mapping[str, Any] = {
+    "model": {"layers": 2, "width": 64, "heads": 2, "experts": 4, "expert_width": 64},
+    "batch_rows": 8,
+    "warmup_steps": 10,
+    "learning_rate": 1e-2,
+}
+_SMALL: Mapping[str, Any] = {
+    "model": {"layers": 3, "width": 128, "heads": 4, "experts": 8, "expert_width": 128},
+    "batch_rows": 8,
+    "learning_rate": 5e-3,
+}
 PRESETS: Mapping[str, Preset] = {
     "unigram": Preset(order=1, tokens_per_second=4e6, run_seconds=0.1),
     "bigram": Preset(order=2, tokens_per_second=4e6, run_seconds=0.1),

@@ -13,6 +13,7 @@ import xxhash
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import CHUNK_BYTES
+from gristmill.sources.content import Content, content_of
 from gristmill.sources.dataset_card import IS_CARD, data_patterns
 
 _SECRET = re.compile(r"://[^/]*:[^/]*@|[?&][^=]*(signature|sig|token|secret|password|credential)=", re.IGNORECASE)
@@ -162,29 +163,21 @@ def _walk(folder: str) -> Iterator[str]:
         yield from (os.path.normpath(f"{root}/{name}") for name in sorted(names) if not name.startswith("."))
 
 
-def digest_of(found: Found) -> tuple[int, str]:
-    """Size in bytes and digest of a file; SourceError when it cannot be read."""
+def digest_of(found: Found) -> Content:
+    """Size, digest and digests of blocks of a file; SourceError when it cannot be read."""
     if found.info is not None:
-        return _remote_digest(found.path, found.info)
+        return _remote_content(found.path, found.info)
     path = found.path
     if not Path(path).is_file():
         raise SourceError(f"{path!r} is not a regular file")
     try:
         path.encode()
         with Path(path).open("rb") as file:
-            return _digest(file)
+            return content_of(file)
     except UnicodeEncodeError:
         raise SourceError(f"the name {path!r} is not UTF-8; rename the file") from None
     except OSError as error:
         raise SourceError(f"cannot read {path!r}: {error.strerror}") from None
-
-
-def _digest(file: BinaryIO) -> tuple[int, str]:
-    state, size = xxhash.xxh3_128(), 0
-    while block := file.read(CHUNK_BYTES):
-        state.update(block)
-        size += len(block)
-    return size, state.hexdigest()
 
 
 def _find_remote(path: str) -> Matched:
@@ -220,11 +213,21 @@ def _is_hidden(name: str, root: str) -> bool:
     return any(part.startswith(".") or part in _JUNK_FOLDERS for part in below)
 
 
-def _remote_digest(path: str, info: dict[str, Any]) -> tuple[int, str]:
+def server_content(path: str) -> Content:
+    """What an object store answers for a file now, whatever it answered before."""
+    import fsspec
+
+    fs, name = fsspec.url_to_fs(path)
+    fs.invalidate_cache(name)
+    return _remote_content(path, fs.info(name))
+
+
+def _remote_content(path: str, info: dict[str, Any]) -> Content:
     """Of the server's checksum and the size; of the content where the server has no checksum."""
     keys = (key for key in ("ETag", "etag", "md5Hash", "checksum", "content_md5") if info.get(key))
     tag = next((str(info[key]) for key in keys), None)
     if tag is None or info.get("size") is None:
         with open_binary(path) as file:
-            return _digest(file)
-    return info["size"], xxhash.xxh3_128_hexdigest(f"{tag}\x1f{info['size']}".encode())
+            return content_of(file)
+    digest = xxhash.xxh3_128_hexdigest(f"{tag}\x1f{info['size']}".encode())
+    return Content(info["size"], digest, by_server=True)

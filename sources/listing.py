@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.catalogue import with_readers
+from gristmill.sources.content import Content
 from gristmill.sources.folders import Found, digest_of, find, is_remote, why_passed_over
 from gristmill.sources.reader import Reader
 
@@ -36,6 +37,7 @@ class InputFile:
     digest: str  # 32 hex: xxh3-128 of the content, or of ETag and size for a remote file that has one
     format: str
     piece: Piece | None = None  # None: the whole file
+    content: Content | None = field(default=None, repr=False)  # of the whole file; None: it was never listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def list_source(
         raise _no_format(unknown, source, extra)
     files = []
     for path in sorted(found):
-        size, digest = _digested(found[path], source)
-        files.append(InputFile(path, size, digest, formats[path] or ""))
+        content = _digested(found[path], source)
+        files.append(InputFile(path, content.size, content.digest, formats[path] or "", content=content))
     return Listing(files, dict(sorted(passed_over.items())))
 
 
@@ -118,7 +120,7 @@ def _found(
     return found, passed_over
 
 
-def _digested(info: Found, source: str) -> tuple[int, str]:
+def _digested(info: Found, source: str) -> Content:
     try:
         return digest_of(info)
     except SourceError as error:

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-from gristmill.corpus.errors import SourceError
+from gristmill.corpus.errors import ChangedInputError, SourceError
 from gristmill.corpus.meter import count
-from gristmill.sources.folders import open_binary
+from gristmill.sources.checked_file import open_checked
 from gristmill.sources.listing import COMPRESSIONS, InputFile
 from gristmill.sources.spec import ReadSpec
 from gristmill.sources.unpacking import MAX_WINDOW_BYTES, DamageError, Unpacker, codec_of
@@ -108,9 +108,11 @@ def _check_window(first: bytes, file: InputFile, spec: ReadSpec, raw: BinaryIO) 
 
 
 def open_raw(file: InputFile, spec: ReadSpec) -> BinaryIO:
-    """Open ``file`` as it is; a SourceError when that fails."""
+    """Open ``file`` as it was listed; a SourceError when that fails."""
     try:
-        return open_binary(file.path)
+        return open_checked(file)
+    except ChangedInputError:
+        raise
     except Exception as error:  # noqa: BLE001  every fsspec backend raises its own kinds
         raise SourceError(f"sources.{spec.name}.path: cannot open {file.path}: {error}") from None
 

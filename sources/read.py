@@ -10,6 +10,7 @@ from gristmill.corpus.errors import GristmillError, SourceError
 from gristmill.corpus.meter import counted_whole
 from gristmill.corpus.receipt import Outcome
 from gristmill.sources.catalogue import find_reader, load_function
+from gristmill.sources.checked_file import as_listed
 from gristmill.sources.first_records import Place
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format
@@ -73,7 +74,8 @@ def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
             f"sources.{spec.name}.messages: {file.path} is {reader.name}, which has no fields; leave it out"
         )
     try:
-        function(file, spec, part) if reader.fills_part else read_with(reader, function, file, part)
+        with as_listed(file):
+            function(file, spec, part) if reader.fills_part else read_with(reader, function, file, part)
     except GristmillError:
         raise
     except OSError as error:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
 
+from gristmill.corpus.errors import ChangedInputError
 from gristmill.sources.catalogue import find_reader, load_function
-from gristmill.sources.folders import is_remote, open_binary
+from gristmill.sources.checked_file import open_checked
+from gristmill.sources.folders import is_remote
 from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import open_stream
 from gristmill.sources.reader import Reader
@@ -81,7 +82,10 @@ def files_in_one_part(files: Sequence[InputFile], how: Splitting, extra: Sequenc
 @cache
 def _pieces(file: InputFile, how: Splitting, reader: Reader) -> tuple[InputFile, ...]:
     """``split`` once for planning and once more for the run, in one pass."""
-    found = load_function(replace(reader, read=reader.split or ""))(file, how)
+    try:
+        found = load_function(replace(reader, read=reader.split or ""))(file, how)
+    except ChangedInputError:  # the one who reads it says so, once the other parts are done
+        return (file,)
     if len(found) < 2:
         return (file,)
     return tuple(_piece(file, piece, share) for piece, share in found)
@@ -97,7 +101,7 @@ def at_lines(file: InputFile, how: Splitting) -> list[tuple[Piece, int]]:
     if not _is_plain(file):
         return []
     starts, n_pieces = [(0, 0)], file.bytes // how.part_bytes
-    with Path(file.path).open("rb") as raw:
+    with open_checked(file) as raw:
         lines = 0
         for number in range(1, n_pieces):
             lines += _lines_to(raw, number * file.bytes // n_pieces)
@@ -133,7 +137,7 @@ def at_row_groups(file: InputFile, how: Splitting) -> list[tuple[Piece, int]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_binary(file.path) as raw:
+    with open_checked(file) as raw:
         try:
             about = pq.ParquetFile(raw).metadata
         except (pa.ArrowException, OSError):  # the reader says what it is instead
@@ -163,5 +167,5 @@ def _is_plain(file: InputFile) -> bool:
     """True for a local file that is no archive, whatever its name says."""
     if is_remote(file.path):
         return False
-    with Path(file.path).open("rb") as raw:
+    with open_checked(file) as raw:
         return codec_of(raw.read(_HEAD_BYTES)) is None

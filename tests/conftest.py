@@ -66,14 +66,16 @@ row_tokens = 64
 heldout = 0.05
 shard_rows = 500
 [trainer]
+batch_rows = 8
+checkpoint_steps = 20
+threads = 1
+
+[trainer.model]
 layers = 2
 width = 32
 heads = 2
 experts = 4
 expert_width = 32
-batch_rows = 8
-checkpoint_steps = 20
-threads = 1
 """
 
 

@@ -1,89 +1,30 @@
 """Byte-level BPE of whole batches: cut into words, look each word up, merge the unknown ones.
 
-The words are those of ``tokenizer.vocabulary.PATTERN``, written out as a scanner; ``encode`` equals the tokenizers
-library id by id. A word has at most MAX_RUN characters and a prefix, so hostile text costs linear time.
+``encode`` equals the tokenizers library id by id. A word of more than MAX_WORD_BYTES costs quadratic time here: its
+document is left to the library.
 """
 
 import numpy as np
 from numba import njit
 
-from gristmill.corpus.text._kernels import K0, K1, below, decode, load64, mum
+from gristmill.corpus.text._kernels import K0, K1, below, hash_bytes, load64, mum
+from gristmill.tokenizer._kernels_patterns import split
 
-U64 = np.uint64
-OTHER, LETTER, NUMBER, SPACE, NEWLINE, NOTHING = 0, 1, 2, 3, 4, 5  # character classes; NOTHING = end of the document
-MAX_RUN = 64  # characters of one class in a word
-MAX_WORD_BYTES = 8 * MAX_RUN  # a prefix, a run and its line ends: at most 4 + 4 * 64 + 64
+U64, U32 = np.uint64, np.uint32
+MAX_WORD_BYTES = 4096  # places that the 12 bits of a pair's key can tell
 KEY_BYTES = 15  # longest word whose bytes and length fit the two integers of an exact cache key
-KEY_TOKENS = 5  # tokens that fit the cache line of a word; words of more are merged each time
+KEY_TOKENS = 4  # tokens that fit a word's place in the cache; words of more are merged each time
 FREE = U64(0xFFFFFFFFFFFFFFFF)
-NO_RANK = np.int64(1 << 20)  # as many ids as the 20 bits of a pair's entry can tell
-_20, _56, ZERO = U64(20), U64(56), U64(0)
-_RANK_BITS = U64((1 << 20) - 1)
+NO_RANK = np.int64((1 << 20) - 1)  # one more than the ranks that 20 bits can tell
+NO_KEY = U32(0xFFFFFFFF)
+_4, _20, _32, _40, _56, _58, _60, ZERO = U64(4), U64(20), U64(32), U64(40), U64(56), U64(58), U64(60), U64(0)
+_LOW_32, _RANK_BITS = U64(0xFFFFFFFF), U64((1 << 20) - 1)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _class_at(data, at, stop, classes):
-    """(class, bytes) of the character at ``at``."""
-    if at >= stop:
-        return NOTHING, 0
-    if data[at] < 0x80:
-        return np.int64(classes[data[at]]), 1
-    point, n_bytes = decode(data, at)
-    return np.int64(classes[point]), n_bytes
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _run_end(data, at, stop, wanted, classes):
-    """End of the run of at most MAX_RUN characters of class ``wanted`` that begins at ``at``."""
-    for _ in range(MAX_RUN):
-        found, n_bytes = _class_at(data, at, stop, classes)
-        if found != wanted:
-            break
-        at += n_bytes
-    return at
-
-
-@njit(cache=True, nogil=True)
-def _space_end(data, start, stop, classes):
-    r"""``\s{0,63}[\r\n] | \s{1,64}(?!\S) | \s``: to the last line end, or all but the space before a word."""
-    at, before, line_end = start, start, -1
-    found, n_bytes = _class_at(data, at, stop, classes)
-    for _ in range(MAX_RUN):
-        if found != SPACE and found != NEWLINE:
-            break
-        before = at
-        at += n_bytes
-        if found == NEWLINE:
-            line_end = at
-        found, n_bytes = _class_at(data, at, stop, classes)
-    if line_end >= 0:
-        return line_end
-    follows_text = found < SPACE
-    return before if follows_text and before > start else at
-
-
-@njit(cache=True, nogil=True)
-def word_end(data, at, stop, classes):
-    """End of the word that begins at ``at`` < ``stop``: the first alternative of PATTERN that matches."""
-    first, n_bytes = _class_at(data, at, stop, classes)
-    if first == LETTER:
-        return _run_end(data, at, stop, LETTER, classes)
-    if first == NUMBER:
-        return at + n_bytes
-    second, _ = _class_at(data, at + n_bytes, stop, classes)
-    if second == LETTER and first != NEWLINE:
-        return _run_end(data, at + n_bytes, stop, LETTER, classes)
-    if first == OTHER or (second == OTHER and data[at] == 32):
-        begin = at if first == OTHER else at + 1
-        end = _run_end(data, begin, stop, OTHER, classes)
-        return _run_end(data, end, stop, NEWLINE, classes)
-    return _space_end(data, at, stop, classes)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _place(key, n_places):
-    """Where a search for ``key`` begins."""
-    return np.int64(mum(key ^ K0, K1) & U64(n_places - 1))
+def _bit(hashed, likely):
+    """(word, bit) of a pair's hash in ``likely``, from other bits of it than its place in ``pairs``."""
+    return np.int64(hashed >> _40 & U64(likely.size - 1)), hashed >> _58
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -98,21 +39,28 @@ def _word_key(data, start, stop):
 
 
 @njit(cache=True, nogil=True)
-def fill_pairs(merges, pairs):
-    """Enter merges int64[n_merges, 2] (left, right), in order of rank."""
+def fill_pairs(merges, pairs, likely):
+    """Enter merges int64[n_merges, 2] (left, right), in order of rank; ``likely`` gets a bit for each."""
     for rank in range(merges.shape[0]):
         key = U64(merges[rank, 0]) << _20 | U64(merges[rank, 1])
-        place = _place(key, pairs.size)
+        hashed = mum(key ^ K0, K1)
+        word, bit = _bit(hashed, likely)
+        likely[word] |= U64(1) << bit
+        place = np.int64(hashed & U64(pairs.size - 1))
         while pairs[place] != FREE:
             place = (place + 1) & (pairs.size - 1)
         pairs[place] = key << _20 | U64(rank)
 
 
 @njit(cache=True, nogil=True)
-def _rank(left, right, pairs):
-    """Rank of the merge of two tokens, NO_RANK when there is none."""
+def _rank(left, right, pairs, likely):
+    """Rank of the merge of two tokens, NO_RANK when there is none; most of these end at ``likely``, in 32 KB."""
     key = U64(left) << _20 | U64(right)
-    place = _place(key, pairs.size)
+    hashed = mum(key ^ K0, K1)
+    word, bit = _bit(hashed, likely)
+    if not likely[word] >> bit & U64(1):
+        return NO_RANK
+    place = np.int64(hashed & U64(pairs.size - 1))
     while pairs[place] >> _20 != key:
         if pairs[place] == FREE:
             return NO_RANK
@@ -121,70 +69,169 @@ def _rank(left, right, pairs):
 
 
 @njit(cache=True, nogil=True)
-def _merge(data, start, stop, byte_ids, pairs, merged, symbols, ranks):
-    """Tokens of data[start:stop] -> symbols: merge the leftmost pair of the lowest rank until none is left."""
-    n = stop - start
-    for i in range(n):
-        symbols[i] = byte_ids[data[start + i]]
-    for i in range(n - 1):
-        ranks[i] = _rank(symbols[i], symbols[i + 1], pairs)
-    while n > 1:
-        best = 0
-        for i in range(1, n - 1):
-            if ranks[i] < ranks[best]:
-                best = i
-        if ranks[best] == NO_RANK:
-            break
-        symbols[best] = merged[ranks[best]]
-        n -= 1
-        for i in range(best + 1, n):
-            symbols[i] = symbols[i + 1]
-            ranks[i - 1] = ranks[i]  # the merged pair's own rank goes, the ones behind move up
-        if best > 0:
-            ranks[best - 1] = _rank(symbols[best - 1], symbols[best], pairs)
-        if best < n - 1:
-            ranks[best] = _rank(symbols[best], symbols[best + 1], pairs)
-    return n
+def fill_bytes(byte_ids, pairs, likely, byte_keys):
+    """byte_keys[b << 8 | c] = the key, at place 0, of the merge of bytes b and c: 256 KB that save half the look-ups."""
+    for left in range(256):
+        for right in range(256):
+            byte_keys[left << 8 | right] = _key(_rank(byte_ids[left], byte_ids[right], pairs, likely), 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _key(rank, at):
+    """Rank, then place: the lowest key is the leftmost pair of the lowest rank."""
+    return NO_KEY if rank == NO_RANK else U32(rank << 12 | at)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _lowest(keys, n):
+    """The lowest of the first ``n``, which NO_KEY fills up to a multiple of 8: one instruction for 8."""
+    lowest = NO_KEY
+    for block in range(0, n, 8):
+        for i in range(8):
+            lowest = min(lowest, keys[block + i])
+    return lowest
 
 
 @njit(cache=True, nogil=True)
-def encode(offsets, data, vocabulary, words, end_id, out, out_offsets):
+def merge(data, start, n, byte_ids, byte_keys, pairs, likely, merged, symbols, keys, nexts, befores):
+    """Tokens of data[start:start + n] -> symbols: merge the leftmost pair of the lowest rank until none is left.
+
+    Nothing moves while pairs are merged: ``nexts`` and ``befores`` link the symbols that are left, and the keys of pairs
+    lie side by side. Returns the number of tokens.
+    """
+    for i in range(n):
+        symbols[i], nexts[i], befores[i] = byte_ids[data[start + i]], i + 1, i - 1
+        keys[i] = byte_keys[np.int64(data[start + i]) << 8 | np.int64(data[start + i + 1])] | U32(i)
+    keys[n - 1 : n + 7] = NO_KEY
+    while True:
+        lowest = _lowest(keys, n)
+        if lowest == NO_KEY:
+            break
+        at = np.int64(lowest & U32(0xFFF))
+        gone = nexts[at]
+        after, before = nexts[gone], befores[at]
+        symbols[at], nexts[at], keys[gone], keys[at] = merged[lowest >> U32(12)], after, NO_KEY, NO_KEY
+        if after < n:
+            befores[after] = at
+            keys[at] = _key(_rank(symbols[at], symbols[after], pairs, likely), at)
+        if before >= 0:
+            keys[before] = _key(_rank(symbols[before], symbols[at], pairs, likely), before)
+    count, at = 0, 0
+    while at < n:
+        symbols[count] = symbols[at]
+        count += 1
+        at = nexts[at]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def fill_whole(spelled, spelled_offsets, whole):
+    """Enter every token whose bytes stand in ``spelled``; ``whole`` int64[power of 2] begins as -1 everywhere."""
+    for token in range(spelled_offsets.size - 1):
+        start, stop = spelled_offsets[token], spelled_offsets[token + 1]
+        if stop > start:
+            place = np.int64(hash_bytes(spelled, start, stop, False) & U64(whole.size - 1))
+            while whole[place] >= 0:
+                place = (place + 1) & (whole.size - 1)
+            whole[place] = token
+
+
+@njit(cache=True, nogil=True)
+def _whole_token(data, start, stop, spelled, spelled_offsets, whole):
+    """The token that is data[start:stop], -1 when there is none."""
+    place = np.int64(hash_bytes(data, start, stop, False) & U64(whole.size - 1))
+    while whole[place] >= 0:
+        first, last = spelled_offsets[whole[place]], spelled_offsets[whole[place] + 1]
+        same = last - first == stop - start
+        i = 0
+        while same and i < stop - start:
+            same = spelled[first + i] == data[start + i]
+            i += 1
+        if same:
+            return whole[place]
+        place = (place + 1) & (whole.size - 1)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _remember(words, line, low, high, symbols, count):
+    """Put a word first in its line of the cache, the one that stood there second."""
+    for i in range(4):
+        words[line, 4 + i] = words[line, i]
+    words[line, 0], words[line, 1] = low, high | U64(count) << _60
+    for i in range(2):
+        first = U64(symbols[2 * i]) if 2 * i < count else ZERO
+        second = U64(symbols[2 * i + 1]) if 2 * i + 1 < count else ZERO
+        words[line, 2 + i] = first | second << _32
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _stands(words, line, place, low, high):
+    """Whether a word stands at this place of its line."""
+    return words[line, place] == low and (words[line, place + 1] ^ high) << _4 == ZERO
+
+
+@njit(cache=True, nogil=True)
+def _longest(offsets):
+    """Bytes of the longest document."""
+    longest = 0
+    for doc in range(offsets.size - 1):
+        longest = max(longest, offsets[doc + 1] - offsets[doc])
+    return longest
+
+
+@njit(cache=True, nogil=True)
+def encode(offsets, data, pattern, vocabulary, words, end_id, left, out, out_offsets):
     """out[out_offsets[d]:out_offsets[d + 1]] = tokens of document d, then ``end_id`` unless it is below 0.
 
-    ``out`` holds n_bytes + n_docs.
+    ``out`` holds n_bytes + n_docs + KEY_TOKENS. Of a document with ``left[d]`` there is nothing; one with a longer word
+    than MAX_WORD_BYTES is marked so here. ``vocabulary`` is the tuple of ``gristmill.tokenizer.kernel_encoder.Vocabulary``.
 
-    ``vocabulary`` is the tuple of arrays of ``gristmill.tokenizer.encoder.Vocabulary``.
-
-    ``words uint64[power of 2, 8]`` is a cache: a word's hash gives its line (its key, the number of its tokens, the
-    tokens), where the latest word stays. It saves 9 merges in 10 and never changes an answer.
+    ``words uint64[power of 2, 8]`` is a cache: a word's hash gives its line, in which two words stand, each with its key,
+    the number of its tokens and the tokens. It saves 9 merges in 10 and never changes an answer.
     """
     # unpacked, and the look-up written out here: with a tuple handed down, numba counts references of each of its
     # arrays at every call, 40 % of the time
-    classes, byte_ids, pairs, merged = vocabulary
-    symbols, ranks = np.empty(MAX_WORD_BYTES, np.int64), np.empty(MAX_WORD_BYTES, np.int64)
+    classes, byte_ids, byte_keys, pairs, likely, merged, spelled, spelled_offsets, whole = vocabulary
+    symbols, keys = np.empty(MAX_WORD_BYTES, np.int64), np.empty(MAX_WORD_BYTES + 8, np.uint32)
+    nexts, befores = np.empty(MAX_WORD_BYTES, np.int32), np.empty(MAX_WORD_BYTES, np.int32)
+    lengths = np.empty(_longest(offsets), np.uint32)
     n = 0
     out_offsets[0] = 0
     for doc in range(offsets.size - 1):
-        at, stop = offsets[doc], offsets[doc + 1]
-        while at < stop:
-            end = word_end(data, at, stop, classes)
-            low, high = _word_key(data, at, end)
+        at = offsets[doc]
+        n_words = 0 if left[doc] else split(data, at, offsets[doc + 1], pattern, classes, lengths)
+        for word in range(n_words):
+            n_bytes = np.int64(lengths[word])
+            low, high = _word_key(data, at, at + n_bytes)
             line = np.int64(mum(low ^ K0, high ^ K1) & U64(words.shape[0] - 1))
-            if high and words[line, 0] == low and words[line, 1] == high:
-                count = np.int64(words[line, 2])
-                for i in range(count):
-                    out[n + i] = words[line, i + 3]
-            else:
-                count = _merge(data, at, end, byte_ids, pairs, merged, symbols, ranks)
-                for i in range(count):
-                    out[n + i] = symbols[i]
-                if high and count <= KEY_TOKENS:
-                    words[line, 0], words[line, 1], words[line, 2] = low, high, count
-                    for i in range(count):
-                        words[line, i + 3] = symbols[i]
+            place = 0 if _stands(words, line, 0, low, high) else 4
+            if high and _stands(words, line, place, low, high):
+                one, two = words[line, place + 2], words[line, place + 3]
+                out[n], out[n + 1], out[n + 2], out[n + 3] = one & _LOW_32, one >> _32, two & _LOW_32, two >> _32
+                n += np.int64(words[line, place + 1] >> _60)
+                at += n_bytes
+                continue
+            if n_bytes > MAX_WORD_BYTES:
+                left[doc] = True
+                break
+            count = 0
+            if whole.size > 1:
+                symbols[0] = _whole_token(data, at, at + n_bytes, spelled, spelled_offsets, whole)
+                count = np.int64(symbols[0] >= 0)
+            if count == 0:
+                count = merge(
+                    data, at, n_bytes, byte_ids, byte_keys, pairs, likely, merged, symbols, keys, nexts, befores
+                )  # fmt: skip
+            for i in range(count):
+                out[n + i] = symbols[i]
+            if high and count <= KEY_TOKENS:
+                _remember(words, line, low, high, symbols, count)
             n += count
-            at = end
-        if end_id >= 0:
+            at += n_bytes
+        if left[doc]:
+            n = out_offsets[doc]
+        elif end_id >= 0:
             out[n] = end_id
             n += 1
         out_offsets[doc + 1] = n

@@ -3,7 +3,7 @@
 from numba import njit
 
 from gristmill.corpus.text._kernels import decode
-from gristmill.tokenizer._kernels_bpe import NEWLINE, SPACE
+from gristmill.tokenizer._kernels_patterns import NEWLINE, SPACE
 
 
 @njit(cache=True, nogil=True)

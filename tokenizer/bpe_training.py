@@ -13,11 +13,11 @@ from tokenizers import trainers
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.files import write_text
 from gristmill.corpus.receipt import Outcome
-from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import PAD, TokenizerFacts
 from gristmill.tokenizer.stage import Tokenizer as TokenizerSection
+from gristmill.tokenizer.text_counts import sum_by
 from gristmill.tokenizer.tokenizer_json import TOKENIZER, SpecialTokens
 from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 

@@ -40,6 +40,13 @@ class DomainTokens:
         targets = self.targets and self.targets.window(first, n)
         return DomainTokens(self.doc_ids[at], self.sources[at], self.begins[at], self.lengths[at], self.ids, targets)
 
+    def take(self, at: np.ndarray) -> "DomainTokens":
+        """The documents at these places, int64[m], in this order; the ids stay where they are."""
+        chosen = pa.array(at)
+        targets = self.targets and self.targets.take(at)
+        begins, lengths = self.begins[at], self.lengths[at]
+        return DomainTokens(self.doc_ids.take(chosen), self.sources.take(chosen), begins, lengths, self.ids, targets)
+
 
 class Targets(NamedTuple):
     """Predicted tokens that count: of document d the stretches offsets[d] to offsets[d + 1], all int64."""
@@ -51,6 +58,13 @@ class Targets(NamedTuple):
     def window(self, first: int, n: int) -> "Targets":
         """Those of documents first to first + n."""
         return Targets(self.offsets[first : first + n + 1], self.start, self.length)
+
+    def take(self, at: np.ndarray) -> "Targets":
+        """Those of the documents at these places."""
+        count = np.diff(self.offsets)[at]
+        offsets = np.append(0, np.cumsum(count))
+        place = np.repeat(self.offsets[at] - offsets[:-1], count) + np.arange(offsets[-1])
+        return Targets(offsets, self.start[place], self.length[place])
 
 
 @contextmanager

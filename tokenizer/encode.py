@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,11 @@ from gristmill.corpus.meter import count
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import ROW_TARGETS, token_type
 from gristmill.corpus.tables import PartWriter
-from gristmill.tokenizer.encoded_batch import DROPPED_SCHEMA, EncodedBatch, EncodesConversations, EncodesTexts
+from gristmill.tokenizer.encoded_batch import AS_THEY_ARE, DROPPED_SCHEMA, EncodedBatch, Encoding
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import filled, kept_batches
 from gristmill.tokenizer.stage import TokensFacts
-from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter
+from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter, sum_by
 
 TOKENS = "tokens.parquet"
 DROPPED = "dropped.parquet"
@@ -52,7 +52,7 @@ def encode_part(
     folder: Path,
     *,
     language: Path | None = None,
-    conversations: bool = False,
+    encoding: Encoding = AS_THEY_ARE,
 ) -> Outcome:
     """Write ``folder/tokens.parquet``: the kept documents of one part in its order, encoded.
 
@@ -65,9 +65,8 @@ def encode_part(
     documents, kept : see ``gristmill.tokenizer.kept_text.kept_batches``
     tokenizer : tokenizer.json, with tokenizer_config.json beside it
     language : language.parquet of the part; without it languages are those that the input states
-    conversations : the documents are conversations (``[[sources]] messages``): they are put into the chat template,
-        and their answers alone are targets. One that has none is dropped, counted by reason and listed in
-        ``dropped.parquet``
+    encoding : what the documents are, and whether some are rearranged. A conversation that has no answer is dropped,
+        counted by reason and listed in ``dropped.parquet``
 
     Returns
     -------
@@ -79,8 +78,8 @@ def encode_part(
     SchemaError : ``kept`` does not belong to ``documents``
     """
     encoder = CheckedEncoder(tokenizer)
-    work = EncodesConversations(encoder.text) if conversations else EncodesTexts(encoder)
-    schema = tokens_schema(encoder.vocab_size, targets=conversations)
+    work = encoding.of(encoder)
+    schema = tokens_schema(encoder.vocab_size, targets=encoding.conversations)
     counts, found = _Counts(encoder), _languages(kept, language)
     with PartWriter(folder / TOKENS, schema) as writer:
         for whole in kept_batches(documents, kept, work.beside):
@@ -92,11 +91,12 @@ def encode_part(
             writer.write(_tokens_batch(batch, encoded, schema))
             count(batch.num_rows, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     counts.text.write_uses(folder / USES)
-    if conversations:
+    if encoding.conversations:
         pq.write_table(pa.Table.from_pylist(work.dropped, DROPPED_SCHEMA), folder / DROPPED)
-    engine = encoder.engine if not conversations else "templates"
+    engine = encoder.engine if not encoding.conversations else "templates"
     reasons = Counter(one["reason"] for one in work.dropped)
-    return Outcome(writer.rows, counts.accounts(), asdict(counts.facts(encoder.vocab_size, engine, reasons)))
+    facts = replace(counts.facts(encoder.vocab_size, engine, reasons), rearranged=dict(sorted(work.rearranged.items())))
+    return Outcome(writer.rows, counts.accounts(), asdict(facts))
 
 
 def _languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
@@ -152,16 +152,3 @@ class _Counts:
     def facts(self, vocab_size: int, engine: str, dropped: Mapping[str, int]) -> TokensFacts:
         tokens, n_bytes = (dict(sorted(found.items())) for found in (self._domain_tokens, self._domain_bytes))
         return TokensFacts(tokens, n_bytes, vocab_size, engine, self.text.counts(), dict(sorted(dropped.items())))
-
-
-def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[str, int]:
-    """Sum of ``values`` int64 [n] for each distinct name.
-
-    >>> sum_by(pa.array(["a", "b", "a"]), np.array([1, 2, 3]))
-    {'a': 4, 'b': 2}
-    """
-    array = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
-    coded = array.dictionary_encode()
-    total = np.zeros(len(coded.dictionary), np.int64)
-    np.add.at(total, coded.indices.to_numpy(), values)
-    return dict(zip(coded.dictionary.to_pylist(), total.tolist(), strict=True))

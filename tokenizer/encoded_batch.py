@@ -1,5 +1,6 @@
 """A batch of kept documents as tokens: of texts as they are, or of conversations in their template."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,12 @@ import pyarrow as pa
 from gristmill.tokenizer.chat_template import ConversationError
 from gristmill.tokenizer.conversation_tokens import ConversationEncoder, ConversationTokens
 from gristmill.tokenizer.conversations import conversation_of
-from gristmill.tokenizer.encoder import CheckedEncoder, Tokens, flat_tokens
+from gristmill.tokenizer.encoder import CheckedEncoder
+from gristmill.tokenizer.fill_in_middle import PIECES, arranged, cut_texts, cuts_of
+from gristmill.tokenizer.reference_encoder import Tokens, flat_tokens
 from gristmill.tokenizer.spelling import RoundTrip
+from gristmill.tokenizer.stage import FillInMiddle
+from gristmill.tokenizer.text_counts import sum_by
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 
 DROPPED_SCHEMA = pa.schema([pa.field(name, pa.string(), False) for name in ("doc_id", "source", "reason", "detail")])
@@ -37,12 +42,33 @@ class EncodesTexts:
 
     def __init__(self, encoder: CheckedEncoder):
         self.dropped: list[dict[str, str]] = []
+        self.rearranged = Counter[str]()
         self._encoder, self._round_trip = encoder, RoundTrip(encoder.text)
 
     def encode(self, batch: pa.RecordBatch) -> EncodedBatch:
         """All documents of the batch."""
         tokens = self._encoder.encode(batch["text"])
         return EncodedBatch(batch["text"], tokens, self._round_trip.holds(batch["text"], tokens))
+
+
+class RearrangesTexts(EncodesTexts):
+    """Texts, some with their middle at the end (``gristmill.tokenizer.fill_in_middle``)."""
+
+    def __init__(self, encoder: CheckedEncoder, section: FillInMiddle, seed: int):
+        super().__init__(encoder)
+        self._section, self._seed, self._end_id = section, seed, encoder.text.end_id
+        self._marks = [encoder.text.control[name] for name in section.named]
+
+    def encode(self, batch: pa.RecordBatch) -> EncodedBatch:
+        """All documents of the batch; one comes back where its three pieces do."""
+        cuts = cuts_of(batch, batch["text"], self._section, self._seed)
+        if not cuts.chosen.any():
+            return super().encode(batch)
+        self.rearranged.update(sum_by(batch["domain"], cuts.chosen.astype(np.int64)))
+        texts = cut_texts(batch["text"], cuts)
+        pieces = self._encoder.encode(texts)
+        holds = np.all(self._round_trip.holds(texts, pieces).reshape(-1, PIECES), axis=1)
+        return EncodedBatch(batch["text"], arranged(pieces, cuts, self._marks, self._end_id), holds)
 
 
 class EncodesConversations:
@@ -52,6 +78,7 @@ class EncodesConversations:
 
     def __init__(self, text: TextTokenizer):
         self.dropped: list[dict[str, str]] = []
+        self.rearranged = Counter[str]()
         self._text, self._encoder = text, ConversationEncoder(text)
 
     def encode(self, batch: pa.RecordBatch) -> EncodedBatch:
@@ -78,3 +105,27 @@ class EncodesConversations:
     def _comes_back(self, one: ConversationTokens) -> bool:
         decoded = self._text.decode(one.ids)
         return decoded in (one.text, f"{one.text}{self._text.special.end}")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the documents of a part are encoded.
+
+    ``conversations``: they are put into the chat template, and their answers alone are targets.
+    ``fill_in_middle``: of the recipe, for texts that are no conversations; ``seed`` decides which documents.
+    """
+
+    conversations: bool = False
+    fill_in_middle: FillInMiddle | None = None
+    seed: int = 0
+
+    def of(self, encoder: CheckedEncoder) -> EncodesTexts | EncodesConversations:
+        """What encodes the batches of one part."""
+        if self.conversations:
+            return EncodesConversations(encoder.text)
+        if self.fill_in_middle is None:
+            return EncodesTexts(encoder)
+        return RearrangesTexts(encoder, self.fill_in_middle, self.seed)
+
+
+AS_THEY_ARE = Encoding()

@@ -51,4 +51,5 @@ def model_name(config: Config) -> str:
     'byte-level BPE'
     """
     byte_level = (config.get("decoder") or {}).get("type") == "ByteLevel"
-    return f"byte-level {config['model']['type']}" if byte_level else str(config["model"]["type"])
+    name = str(config["model"].get("type", "BPE"))  # files of before 2020 leave it out
+    return f"byte-level {name}" if byte_level else name

@@ -1,8 +1,9 @@
 """One domain's documents to rows of one length, in shards."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,10 @@ from gristmill.corpus.stage import load
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer import _kernels
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
-from gristmill.tokenizer.encode import sum_by
 from gristmill.tokenizer.packings import Packing, best_fit
 from gristmill.tokenizer.row_targets import RowTargets, rows_with_targets, targets_in_rows
 from gristmill.tokenizer.stage import PACKINGS, ShardsFacts
+from gristmill.tokenizer.text_counts import sum_by
 
 WINDOW_DOCUMENTS = 1 << 18  # packed together; more of them fill rows no better (padding 0.002 % at 100,000)
 BEST = "best_fit"
@@ -80,22 +81,42 @@ def pack_domain(
     ------
     SchemaError : a part's ids do not fit ``vocab_size``
     """
-    counts = _Counts(layout)
     with gather_domain(tokens, folder, domain, heldout, vocab_size) as gathered:
-        writer = ShardWriter(
-            folder,
-            row_tokens=layout.row_tokens,
-            vocab_size=vocab_size,
-            shard_rows=layout.shard_rows,
-            batch_rows=layout.batch_rows,
-            targets=gathered.targets is not None,
-        )
-        with writer:
-            for first in range(0, len(gathered), WINDOW_DOCUMENTS):
-                window = gathered.window(first, WINDOW_DOCUMENTS)
+        return pack_gathered(gathered, [gathered], folder, vocab_size=vocab_size, layout=layout)
+
+
+def pack_gathered(
+    gathered: DomainTokens,
+    parts: Sequence[DomainTokens],
+    folder: Path,
+    *,
+    vocab_size: int,
+    layout: Layout,
+    buckets: Sequence[Mapping[str, Any]] = (),
+) -> Outcome:
+    """Write a domain's documents, cut into ``parts``, each part in rows of its own; see ``pack_domain``.
+
+    Parameters
+    ----------
+    buckets : what each part is, for the index; empty: rows have no buckets
+    """
+    counts = _Counts(layout)
+    writer = ShardWriter(
+        folder,
+        row_tokens=layout.row_tokens,
+        vocab_size=vocab_size,
+        shard_rows=layout.shard_rows,
+        batch_rows=layout.batch_rows,
+        targets=gathered.targets is not None,
+    )
+    with writer.with_buckets(buckets):
+        for number, part in enumerate(parts):
+            bucket = number if buckets else None
+            for first in range(0, len(part), WINDOW_DOCUMENTS):
+                window = part.window(first, WINDOW_DOCUMENTS)
                 for block in _row_blocks(window, *_packed(window, layout, counts), layout):
-                    writer.write(*block)
-        return counts.outcome(gathered)
+                    writer.write(*block, bucket=bucket)
+    return counts.outcome(gathered)
 
 
 def _packed(window: DomainTokens, layout: Layout, counts: "_Counts") -> tuple[Packing, RowTargets | None]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_spelling
-from gristmill.tokenizer.encoder import Tokens
+from gristmill.tokenizer.reference_encoder import Tokens
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 from gristmill.tokenizer.tokenizer_json import Config, token_ids, vocab_size
 from gristmill.tokenizer.vocabulary import byte_symbols

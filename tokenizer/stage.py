@@ -37,6 +37,7 @@ class Tokenizer(Section):
     """Byte-level BPE, trained on the kept text, or a tokenizer of one's own."""
 
     path: str | None = None  # tokenizer.json, or a SentencePiece model that ends in .model; nothing is trained then
+    from_: Annotated[Literal["latest"] | None, Field(alias="from")] = None  # the tokenizer of NAME/latest
     vocab_size: Annotated[int, Field(ge=258, le=1 << 20)] = 8192
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sample_bytes: Amount = 32 << 20  # trained on a keyed sample of at most this much text
@@ -45,16 +46,28 @@ class Tokenizer(Section):
     chat_template: str | None = None  # chatml, headers, plain, Jinja, or a file; else what stands beside path
 
     @property
+    def given(self) -> bool:
+        """Whether the tokenizer is taken as it is, and not trained on the kept text."""
+        return self.path is not None or self.from_ is not None
+
+    @property
     def template_file(self) -> str | None:
-        """The file that holds the chat template: the one named, or what comes with the tokenizer of path."""
+        """The file that holds the chat template: the one named, or what comes with the tokenizer of path.
+
+        A run's tokenizer brings none: its template was this recipe's.
+        """
         if self.chat_template is not None:
             named = "{" not in self.chat_template and self.chat_template not in SHIPPED_TEMPLATES
             return self.chat_template if named else None
-        beside = (Path(self.path or "").with_name(name) for name in TEMPLATE_FILES) if self.path else ()
+        if self.path is None or self.from_ is not None:
+            return None
+        beside = (Path(self.path).with_name(name) for name in TEMPLATE_FILES)
         return next((str(path) for path in beside if path.is_file()), None)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Keys that do not go together."""
+        if self.path is not None and self.from_ is not None:
+            yield Mistake(("from", "path"), "path and from each name a tokenizer; leave one of them out")
         if self.path is not None:
             for key in (name for name in _TRAINING if name in self.model_fields_set):
                 yield Mistake((key, "path"), "the tokenizer of path is taken as it is; leave this key out")
@@ -70,6 +83,36 @@ def files_of(section: Tokenizer) -> Artefacts:
     """The files that the section names."""
     named = {"path": section.path, "chat_template": section.template_file}
     return {name: (path,) for name, path in named.items() if path}
+
+
+class FillInMiddle(Section):
+    """Documents of which the middle is moved to the end, so that a model learns to fill gaps.
+
+    One is cut at two characters into prefix, middle and suffix, and becomes PREFIX prefix SUFFIX suffix MIDDLE middle,
+    or, suffix first, PREFIX SUFFIX suffix MIDDLE prefix middle: PSM and SPM of Bavarian et al. 2022, Efficient Training
+    of Language Models to Fill in the Middle, section 3. Which documents, and where, follows from their doc_id alone.
+    """
+
+    rates: dict[str, Annotated[float, Field(gt=0, le=1)]]  # share of a domain's documents
+    suffix_first: Annotated[float, Field(ge=0, le=1)] = 0.5  # of these
+    prefix: Annotated[str, Field(min_length=1)] = "<|fim_prefix|>"
+    suffix: Annotated[str, Field(min_length=1)] = "<|fim_suffix|>"
+    middle: Annotated[str, Field(min_length=1)] = "<|fim_middle|>"
+
+    @property
+    def named(self) -> tuple[str, str, str]:
+        """The special tokens before prefix, suffix and middle; a tokenizer that is trained here gets them."""
+        return self.prefix, self.suffix, self.middle
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Two marks of one name."""
+        if len(set(self.named)) < len(self.named):
+            yield Mistake(("prefix", "suffix", "middle"), f"{', '.join(self.named)}: three tokens of different names")
+
+    def added_to(self, specials: Specials) -> Specials:
+        """The special tokens of a recipe with these."""
+        control = tuple(dict.fromkeys((*specials.control, *self.named)))
+        return specials.model_copy(update={"control": control})
 
 
 PACKINGS = {  # ways to fill rows, by name: (lengths, row_tokens) -> Packing
@@ -146,6 +189,7 @@ class TokensFacts:
     engine: str
     counts: tuple[TextCounts, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
+    rearranged: Mapping[str, int] = field(default_factory=dict)  # documents with their middle at the end, by domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +205,7 @@ class ShardsFacts:
     padding_best_fit: float | None = None  # of the same documents under best_fit, where another packing was asked for
     rows_without_targets: int = 0  # not packed: nothing in them counts
     tokens_without_targets: int = 0  # in those rows
+    documents_without_signal: int = 0  # of an ordered domain: in the last bucket
 
 
 TOKENIZER = CorpusStage(
@@ -181,6 +226,8 @@ TOKENS = CorpusStage(
     version="2",
     reads=("documents", "language", "decide", "edits", "tokenizer"),
     title="kept text to tokens",
+    section=FillInMiddle,
+    key="fill_in_middle",
     always=True,
     table="tokens.parquet",
     run="gristmill.flows.pipeline.assemble:encode",

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_spelling
-from gristmill.tokenizer.encoder import Tokens
+from gristmill.tokenizer.patterns import character_classes
+from gristmill.tokenizer.reference_encoder import Tokens
 from gristmill.tokenizer.stage import TextCounts
-from gristmill.tokenizer.vocabulary import character_classes
 
 USES = "token_uses.parquet"
 USES_SCHEMA = pa.schema(
@@ -107,3 +107,16 @@ def unused_tokens(paths: Iterable[Path], n_tokens: int) -> Mapping[str, int]:
             tokens = table.filter(pc.equal(table["domain"], domain))["token"].to_numpy()
             used[domain][tokens] = everywhere[tokens] = True
     return {domain: int(n_tokens - found.sum()) for domain, found in sorted(used.items())}
+
+
+def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[str, int]:
+    """Sum of ``values`` int64 [n] for each distinct name.
+
+    >>> sum_by(pa.array(["a", "b", "a"]), np.array([1, 2, 3]))
+    {'a': 4, 'b': 2}
+    """
+    array = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    coded = array.dictionary_encode()
+    total = np.zeros(len(coded.dictionary), np.int64)
+    np.add.at(total, coded.indices.to_numpy(), values)
+    return dict(zip(coded.dictionary.to_pylist(), total.tolist(), strict=True))

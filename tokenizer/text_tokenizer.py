@@ -31,7 +31,8 @@ class TextTokenizer:
         self.control = marked(self.config, self.special.named)
         self.original = _load(self.config, path)
         self.names = names_beyond_text(self.control, self.config)
-        self.tokenizer = _load(renamed(self.config, self.names), path)
+        self.for_text = renamed(self.config, self.names)
+        self.tokenizer = _load(self.for_text, path)
         self.tokenizer.encode_special_tokens = True  # the name is the library's: True means "encode them as text"
         self.vocab_size = max(self.original.get_vocab(with_added_tokens=True).values()) + 1
         for name, number in self.control.items():

@@ -1,22 +1,25 @@
 """What a training run is, in plain values; checked before anything is allocated. No torch here.
 
-``mistakes`` is all that the trainer refuses: a recipe is checked by it, and so is a ``TrainConfig`` made by hand.
+``setting_mistakes`` and the ``mistakes`` of the tables are all that the trainer refuses: a recipe is checked by them,
+and so is a ``TrainConfig`` made by hand.
 """
 
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gristmill.corpus.errors import TrainError, nearest
-from gristmill.corpus.recipe_values import Mistake
-from gristmill.trainer.balance import BALANCES
+from gristmill.corpus.recipe_values import Mistake, Section
+from gristmill.trainer import checks
+from gristmill.trainer.checks import Check, value_mistakes
 from gristmill.trainer.device import TYPES, is_device
-from gristmill.trainer.precision import PRECISIONS
-from gristmill.trainer.scores import SCORES
+from gristmill.trainer.low_rank import Lora
+from gristmill.trainer.model.balance import BALANCES, DEFAULT
+from gristmill.trainer.model.precision import PRECISIONS
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
-GRID = 8  # grouped_mm wants rows of a multiple of 16 bytes, on the CPU as well: 8 bfloat16, and so 4 float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +28,27 @@ class TrainConfig:
 
     Raises
     ------
-    TrainError : values that the model cannot have, each naming its key ``trainer.<key>``
+    TrainError : values that the training cannot have, each naming its key ``trainer.<key>``
 
-    >>> TrainConfig(vocab_size=512, row_tokens=128).top_k
+    >>> TrainConfig(vocab_size=512, row_tokens=128).model.top_k
     2
-    >>> TrainConfig(vocab_size=512, row_tokens=128, top_k=9)
+    >>> TrainConfig(vocab_size=512, row_tokens=128, model=Shape(top_k=9))
     Traceback (most recent call last):
-    gristmill.corpus.errors.TrainError: trainer.top_k is 9, expected 1 to 8 (trainer.experts)
+    gristmill.corpus.errors.TrainError: trainer.model.top_k is 9, expected 1 to 8 (trainer.model.experts)
     """
 
     vocab_size: int
     row_tokens: int
     seed: int = 0  # of the weights and of dropout
-    layers: int = 3
-    width: int = 96
-    heads: int = 3
-    experts: int = 8
-    expert_width: int = 96
-    shared_experts: int = 1
-    top_k: int = 2
-    score: str = "sigmoid"  # see SCORES
-    balance: str = "bias"  # see BALANCES
-    balance_rate: float = 0.01  # step of the bias, or weight of the balance loss
-    z_loss: float = 0.0
-    dropout: float = 0.0  # on each residual branch
+    model: Shape = field(default_factory=Shape)
+    balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
+    stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
+    stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
+    lora: Lora | None = None  # adapters that alone are trained
+    start: str = ""  # model.safetensors of a checkpoint; weights are gone on from
+    start_digest: str = ""  # its sha256
     batch_rows: int = 8
+    micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -61,81 +60,65 @@ class TrainConfig:
     threads: int = 0  # 0 = one
 
     def __post_init__(self):
-        found = [f"trainer.{mistake.text}" for mistake in mistakes(asdict(self))]
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
+        found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
+        found += [f"trainer.lora.{mistake.text}" for mistake in (self.lora.mistakes() if self.lora else ())]
+        for number, stage in enumerate(self.stages):
+            found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
+        if len(self.stage_stops) != len(self.stages) or list(self.stage_stops) != sorted(self.stage_stops):
+            found.append(f"trainer.stages: {len(self.stages)} stages end at {list(self.stage_stops)} samples")
         if found:
             raise TrainError("\n".join(found))
 
-    def identity(self) -> dict[str, int | float | str]:
-        """The fields that decide the result: all but where, how fast and how often it is saved."""
-        return {key: value for key, value in asdict(self).items() if key not in FREE}
+    def identity(self) -> dict[str, int | float | str | bool]:
+        """The fields that decide the result: all but where, how fast and how often it is saved; tables with dots."""
+        found: dict[str, int | float | str | bool] = {}
+        for one in fields(self):
+            if one.name not in FREE:
+                found |= dict(_flat(one.name, getattr(self, one.name)))
+        return found
 
 
-FREE = ("checkpoint_steps", "device", "keep", "threads")
+FREE = ("checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
 
 
-def mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What the trainer refuses of ``values``, the fields of a ``TrainConfig`` or some of them.
+def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:
+    if isinstance(value, Section):
+        value = value.model_dump()
+    if isinstance(value, tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, Mapping):
+        for name in value:
+            yield from _flat(f"{key}.{name}", value[name])
+    elif value is not None:
+        yield key, value
 
-    Each key is looked at by itself first; what two keys must fulfil together is looked at where both are right.
 
-    >>> [mistake.text for mistake in mistakes({"experts": 4, "top_k": 5, "dropout": 2})]
-    ['dropout is 2, expected 0 up to, not including, 1', 'top_k is 5, expected 1 to 4 (trainer.experts)']
+def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What the trainer refuses of ``values``, the fields of a ``TrainConfig`` or some of them; tables have their own.
+
+    >>> [mistake.text for mistake in setting_mistakes({"batch_rows": 0})]
+    ['batch_rows is 0, expected a whole number, 1 or more']
     """
-    wrong = set()
-    for key, (expected, holds) in _KEYS.items():
-        if key in values and not holds(values[key]):
-            wrong.add(key)
-            yield Mistake((key,), f"{key} is {values[key]}, expected {expected}")
-    for key, known in _NAMES.items():
-        if key in values and values[key] not in known:
-            near = nearest(str(values[key]), known)
-            yield Mistake(
-                (key,), f"{key} is {values[key]}, expected {' or '.join(known)}{near if 'mean' in near else ''}"
-            )
-    for keys, expected, holds in _PAIRS:
-        if wrong.isdisjoint(keys) and all(key in values for key in keys) and not holds(*(values[key] for key in keys)):
-            yield Mistake(keys, f"{keys[0]} is {values[keys[0]]}, expected {expected(values[keys[1]])}")
+    yield from value_mistakes(values, _KEYS, _NAMES)
+    if values.get("lora") and not values.get("start"):
+        yield Mistake(("lora", "start"), "lora: adapters change weights that trainer.start names, and it names none")
+    for name, weight in values.get("balance", {}).items():
+        key = f"balance.{name}"
+        if name not in BALANCES:
+            yield Mistake((key,), f"{key} is unknown{nearest(name, BALANCES)}")
+        elif not checks.WEIGHT.holds(weight):
+            yield Mistake((key,), f"{key} is {weight}, expected {checks.WEIGHT.expected}")
 
 
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_Check = tuple[str, Callable[[Any], bool]]
-_POSITIVE: _Check = ("a whole number, 1 or more", lambda value: _whole(value, 1))
-_COUNT: _Check = ("a whole number, 0 or more", lambda value: _whole(value, 0))
-_WIDTH: _Check = (
-    f"a multiple of {GRID} (grouped GEMM alignment)",
-    lambda value: _whole(value, GRID) and value % GRID == 0,
-)
-_WEIGHT: _Check = ("0 or more", lambda value: _real(value) and value >= 0)
-_KEYS: dict[str, _Check] = {
-    **dict.fromkeys(("vocab_size", "row_tokens", "layers", "heads", "experts", "top_k"), _POSITIVE),
-    **dict.fromkeys(("batch_rows", "checkpoint_steps"), _POSITIVE),
-    **dict.fromkeys(("seed", "shared_experts", "warmup_steps", "heldout_rows", "threads", "keep"), _COUNT),
-    **dict.fromkeys(("width", "expert_width"), _WIDTH),
-    **dict.fromkeys(("z_loss", "balance_rate"), _WEIGHT),
-    **dict.fromkeys(("learning_rate", "max_grad_norm"), ("more than 0", lambda value: _real(value) and value > 0)),
-    "dropout": ("0 up to, not including, 1", lambda value: _real(value) and 0 <= value < 1),
-    "device": (
+_KEYS: dict[str, Check] = {
+    **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "micro_batches", "checkpoint_steps"), checks.POSITIVE),
+    **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "threads", "keep"), checks.COUNT),
+    **dict.fromkeys(("learning_rate", "max_grad_norm"), checks.ABOVE_ZERO),
+    "device": Check(
         f"a device as torch names it: {', '.join(TYPES[:4])} ..., with :0, :1 ... for one of several",
         lambda value: isinstance(value, str) and is_device(value),
     ),
 }
-_NAMES: dict[str, Collection[str]] = {"score": SCORES, "balance": BALANCES, "precision": PRECISIONS}
-_PAIRS: tuple[tuple[tuple[str, str], Callable[[Any], str], Callable[[Any, Any], bool]], ...] = (
-    (
-        ("top_k", "experts"),
-        lambda experts: f"1 to {experts} (trainer.experts)",
-        lambda top_k, experts: top_k <= experts,
-    ),
-    (
-        ("heads", "width"),
-        lambda width: f"a divisor of half of trainer.width {width}",
-        lambda heads, width: width % (2 * heads) == 0,  # rotary positions turn the halves of a head
-    ),
-)
+_NAMES = {"precision": PRECISIONS}

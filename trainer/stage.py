@@ -1,11 +1,18 @@
 """What the recipe says of the trainer, and what a training reports. Nothing heavy is imported."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import field_validator
 
 from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
-from gristmill.trainer.config import mistakes
+from gristmill.trainer.config import setting_mistakes
+from gristmill.trainer.former_keys import FORMER
+from gristmill.trainer.low_rank import Lora
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training_stage import TrainingStage
 
 
 class Proof(Section):
@@ -16,35 +23,37 @@ class Proof(Section):
 
 
 class Trainer(Section):
-    """The compact Mixture-of-Experts model."""
+    """The compact Mixture-of-Experts model and its training."""
 
-    layers: int = 3
-    width: int = 96  # a multiple of 8
-    heads: int = 3  # a divisor of half of the width
-    experts: int = 8
-    expert_width: int = 96  # a multiple of 8
-    shared_experts: int = 1
-    top_k: int = 2
-    score: str = "sigmoid"  # or "softmax"
-    balance: str = "bias"  # or "switch", "none"
-    balance_rate: float = 0.01  # step of the bias, or weight of the balance loss
-    z_loss: float = 0.0
+    former: ClassVar = FORMER
+    model: Shape = Shape()
+    balance: Mapping[str, float] = {"bias": 0.01}  # strengths by name, see docs/concepts/trainer.md; a table is whole
+    stages: tuple[TrainingStage, ...] = ()  # they cover the phases of the curriculum; none = one stage
+    lora: Lora | None = None  # adapters of low rank on weights of `start`
+    start: str = ""  # model.safetensors of a checkpoint whose weights are gone on from, with the same tokenizer
     batch_rows: int = 8
+    micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
     checkpoint_steps: int = 100
     keep: int = 0  # checkpoints beside the last two, spread evenly over the training: for replay and retraining
-    dropout: float = 0.0
     heldout_rows: int = 0  # of each domain, evaluated before and after; 0 = all
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
     proof: Proof | None = None
 
+    @field_validator("balance", mode="before")
+    @classmethod
+    def _expect_table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"this is a table now: [trainer.balance] with {value} = 0.01")  # noqa: TRY004  pydantic's
+        return value
+
     def mistakes(self) -> Iterator[Mistake]:
         """All that the trainer would refuse, as mistakes of the recipe."""
-        yield from mistakes(self.model_dump())
+        yield from setting_mistakes(self.model_dump())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +75,9 @@ class Load:
 class DomainLoss:
     """Held-out loss of one domain, nats per predicted token, and how many tokens were predicted.
 
-    ``unigram`` is what a model without context reaches. ``bits_per_byte`` (see ``trainer.bits_per_byte``) and its
-    ``standard_error`` by document are None where the run has no byte-level tokenizer. ``experts`` [layers][E] counts
-    the tokens that each expert took.
+    ``unigram`` is what a model without context reaches. ``bits_per_byte`` (see ``trainer.training.bits_per_byte``) and
+    its ``standard_error`` by document are None where the run has no byte-level tokenizer. ``experts`` [layers][E]
+    counts the tokens that each expert took, of the layers that have experts.
     """
 
     loss: float
@@ -153,10 +162,12 @@ class TrainSummary:
     heldout_load: Load | None
     parameters: int
     active_parameters: int
-    config: dict[str, int | float | str]
+    config: dict[str, int | float | str | bool]
     load_by_layer: tuple[Load, ...] = ()
     heldout_load_by_layer: tuple[Load, ...] = ()
     changes: tuple[Change, ...] = ()
+    layer_shared_parameters: int = 0  # that more than one layer uses
+    shared_expert_parameters: int = 0  # of experts that every token uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +186,14 @@ class Timing:
 
 
 def _artefacts(trainer: Trainer) -> Artefacts:
-    return {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+    facts = {"proof.facts": [trainer.proof.facts]} if trainer.proof else {}
+    return facts | ({"start": [trainer.start]} if trainer.start else {})
 
 
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="2",  # consumption.parquet holds digests, evaluation.parquet all held-out rows
+    version="3",  # initial weights by fan-in
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

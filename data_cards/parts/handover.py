@@ -38,6 +38,7 @@ class Tokenizer:
     texts: tuple[TextCounts, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
+    rearranged: Mapping[str, int] = field(default_factory=dict)  # documents with their middle at the end, by domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,17 @@ def tokenizer(reading: Reading) -> Tokenizer:
         end=facts.end,
         texts=_texts(reading),
         unused=_unused(reading, facts.vocab_size),
-        dropped=_dropped(reading),
+        dropped=_counted(reading, "dropped"),
+        rearranged=_counted(reading, "rearranged"),
     )
 
 
-def _dropped(reading: Reading) -> Mapping[str, int]:
-    reasons: Counter[str] = Counter()
+def _counted(reading: Reading, fact: str) -> Mapping[str, int]:
+    """Counts of all parts under each name."""
+    found: Counter[str] = Counter()
     for part in reading.facts("tokens", TokensFacts):
-        reasons.update(part.dropped)
-    return dict(sorted(reasons.items()))
+        found.update(getattr(part, fact))
+    return dict(sorted(found.items()))
 
 
 def _texts(reading: Reading) -> tuple[TextCounts, ...]:

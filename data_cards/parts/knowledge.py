@@ -1,11 +1,13 @@
 """How much of the text the knowledge graph reaches."""
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gristmill.corpus.facts import add_facts
 from gristmill.data_cards.reading import Reading
 from gristmill.knowledge.stage import MentionsFacts
 
+TYPES, RELATIONS = 20, 20  # that a card names
 LINKED = ("mentions", "triples", "documents_with_entity", "documents_with_linked_pair")
 
 
@@ -18,6 +20,23 @@ class EntityType:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """Documents that name so many different entities or more: of a type, of any where the type is empty."""
+
+    type: str
+    documents: dict[str, int]  # by 1, 3, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Triples of a relation that were joined to documents, and those whose ends a document names close together."""
+
+    relation: str
+    triples: int
+    supported: int
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """Counts over all documents; the types are the most frequent ones of each part, added up."""
 
@@ -27,6 +46,8 @@ class Knowledge:
     documents_with_entity: int
     documents_with_linked_pair: int
     top_types: tuple[EntityType, ...]
+    coverage: tuple[Coverage, ...] = ()
+    relations: tuple[Relation, ...] = ()
 
 
 def knowledge(reading: Reading) -> Knowledge | None:
@@ -34,12 +55,28 @@ def knowledge(reading: Reading) -> Knowledge | None:
     if not reading.has("mentions"):
         return None
     parts = reading.facts("mentions", MentionsFacts)
-    types: Counter[str] = Counter()
-    for part in parts:
-        types.update(part.top_types)
+    total = add_facts(parts)
+    types: dict[str, int] = total.top_types if total else {}
     ranked = sorted(types.items(), key=lambda item: (-item[1], item[0]))
     return Knowledge(
         documents=reading.manifest("mentions").rows,
         **{name: sum(getattr(part, name) for part in parts) for name in LINKED},
         top_types=tuple(EntityType(name, mentions) for name, mentions in ranked),
+        coverage=tuple(_coverage(total)) if total else (),
+        relations=tuple(_relations(total)) if total else (),
     )
+
+
+def _coverage(facts: MentionsFacts) -> Iterator[Coverage]:
+    """Of all types first, then those that most documents name."""
+    if facts.documents_by_entities:
+        yield Coverage("", facts.documents_by_entities)
+    by_type = sorted(facts.documents_by_type.items(), key=lambda item: (-item[1]["1"], item[0]))
+    yield from (Coverage(name, documents) for name, documents in by_type[:TYPES])
+
+
+def _relations(facts: MentionsFacts) -> Iterator[Relation]:
+    """Most triples first."""
+    ranked = sorted(facts.triples_by_relation.items(), key=lambda item: (-item[1], item[0]))
+    for name, triples in ranked[:RELATIONS]:
+        yield Relation(name, triples, facts.supported_by_relation.get(name, 0))

@@ -1,12 +1,13 @@
 """The plan as it lies in the run: its schedule, and each domain's share as asked and as given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gristmill.data_cards.parts.handover import packed
+from gristmill.data_cards.parts.handover import indexes, packed
 from gristmill.data_cards.reading import Reading
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.schedule import ONE, Segment
+from gristmill.mixing.bucket_draws import TOGETHER, BucketDraw, PackedBucket, bucket_draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,16 @@ class DomainShare:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOrder:
+    """A domain that is drawn in an order, or with weights: by which signals ("" = by none), and what an epoch draws."""
+
+    by: str
+    pace: str
+    weighted_by: str
+    buckets: tuple[BucketDraw, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """The plan, by domain and over its tokens."""
 
@@ -49,6 +60,8 @@ class Mixture:
     caps: Caps
     schedule: tuple[Phase, ...]
     by_domain: Mapping[str, DomainShare]
+    orders: Mapping[str, RowOrder] = field(default_factory=dict)
+    window_rows: int = 0
 
 
 def mixture(reading: Reading) -> Mixture:
@@ -63,7 +76,22 @@ def mixture(reading: Reading) -> Mixture:
         caps=Caps(caps["max_epochs"], caps["domains"]),
         schedule=tuple(_phase(segment, plan) for segment in plan.segments),
         by_domain=_by_domain(plan, {domain: one.rows for domain, one in packed(reading, "shards").items()}),
+        orders=_orders(reading),
+        window_rows=plan.window_rows,
     )
+
+
+def _orders(reading: Reading) -> dict[str, RowOrder]:
+    asked, weighted = (reading.recipe["mixing"].get(table, {}) for table in ("order", "upsample"))
+    found = {}
+    for domain, index in indexes(reading, "shards").items():
+        buckets = [PackedBucket(**one) for one in index.get("buckets", [])]
+        if buckets:
+            order = asked.get(domain, {})
+            draws = bucket_draws(buckets, order.get("pace", TOGETHER))
+            by = weighted.get(domain, {}).get("by", "")
+            found[domain] = RowOrder(order.get("by", ""), order.get("pace", TOGETHER), by, draws)
+    return found
 
 
 def _by_domain(plan: Plan, rows: Mapping[str, int]) -> dict[str, DomainShare]:

@@ -24,13 +24,17 @@ class PiiFinds:
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
-    """Passages of one benchmark: found in any document; documents that hold one, and those of them that are kept."""
+    """Passages of one benchmark: found in any document; documents that hold one, dropped (for any reason), kept.
+
+    Those neither dropped nor kept were merged into another document.
+    """
 
     benchmark: str
     passages: int
     too_short: int
     found: int
     documents: int
+    dropped: int
     kept: int
 
 
@@ -44,13 +48,13 @@ class Screens:
     contamination: tuple[Contamination, ...] | None
 
 
-def screens(reading: Reading, kept: Path) -> Screens:
-    """From receipts, and for benchmark passages from the tables of finds and kept rows."""
+def screens(reading: Reading, ledger: Path) -> Screens:
+    """From receipts, and for benchmark passages from the tables of finds and the ledger."""
     return Screens(
         pii=_pii(reading) if reading.has("pii") else None,
         blocklist=_blocklist(reading) if reading.has("blocklist") else None,
         line_edits=_line_edits(reading) if reading.has("line_edits") else None,
-        contamination=_contamination(reading, kept) if reading.has("contamination") else None,
+        contamination=_contamination(reading, ledger) if reading.has("contamination") else None,
     )
 
 
@@ -70,17 +74,17 @@ def _line_edits(reading: Reading) -> LineEditsFacts:
     return LineEditsFacts(_added(part.bytes_by_reason for part in parts), sum(part.edited for part in parts))
 
 
-def _contamination(reading: Reading, kept: Path) -> tuple[Contamination, ...]:
+def _contamination(reading: Reading, ledger: Path) -> tuple[Contamination, ...]:
     """A passage that two parts hold is found once, so the finds of parts are no sum: the table of finds is counted."""
     finds = pl.concat([pl.read_parquet(path) for path in reading.tables("contamination", "passages.parquet")])
-    finds = finds.with_columns(
-        kept=pl.col("doc_id").is_in(pl.read_parquet(kept, columns=["doc_id"])["doc_id"].to_list())
-    )
+    verdicts = pl.read_parquet(ledger, columns=["doc_id", "verdict"]).unique()
+    finds = finds.join(verdicts, on="doc_id", how="left")
     documents = pl.col("doc_id")
     counted = finds.group_by("benchmark").agg(
         found=pl.col("passage").n_unique(),
         documents=documents.n_unique(),
-        kept=documents.filter(pl.col("kept")).n_unique(),
+        dropped=documents.filter(pl.col("verdict") == "dropped").n_unique(),
+        kept=documents.filter(pl.col("verdict") == "kept").n_unique(),
     )
     rows = {row["benchmark"]: row for row in counted.to_dicts()}
     (first, *_) = reading.facts("contamination", ContaminationFacts)
@@ -90,7 +94,7 @@ def _contamination(reading: Reading, kept: Path) -> tuple[Contamination, ...]:
     )
 
 
-FOUND = ("found", "documents", "kept")
+FOUND = ("found", "documents", "dropped", "kept")
 
 
 def _added(many: Iterable[Mapping[str, int]]) -> dict[str, int]:

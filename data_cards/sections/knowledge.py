@@ -1,7 +1,10 @@
 """How much of the text the knowledge graph reaches."""
 
+from collections.abc import Iterator
+
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Table, share_of
+from gristmill.data_cards.parts.knowledge import Knowledge
 from gristmill.data_cards.wording import number, one_line
 
 
@@ -22,6 +25,8 @@ def section(card: Card) -> Section | None:
     tables = [
         Table(("joined", "count", "share of documents"), rows),
         Table(("entity type", "mentions"), types, folded=True),
+        *_coverage(facts),
+        *_relations(facts),
     ]
     text = ["Entities of the knowledge graph were linked in every document, and its triples joined to the text."]
     return Section("knowledge", "Knowledge", text, tables=tables)
@@ -29,3 +34,24 @@ def section(card: Card) -> Section | None:
 
 def _documents(label: str, n: int, documents: int) -> tuple:
     return label, number(n), share_of(n, documents)
+
+
+def _coverage(facts: Knowledge) -> Iterator[Table]:
+    """Shares of documents with 1, 3, 10 entities or more, by type."""
+    if facts.coverage:
+        least = list(facts.coverage[0].documents)
+        rows = [
+            (one_line(row.type) or "any type", *(share_of(row.documents[n], facts.documents) for n in least))
+            for row in facts.coverage
+        ]
+        yield Table(("documents that name entities of", *(f"{n} or more" for n in least)), rows)
+
+
+def _relations(facts: Knowledge) -> Iterator[Table]:
+    """Triples by relation, and how many of them a document states: it names both ends close together."""
+    if facts.relations:
+        rows = [
+            (one_line(row.relation), number(row.triples), share_of(row.supported, row.triples))
+            for row in facts.relations
+        ]
+        yield Table(("relation", "triples joined", "with both ends close together"), rows, folded=True)

@@ -21,8 +21,32 @@ def section(card: Card) -> Section:
     ]
     schedule = Table(("until token", "shares from", "shares to"), phases, "Schedule", 3)
     caption = "Shares over the tokens of the plan; beside each domain the share that the whole plan realises"
-    tables = [Table(COLUMNS, rows), schedule]
+    tables = [Table(COLUMNS, rows), schedule, *_orders(card)]
+    if plan.window_rows:
+        text.append(
+            f"Rows are drawn in windows of {number(plan.window_rows)} neighbours in the shards; windows and the rows "
+            "in them are shuffled."
+        )
     return Section("mixture", "Mixture and schedule", text, ("mixture.svg", caption), tables)
+
+
+def _orders(card: Card) -> list[Table]:
+    """What an epoch draws inside domains that have an order or weights."""
+    heads = ("domain", "rows", "ordered by", "values", "weighted by", "from share of epoch", "times per epoch")
+    rows = [
+        (
+            domain,
+            number(one.rows),
+            f"{order.by} ({order.pace})" if order.by else "",
+            "" if one.low is None else f"{one.low:.4g} to {one.high:.4g}",
+            order.weighted_by,
+            f"{one.opens:.3f}",
+            f"{one.times:.3f}",
+        )
+        for domain, order in card.mixture.orders.items()
+        for one in order.buckets
+    ]
+    return [Table(heads, rows, "Order inside domains")] if rows else []
 
 
 def _row(domain: str, entry: DomainShare) -> tuple:

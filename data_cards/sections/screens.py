@@ -11,7 +11,7 @@ DONE = {"mask": "masked", "drop": "counted for a rule", "count": "counted", None
 def section(card: Card) -> Section | None:
     """One table for each scan that ran; None where none did."""
     found = card.screens
-    tables = [_pii(found), _contamination(found), _blocklist(found), _line_edits(found)]
+    tables = [_pii(found), _blocklist(found), _line_edits(found)]
     if not any(table.rows for table in tables):
         return None
     text = ["Counted over all documents, kept or not. Which of them were dropped for it, the rules above say."]
@@ -23,15 +23,6 @@ def _pii(found: Screens) -> Table:
         (one_line(one.kind), DONE.get(one.action, one_line(one.action)), number(one.finds)) for one in found.pii or ()
     ]
     return Table(("kind", "what was done", "finds"), rows, "Personal data", 2)
-
-
-def _contamination(found: Screens) -> Table:
-    rows = [
-        (one_line(one.benchmark), *map(number, (one.passages, one.too_short, one.found, one.documents, one.kept)))
-        for one in found.contamination or ()
-    ]
-    columns = ("evaluation set", "passages", "too short to look for", "found", "documents with one", "of those kept")
-    return Table(columns, rows, "Evaluation passages")
 
 
 def _blocklist(found: Screens) -> Table:

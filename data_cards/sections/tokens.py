@@ -31,13 +31,19 @@ def section(card: Card) -> Section | None:
         Table(("language", *COLUMNS), by_language[SHOWN:], "Tokens by language, the others", 1, True),
         _changed(texts),
     ]
-    return Section("tokens", "Tokens", [_closing(card), _comes_back(texts), *_dropped(card), NOTE], tables=tables)
+    notes = [_closing(card), _comes_back(texts), *_dropped(card), *_rearranged(card), NOTE]
+    return Section("tokens", "Tokens", notes, tables=tables)
 
 
 def _dropped(card: Card) -> list[str]:
     reasons = card.tokenizer.dropped
     listed = ", ".join(f"{number(n)} {one_line(reason)}" for reason, n in reasons.items())
     return [f"Kept conversations that leave no answer to learn are not encoded: {listed}."] if reasons else []
+
+
+def _rearranged(card: Card) -> list[str]:
+    listed = ", ".join(f"{number(n)} of {one_line(domain)}" for domain, n in card.tokenizer.rearranged.items())
+    return [f"Documents with their middle at the end, to learn to fill gaps: {listed}."] if listed else []
 
 
 def _grouped(texts: Iterable[TextCounts], key: Callable[[TextCounts], str]) -> list[tuple[str, TextCounts]]:

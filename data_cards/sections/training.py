@@ -30,8 +30,9 @@ def section(card: Card) -> Section | None:
     ]
     text = [
         f"A mixture-of-experts model of {number(summary.parameters)} parameters "
-        f"({number(summary.active_parameters)} active a token) read {number(summary.tokens)} tokens of the plan "
-        f"in {number(summary.steps)} steps. It shows that the hand-over works, not how good a model can be."
+        f"({number(summary.active_parameters)} active a token, {number(summary.layer_shared_parameters)} shared by "
+        f"layers, {number(summary.shared_expert_parameters)} of shared experts) read {number(summary.tokens)} tokens "
+        f"of the plan in {number(summary.steps)} steps. It shows that the hand-over works, not how good a model can be."
     ]
     return Section("training", "Training on it", text, tables=tables)
 

@@ -308,6 +308,14 @@ LENGTH = Profile(
     "for code, math and short text, where rules for prose do not fit",
 )
 
+DECONTAMINATED = Profile(
+    "decontaminated",
+    "1",
+    (_at_most("contaminated_passages", 0, "docs/decisions/0041"),),
+    "[decontaminate]: any passage of an evaluation set",
+    "Judges every domain of a recipe that measures contamination, unless decontaminate.action is count.",
+)
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -324,5 +332,6 @@ PROFILES: dict[str, Profile] = {
         ENTROPY_SCORE,
         ENTROPY_BITS,
         LENGTH,
+        DECONTAMINATED,
     )
 }

@@ -90,6 +90,16 @@ class Reviewed:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainWeights:
+    """A domain's weights in figures: the signal, the least and the largest, and documents without the signal."""
+
+    by: str
+    least: float
+    largest: float
+    unmeasured: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecideFacts:
     """Of the corpus."""
 
@@ -98,6 +108,7 @@ class DecideFacts:
     no_language: int = 0  # documents whose tag names no language, such as python or und
     judges: dict[str, tuple[str, ...]] = field(default_factory=dict)  # languages by rule made for some alone
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)  # documents by rule and language, "" unknown
+    weights: dict[str, DomainWeights] = field(default_factory=dict)  # of domains that have some
 
 
 DECIDE = CorpusStage(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from gristmill.corpus.recipe_values import Mistake, Section, Share
 from gristmill.corpus.stage import Artefacts, PartStage, SideTable, Signal
 from gristmill.corpus.use_policy import EVALUATE
 
-_OVERLAP = "n-gram overlap, weighted by rarity in the benchmark"
+_OVERLAP = "words in a row, and 5-grams weighted by rarity in the benchmark"
 
 
 class Blocklist(Section):
@@ -30,15 +30,17 @@ class Decontaminate(Section):
     """Overlap with evaluation sets; the signals contamination and contaminated_passages."""
 
     sets: dict[str, tuple[str, ...]] = {}  # files of each benchmark, jsonl or parquet; evaluation sources are sets too
+    action: Literal["drop", "count"] = "drop"  # drop: the profile "decontaminated" judges every domain
     text_field: str = "text"
-    ngram: Annotated[int, Field(ge=2)] = 13
-    short_ngram: Annotated[int, Field(ge=2)] = 8  # for passages shorter than ngram words
-    threshold: Share = 0.8
+    id_field: str = "id"  # what an item is called in the ledger; its row where a record has none
+    ngram: Annotated[int, Field(ge=5)] = 13  # words of a passage in a row that are enough
+    short_ngram: Annotated[int, Field(ge=5)] = 7  # the same where two fifths of a passage are fewer; at most: too short
+    threshold: Share = 0.5  # of a passage's 5-grams, enough wherever they stand
 
     def mistakes(self) -> Iterator[Mistake]:
         """A bound outside its range."""
         if self.short_ngram > self.ngram:
-            text = f"{self.short_ngram} is more than ngram {self.ngram}; short passages need shorter n-grams"
+            text = f"{self.short_ngram} is more than ngram {self.ngram}; short passages need fewer words in a row"
             yield Mistake(("short_ngram", "ngram"), text)
         if not self.threshold:
             yield Mistake(("threshold",), "0 would find every passage everywhere; expected more than 0, up to 1")
@@ -98,7 +100,7 @@ CONTAMINATION = PartStage(
     facts=ContaminationFacts,
     name="contamination",
     key="decontaminate",
-    version="1",
+    version="2",
     title="how much of an evaluation passage a document holds",
     section=Decontaminate,
     artefacts=sets_of,
@@ -114,7 +116,7 @@ CONTAMINATION = PartStage(
             "share of a passage, 0 to 1",
             0,
             1,
-            "largest part of an evaluation passage held",
+            "largest part of an evaluation passage's 5-grams",
             _OVERLAP,
         ),
         Signal(
@@ -122,7 +124,7 @@ CONTAMINATION = PartStage(
             "passages",
             0,
             None,
-            "evaluation passages held, from the threshold up",
+            "evaluation passages held: words in a row, half of the 5-grams, or nearly all words",
             _OVERLAP,
         ),
     ),

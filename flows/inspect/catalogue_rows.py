@@ -11,7 +11,7 @@ from pathlib import Path
 from gristmill.corpus.stage import CorpusStage, PartStage, Signal, StageSpec
 from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.decide.rules import Profile, Rule
-from gristmill.flows.pipeline.catalogue import Catalogue, known_profiles
+from gristmill.flows.pipeline.catalogue import Catalogue, known_profiles, profiles_of
 from gristmill.flows.pipeline.plugged_in import installed_plugins
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import catalogue_with, load_recipe
@@ -134,7 +134,7 @@ class Known:
         """Profiles, the recipe's own last."""
         named: set[str] = set()
         if self.recipe is not None:
-            named = {name for domain in self.recipe.domains for name in self.recipe.decide.of_domain(domain)[0]}
+            named = {name for domain in self.recipe.domains for name in profiles_of(self.recipe, domain)}
         for name, profile in (known_profiles(self.recipe) if self.recipe else PROFILES).items():
             yield _profile(profile, name in named if self.recipe else None)
 

@@ -13,6 +13,7 @@ from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.files import canonical_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.span_tables import MASK
+from gristmill.corpus.tables import CHECKED
 from gristmill.flows.inspect.document_steps import batch_rows_of, pieces_of, plan_of, steps_of
 from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.context import RunContext
@@ -48,7 +49,9 @@ def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
     own_id = canonical_json({"id": name})[1:-1]
     begin: list[tuple[int, int, str]] = []
     for number, part in enumerate(context.run.manifest("documents").parts):
-        table = pq.read_table(context.store.folder(part) / DOCUMENTS_FILE, columns=["doc_id", "locator", "meta"])
+        table = pq.read_table(
+            context.store.folder(part) / DOCUMENTS_FILE, columns=["doc_id", "locator", "meta"], **CHECKED
+        )
         hit = pc.or_(pc.equal(table["doc_id"], name), pc.equal(table["locator"], name))
         hit = pc.or_(hit, pc.fill_null(pc.match_substring(table["meta"], own_id), False))
         row = pc.index(hit, True).as_py()
@@ -64,7 +67,7 @@ def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
 
 def _find_reject(context: RunContext, name: str) -> dict[str, Any] | None:
     for part in context.run.manifest("documents").parts:
-        for reject in pq.read_table(context.store.folder(part) / REJECTS_FILE).to_pylist():
+        for reject in pq.read_table(context.store.folder(part) / REJECTS_FILE, **CHECKED).to_pylist():
             doc_id = document_id(reject["source"], reject["locator"])
             if name in (doc_id, reject["locator"]) or (is_prefix(name) and doc_id.startswith(name)):
                 head = (reject.pop("head") or b"").decode("utf-8", "replace")
@@ -122,7 +125,7 @@ def _person(context: RunContext, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_of(context: RunContext, stage: str, name: str, part: int, row: int) -> dict[str, Any]:
-    return pq.read_table(context.file(stage, name, part)).slice(row, 1).to_pylist()[0]
+    return pq.read_table(context.file(stage, name, part), **CHECKED).slice(row, 1).to_pylist()[0]
 
 
 def _measured(context: RunContext, part: int, row: int, doc_id: str, text: str) -> Iterator[dict[str, Any]]:
@@ -137,7 +140,9 @@ def _measured(context: RunContext, part: int, row: int, doc_id: str, text: str) 
 
 def _spans(context: RunContext, stage: str, part: int, doc_id: str, text: str) -> list[dict[str, Any]]:
     """What a stage cuts from the document and why, whether it is kept or not; what it masks is not shown."""
-    spans = pq.read_table(context.file(stage, "spans.parquet", part), filters=[("doc_id", "=", doc_id)])["spans"]
+    spans = pq.read_table(context.file(stage, "spans.parquet", part), filters=[("doc_id", "=", doc_id)], **CHECKED)[
+        "spans"
+    ]
     data = text.encode()
     return [
         span if span["reason"].startswith(MASK) else span | {"text": _cut_text(data, span)}
@@ -153,7 +158,7 @@ def _cut_text(data: bytes, span: dict[str, Any]) -> str:
 def _rows_where(context: RunContext, stage: str, name: str, doc_id: str) -> list[dict[str, Any]]:
     if not context.run.has(stage):
         return []
-    return pq.read_table(context.file(stage, name), filters=[("doc_id", "=", doc_id)]).to_pylist()
+    return pq.read_table(context.file(stage, name), filters=[("doc_id", "=", doc_id)], **CHECKED).to_pylist()
 
 
 def _cluster(context: RunContext, doc_id: str) -> dict[str, Any] | None:
@@ -161,7 +166,9 @@ def _cluster(context: RunContext, doc_id: str) -> dict[str, Any] | None:
     own = _rows_where(context, "clusters", "clusters.parquet", doc_id)
     if not own or own[0]["size"] == 1:
         return None
-    table = pq.read_table(context.file("clusters", "clusters.parquet"), filters=[("cluster", "=", own[0]["cluster"])])
+    table = pq.read_table(
+        context.file("clusters", "clusters.parquet"), filters=[("cluster", "=", own[0]["cluster"])], **CHECKED
+    )
     return {**own[0], "members": [other for other in table["doc_id"].to_pylist() if other != doc_id]}
 
 

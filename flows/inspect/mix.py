@@ -12,6 +12,7 @@ from gristmill.flows.pipeline.assemble import phases_of
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_checks import known_domains, phases
 from gristmill.flows.pipeline.recipe_reading import stored_recipe
+from gristmill.flows.pipeline.row_order import paces_of
 from gristmill.mixing.stage import Mixing, Phase
 
 EDITED = ("curriculum", "mixing")
@@ -35,7 +36,7 @@ def mix_run(run_path: Path, sets: Sequence[str] = (), curriculum: Path | None = 
     ------
     RecipeError : a key, value or file that a recipe could not have
     """
-    from gristmill.mixing.compile import Packed
+    from gristmill.mixing.compile import Packed, RowsInOrder
     from gristmill.mixing.feasibility import EpochCaps
     from gristmill.mixing.preview import preview
 
@@ -51,7 +52,8 @@ def mix_run(run_path: Path, sets: Sequence[str] = (), curriculum: Path | None = 
         raise StoreError(f"{run_path} has no shards yet; run `gristmill run` on its recipe until shards")
     packed = {domain: Packed.of(folder) for domain, folder in shards.items()}
     caps = EpochCaps(**recipe.mixing.caps.model_dump())
-    return {"run": str(run_path), **asdict(preview(phases_of(recipe), packed, recipe.shards.row_tokens, caps))}
+    order = RowsInOrder(paces_of(recipe), recipe.mixing.window_rows)
+    return {"run": str(run_path), **asdict(preview(phases_of(recipe), packed, recipe.shards.row_tokens, caps, order))}
 
 
 def _with_file(recipe: Recipe, path: Path) -> Recipe:
@@ -81,7 +83,7 @@ def _with_settings(recipe: Recipe, sets: Sequence[str]) -> Recipe:
 
 def _checked(recipe: Recipe, edited: dict[str, Any], text: str, name: str) -> Recipe:
     """The recipe with other tables, checked as a recipe is."""
-    whole = recipe.model_dump(mode="json", exclude=set(EDITED), exclude_defaults=True) | edited
+    whole = recipe.model_dump(mode="json", exclude=set(EDITED), exclude_defaults=True, by_alias=True) | edited
     return check_tables(whole, Recipe, lambda one: [*known_domains(one), *phases(one)], text, name)
 
 

@@ -14,9 +14,10 @@ from gristmill.flows.inspect.id_prefixes import id_named, is_prefix
 from gristmill.flows.inspect.verify import VERIFIED, state_of, verify_open
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import home, stages_of_run
+from gristmill.flows.pipeline.run_state import LATEST_FILE, latest_id, read_state
+from gristmill.flows.pipeline.running import mend
 
 LATEST = "latest"
-LATEST_FILE = "latest.json"  # beside the runs of a recipe: {run, verified}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class ListedRun:
     stage: str | None  # the last that is done
     documents: int | None  # kept; None before decide
     verified: bool | None  # None: not since a stage was done
+    state: str | None  # running, paused, complete or failed; None of runs that note none
     latest: bool
     problem: str | None  # why no more is known of it
 
@@ -51,13 +53,15 @@ def _runs() -> Iterator[Path]:
 
 def _listed(path: Path) -> ListedRun:
     recipe, when = path.parent.name, (path / "lock.json").stat().st_mtime
-    stage = documents = verified = problem = None
+    stage = documents = verified = state = problem = None
     try:
         run = RunDir.open(path)
         done = [name for name in stages_of_run(run).names if run.has(name)]
         stage = done[-1] if done else None
         documents = next((run.manifest(stage).rows for stage in ("tokens", "decide") if run.has(stage)), None)
         verified = _verified(run)
+        noted = read_state(run)
+        state = noted.state if noted else None
     except (GristmillError, OSError, ValueError, KeyError, TypeError) as error:  # a damaged run hides no other
         problem = f"{type(error).__name__}: {error}"
     return ListedRun(
@@ -68,7 +72,8 @@ def _listed(path: Path) -> ListedRun:
         stage=stage,
         documents=documents,
         verified=verified,
-        latest=_latest_id(path.parent) == path.name,
+        state=state,
+        latest=latest_id(path.parent) == path.name,
         problem=problem,
     )
 
@@ -80,13 +85,12 @@ def _verified(run: RunDir) -> bool | None:
     return bool(found["ok"])
 
 
-def _latest_id(folder: Path) -> str | None:
-    path = folder / LATEST_FILE
-    return read_json(path)["run"] if path.exists() else None
-
-
-def note_latest(context: RunContext) -> dict[str, Any]:
+def note_latest(context: RunContext, *, moves: bool = True) -> dict[str, Any]:
     """Verify a run whose last stage is done; where all holds, ``NAME/latest`` names it from now on.
+
+    Parameters
+    ----------
+    moves : False leaves ``NAME/latest`` where it was
 
     Returns
     -------
@@ -95,11 +99,14 @@ def note_latest(context: RunContext) -> dict[str, Any]:
     """
     with context.report.progress("verify", 0):
         result = verify_open(context)
-    if result["ok"]:
+        if not result["ok"] and mend(context):
+            result = verify_open(context)
+    if result["ok"] and moves:
         run = context.run.path
         write_json(run.parent / LATEST_FILE, {"run": run.name, "verified": True})
     failed = [f"{check['name']}: {check['detail']}" for check in result["checks"] if not check["ok"]]
-    return {"verified": result["ok"], "failed": failed}
+    found = {"verified": result["ok"], "failed": failed}
+    return found | ({"healed": [asdict(one) for one in context.healing.healed]} if context.healing else {})
 
 
 def find_run(text: str | PathLike[str]) -> Path:
@@ -155,7 +162,7 @@ def _only_recipe() -> Path:
 
 
 def _latest(folder: Path) -> Path:
-    run = _latest_id(folder)
+    run = latest_id(folder)
     if run is not None and (folder / run).is_dir():
         return folder / run
     here = [f"{path.parent.name}/{path.name}" for path in _runs() if path.parent.name == folder.name]

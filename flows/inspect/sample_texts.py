@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.schema import SPAN, SPANS
 from gristmill.corpus.span_tables import MASK, merge_spans
+from gristmill.corpus.tables import CHECKED
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.edits import SPANS_FILE
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
@@ -30,7 +31,7 @@ def documents_named(
     """
     wanted, found = pa.array(doc_ids, pa.string()), dict[str, dict[str, Any]]()
     for part in range(len(context.run.manifest("documents").parts)):
-        with pq.ParquetFile(context.file("documents", DOCUMENTS_FILE, part), memory_map=True) as file:
+        with pq.ParquetFile(context.file("documents", DOCUMENTS_FILE, part), memory_map=True, **CHECKED) as file:
             for row in _rows_named(file, wanted, columns):
                 found[row["doc_id"]] = row
         if len(found) == len(doc_ids):
@@ -51,7 +52,10 @@ def masks_of(context: RunContext, documents: Mapping[str, Mapping[str, Any]]) ->
     Removals that lie over them are left aside, for they do not hide anything in a text that is shown uncut.
     """
     doc_ids = pa.array(sorted(documents), pa.string())
-    tables = [_only_masks(pq.read_table(path, filters=pc.field("doc_id").isin(doc_ids))) for path in _spans(context)]
+    tables = [
+        _only_masks(pq.read_table(path, filters=pc.field("doc_id").isin(doc_ids), **CHECKED))
+        for path in _spans(context)
+    ]
     merged = merge_spans([*tables, _dropped_finds(context, documents)])
     return dict(zip(merged["doc_id"].to_pylist(), merged["spans"].to_pylist(), strict=True))
 

@@ -17,6 +17,7 @@ import xxhash
 
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
 from gristmill.corpus.span_tables import MASK
+from gristmill.corpus.tables import CHECKED
 from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.run_evidence import rules_of_run
 from gristmill.flows.inspect.sample_choice import SampleChoice
@@ -60,7 +61,7 @@ def samples_of_run(
     if n < 1:
         raise RecipeError(f"-n {n}: at least 1 document is shown")
     context = read_run(run)
-    ledger = pl.DataFrame(pq.read_table(context.file("decide", "ledger.parquet"), columns=_LEDGER))
+    ledger = pl.DataFrame(pq.read_table(context.file("decide", "ledger.parquet"), columns=_LEDGER, **CHECKED))
     named = _named(context, ledger, choice)
     drawn = _drawn(named, n, seed, choice)
     samples = _samples(context, ledger.filter(pl.col("doc_id").is_in(drawn)), drawn, choice.cut, show_masked)
@@ -97,7 +98,9 @@ def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
 
 def _cluster_ids(context: RunContext, name: str) -> pa.Array:
     """doc_ids of a cluster, named by its id or by a member's."""
-    table = pq.read_table(context.file("clusters", "clusters.parquet"), columns=["doc_id", "cluster", "size"])
+    table = pq.read_table(
+        context.file("clusters", "clusters.parquet"), columns=["doc_id", "cluster", "size"], **CHECKED
+    )
     table = table.filter(pc.greater(table["size"], 1)).combine_chunks()
     if not table.num_rows:
         raise StoreError(f"{context.run.path} has no clusters: no two of its documents are alike")
@@ -110,7 +113,7 @@ def _cut_ids(context: RunContext, reason: str) -> pa.Array:
     """doc_ids of kept documents that have a span of this reason."""
     if not context.run.has("edits"):
         raise StoreError(f"{context.run.path} cuts and masks nothing: none of its stages looks for what to take out")
-    kept = pq.read_table(context.file("edits", "kept.parquet"), columns=["doc_id", "spans"]).combine_chunks()
+    kept = pq.read_table(context.file("edits", "kept.parquet"), columns=["doc_id", "spans"], **CHECKED).combine_chunks()
     lists = pa.chunked_array(kept["spans"]).combine_chunks()
     reasons, parents = lists.flatten().field("reason"), pc.list_parent_indices(lists)
     _check_known("reason of --cut", reason, pc.unique(reasons).to_pylist())
@@ -152,13 +155,14 @@ def _edits(context: RunContext, doc_ids: Sequence[str]) -> dict[str, list[Span]]
     """Spans of those that are kept."""
     stage = "edits" if context.run.has("edits") else "decide"
     wanted = pc.field("doc_id").isin(pa.array(doc_ids, pa.string()))
-    kept = pq.read_table(context.file(stage, "kept.parquet"), columns=["doc_id", "spans"], filters=wanted)
+    kept = pq.read_table(context.file(stage, "kept.parquet"), columns=["doc_id", "spans"], filters=wanted, **CHECKED)
     return dict(zip(kept["doc_id"].to_pylist(), kept["spans"].to_pylist(), strict=True))
 
 
 def _verdict(failed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rules = [{name: row[name] for name in ("rule", "signal", "value", "bound")} for row in failed if row["rule"]]
-    return {"verdict": failed[0]["verdict"], "rules": rules, "other": failed[0]["other"]}
+    other = next((row["other"] for row in failed if row["other"]), None)
+    return {"verdict": failed[0]["verdict"], "rules": rules, "other": other}
 
 
 def _piece(text: str, span: Span, masks: Sequence[Span]) -> Span:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
 NONE = 0xFFFF_FFFF
@@ -62,12 +63,18 @@ class DomainRows:
         places = zip(documents.field("start").to_pylist(), documents.field("length").to_pylist(), strict=True)
         return [_slice(tokens, counts, start, start + length) for start, length in places]
 
-    def documents(self) -> tuple[np.ndarray, pa.ChunkedArray]:
-        """Row, int64[n], and doc_id of every document slice, in order."""
-        columns = [batch.column("documents") for batch in self._batches]
-        counts = np.concatenate([column.value_lengths().to_numpy() for column in columns])
-        ids = pa.chunked_array([column.flatten().field("doc_id") for column in columns], pa.string())
-        return np.repeat(np.arange(self.rows), counts), ids
+    def documents(self, begin: str = "") -> tuple[np.ndarray, pa.ChunkedArray]:
+        """Row, int64[n], and doc_id of every document slice whose doc_id begins so, in order."""
+        rows, ids, first = [np.empty(0, np.int64)], list[pa.Array](), 0
+        for batch in self._batches:
+            column = batch.column("documents")
+            found = column.flatten().field("doc_id")
+            chosen = pc.starts_with(found, begin)
+            at = np.repeat(np.arange(first, first + batch.num_rows), column.value_lengths().to_numpy())
+            rows.append(at[chosen.to_numpy(zero_copy_only=False)])
+            ids.append(found.filter(chosen))
+            first += batch.num_rows
+        return np.concatenate(rows), pa.chunked_array(ids, pa.string())
 
 
 def _counts(batch: pa.RecordBatch, row_tokens: int) -> np.ndarray:

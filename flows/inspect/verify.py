@@ -1,7 +1,7 @@
 """``gristmill verify``: does a run hold what it promises? Every check looks at the files again."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gristmill.flows.inspect.verify_stages import (
     check_card,
     check_chain,
     check_edits,
+    check_finished,
     check_lock,
     check_plan,
     check_plugins,
@@ -55,7 +56,7 @@ def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, 
     ------
     StoreError : lock.json is damaged, or of a format that this version does not know
     """
-    found = _verified(context, replay)
+    found = _verified(replace(context, store=context.store.watched(None)), replay)
     noted = {"ok": found["ok"], "checks": len(found["checks"]), "digest": state_of(context.run)}
     write_json(context.run.path / VERIFIED, noted)
     return found
@@ -92,6 +93,7 @@ def _guarded(group: Callable[[RunContext], Iterator[Check]], context: RunContext
 
 CHECKS = (
     check_lock,
+    check_finished,
     check_accounts,
     check_use,
     check_chain,

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.handoff.plan import Plan
-from gristmill.trainer.fact_pairs import FILE, LEARNT, judge
+from gristmill.trainer.training.fact_pairs import FILE, LEARNT, judge
 
 
 def check_facts(context: RunContext) -> Iterator[Check]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gristmill.corpus.errors import StoreError
+from gristmill.corpus.entry_check import check_files
+from gristmill.corpus.errors import DamagedEntryError, StoreError
 from gristmill.corpus.files import content_key, file_sha256, read_json
 from gristmill.corpus.receipt import Manifest, Receipt
-from gristmill.corpus.store import check_files
 from gristmill.corpus.typed_json import Json
 from gristmill.data_cards.differences import differences
 from gristmill.flows.pipeline.context import RunContext
@@ -53,7 +53,10 @@ def receipt_problems(context: RunContext, stage: str) -> list[str]:
 
 
 def _stored(context: RunContext, part: Receipt) -> Any:
-    receipt = context.store.find(part.stage, part.key)
+    try:
+        receipt = context.store.find(part.stage, part.key)
+    except DamagedEntryError:
+        return None
     return receipt.to_json() if receipt else None
 
 

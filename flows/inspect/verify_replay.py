@@ -25,7 +25,7 @@ from gristmill.handoff.plan import Plan
 
 if TYPE_CHECKING:
     from gristmill.trainer.config import TrainConfig
-    from gristmill.trainer.replay import StillModel
+    from gristmill.trainer.training.replay import StillModel
 
 TOLERANCE = 1e-5  # nats per predicted token, relative above one nat: float32 sums in another order
 OF_LOGGED = {"float32": TOLERANCE, "bfloat16": 2e-2}  # bfloat16 logits are rounded to 3 digits, here they are not
@@ -73,7 +73,7 @@ def replay_of(run: Path, train: Path, config: "TrainConfig", wanted: Replay) -> 
 
 def _choose(train: Path, wanted: Replay) -> tuple[Interval, str]:
     """The interval, and how it was chosen."""
-    from gristmill.trainer.checkpoint import saved_steps
+    from gristmill.trainer.training.checkpoint import saved_steps
 
     steps = [0, *saved_steps(train / "checkpoints")]
     found = [Interval(at, *pair) for at, pair in enumerate(pairwise(steps))]
@@ -90,14 +90,14 @@ def _choose(train: Path, wanted: Replay) -> tuple[Interval, str]:
 def _check_interval(
     run: Path, train: Path, config: "TrainConfig", interval: Interval, log: pa.Table, chosen: str
 ) -> Check:
-    from gristmill.trainer.checkpoint import folder_of, load
-    from gristmill.trainer.replay import counted_updates, first_unequal_line, replay_interval, unequal
+    from gristmill.trainer.training.checkpoint import folder_of, load
+    from gristmill.trainer.training.replay import first_unequal_line, replay_interval, steps_of, unequal, wrong_updates
 
     number, first, last = interval
     name = f"replay interval {number}"
     saved = load(folder_of(train / "checkpoints", last))
-    updates = counted_updates(saved)
-    if (saved.step, updates) != (last, {last}):
+    updates = wrong_updates(saved, config, last, steps_of(run, config))
+    if saved.step != last or updates:
         counted = ", ".join(map(str, sorted(updates)))
         return Check(name, False, f"step {last}: its checkpoint is of step {saved.step}, with {counted} updates")
     again = replay_interval(run, train, config, first, last)
@@ -124,11 +124,11 @@ class _Found(NamedTuple):
 
 def _check_documents(run: Path, train: Path, config: "TrainConfig", interval: Interval, log: pa.Table) -> Check:
     """The rows of the step behind ``interval.first``: packed, document by document, and as logged."""
-    from gristmill.trainer.replay import StillModel
+    from gristmill.trainer.training.replay import StillModel
 
-    model, step = StillModel(train, config, interval.first), interval.first + 1
+    model, step = StillModel(run, train, config, interval.first), interval.first + 1
     tried = list(_rows_of_step(run, model.cursor, config.batch_rows))
-    logged = None if config.dropout else dict(zip(log["sample"].to_pylist(), log["nats"].to_pylist(), strict=True))
+    logged = None if _is_random(config) else dict(zip(log["sample"].to_pylist(), log["nats"].to_pylist(), strict=True))
     of_batch = _nats_of_rows(model, run, tried, "float32")
     as_trained = _nats_of_rows(model, run, tried, model.precision) if logged is not None else of_batch
     wrong = []
@@ -143,6 +143,11 @@ def _check_documents(run: Path, train: Path, config: "TrainConfig", interval: In
     same = f"step {step}: {sum(len(slices) for _, slices in tried)} documents, packed and alone"
     same += f"{', and as logged' if logged is not None else ''}: {places}"
     return Check("replay document by document", not wrong, "; ".join(wrong[:3]) or same)
+
+
+def _is_random(config: "TrainConfig") -> bool:
+    """Whether a pass in training draws random numbers, so that its losses are found by no other pass."""
+    return bool(config.model.dropout or config.model.expert_dropout)
 
 
 def _alone(model: "StillModel", slices: list[Slice], of_batch: float) -> Iterator[_Found]:

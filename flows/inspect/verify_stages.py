@@ -1,16 +1,19 @@
 """Checks of what the stages of a run promise: conservation, receipts, alignment, shards, plan, plug-ins, card."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import PLUGINS
+from gristmill.corpus.rundir import PLUGINS, RunDir
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
@@ -44,6 +47,25 @@ def check_lock(context: RunContext) -> Iterator[Check]:
     """The run has the name of its lock, and recipe.toml and stages.json are those of the lock."""
     if context.run.lock.format != 1:
         yield _found("lock", lock_problems(context), "names the run, its recipe and its stages")
+
+
+def check_finished(context: RunContext) -> Iterator[Check]:
+    """Every stage of the recipe that has something to do is done, but for what a takedown has taken with it."""
+    if context.run.lock.format == 1:
+        return
+    stages = stages_of_run(context.run).stages
+    gone = _taken_down(context.run) | (frozenset() if any(stage.spans for stage in stages) else {"edits"})
+    unfinished = [stage.name for stage in stages if not context.run.has(stage.name) and stage.name not in gone]
+    detail = f"unfinished: {', '.join(unfinished)} not done; `gristmill run` the recipe" if unfinished else ""
+    yield Check("finished", not unfinished, detail or "every stage of the recipe is done")
+
+
+def _taken_down(run: RunDir) -> frozenset[str]:
+    """Stages that no run can do again after a takedown: a training, and a plan that nothing is left for."""
+    last = run.takedowns[-1] if run.takedowns else {}
+    names = stages_of_run(run).names
+    without_plan = names[names.index("plan") :] if last.get("plan") and "plan" in names else ()
+    return frozenset((*without_plan, *(("train",) if last.get("train") else ())))
 
 
 def check_receipts(context: RunContext) -> Iterator[Check]:
@@ -142,8 +164,18 @@ def check_plan(context: RunContext) -> Iterator[Check]:
     for domain in plan.domains:
         found = file_sha256(context.run.path / "shards" / domain.name / "index.json")
         yield Check(f"plan names shards {domain.name}", found == domain.index, found[:16])
+        if domain.buckets:
+            yield _buckets_agree(context.run.path / "shards" / domain.name, domain.buckets.rows)
     total = sum(plan.counts(0, plan.samples).values())
     yield Check("plan covers its samples", total == plan.samples, f"{total} of {plan.samples} rows")
+
+
+def _buckets_agree(shards: Path, planned: Sequence[int]) -> Check:
+    """The bucket of every row, as the shards hold it, is the one that the plan draws it from."""
+    streams = [pa.ipc.open_stream(pa.memory_map(str(path))) for path in sorted(shards.glob("data-*.arrow"))]
+    found = np.concatenate([batch.column("bucket").to_numpy() for stream in streams for batch in stream])
+    agree = np.array_equal(found, np.repeat(np.arange(len(planned)), planned))
+    return Check(f"plan buckets {shards.name}", agree, f"{len(found)} rows in {len(planned)} buckets")
 
 
 def check_plugins(context: RunContext) -> Iterator[Check]:

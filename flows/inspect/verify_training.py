@@ -1,7 +1,9 @@
 """Checks of a finished training: its files, the labels of its rows, and what its steps got of them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.files import file_sha256, read_json
+from gristmill.corpus.files import read_json
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.shard_rows import DomainRows
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.publish import DONE
+from gristmill.flows.pipeline.publish import DONE, differs
 
+DOCUMENTS_AT_ONCE = 1 << 20  # ids and sources that are in memory, about 100 MB
 SHOWN = 3  # problems written out; the others are counted
 WITHOUT_DIGESTS = "1"  # version of the stage train that logged no digests; that of 0.1.0 as well
 LOSS_TOLERANCE = 1e-5  # relative: a step's loss is a float32 mean, the log adds up in float64
@@ -41,17 +44,8 @@ def check_train_files(context: RunContext) -> Iterator[Check]:
     elif "files" not in receipt:
         yield Check("receipts train", _logs_no_digests(context), "an earlier version kept none; train again for them")
     else:
-        wrong = [problem for file in receipt["files"] if (problem := _differs(folder, file))]
+        wrong = [problem for file in receipt["files"] if (problem := differs(folder, file))]
         yield Check("receipts train", not wrong, shown(wrong) or f"{len(receipt['files'])} files")
-
-
-def _differs(folder: Path, file: dict) -> str | None:
-    path = folder / file["name"]
-    if not path.is_file():
-        return f"{path} is missing"
-    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
-    return None
 
 
 def _logs_no_digests(context: RunContext) -> bool:
@@ -122,35 +116,72 @@ def _check_without_digests(context: RunContext, log: pa.Table) -> Iterator[Check
 
 
 def check_labels(context: RunContext) -> Iterator[Check]:
-    """Every document of every row is of a source to which the recipe gives the row's domain."""
+    """Every document of every row is of a source to which the recipe gives the row's domain.
+
+    Documents are looked up by the first characters of their doc_ids, so that some of them are in memory at a time.
+    """
     if not context.run.has("shards"):
         return
-    parts = [pq.read_table(ref, columns=["doc_id", "source"]) for ref in _document_files(context)]
-    documents = pa.concat_tables(parts).combine_chunks()
-    for domain in context.recipe.domains:
-        wrong = _mislabelled(context, "shards", domain, documents)
-        wrong += _mislabelled(context, "heldout", domain, documents) if context.run.has("heldout") else []
-        yield Check(f"labels {domain}", not wrong, shown(wrong) or "every row is of the domain of its sources")
+    wrong: dict[str, list[_Wrong]] = {domain: [] for domain in context.recipe.domains}
+    stages = [stage for stage in ("shards", "heldout") if context.run.has(stage)]
+    for begin in _beginnings(context.run.manifest("documents").rows):
+        documents = _documents(context, begin)
+        for domain, found in wrong.items():
+            found += [one for stage in stages for one in _mislabelled(context, stage, domain, documents, begin)]
+    for domain, found in wrong.items():
+        texts = [
+            one.text for one in sorted(found, key=lambda one: (stages.index(one.stage), one.step or np.inf, one.row))
+        ]
+        yield Check(f"labels {domain}", not found, shown(texts) or "every row is of the domain of its sources")
 
 
-def _document_files(context: RunContext) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """A document in rows of another domain than its source's."""
+
+    stage: str
+    step: int | None  # the first that saw it
+    row: int
+    text: str
+
+
+def _beginnings(n_documents: int) -> list[str]:
+    """Beginnings of doc_ids, as many as make at most DOCUMENTS_AT_ONCE documents of each.
+
+    >>> _beginnings(1000), len(_beginnings(20_000_000))
+    ([''], 256)
+    """
+    n_chars = 0
+    while n_documents > DOCUMENTS_AT_ONCE * 16**n_chars:
+        n_chars += 1
+    return ["".join(chars) for chars in itertools.product("0123456789abcdef", repeat=n_chars)]
+
+
+def _documents(context: RunContext, begin: str) -> pa.Table:
+    """doc_id and source of the documents whose doc_id begins so."""
     parts = range(len(context.run.manifest("documents").parts))
-    return [context.file("documents", "documents.parquet", part) for part in parts]
+    paths = [context.file("documents", "documents.parquet", part) for part in parts]
+    tables = (pq.read_table(path, columns=["doc_id", "source"]) for path in paths)
+    return pa.concat_tables([one.filter(pc.starts_with(one["doc_id"], begin)) for one in tables]).combine_chunks()
 
 
-def _mislabelled(context: RunContext, stage: str, domain: str, documents: pa.Table) -> list[str]:
-    """Documents in a domain's rows that are of another domain's source; those that a step saw first come first."""
+def _mislabelled(context: RunContext, stage: str, domain: str, documents: pa.Table, begin: str) -> list[_Wrong]:
+    """Documents in a domain's rows that are of another domain's source."""
     domains = {source.name: source.domain for source in context.recipe.sources}
     right = pa.array([name for name in domains if domains[name] == domain], pa.string())
-    row, ids = DomainRows(context.run.path / stage / domain).documents()
+    row, ids = DomainRows(context.run.path / stage / domain).documents(begin)
     source = documents["source"].take(pc.index_in(ids, documents["doc_id"]))
     wrong = np.flatnonzero(pc.invert(pc.is_in(source, right)).to_numpy())
     steps = _first_steps(context, domain, row[wrong]) if stage == "shards" else [None] * len(wrong)
-    found = sorted(zip(steps, wrong.tolist(), strict=True), key=lambda pair: (pair[0] or np.inf, pair[1]))
     return [
-        f"{f'step {step}: ' if step else ''}row {row[i]} of {stage}/{domain}: document {ids[i]} is of source "
-        f"{source[i]}, whose domain is {domains.get(source[i].as_py(), 'unknown')}"
-        for step, i in found
+        _Wrong(
+            stage,
+            step,
+            int(row[i]),
+            f"{f'step {step}: ' if step else ''}row {row[i]} of {stage}/{domain}: document {ids[i]} is of source "
+            f"{source[i]}, whose domain is {domains.get(source[i].as_py(), 'unknown')}",
+        )
+        for step, i in zip(steps, wrong.tolist(), strict=True)
     ]
 
 

@@ -19,18 +19,23 @@ from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.row_order import paces_of, row_order, stored_for
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.handoff.piece_index import FOLDER as PIECES_FOLDER
 from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
+    from gristmill.tokenizer.encoded_batch import Encoding
+    from gristmill.tokenizer.pack import Layout
+    from gristmill.tokenizer.row_buckets import RowOrder
 
 
 def learn_tokenizer(context: RunContext, stage: Instance) -> Manifest:
     """The tokenizer that the recipe names, or byte-level BPE on a keyed sample of the kept text."""
     job = _own_tokenizer(context, stage) if stage.options.path else _trained_tokenizer(context, stage)
     manifest = context.compute("tokenizer", [job])
-    context.run.place(context.store.folder(manifest.parts[0]), "tokenizer")
+    context.place("tokenizer", manifest.parts[0])
     return manifest
 
 
@@ -56,19 +61,19 @@ def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
     if section.sample == "mixture" and context.recipe.curriculum:
         options["shares"] = mean_shares(context)
     inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
-    settings = section.model_dump(exclude={"path"})
+    settings = section.model_dump(exclude={"path", "from_"})
     key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), section=settings, **options)
     parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
     return Job("tokenizer", key, train_tokenizer, {"parts": parts, "section": section, **options})
 
 
 def _with_template(context: RunContext, stage: Instance) -> Tokenizer:
-    """The section with its chat template as text, wherever a worker stands."""
+    """The section with its chat template as text, wherever a worker stands, and every special token."""
     from gristmill.tokenizer.chat_template import template_text
 
     file = context.inputs.of_stage("tokenizer").get("chat_template")
     text = template_text(stage.options, file.paths[0] if file else None)
-    return stage.options.model_copy(update={"chat_template": text})
+    return stage.options.model_copy(update={"chat_template": text, "specials": context.recipe.special_tokens})
 
 
 def mean_shares(context: RunContext) -> dict[str, float]:
@@ -96,11 +101,22 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
         inputs = [part.key, kept_digest(rows), model.key, *([language.key] if language else [])]
         arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
         arguments |= {"language": Ref(language, "language.parquet")} if language else {}
-        if set(part.accounts) & chat:
-            arguments["conversations"] = True
-        key = job_key("tokens", stage.spec.version, inputs, conversations=bool(set(part.accounts) & chat))
+        arguments["encoding"], settings = _encoding(context, stage, bool(set(part.accounts) & chat))
+        key = job_key("tokens", stage.spec.version, inputs, **settings)
         jobs.append(Job("tokens", key, encode_part, arguments))
     return context.compute("tokens", jobs)
+
+
+def _encoding(context: RunContext, stage: Instance, conversations: bool) -> "tuple[Encoding, dict[str, Any]]":
+    """What is encoded how, and what of it stands in the key: [fill_in_middle] only where the recipe has it."""
+    from gristmill.tokenizer.encoded_batch import Encoding
+
+    settings: dict[str, Any] = {"conversations": conversations}
+    if stage.options is None:
+        return Encoding(conversations), settings
+    seed = context.seed("tokens")
+    settings |= {"fill_in_middle": stage.options.model_dump(), "seed": seed}
+    return Encoding(conversations, stage.options, seed), settings
 
 
 def pack_shards(context: RunContext, stage: Instance) -> Manifest:
@@ -122,18 +138,35 @@ def _pack(context: RunContext, stage: Instance, *, heldout: bool) -> Manifest:
     tokens = [part.key for part in context.run.manifest("tokens").parts]
     jobs = []
     for domain in context.recipe.domains:
+        order = None if heldout else row_order(context.recipe, domain)
+        if order:
+            jobs.append(_ordered_job(context, stage, layout, order))
+            continue
         key = job_key(stage.name, stage.spec.version, tokens, domain=domain, layout=asdict(layout), **options)
         arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "domain": domain, "layout": layout, **options}
         jobs.append(Job(stage.name, key, pack_domain, arguments))
     manifest = context.compute(stage.name, jobs)
     for domain, receipt in zip(context.recipe.domains, manifest.parts, strict=True):
-        context.run.place(context.store.folder(receipt), f"{stage.name}/{domain}")
+        context.place(f"{stage.name}/{domain}", receipt)
     return manifest
+
+
+def _ordered_job(context: RunContext, stage: Instance, layout: "Layout", order: "RowOrder") -> Job:
+    """One domain in buckets."""
+    from gristmill.tokenizer.row_buckets import pack_ordered
+
+    options = {"vocab_size": tokenizer_facts(context).vocab_size}
+    stored, keys = stored_for(context, order)
+    inputs = [*(part.key for part in context.run.manifest("tokens").parts), *keys]
+    plain = {"order": asdict(order), "layout": asdict(layout), **options}
+    arguments = {"tokens": context.refs("tokens", "tokens.parquet"), "order": order, "stored": stored, "layout": layout}
+    key = job_key(stage.name, stage.spec.version, inputs, **plain)
+    return Job(stage.name, key, pack_ordered, {**arguments, **options})
 
 
 def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
     """The curriculum compiled into the exact order of rows."""
-    from gristmill.mixing.compile import plan_stage
+    from gristmill.mixing.compile import RowsInOrder, plan_stage
     from gristmill.mixing.feasibility import EpochCaps
 
     refuse_forbidden(context)
@@ -148,10 +181,15 @@ def plan_mixture(context: RunContext, stage: Instance) -> Manifest:
         "caps": caps,
     }
     plain = options | {"phases": [asdict(phase) for phase in options["phases"]], "caps": asdict(caps)}
+    order = RowsInOrder(paces_of(context.recipe), context.recipe.mixing.window_rows)
+    if order != RowsInOrder():
+        plain["order"] = asdict(order)
+        options["order"] = order
     key = job_key("plan", stage.spec.version, packed.key, **plain)
     shards = {domain: Ref(part, "") for domain, part in zip(context.recipe.domains, packed.parts, strict=True)}
     manifest = context.compute("plan", [Job("plan", key, plan_stage, {"shards": shards, **options})])
-    context.run.place(context.store.folder(manifest.parts[0]), "plan")
+    context.compare(f"plan/{PIECES_FOLDER}", context.known_parts("pieces"))  # they go with the folder that lies there
+    context.place("plan", manifest.parts[0])
     return manifest
 
 
@@ -172,7 +210,6 @@ def phases_of(recipe: Recipe) -> "list[Phase]":
 
 def index_pieces(context: RunContext, stage: Instance) -> Manifest:
     """From each document to its rows, one index for each domain; it depends on the rows alone."""
-    from gristmill.handoff.piece_index import FOLDER
     from gristmill.mixing.compile import pieces_stage
 
     jobs = []
@@ -180,8 +217,7 @@ def index_pieces(context: RunContext, stage: Instance) -> Manifest:
         key = job_key(stage.name, stage.spec.version, rows.key, domain=domain)
         jobs.append(Job(stage.name, key, pieces_stage, {"shards": Ref(rows, ""), "domain": domain}))
     manifest = context.compute(stage.name, jobs)
-    first, *others = (context.store.folder(part) for part in manifest.parts)
-    context.run.place(first, f"plan/{FOLDER}", *others)
+    context.place(f"plan/{PIECES_FOLDER}", *manifest.parts)
     return manifest
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from gristmill.corpus.stage import PartStage, Plugin, Signal, StageSpec
 from gristmill.filters.decide.own_profiles import own_profiles
-from gristmill.filters.decide.profiles import PROFILES
+from gristmill.filters.decide.profiles import DECONTAMINATED, PROFILES
 from gristmill.filters.decide.rules import Bound, Profile, Rule, resolve
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance, instances
@@ -49,6 +49,12 @@ def known_profiles(recipe: Recipe) -> dict[str, Profile]:
     return PROFILES | own_profiles(recipe.decide.own_profiles, PROFILES)
 
 
+def profiles_of(recipe: Recipe, domain: str) -> tuple[str, ...]:
+    """The profiles that judge a domain: those that the recipe names, and decontamination where it asks for it."""
+    named, _ = recipe.decide.of_domain(domain)
+    return tuple(dict.fromkeys((*named, DECONTAMINATED.name))) if recipe.drops_contaminated else named
+
+
 def rules_of(recipe: Recipe, measured: frozenset[str]) -> dict[str, tuple[Rule, ...]]:
     """Each domain's rules: its own profiles and bounds when the recipe gives any, else the common ones.
 
@@ -62,8 +68,10 @@ def rules_of(recipe: Recipe, measured: frozenset[str]) -> dict[str, tuple[Rule, 
     """
     known, chosen = known_profiles(recipe), {}
     for domain in recipe.domains:
-        profiles, bounds = recipe.decide.of_domain(domain)
-        chosen[domain] = resolve(profiles, {name: bound_of(one) for name, one in bounds.items()}, known, measured)
+        _, bounds = recipe.decide.of_domain(domain)
+        chosen[domain] = resolve(
+            profiles_of(recipe, domain), {name: bound_of(one) for name, one in bounds.items()}, known, measured
+        )
     return chosen
 
 

@@ -4,17 +4,19 @@ Four doors lead out of it: ``inputs`` (what is read), ``store`` (where outputs a
 ``report`` (where progress goes). How a context is opened stands in ``open_context``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.files import json_text
+from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.store import Store
 from gristmill.flows.pipeline.engine import Engine, ThreadEngine, Watch
+from gristmill.flows.pipeline.healing import Healing, differing
 from gristmill.flows.pipeline.inputs import Inputs
 from gristmill.flows.pipeline.jobs import Done, Job, Ref
 from gristmill.flows.pipeline.recipe import Recipe
@@ -33,6 +35,8 @@ class RunContext:
     engine: Engine
     report: RunReport
     listed: Inputs | None = field(default=None, repr=False)
+    described: Mapping[str, str] = field(default_factory=dict)  # files of the run that are renewed with its card
+    healing: Healing | None = None  # None: what is damaged cannot be made again here
 
     @property
     def inputs(self) -> Inputs:
@@ -65,6 +69,7 @@ class RunContext:
             watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))
             results = engine.run(self.store, jobs, watch)
         manifest = Manifest(name, tuple(done.receipt for done in results))
+        self._note_other_manifest(manifest)
         self.run.write_manifest(manifest)
         self.report.record(manifest, sum(done.reused for done in results), cost())
         return manifest
@@ -73,6 +78,31 @@ class RunContext:
         """A local path to a file of a finished stage."""
         receipt = self.run.manifest(stage).parts[part]
         return self.store.folder(receipt) / name
+
+    def place(self, name: str, *receipts: Receipt) -> Path:
+        """Hand the files of store entries over: they lie under ``name`` in the run, whatever lay there before."""
+        self.compare(name, receipts)
+        entries = [self.store.folder(one) for one in receipts]
+        return self.run.place(entries[0], name, *entries[1:])
+
+    def compare(self, name: str, receipts: Sequence[Receipt]) -> None:
+        """Note what was handed over under ``name`` and is not what the receipts say; it is handed over again next."""
+        if self.healing is not None:
+            for problem in differing(self.run.path / name, receipts, self.store):
+                self.healing.note(name, problem)
+
+    def known_parts(self, stage: str) -> Sequence[Receipt]:
+        """The parts of a stage as the run has them by now; none where it is not done, or its manifest is damaged."""
+        try:
+            return self.run.manifest(stage).parts
+        except (StoreError, ValueError, KeyError, TypeError, AttributeError):
+            return ()
+
+    def _note_other_manifest(self, manifest: Manifest) -> None:
+        """A run has the same manifest each time, or a damaged one."""
+        path = self.run.manifest_path(manifest.stage)
+        if self.healing is not None and path.exists() and path.read_bytes() != json_text(manifest.to_json()).encode():
+            self.healing.note(f"manifests/{path.name}", "it was not what its receipts say")
 
     def refs(self, stage: str, name: str) -> list[Ref]:
         """The same file of every part of a stage, for the arguments of a job."""

@@ -20,6 +20,7 @@ from gristmill.flows.pipeline.estimate import Rates, beside_stages
 from gristmill.flows.pipeline.ingest import files_of_one_core
 from gristmill.flows.pipeline.inputs import Inputs, list_inputs
 from gristmill.flows.pipeline.jobs import Job
+from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import home, run_stages, store_of
 from gristmill.flows.pipeline.progress import SilentReporter
@@ -126,7 +127,7 @@ class _DryReport(RunReport):
 
 def plan_run(recipe_path: Path) -> dict[str, Any]:
     """What ``gristmill run`` would do, with an estimate of CPU seconds, seconds and peak memory."""
-    checked = load_recipe(recipe_path)
+    checked = with_latest_tokenizer(load_recipe(recipe_path), home() / "runs")
     recipe = checked.recipe
     inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
     run = DryRun(home() / "runs" / recipe.name / build_lock(checked, inputs).run_id, run_stages(checked))

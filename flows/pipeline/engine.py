@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.store import Store
-from gristmill.flows.pipeline.jobs import Done, Job, run_job
+from gristmill.flows.pipeline.jobs import Done, Job, Unusable, settled, try_job
 from gristmill.flows.pipeline.recipe import Engine as EngineSpec
 
 
@@ -29,7 +29,7 @@ class Engine(Protocol):
     workers: int
 
     def run(self, store: Store, jobs: Sequence[Job], watch: Watch) -> list[Done]:
-        """Run all jobs; ``watch`` hears of each. The first failure ends the run."""
+        """Run all jobs; ``watch`` hears of each. The first failure ends the run, one of an input alone comes last."""
         ...
 
     def close(self) -> None:
@@ -48,14 +48,15 @@ class ThreadEngine:
         from dask.base import compute
         from dask.delayed import delayed
 
-        def work(job: Job) -> Done:
+        def work(job: Job) -> Done | Unusable:
             with watch.running(job):
-                done = run_job(store, job)
-            watch.done(done)
+                done = try_job(store, job)
+            if isinstance(done, Done):
+                watch.done(done)
             return done
 
         tasks = [delayed(work, pure=False)(job) for job in jobs]
-        return list(compute(*tasks, scheduler="threads", num_workers=self.workers, traverse=False))
+        return settled(compute(*tasks, scheduler="threads", num_workers=self.workers, traverse=False))
 
     def close(self) -> None:
         """Nothing to let go of: Dask's thread pools end with the call."""
@@ -79,16 +80,17 @@ class ClusterEngine:
 
     def run(self, store: Store, jobs: Sequence[Job], watch: Watch) -> list[Done]:
         """Submit all jobs and gather their receipts."""
-        found: dict[int, Done] = {}
+        found: dict[int, Done | Unusable] = {}
         for place, done in self._finished(store, jobs):
             found[place] = done
-            watch.done(done)
-        return [found[place] for place in range(len(jobs))]
+            if isinstance(done, Done):
+                watch.done(done)
+        return settled(found[place] for place in range(len(jobs)))
 
-    def _finished(self, store: Store, jobs: Sequence[Job]) -> Iterator[tuple[int, Done]]:
+    def _finished(self, store: Store, jobs: Sequence[Job]) -> Iterator[tuple[int, Done | Unusable]]:
         from distributed import as_completed
 
-        places = {self._client.submit(run_job, store, job, pure=False): place for place, job in enumerate(jobs)}
+        places = {self._client.submit(try_job, store, job, pure=False): place for place, job in enumerate(jobs)}
         finished = as_completed(list(places), with_results=True, loop=self._client.loop)
         for future, done in finished:  # type: ignore[misc]
             yield places.pop(future), done

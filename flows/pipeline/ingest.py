@@ -14,6 +14,7 @@ from gristmill.corpus.use_policy import BLOCKED
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.disk_space import refuse_full_disk
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.plugged_in import plugged_in
@@ -32,6 +33,7 @@ def ingest(context: RunContext, stage: Instance) -> Manifest:
     """Read every source, in the order of the recipe; then hold what was rejected against each source's budget."""
     with context.report.progress("splitting", 0):  # big files are read once, to find where records begin
         jobs = list(plan_ingest(context, stage))
+    refuse_full_disk(context, jobs)
     manifest = context.compute(stage.name, jobs)
     kept = {name: passed_on(account.documents_kept, 0) for name, account in manifest.accounts.items()}
     check_budgets(kept, budgets_of(context.recipe), rejects=rejects_of(context.run))

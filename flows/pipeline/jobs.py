@@ -1,11 +1,12 @@
 """Jobs: one part of one stage as plain data that any worker can run."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.errors import ChangedInputError, DamagedEntryError
 from gristmill.corpus.files import content_key
 from gristmill.corpus.receipt import Outcome, Receipt
 from gristmill.corpus.store import Store
@@ -59,6 +60,38 @@ def run_job(store: Store, job: Job) -> Done:
 
     receipt, reused = store.produce(job.stage, job.key, make)
     return Done(receipt, reused, time.perf_counter() - begin)
+
+
+Unusable = ChangedInputError | DamagedEntryError  # what a job cannot read; others can be done
+
+
+def try_job(store: Store, job: Job) -> Done | Unusable:
+    """The same; an input or an entry that this job alone cannot use is returned, so that the others are done first."""
+    try:
+        return run_job(store, job)
+    except (ChangedInputError, DamagedEntryError) as error:
+        return error
+
+
+def settled(results: Iterable[Done | Unusable]) -> list[Done]:
+    """The results of all jobs, once all have ended.
+
+    Raises
+    ------
+    DamagedEntryError : the first entry that a job could not use; what uses it comes after it is made again
+    ChangedInputError : names every input that changed
+    """
+    found = list(results)
+    for one in found:
+        if isinstance(one, DamagedEntryError):
+            raise one
+    changed = [str(one) for one in found if isinstance(one, ChangedInputError)]
+    if changed:
+        raise ChangedInputError(
+            f"{'; '.join(dict.fromkeys(changed))}. Nothing of it was stored, and all other parts are: run again, which "
+            "lists the inputs anew"
+        )
+    return [one for one in found if isinstance(one, Done)]
 
 
 def resolve(store: Store, value: Any) -> Any:

@@ -13,6 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
+from gristmill.corpus.tables import WRITTEN
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
@@ -22,11 +23,16 @@ from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.recipe import Recipe
+from gristmill.flows.pipeline.row_order import curves_of
 from gristmill.flows.pipeline.signal_tables import signal_columns, signal_tables
 from gristmill.flows.pipeline.stages import Instance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gristmill.filters.decide.rules import Rule
+    from gristmill.filters.decide.stage import DomainWeights
+    from gristmill.filters.decide.weights import Curve
 
 
 def decide(context: RunContext, stage: Instance) -> Manifest:
@@ -48,6 +54,8 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     }
     policy = context.recipe.use_policy
     stated = {"policy": asdict(policy)} if policy != UsePolicy() else {}
+    if curves := curves_of(context.recipe):
+        stated["curves"] = {name: asdict(one) for name, one in curves.items()}
     tables = signal_tables(context.run)
     names = ["documents", *(table.name for table in tables), "clusters"]
     inputs = {name: context.run.manifest(name).key for name in names}
@@ -61,7 +69,9 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         "signals": [context.refs(table.name, str(table.table)) for table in tables],
         "clusters": context.refs("clusters", "clusters.parquet"),
         "decisions": reviewed,
+        "passages": context.refs("contamination", "passages.parquet") if context.run.has("contamination") else [],
     }
+    arguments |= {"curves": curves} if curves else {}
     return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
 
 
@@ -96,29 +106,58 @@ def decide_stage(
     **options: Any,
 ) -> Outcome:
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
+    from gristmill.filters.decide.contaminated_items import with_items
     from gristmill.filters.decide.decisions import count_reviewed
     from gristmill.filters.decide.verdicts import decide as decide_columns
 
+    passages = options.pop("passages", [])  # of the stage contamination, part by part
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
+    curves, measured = options.pop("curves", {}), signal_columns(signals)
     decision = decide_columns(
         columns,
-        signal_columns(signals),
+        measured,
         pa.concat_tables([pq.read_table(path) for path in clusters]),
         decisions=decided,
         **options,
     )
-    for name, table in {"ledger": decision.ledger, "kept": decision.kept}.items():
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
+    ledger = with_items(decision.ledger, passages)
+    kept, weights = weigh(decision.kept, columns, measured, curves)
+    for name, table in {"ledger": ledger, "kept": kept}.items():
+        pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
         reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
         languages_by="stage" if language else "record",
         no_language=pc.sum(columns["no_language"]).as_py() or 0,
         judges=decision.reach.judges,
         passed_over=decision.reach.passed_over,
+        weights=weights,
     )
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
+
+
+def weigh(
+    kept: pa.Table, documents: pa.Table, signals: pa.Table, curves: "Mapping[str, Curve]"
+) -> "tuple[pa.Table, dict[str, DomainWeights]]":
+    """The kept documents with the weights of all that has a say in them, and these weights in figures.
+
+    Parameters
+    ----------
+    documents : part, row and bytes of every document
+    signals : every signal of every document, in the same order
+    curves : by domain, of [mixing.upsample]
+    """
+    from gristmill.filters.decide.weights import curve_factors, figures, weighted
+
+    if not curves:
+        return kept, {}
+    first = np.searchsorted(documents["part"].to_numpy(), kept["part"].to_numpy())
+    at = first + kept["row"].to_numpy()
+    sizes = documents["bytes"].to_numpy()[at]
+    values = {one.signal: signals[one.signal].to_numpy()[at] for one in curves.values()}
+    kept = weighted(kept, sizes, [curve_factors(kept, sizes, values, curves)])
+    return kept, figures(kept, values, curves, list(curves))
 
 
 def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:

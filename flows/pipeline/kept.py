@@ -1,5 +1,6 @@
 """The kept rows of a run, by part."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,7 +23,12 @@ def kept_by_part(context: RunContext, stage: str | None = None) -> list[pa.Table
 
 
 def kept_digest(kept: pa.Table) -> str:
-    """A hash of kept rows: a part whose kept rows did not change is not encoded again."""
+    """A hash of kept rows: a part whose kept rows did not change is not encoded again.
+
+    Weights are left out, as 1: they say how often a document is drawn, and no text depends on them.
+    """
+    place = kept.schema.get_field_index("weight")
+    kept = kept.set_column(place, kept.schema.field(place), pa.array(np.ones(len(kept), np.float32)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, kept.schema) as writer:
         writer.write_table(kept)

@@ -2,25 +2,30 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.extras import installed_versions
-from gristmill.corpus.files import write_json
+from gristmill.corpus.files import json_text
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
-from gristmill.corpus.rundir import PLUGINS, TAKEDOWN, RunDir
+from gristmill.corpus.rundir import PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
+from gristmill.corpus.store_use import using
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
 from gristmill.data_cards.parts.environment import PACKAGES
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
+from gristmill.flows.pipeline.healing import Healing
 from gristmill.flows.pipeline.inputs import list_inputs
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
+from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer, with_tokenizer
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
@@ -33,6 +38,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     stored_recipe,
 )
 from gristmill.flows.pipeline.run_report import RunReport
+from gristmill.flows.pipeline.run_state import state_kept
 
 
 def home() -> Path:
@@ -76,26 +82,42 @@ def open_checked(
     ----------
     engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
     """
+    checked = with_latest_tokenizer(checked, home() / "runs")
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
     reporter = reporter or SilentReporter()
     with reporter.stage("inputs", 0):  # reads every byte once, for digests
         inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
-    run = RunDir.create(home() / "runs", recipe.name, checked.text, build_lock(checked, inputs), checked.plugins)
-    write_json(run.path / STAGES_FILE, run_stages(checked).to_json())
-    write_json(run.path / ENVIRONMENT_FILE, installed_versions(PACKAGES))
-    _refuse_after_takedown(run)
-    store = store_of(recipe)
-    with WriterLock(run.path):
+    lock, described = build_lock(checked, inputs), _description(checked)
+    store = store_of(recipe).watched(EntryWatch())
+    with ExitStack() as held:
+        held.enter_context(using(store.root))
+        run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
+        run.describe(described)
+        _refuse_after_takedown(run)
+        held.enter_context(WriterLock(run.path))
+        held.enter_context(state_kept(run))
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)
+        healing = Healing()
+        for error in store.scrub(recipe.store.scrub_bytes):
+            healing.discard(store, run, error)
         try:
-            yield RunContext(recipe, checked.stages, run, store, worker, report, inputs)
+            yield RunContext(recipe, checked.stages, run, store, worker, report, inputs, described, healing)
         finally:
             worker.close()
+
+
+def _description(checked: CheckedRecipe) -> dict[str, str]:
+    """The files of a run that decide no byte of its corpus and that its card repeats."""
+    return {
+        RECIPE_FILE: checked.text,
+        STAGES_FILE: json_text(run_stages(checked).to_json()),
+        ENVIRONMENT_FILE: json_text(installed_versions(PACKAGES)),
+    }
 
 
 def run_stages(checked: CheckedRecipe) -> RunStages:
@@ -156,6 +178,7 @@ def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunCo
     if plugins and run.lock.plugins:
         catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
+    recipe = with_tokenizer(recipe, run.path / TOKENIZER)  # its own copy: the run that trained it may be gone
     engine = ThreadEngine(recipe.engine.workers)
     stages, report = catalogue.stages_of(recipe), RunReport(run, reporter)
     return RunContext(recipe, stages, run, store_of_run(run, recipe), engine, report)

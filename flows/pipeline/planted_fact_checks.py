@@ -15,7 +15,9 @@ def planted_fact_mistakes(recipe: Recipe) -> Iterator[Mistake]:
     proof = recipe.trainer.proof if recipe.trainer else None
     if proof is None:
         return
-    from gristmill.trainer.fact_pairs import read_facts  # numpy and pyarrow: most recipes need neither to be checked
+    from gristmill.trainer.training.fact_pairs import (
+        read_facts,  # numpy and pyarrow: most recipes need neither to be checked
+    )
 
     if Path(proof.facts).is_file():
         try:

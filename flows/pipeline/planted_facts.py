@@ -5,8 +5,8 @@ from pathlib import Path
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import file_sha256
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.trainer.fact_pairs import FactTokens, read_facts, spelled
 from gristmill.trainer.stage import Proof
+from gristmill.trainer.training.fact_pairs import FactTokens, read_facts, spelled
 
 
 def facts_digest(context: RunContext) -> str:

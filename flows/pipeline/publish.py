@@ -1,6 +1,7 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,21 +10,26 @@ from gristmill.corpus.files import content_key, file_sha256, read_json, write_js
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
+from gristmill.corpus.store_use import using
 from gristmill.corpus.typed_json import to_json
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, job_key
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.trainer.config import FREE, TrainConfig
-from gristmill.trainer.precision import resolve_precision
-from gristmill.trainer.setting_changes import read_changes
+from gristmill.trainer.model.precision import resolve_precision
+from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
+from gristmill.trainer.training.setting_changes import read_changes
+from gristmill.trainer.training_stage import TrainingStage
 
 if TYPE_CHECKING:
-    from gristmill.trainer.metrics import StepFigures
+    from gristmill.trainer.training.metrics import StepFigures
 
+KEPT_OF_TRAINING = (CHANGES_FILE, "lineage.json")  # asked for by people, not computed
 DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
 
 
@@ -32,7 +38,7 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = (out / DONE).exists() and read_json(out / DONE)["key"] == key
+    finished = _finished_with(out) == key and not _drop_damaged(context, out)
     if not finished:
         _train(context, stage)
         seal_training(context, stage)
@@ -40,6 +46,38 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     context.run.write_manifest(manifest)
     context.report.record(manifest, int(finished), cost())
     return manifest
+
+
+def _finished_with(out: Path) -> str | None:
+    """The key of the finished training in a folder."""
+    try:
+        return read_json(out / DONE)["key"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _drop_damaged(context: RunContext, out: Path) -> bool:
+    """Delete a finished training that is not what was written, but for the changes that were asked of it."""
+    if context.healing is None:
+        return False
+    problem = next((one for file in read_json(out / DONE).get("files", ()) if (one := differs(out, file))), None)
+    if problem is None:
+        return False
+    context.healing.note("train", problem)
+    for path in out.iterdir():
+        if path.name not in KEPT_OF_TRAINING:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return True
+
+
+def differs(out: Path, file: dict[str, Any]) -> str | None:
+    """What is wrong with a file of a training, by its name, bytes and sha256; None where nothing is."""
+    path = out / file["name"]
+    if not path.is_file():
+        return f"{path} is missing"
+    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
+        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
+    return None
 
 
 def seal_training(context: RunContext, stage: Instance) -> None:
@@ -62,22 +100,37 @@ def train_key(context: RunContext, stage: Instance) -> str:
     plan, heldout = context.run.manifest("plan").key, context.run.manifest("heldout").key
     changes = to_json(read_changes(context.run.path / "train"))
     facts = [facts_digest(context)] if stage.options.proof else []
-    return content_key(["train", stage.spec.version, plan, heldout, settings, changes, context.recipe.seed, *facts])
+    start = [_start_digest(context)] if stage.options.start else []
+    decides = [plan, heldout, settings, changes, context.recipe.seed, *facts, *start]
+    return content_key(["train", stage.spec.version, *decides])
 
 
 def train_config(context: RunContext, stage: Instance) -> TrainConfig:
     """What the trainer is asked for: the recipe's section, the seed, and what the shards decide."""
     return TrainConfig(
-        **stage.options.model_dump(exclude={"proof"}),
+        **{name: value for name, value in stage.options if name != "proof"},
+        stage_stops=_stage_stops(context, stage.options.stages),
+        start_digest=_start_digest(context),
         seed=derive_seed(context.seed("train"), "trainer"),  # twice, as 0.1.0 did: equal weights
         row_tokens=context.recipe.shards.row_tokens,
         vocab_size=tokenizer_facts(context).vocab_size,
     )
 
 
+def _stage_stops(context: RunContext, stages: Sequence[TrainingStage]) -> tuple[int, ...]:
+    """Samples of the plan at which each stage ends."""
+    ends = context.run.manifest("plan").parts[0].facts["phases"] if stages else ()
+    return tuple(ends[sum(stage.phases for stage in stages[: number + 1]) - 1] for number in range(len(stages)))
+
+
+def _start_digest(context: RunContext) -> str:
+    """The weights that the run goes on from; empty where it begins with new ones."""
+    return context.run.lock.artefacts.get("train", {}).get("start", "")
+
+
 def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
-    from gristmill.trainer.loop import train
+    from gristmill.trainer.training.loop import train
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
@@ -108,6 +161,7 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     from gristmill.data_cards.render import write_card
     from gristmill.data_cards.takedowns import takedowns
 
+    context.run.describe(context.described, with_card=True)
     read = [name for name in stages_of_run(context.run).names if name != stage.name and context.run.has(name)]
     inputs = {name: context.run.manifest(name).key for name in read}
     text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
@@ -126,8 +180,13 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
         for path in kept:
             (folder / PLUGINS).mkdir(exist_ok=True)
             shutil.copyfile(path, folder / PLUGINS / path.name)
+        if context.recipe.tokenizer.from_ is not None:  # it is another run's, which need not be there
+            (folder / TOKENIZER.parent).mkdir()
+            shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
+            kept.append(folder / TOKENIZER)
         return Outcome(len(files) + len(kept))
 
-    manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
-    context.run.place(context.store.folder(manifest.parts[0]), "card")
+    with using(context.store.root):  # training does not hold it: it may take days
+        manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
+    context.place("card", manifest.parts[0])
     return manifest

@@ -8,6 +8,8 @@ from gristmill.corpus.files import read_json
 from gristmill.corpus.lock import Lock
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
+from gristmill.flows.pipeline.latest_tokenizer import with_tokenizer
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import open_checked, without_index
 from gristmill.flows.pipeline.plugged_in import kept_in
@@ -30,7 +32,7 @@ def rebuild_from_card(
     engine = {} if workers is None else {"workers": workers}
     kept = kept_in(_folder_of(card) / PLUGINS, Lock.from_json(facts["lock"]).plugins)
     checked = parse_recipe(facts["recipe"], f"{card}: recipe", find=kept)
-    checked = checked.with_recipe(without_index(checked.recipe))
+    checked = checked.with_recipe(with_tokenizer(without_index(checked.recipe), _folder_of(card) / TOKENIZER))
     with open_checked(checked, reporter=reporter, engine=engine) as context:
         if check:
             check_lock(Lock.from_json(facts["lock"]), build_lock(checked, context.inputs))

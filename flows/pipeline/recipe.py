@@ -7,9 +7,9 @@ a recipe, they take plain values or their own section.
 from functools import reduce
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gristmill.corpus.recipe_values import Section, Slug
+from gristmill.corpus.recipe_values import Section, Slug, parse_amount
 from gristmill.corpus.use_policy import EVALUATE, UsePolicy
 from gristmill.data_cards.stage import CardSpec
 from gristmill.dedup.clusters.stage import Near
@@ -19,11 +19,13 @@ from gristmill.filters.line_edits.stage import LineEdits
 from gristmill.filters.lists.stage import Blocklist, Decontaminate
 from gristmill.filters.models.stage import Classifier, Compression, Entropy, Language, Reference
 from gristmill.filters.pii.stage import Pii
+from gristmill.flows.pipeline.unattended import Drift
+from gristmill.flows.pipeline.unattended import Schedule as Schedule
 from gristmill.knowledge.stage import Knowledge
 from gristmill.mixing.stage import Mixing, Phase
 from gristmill.mixing.tuning import Tune
 from gristmill.sources.stage import Limits, SourceSpec
-from gristmill.tokenizer.stage import Shards, Tokenizer
+from gristmill.tokenizer.stage import FillInMiddle, Shards, Specials, Tokenizer
 from gristmill.trainer.config import FREE
 from gristmill.trainer.stage import Trainer
 
@@ -34,13 +36,6 @@ class Dedup(Section):
     near: Near = Near()
     lines: Lines | None = None
     substrings: Substrings | None = None
-
-
-class Schedule(Section):
-    """When Prefect runs the recipe."""
-
-    cron: str
-    timezone: str = "UTC"
 
 
 class Handoff(Section):
@@ -60,6 +55,8 @@ class StoreSpec(Section):
     """Where outputs are kept."""
 
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
+    check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
+    scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
 
 
 class Recipe(Section):
@@ -87,11 +84,13 @@ class Recipe(Section):
     mixing: Mixing = Mixing()
     tune: Tune | None = None
     tokenizer: Tokenizer = Tokenizer()
+    fill_in_middle: FillInMiddle | None = None
     shards: Shards = Shards()
     handoff: Handoff = Handoff()
     trainer: Trainer | None = None
     card: CardSpec | None = None
     schedule: Schedule | None = None
+    drift: Drift | None = None
     engine: Engine = Engine()
     store: StoreSpec = StoreSpec()
 
@@ -104,6 +103,12 @@ class Recipe(Section):
     def sources_by_domain(self) -> dict[str, list[str]]:
         """Names of the sources that each domain comes from, sorted: what names a corpus that a mixture was tuned on."""
         return {name: sorted(one.name for one in self.sources if one.domain == name) for name in self.domains}
+
+    @property
+    def special_tokens(self) -> Specials:
+        """What [tokenizer] names, and the marks of [fill_in_middle]."""
+        marks = self.fill_in_middle
+        return marks.added_to(self.tokenizer.specials) if marks else self.tokenizer.specials
 
     @property
     def use_policy(self) -> UsePolicy:
@@ -125,14 +130,22 @@ class Recipe(Section):
             return Decontaminate()
         return reduce(lambda section, step: getattr(section, step, None), key.split("."), self)
 
+    @property
+    def drops_contaminated(self) -> bool:
+        """Whether a document that holds an evaluation passage is dropped."""
+        asked = self.at("decontaminate")
+        return asked is not None and asked.action == "drop"
+
     def locked(self) -> dict[str, Any]:
         """What decides the corpus, as plain JSON: not where, when and how it is computed, nor what was tuned."""
         aside: Any = {
             "engine": True,
             "store": True,
             "schedule": True,
+            "drift": True,
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
+            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

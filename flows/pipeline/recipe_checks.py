@@ -13,6 +13,7 @@ from gristmill.corpus.errors import GristmillError, SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.cron import schedule_mistakes
+from gristmill.flows.pipeline.order_checks import order_mistakes
 from gristmill.flows.pipeline.planted_fact_checks import planted_fact_mistakes
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.rule_checks import rule_mistakes
@@ -20,6 +21,7 @@ from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
+from gristmill.trainer.training_stage import stage_mistakes
 
 
 def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
@@ -29,6 +31,7 @@ def check_recipe(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]:
     yield from known_formats(recipe, catalogue)
     yield from artefact_mistakes(recipe, catalogue)
     yield from rule_mistakes(recipe, catalogue)
+    yield from order_mistakes(recipe, catalogue)
 
 
 def unique_names(recipe: Recipe) -> Iterator[Mistake]:
@@ -67,11 +70,16 @@ def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
 def known_domains(recipe: Recipe) -> Iterator[Mistake]:
     """Domains that no source has."""
     edits = recipe.line_edits.domains if recipe.line_edits else ()
+    rates = recipe.fill_in_middle.rates if recipe.fill_in_middle else ()
     if recipe.trainer and recipe.trainer.proof:
         yield from _unknown(recipe, [(("trainer", "proof", "domain"), recipe.trainer.proof.domain)])
     yield from _unknown(recipe, [(("mixing", "caps", "domains", name), name) for name in recipe.mixing.caps.domains])
+    for table in ("order", "upsample"):
+        named = [(("mixing", table, name), name) for name in getattr(recipe.mixing, table)]
+        yield from _unknown(recipe, named)
     yield from _unknown(recipe, [(("decide", "domains", name), name) for name in recipe.decide.domains])
     yield from _unknown(recipe, [(("line_edits", "domains"), name) for name in edits])
+    yield from _unknown(recipe, [(("fill_in_middle", "rates", name), name) for name in rates])
     for number, phase in enumerate(recipe.curriculum):
         table = () if phase.named else phase.shares
         shares = [(("curriculum", number, "shares", name), name) for name in table]
@@ -93,6 +101,8 @@ def phases(recipe: Recipe) -> Iterator[Mistake]:
     """A curriculum that cannot be followed."""
     yield from curriculum_mistakes(recipe.curriculum, recipe.shards.row_tokens)
     yield from mixture_mistakes(recipe.curriculum, recipe.mixing, recipe.sources_by_domain)
+    if recipe.trainer:
+        yield from stage_mistakes(recipe.trainer.stages, len(recipe.curriculum))
 
 
 def tuning(recipe: Recipe) -> Iterator[Mistake]:
@@ -139,7 +149,7 @@ def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
         from gristmill.tokenizer.tokenizer_json import faults, read_config
 
         try:
-            for key, text in faults(read_config(path), recipe.tokenizer.specials):
+            for key, text in faults(read_config(path), recipe.special_tokens):
                 yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
         except SourceError as error:
             yield Mistake(("tokenizer.path",), str(error))

@@ -19,6 +19,7 @@ from gristmill.flows.pipeline.plugin_checks import instance_mistakes
 from gristmill.flows.pipeline.recipe import Recipe, Schedule
 from gristmill.flows.pipeline.recipe_checks import check_recipe
 from gristmill.flows.pipeline.stages import BUILT_IN, Instance
+from gristmill.trainer.former_keys import renewed
 
 _MISSPELT = 0.8  # "pi" for "pii", but not "listed" for "seed"
 
@@ -120,11 +121,17 @@ def recipe_model(specs: Sequence[StageSpec]) -> type[Recipe]:
 
 def stored_recipe(text: str, name: str) -> Recipe:
     """The recipe of a run, which was checked when it ran: no file is looked for, and no plug-in is loaded."""
-    raw = parse_toml(text, name)
+    raw = _stored_tables(text, name)
     known = {key: value for key, value in raw.items() if key in Recipe.model_fields}
     return check_tables(known, Recipe, lambda _: (), text, name)
 
 
 def parse_stored(text: str, name: str, catalogue: Catalogue) -> Recipe:
     """The recipe of a run with the sections of its plug-ins; what it says was checked when it ran."""
-    return check_tables(parse_toml(text, name), recipe_model(catalogue.specs), lambda _: (), text, name)
+    return check_tables(_stored_tables(text, name), recipe_model(catalogue.specs), lambda _: (), text, name)
+
+
+def _stored_tables(text: str, name: str) -> dict[str, Any]:
+    """The tables of a run's recipe, keys of earlier versions as they are called now."""
+    raw = parse_toml(text, name)
+    return raw | {"trainer": renewed(raw["trainer"])} if "trainer" in raw else raw

@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from gristmill.corpus.files import write_json
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.progress import Reporter, StageProgress
+from gristmill.flows.pipeline.run_state import latest_id
+
+REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class RunReport:
     reporter: Reporter
     stages: dict[str, StageReport] = field(default_factory=dict)
     maintenance: dict[str, str] = field(default_factory=dict)
+    came_from: str | None = None  # the run that was the latest of its recipe when this one was begun
+
+    def __post_init__(self):
+        self.came_from = _ancestor(self.run.path)
 
     def record(self, manifest: Manifest, reused: int, cost: "Cost") -> None:
         """Keep a stage's report and write all of them to the run."""
@@ -48,7 +56,8 @@ class RunReport:
             bytes_in=sum(a.bytes_in for a in total),
             bytes_out=sum(a.bytes_kept for a in total),
         )
-        write_json(self.run.path / "report.json", {"stages": self.to_json(), "maintenance": self.maintenance})
+        facts = {"stages": self.to_json(), "maintenance": self.maintenance, "came_from": self.came_from}
+        write_json(self.run.path / REPORT_FILE, facts)
 
     def maintain(self, name: str, work: Callable[[], Any]) -> None:
         """Do what leaves no store entry; what ``work`` returns, if anything, is shown and stands in the report."""
@@ -66,6 +75,14 @@ class RunReport:
         """Show progress of a stage's parts, of so many bytes together, or of steps of training."""
         with self.reporter.stage(name, total, n_bytes) as progress:
             yield progress
+
+
+def _ancestor(run: Path) -> str | None:
+    """A run that is begun again keeps the ancestor that it had."""
+    report = run / REPORT_FILE
+    known = read_json(report).get("came_from") if report.exists() else None
+    latest = latest_id(run.parent)
+    return known or (latest if latest != run.name else None)
 
 
 class Cost(NamedTuple):

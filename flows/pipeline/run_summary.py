@@ -1,6 +1,7 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from gristmill.corpus.account import Account
@@ -12,6 +13,7 @@ from gristmill.filters.decide.stage import DecideFacts
 from gristmill.flows.pipeline.clusters import check_clusters
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.estimate import learn
+from gristmill.flows.pipeline.latest_tokenizer import tokenizer_fit
 from gristmill.flows.pipeline.open_context import home
 from gristmill.flows.pipeline.work_sizes import WorkSizes
 
@@ -26,10 +28,14 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "run": str(context.run.path),
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
+        "healed": [asdict(one) for one in context.healing.healed] if context.healing else [],
+        "came_from": context.report.came_from,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},
         "notices": list(notices(context.run)) if "decide" in context.report.stages else [],
     }
+    if fit := tokenizer_fit(context.recipe, context.run, context.report.came_from):
+        result["bytes_per_token"] = fit
     if context.run.has("train") and "train" in context.report.stages:
         result["training"] = context.run.manifest("train").parts[0].facts["summary"]
     return result

@@ -1,7 +1,9 @@
 """Running the stages of a recipe one after the other in this process, without Prefect."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
+from gristmill.corpus.entry_check import EntryWatch
+from gristmill.corpus.errors import DamagedEntryError
 from gristmill.corpus.extras import need
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.stage import CorpusStage, load
@@ -12,7 +14,55 @@ from gristmill.flows.pipeline.warming import warm_stages
 
 
 def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
-    """Run one stage: its parts are found in the store or made, and its manifest is written."""
+    """Run one stage: its parts are found in the store or made, and its manifest is written.
+
+    Where it meets a damaged entry of the store and inputs are there, the entry is made again by the stages before it.
+    """
+    try:
+        manifest = _run_stage(context, stage)
+        if context.healing is not None:
+            context.healing.rename(context.store)
+        return manifest
+    except DamagedEntryError as error:
+        if context.healing is None:
+            raise
+        make_again(context, [error], stages_until(context.stages, stage.name)[:-1])
+    return run_stage(context, stage)
+
+
+def make_again(context: RunContext, damaged: Sequence[DamagedEntryError], stages: Sequence[Instance]) -> None:
+    """Delete damaged entries of the store and run ``stages`` again: all that is whole is found."""
+    assert context.healing is not None
+    for error in damaged:
+        context.healing.discard(context.store, context.run, error)
+    for stage in stages:
+        run_stage(context, stage)
+
+
+def mend(context: RunContext) -> bool:
+    """Compare every entry that a run names with its receipt, and make again what is damaged; whether anything was.
+
+    Files that the run hands over are compared with the store when their stages hand them over again.
+    """
+    if context.healing is None:
+        return False
+    before = len(context.healing.healed)
+    damaged = list(_damaged_entries(context))
+    make_again(context, damaged, context.stages)
+    return len(context.healing.healed) > before
+
+
+def _damaged_entries(context: RunContext) -> Iterator[DamagedEntryError]:
+    store = context.store.watched(EntryWatch())
+    for stage in (stage.name for stage in context.stages if context.run.has(stage.name)):
+        for part in context.run.manifest(stage).parts:
+            try:
+                _ = part.files and store.find(part.stage, part.key) and store.folder(part)
+            except DamagedEntryError as error:
+                yield error
+
+
+def _run_stage(context: RunContext, stage: Instance) -> Manifest | None:
     if isinstance(stage.spec, CorpusStage):
         return load(stage.spec.run)(context, stage)
     return measure_documents(context, stage)

@@ -11,8 +11,8 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
-from gristmill.trainer.setting_changes import CHANGEABLE, request_changes
 from gristmill.trainer.stage import Change
+from gristmill.trainer.training.setting_changes import CHANGEABLE, request_changes
 
 
 def change_training(run: Path, settings: Sequence[str], back_to: int | None = None) -> tuple[Change, ...]:
@@ -52,7 +52,7 @@ def read_settings(settings: Sequence[str]) -> Mapping[str, int | float]:
 
 def measure_training(run: Path) -> dict[str, Any]:
     """Tokens per second of each precision on the rows of a run; nothing is written."""
-    from gristmill.trainer.format_speed import measure
+    from gristmill.trainer.training.format_speed import measure
 
     context = read_run(run)
     return asdict(measure(context.run.path, train_config(context, _stage(context))))

@@ -171,7 +171,7 @@ def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
         "line_edits": (LineEdits(rules=READINGS), {}),  # type: ignore[arg-type]
         "pii": (Pii(**dict.fromkeys(KINDS, "mask")), {}),  # type: ignore[arg-type]
         "blocklist": (Blocklist(), {"words": [listed], "urls": [listed], "hashes": [listed]}),
-        "contamination": (Decontaminate(sets={"x": ("x",)}, ngram=3, short_ngram=2), {"x": [passages]}),
+        "contamination": (Decontaminate(sets={"x": ("x",)}, ngram=5, short_ngram=5), {"x": [passages]}),
     }[name]
 
 

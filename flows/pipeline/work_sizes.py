@@ -97,13 +97,14 @@ class WorkSizes:
             len(self.recipe.domains) * trainer.heldout_rows * shards.row_tokens,
             self.kept_mb * _MB / _BYTES_A_TOKEN * shards.heldout,
         )
-        experts = 3 * (trainer.top_k + trainer.shared_experts) * trainer.width * trainer.expert_width
+        model = trainer.model
+        experts = 3 * (model.top_k + model.shared_experts) * model.width * model.expert_width
         return training_seconds(
             steps=(last + 2 / 3 * heldout) / step_tokens,
             step_tokens=step_tokens,
-            layers=trainer.layers,
-            layer_weights=trainer.layers * (4 * trainer.width**2 + experts),
-            head_weights=self.recipe.tokenizer.vocab_size * trainer.width,
+            layers=model.layers,
+            layer_weights=model.layers * (4 * model.width**2 + experts),
+            head_weights=self.recipe.tokenizer.vocab_size * model.width,
         )
 
 

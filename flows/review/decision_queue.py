@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import StoreError
+from gristmill.corpus.tables import CHECKED
 from gristmill.filters.decide.decisions import Decided, append_decision, rules_key
 from gristmill.filters.decide.review_queue import distances, queue
 from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run, signals_read
@@ -96,7 +97,7 @@ class ReviewQueue:
         """text_hash of each document of the queue."""
         wanted = pc.field("doc_id").isin(self.queue["doc_id"].to_arrow())
         paths = resolve(self._context.store, self._context.refs("documents", DOCUMENTS_FILE))
-        tables = [pq.read_table(path, columns=["doc_id", "text_hash"], filters=wanted) for path in paths]
+        tables = [pq.read_table(path, columns=["doc_id", "text_hash"], filters=wanted, **CHECKED) for path in paths]
         return {row["doc_id"]: row["text_hash"] for table in tables for row in table.to_pylist()}
 
     def decision(self, doc_id: str) -> dict[str, Any] | None:
@@ -173,7 +174,7 @@ def _told(rule: "Rule", value: float | None, unit: str) -> dict[str, Any]:
 
 def read_row(path: Path, row: int) -> dict[str, Any]:
     """One row of a Parquet file; reads the row group that holds it."""
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with pq.ParquetFile(path, memory_map=True, **CHECKED) as file:
         first = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows

@@ -6,6 +6,7 @@ so that a trainer sees padding there.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.receipt import Outcome
 from gristmill.handoff.plan import Plan
-from gristmill.handoff.shards import FORMAT_WITH_TARGETS, INDEX, ShardWriter
+from gristmill.handoff.shards import INDEX, ShardWriter, buckets_in, has_targets
 from gristmill.tokenizer.domain_tokens import gather_domain
 from gristmill.tokenizer.pack import packed_outcome
 
@@ -108,10 +109,21 @@ def write_overwritten(shards: Path, folder: Path, erasure: Erasure) -> None:
     """The same rows in the same files and record batches, padding in place of the pieces of the erased documents."""
     index, gone = read_json(shards / INDEX), pa.array(erasure.doc_ids, pa.string())
     sizes = {name: index[name] for name in ("row_tokens", "vocab_size", "shard_rows", "batch_rows")}
-    masked = index["format"] == FORMAT_WITH_TARGETS
-    with ShardWriter(folder, **sizes, targets=masked) as writer:
+    with ShardWriter(folder, **sizes, targets=has_targets(index)).with_buckets(buckets_in(index)) as writer:
         for _, batch in _batches(shards):
-            writer.write(*_overwritten(batch, gone, erasure.pad_id))
+            for number, part in _by_bucket(batch):
+                writer.write(*_overwritten(part, gone, erasure.pad_id), bucket=number)
+
+
+def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+    """The rows of each bucket, which follow each other; all of them under None where there are none."""
+    if "bucket" not in batch.schema.names or not batch.num_rows:
+        yield (0 if "bucket" in batch.schema.names else None), batch
+        return
+    numbers = batch.column("bucket").to_numpy()
+    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for first, stop in pairwise(cuts):
+        yield int(numbers[first]), batch.slice(first, stop - first)
 
 
 def _overwritten(batch: pa.RecordBatch, gone: pa.Array, pad_id: int) -> tuple[Any, ...]:

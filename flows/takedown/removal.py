@@ -18,21 +18,26 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.store_use import using
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.home_contents import Home
 from gristmill.flows.pipeline.inputs import Inputs, list_artefacts
 from gristmill.flows.pipeline.jobs import Job, Ref
-from gristmill.flows.pipeline.open_context import reopen_run, stages_of_run, without_index
+from gristmill.flows.pipeline.open_context import read_run, reopen_run, stages_of_run, without_index
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import stage_named
 from gristmill.flows.takedown import forget
+from gristmill.flows.takedown.home_search import HomeSearch, search_home
 from gristmill.flows.takedown.index_removal import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
+from gristmill.flows.takedown.other_runs import take_down_in_others
 from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
 NOT_AGAIN = ("documents", "train", "card")  # rewritten, deleted, and written last
@@ -43,15 +48,23 @@ Found = dict[str, Any]
 
 
 def takedown(
-    run_path: Path, doc_ids: Sequence[str], reporter: Reporter | None = None, date: str | None = None
+    run_path: Path,
+    doc_ids: Sequence[str],
+    reporter: Reporter | None = None,
+    date: str | None = None,
+    *,
+    other_runs: bool = False,
 ) -> dict[str, Any]:
     """Remove documents from a run, search for what is left of them, and write ``takedown.json`` into the run.
+
+    The whole home is searched; what no run names and holds a slice is deleted.
 
     Parameters
     ----------
     run_path : a run that has its documents at least
     doc_ids : doc_ids or their beginnings, locators, or ids that the input gave; a reject by locator or doc_id
     date : of the record, ISO 8601; today when None. Nothing else depends on it
+    other_runs : take the documents down from every other run of the home that has them, before this one
 
     Returns
     -------
@@ -67,6 +80,8 @@ def takedown(
     train : true when a training, stale now, was deleted
     index_removed : documents that the recipe's band index held and holds no more
     exports : folders that text of the run was exported to before; their files are not touched
+    deleted_from_home : what no run named, or can be made again, and was deleted: entries, logs, results of tuning
+    other_runs : documents removed from each other run of the home, or why none were, by its path; where it was asked
     left : files that still hold a 32-byte slice of what only the removed documents contain, with the number of slices
 
     Raises
@@ -75,18 +90,37 @@ def takedown(
     StoreError : no run there, or an artefact that the stages need is not the one that the run was made with
     """
     date = date or datetime.now(UTC).date().isoformat()
+    others = {"other_runs": _from_other_runs(run_path, doc_ids, reporter, date)} if other_runs else {}
     with context_of(run_path, reporter) as context:
         journal = RunDir(context.run.path / JOURNAL)
         names = sorted(set(doc_ids))
         if journal.path.exists():  # a takedown was killed
             before = _names_of(journal)
-            result = _carry_out(context, journal, before, date)
+            result = _carry_out(context, journal, before, date) | others
             names = [name for name in names if name not in before]
             if not names:
                 return result
         forget.find_named(document_folders(context, context.run), names)
         open_journal(context.run, journal, names)
-        return _carry_out(context, journal, names, date)
+        return _carry_out(context, journal, names, date) | others
+
+
+def _from_other_runs(
+    run_path: Path, doc_ids: Sequence[str], reporter: Reporter | None, date: str
+) -> dict[str, dict[str, Any]]:
+    """The same in the other runs; all are done where a call was killed in this one."""
+    context = read_run(run_path, first_format=True)
+    if (context.run.path / JOURNAL).exists():
+        return {}
+    named = forget.find_named(document_folders(context, context.run), sorted(set(doc_ids))).all_doc_ids
+    return take_down_in_others(
+        context.run, named, _stopped_in, lambda other, names: takedown(other, names, reporter, date)
+    )
+
+
+def _stopped_in(run: RunDir) -> list[str]:
+    path = run.path / JOURNAL / NAMES
+    return list(read_json(path)["names"]) if path.exists() else []
 
 
 def _names_of(journal: RunDir) -> list[str]:
@@ -99,7 +133,10 @@ def _names_of(journal: RunDir) -> list[str]:
 @contextmanager
 def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
     """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
-    with reopen_run(run_path, reporter=reporter, plugins=True, first_format=True) as context:
+    opened = reopen_run(run_path, reporter=reporter, plugins=True, first_format=True)
+    with opened as context, using(context.store.root):
+        context.run.sweep()
+        context.store = context.store.watched(EntryWatch())
         context.listed = Inputs({}, list_artefacts(context.stages))
         _check_artefacts(context)
         write_json(context.run.path / STAGES_FILE, stages_of_run(context.run).to_json())  # 0.1.0 kept none
@@ -180,7 +217,7 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
     context.compute("documents", document_jobs(journal.manifest("documents"), named.doc_ids, rejects))
     retrained = spells(context, journal, slices_removed)
     plan = _later_stages(context if follows else _leaving_the_index(context), journal, retrained)
-    own = superseded(context.run, journal)
+    own, lone = superseded(context.run, journal), lone_hashes(parts, named) if follows and folder else []
     return {
         "removed": named.all_doc_ids,
         "reelected": sorted(kept_ids(context, context.run) - kept_ids(context, journal)),
@@ -194,8 +231,7 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
         "train": journal.has("train"),
         "index_removed": forgotten,
         "exports": context.run.exports,
-        "left": search_left(context, slices_removed)
-        + (hashes_left(folder, lone_hashes(parts, named)) if follows and folder else []),
+        **search_everywhere(context, slices_removed, hashes_left(folder, lone) if follows and folder else []),
     }
 
 
@@ -226,7 +262,7 @@ def document_jobs(before: Manifest, doc_ids: list[list[str]], rejects: list[list
 
 def spells(context: RunContext, before: RunDir, slices_removed: Slices) -> bool:
     """True when a word of a vocabulary that was trained on these texts is a slice of a removed one."""
-    if not before.has("tokenizer") or context.recipe.tokenizer.path:
+    if not before.has("tokenizer") or context.recipe.tokenizer.given:
         return False
     return slices_removed.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table) > 0
 
@@ -316,6 +352,16 @@ def _other_runs(run: RunDir) -> list[RunDir]:
     own = run.path.resolve()
     folders = (lock.parent for lock in sorted(own.parents[1].glob("*/*/lock.json")))
     return [RunDir(folder) for folder in folders if folder != own]
+
+
+def search_everywhere(
+    context: RunContext, slices_removed: Slices, more: Sequence[dict[str, Any]] = ()
+) -> dict[str, list[Any]]:
+    """``left`` of the run, of its entries, and of the rest of its home, with ``more``; and what was deleted there."""
+    home = Home.of(context.run)
+    found = search_home(home, context.run, slices_removed) if home else HomeSearch()
+    left = {place["file"]: place for place in [*found.left, *search_left(context, slices_removed), *more]}
+    return {"left": list(left.values()), "deleted_from_home": found.deleted}
 
 
 def search_left(context: RunContext, slices_removed: Slices) -> list[dict[str, Any]]:

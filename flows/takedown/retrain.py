@@ -95,7 +95,7 @@ def _stopped(journal: RunDir) -> list[str]:
 def _prepare(context: RunContext, journal: RunDir, names: list[str]) -> None:
     """Find what is to be done, refuse what cannot be, and open the journal."""
     from gristmill.handoff.plan import Plan
-    from gristmill.trainer.rewind import base_before, first_step
+    from gristmill.trainer.training.rewind import base_before, first_step
 
     parts = removal.document_folders(context, context.run)
     asked = forget.find_named(parts, names).all_doc_ids
@@ -163,7 +163,7 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
         "replayed_steps": certificate["replayed_steps"],
         "index_removed": forget_in_index(index_of(context), closure),
         "exports": context.run.exports,
-        "left": removal.search_left(context, slices),
+        **removal.search_everywhere(context, slices),
         "certificate": certificate,
     }
 
@@ -263,8 +263,8 @@ def _restamp(context: RunContext, before: RunDir, stage: Instance, closure: list
 
 def _retrain(context: RunContext, found: Mapping[str, Any]) -> Found:
     """Go back, go on, and write the certificate."""
-    from gristmill.trainer.checkpoint import saved_steps
-    from gristmill.trainer.rewind import digests, go_back
+    from gristmill.trainer.training.checkpoint import saved_steps
+    from gristmill.trainer.training.rewind import digests, go_back
 
     stage, out, began = stage_named(context.stages, "train"), context.run.path / "train", time.process_time()
     go_back(context.run.path, out, train_config(context, stage), found["base_checkpoint"])

@@ -15,7 +15,7 @@ from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.count_model import CountModel, Pairs
 from gristmill.mixing.proxy_rows import ProxyRows, Scale, proxy_rows
 from gristmill.mixing.tuning import PRESETS
-from gristmill.trainer.bits_per_byte import DocumentSums, bits_per_byte, token_bytes
+from gristmill.trainer.training.bits_per_byte import DocumentSums, bits_per_byte, token_bytes
 
 
 def count_proxy(

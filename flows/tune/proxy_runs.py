@@ -19,7 +19,7 @@ from gristmill.flows.tune.trained_proxy import train_proxy
 from gristmill.mixing.compile import Packed
 from gristmill.mixing.swarm import Trial
 from gristmill.mixing.tuning import PRESETS
-from gristmill.trainer.bits_per_byte import token_bytes
+from gristmill.trainer.training.bits_per_byte import token_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Outcome
@@ -14,6 +15,7 @@ from gristmill.flows.tune.proxy_task import TASK_FILE, DomainBits, DomainEpochs,
 from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.tuning import PRESETS
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.model.shape import Shape
 
 ONLY_AT_THE_END = 10**9  # steps between checkpoints
 WORK = "work"
@@ -30,7 +32,7 @@ def train_proxy(
     ------
     TrainError : the loss diverged
     """
-    from gristmill.trainer.loop import Training
+    from gristmill.trainer.training.loop import Training
 
     drawn, work = draw(shards, task), folder / WORK
     plan = write_proxy_folder(work, shards, drawn, derive_seed(task.seed, "plan"))
@@ -50,7 +52,7 @@ def train_proxy(
 def config_of(task: ProxyTask, shards: Mapping[str, Path]) -> TrainConfig:
     """The preset's model on these shards; float32 and one thread, so that its receipt holds on any machine."""
     index = ShardReader(next(iter(shards.values()))).index
-    values = {
+    values: dict[str, Any] = {
         "vocab_size": index["vocab_size"],
         "row_tokens": index["row_tokens"],
         "seed": derive_seed(task.seed, "trainer"),
@@ -58,12 +60,12 @@ def config_of(task: ProxyTask, shards: Mapping[str, Path]) -> TrainConfig:
         "checkpoint_steps": ONLY_AT_THE_END,
         **PRESETS[task.preset].trainer,
     }
-    return TrainConfig(**values)
+    return TrainConfig(**{**values, "model": Shape(**values["model"])})
 
 
 def _halves(training, heldout: Path, tokenizer: Path, preset: str) -> dict[bool, DomainBits]:  # noqa: ANN001  torch is not imported here
-    from gristmill.trainer.heldout_rows import HeldoutRows
-    from gristmill.trainer.parted_bits import parted_bits
+    from gristmill.trainer.training.heldout_rows import HeldoutRows
+    from gristmill.trainer.training.parted_bits import parted_bits
 
     session, reader = training.session, ShardReader(heldout)
     spelled = spelled_bytes(tokenizer, session.config.vocab_size)

@@ -1,6 +1,7 @@
 """The store: a part is whole or absent, whoever dies when; same key, same bytes; damage is named."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.account import Account
-from gristmill.corpus.errors import ConservationError, StoreError
+from gristmill.corpus.entry_check import RECEIPT, EntryWatch, check_files, receipt_text
+from gristmill.corpus.errors import ConservationError, DamagedEntryError, StoreError
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
-from gristmill.corpus.store import LocalStore, check_files, process_lives, writer_tag
+from gristmill.corpus.store import LocalStore
+from gristmill.corpus.unfinished import filling, is_held
 
 
 def fill(text: str = "hello"):
@@ -82,9 +86,7 @@ def test_two_writers_of_one_key_agree(tmp_path):
         store.produce("signals", "k1", fill())  # another writer is faster
         return fill()(folder)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gristmill.corpus.store.writer_tag", iter(["slow~1", "fast~2"]).__next__)
-        receipt, reused = store.produce("signals", "k1", slow)
+    receipt, reused = store.produce("signals", "k1", slow)  # both of one process
     assert not reused
     assert [path.name for path in (tmp_path / "signals").iterdir()] == ["k1"]
     assert store.find("signals", "k1") == receipt
@@ -127,15 +129,69 @@ def test_kill_at_every_point_leaves_a_whole_part_or_none(tmp_path, point):
 
 
 def test_a_living_writer_is_not_swept(tmp_path):
-    aside = tmp_path / "stage" / f".key.{writer_tag()}.tmp"
-    aside.mkdir(parents=True)
-    assert LocalStore(tmp_path).sweep() == 0
-    assert aside.exists()
+    """Whatever its host and process are called: a container that starts again has those of the dead one."""
+    with filling(tmp_path / "stage", "key") as aside:
+        assert is_held(aside)
+        assert LocalStore(tmp_path).sweep() == 0
+        assert aside.exists()
+    assert not aside.exists()
+    left = tmp_path / "stage" / f".key.host~{os.getpid()}.tmp"  # as version 0.1.0 named them
+    left.mkdir()
+    assert not is_held(left)
+    assert LocalStore(tmp_path).sweep() == 1
 
 
-def test_process_lives():
-    assert process_lives(os.getpid())
-    assert process_lives(1)
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    assert not process_lives(child.pid)
+def test_an_entry_is_compared_at_its_first_use_in_a_run(tmp_path):
+    receipt, _ = LocalStore(tmp_path).produce("signals", "k1", fill())
+    data = tmp_path / "signals" / "k1" / "a.txt"
+    data.write_text("hellO")
+    LocalStore(tmp_path).folder(receipt)  # a question looks at pages alone
+    watched = LocalStore(tmp_path).watched(EntryWatch())
+    for _ in range(2):
+        with pytest.raises(DamagedEntryError, match=r"signals/k1: a\.txt is not what its receipt says"):
+            watched.folder(receipt)
+    watched.discard("signals", "k1")
+    assert watched.produce("signals", "k1", fill()) == (receipt, False)
+    data.write_text("hellO")  # after it was written in this run: looked at in the next one
+    watched.folder(receipt)
+    assert pickle.loads(pickle.dumps(watched))._watch is pickle.loads(pickle.dumps(watched))._watch
+
+
+@pytest.mark.parametrize("name", ["rows", "key", "facts", "bytes", "sha256", "documents_kept", "digest"])
+def test_one_figure_of_a_receipt_is_damage(tmp_path, name):
+    store = LocalStore(tmp_path)
+    receipt, _ = store.produce("signals", "k1", fill())
+    path = store.folder(receipt) / RECEIPT
+    text = path.read_text()
+    place = text.index(f'"{name}"') + len(name) + 4
+    digit = next(at for at in range(place, len(text)) if text[at].isdigit())
+    path.write_text(text[:digit] + str((int(text[digit]) + 1) % 10) + text[digit + 1 :])
+    with pytest.raises(DamagedEntryError, match=r"receipt\.json is not what was written"):
+        store.find("signals", "k1")
+    path.write_bytes(b"\x00{")
+    with pytest.raises(DamagedEntryError, match=r"receipt\.json cannot be read"):
+        store.find("signals", "k1")
+    path.unlink()
+    with pytest.raises(DamagedEntryError, match=r"receipt\.json is missing"):
+        store.find("signals", "k1")
+
+
+def test_a_receipt_of_an_earlier_version_is_read(tmp_path):
+    store = LocalStore(tmp_path)
+    receipt, _ = store.produce("signals", "k1", fill())
+    path = store.folder(receipt) / RECEIPT
+    assert read_json(path) == receipt_text(receipt)
+    write_json(path, receipt.to_json())
+    assert store.find("signals", "k1") == receipt
+
+
+def test_scrubbing_goes_round_the_store(tmp_path):
+    store = LocalStore(tmp_path)
+    for name in "abc":
+        receipt, _ = store.produce("signals", name, fill())
+        os.utime(store.folder(receipt) / RECEIPT, (0, ord(name)))
+    (tmp_path / "signals" / "b" / "a.txt").write_text("hellO")
+    assert store.scrub(0) == []
+    assert store.scrub(15) == []  # a; each has 15 bytes
+    assert [error.key for error in store.scrub(30)] == ["b"]
+    assert [error.key for error in store.scrub(15)] == ["b"]  # damage does not grow younger

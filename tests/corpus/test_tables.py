@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gristmill.corpus.disk import disk_problem
 from gristmill.corpus.tables import GROUP_BYTES, read_batches, read_part, write_part
 
 SCHEMA = pa.schema(
@@ -44,3 +45,15 @@ def test_a_row_group_closes_when_it_is_full(tmp_path):
     write_part(tmp_path / "part.parquet", SCHEMA, [half, half, half])
     assert [batch.num_rows for batch in read_batches(tmp_path / "part.parquet", ["doc_id"])] == [4, 2]
     assert [batch.schema.names for batch in read_batches(tmp_path / "part.parquet", ["doc_id"])] == [["doc_id"]] * 2
+
+
+@pytest.mark.parametrize("read", [read_part, lambda path: list(read_batches(path))])
+def test_one_bit_of_a_page_is_an_error_and_one_sentence(tmp_path, read):
+    path = tmp_path / "part.parquet"
+    write_part(path, SCHEMA, [batch_of(50)], noise=["signature"])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="could not verify page integrity") as found:
+        read(path)
+    assert "a page of a table is not what was written" in str(disk_problem(found.value))

@@ -245,6 +245,10 @@ def _part_maker(stage: str, source: str, n: int, licence: str, host: str):
             "dangling_triples": 2,
             "unwitnessed": 0,
             "top_types": {"person": 4, "place": 1},
+            "documents_by_entities": {"1": 20, "3": 3, "10": 1},
+            "documents_by_type": {"person": {"1": 15, "3": 2, "10": 0}},
+            "triples_by_relation": {"spouse": 3},
+            "supported_by_relation": {"spouse": 2},
         }
         return Outcome(n, accounts, {"mentions": facts, "language": languages}.get(stage, {}))
 

@@ -21,7 +21,7 @@ from gristmill.data_cards.parts.corpus_identity import STATED
 from gristmill.data_cards.parts.environment import present
 from gristmill.data_cards.parts.handover import EncodedDomain
 from gristmill.data_cards.parts.histogram import EDGES, HistogramSums
-from gristmill.data_cards.parts.knowledge import EntityType
+from gristmill.data_cards.parts.knowledge import EntityType, Relation
 from gristmill.data_cards.parts.ledger import MergedKind
 from gristmill.data_cards.parts.screens import Contamination, PiiFinds, Screens
 from gristmill.data_cards.parts.sources import RejectRow
@@ -234,6 +234,10 @@ def test_mixture_is_the_plan(card):
 def test_knowledge_adds_parts(card):
     assert (card.knowledge.mentions, card.knowledge.documents) == (10, 60)
     assert card.knowledge.top_types[0] == EntityType("person", 8)
+    everything, persons = card.knowledge.coverage
+    assert (everything.type, everything.documents) == ("", {"1": 40, "3": 6, "10": 2})
+    assert (persons.type, persons.documents["3"]) == ("person", 4)
+    assert card.knowledge.relations == (Relation("spouse", 6, 4),)
 
 
 def test_stages_that_did_not_run_leave_no_numbers(hostile_mill):
@@ -253,7 +257,7 @@ def test_scans_are_added_over_parts(rich_card):
 
 def test_a_passage_that_two_parts_hold_is_found_once(rich_card):
     """8 documents hold one, of which numbers 0 and 3 of both sources are dropped."""
-    assert rich_card.screens.contamination == (Contamination("sums", 9, 1, 3, 8, 4),)
+    assert rich_card.screens.contamination == (Contamination("sums", 9, 1, 3, 8, 4, 4),)
 
 
 def test_models_tell_what_was_fitted_here(rich_card):

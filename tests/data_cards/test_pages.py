@@ -80,7 +80,16 @@ def test_what_did_not_run_has_no_section(card, edited):
 
 def test_everything_that_ran_has_a_section(rich_card):
     anchors = {one.anchor for one in sections(rich_card)}
-    assert anchors >= {"training", "knowledge", "languages", "lengths", "screens", "models", "takedowns"}
+    assert anchors >= {
+        "contamination",
+        "training",
+        "knowledge",
+        "languages",
+        "lengths",
+        "screens",
+        "models",
+        "takedowns",
+    }
 
 
 def test_empty_tables_are_left_out_and_an_empty_section_with_them():
@@ -96,7 +105,10 @@ def test_the_funnel_shows_the_first_stage_and_those_that_lose_something(card, ri
 
 def test_scans_models_and_reviews_stand_on_the_page(rich_card, edited):
     titles = [table.title for table in section(rich_card, "screens").tables]
-    assert titles == ["Personal data", "Evaluation passages", "Block lists", "Lines that a rule marks"]
+    assert titles == ["Personal data", "Block lists", "Lines that a rule marks"]
+    passages = section(rich_card, "contamination")
+    assert passages.tables[0].rows == [("sums", "9", "1", "3", "8", "4", "0", "4")]  # the last: dropped, merged, kept
+    assert passages.text[1].startswith("4 documents with a passage were kept")
     references, classifiers = section(rich_card, "models").tables
     assert references.rows[0] == ("prose", "ab" * 8, "1,200", "100", "5,000", "1.50 to 3.25", "")
     assert references.rows[1] == ("given", "ab" * 8, "given", "given", "given", "", "")

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from gristmill.corpus.errors import BudgetError, SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS, KEPT, LEDGER
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.changes import whatif
+from gristmill.filters.decide.contaminated_items import with_items
 from gristmill.filters.decide.evidence import gather
 from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.language_reach import language_reach
@@ -168,6 +170,29 @@ def test_a_merged_document_names_the_one_it_lost_to():
     assert (ledger["2"]["rule"], ledger["2"]["other"]) == ("duplicate_near", rows[1]["id"])
     assert ledger["2"]["value"] == pytest.approx(0.9)
     assert ledger["4"]["verdict"] == "dropped"
+
+
+def test_the_ledger_names_the_items_that_a_dropped_document_holds(tmp_path):
+    held = [("q", f"item{n}") for n in range(7)]
+    rows = [{"doc_id": "b", "benchmark": name, "item": item} for name, item in held]
+    rows += [{"doc_id": "c", "benchmark": "r", "item": "0"}, {"doc_id": "z", "benchmark": "r", "item": "1"}]
+    pl.DataFrame(rows).write_parquet(tmp_path / "passages.parquet")
+    none = dict.fromkeys(LEDGER.names)
+    given = [
+        ("a", None, None),
+        ("b", "words", None),
+        ("b", "contaminated_passages", None),
+        ("c", "contaminated_passages", None),
+        ("d", "jaccard", "a"),
+    ]
+    fixed = {"source": "s", "domain": "d", "stage": "decide", "verdict": "dropped", "bytes": 1}
+    table = [{**none, **fixed, "doc_id": doc, "signal": signal, "other": other} for doc, signal, other in given]
+    ledger = pa.Table.from_pylist(table, LEDGER)
+    named = with_items(ledger, [tmp_path / "passages.parquet"])
+    first = "q/item0, q/item1, q/item2, q/item3, q/item4 and 2 more"
+    assert named["other"].to_pylist() == [None, None, first, "r/0", "a"]
+    assert named.drop_columns("other").equals(ledger.drop_columns("other"))
+    assert with_items(ledger, []) is ledger
 
 
 def test_source_priority_comes_before_length():

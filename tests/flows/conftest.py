@@ -1,6 +1,7 @@
 """Sixty notes and a recipe of them that names plug-ins; small enough to be milled by many tests."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,3 +51,24 @@ def write_notes() -> WriteNotes:
         return recipe
 
     return write
+
+
+@pytest.fixture(scope="session")
+def milled(write_notes, tmp_path_factory) -> tuple[Path, Path, Path]:
+    """A recipe of the notes, a home with its run, and the run's path in there; tests take a copy."""
+    from gristmill.flows.direct import refine_directly
+
+    folder = tmp_path_factory.mktemp("milled")
+    recipe = write_notes(folder, {}, "[card]\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
+        run = Path(refine_directly(recipe)["run"])
+    return recipe, folder / "home", run.relative_to(folder / "home")
+
+
+@pytest.fixture
+def milled_home(milled, tmp_path, monkeypatch) -> Path:
+    """A copy of that home with its hard links."""
+    subprocess.run(["cp", "-a", str(milled[1]), str(tmp_path / "home")], check=True)
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"

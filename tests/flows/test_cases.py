@@ -185,7 +185,7 @@ def stopped(tmp_path_factory):
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from gristmill.trainer import checkpoint\n"
+        "from gristmill.trainer.training import checkpoint\n"
         "save = checkpoint.save\n"
         "def save_and_die(folder, state, *spread):\n"
         "    save(folder, state, *spread)\n"

@@ -7,16 +7,21 @@ import pyarrow as pa
 import pytest
 
 from gristmill.flows.direct import refine_directly
+from gristmill.flows.inspect import verify_training
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.sources import part
 
 TRAINER = """[trainer]
+heldout_rows = 0
+[trainer.model]
 layers = 1
 width = 16
 heads = 1
 experts = 2
 expert_width = 8
-heldout_rows = 0
+[[trainer.stages]]
+name = "alignment"
+context = 8
 """
 
 
@@ -47,7 +52,11 @@ def test_a_label_changed_at_ingest_is_found(recipe):
         change_labels(patch)
         run = Path(refine_directly(recipe)["run"])
         inside = verify_run(run)
-    for result in (inside, verify_run(run)):  # with the patch in the process of verify as well, and without
+    with pytest.MonkeyPatch.context() as patch:  # some of the documents in memory at a time, by beginnings of doc_ids
+        patch.setattr(verify_training, "DOCUMENTS_AT_ONCE", 16)
+        parted = verify_run(run)
+    assert parted["checks"] == inside["checks"]
+    for result in (inside, parted):  # with the patch in the process of verify as well, and without
         failed = {check["name"]: check["detail"] for check in result["checks"] if not check["ok"]}
         assert list(failed) == ["labels notes"]
         sentence = r"step \d+: row \d+ of shards/notes: document [0-9a-f]{32} is of source odd, whose domain is others"

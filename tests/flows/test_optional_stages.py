@@ -1,9 +1,12 @@
 """Stages that a recipe may ask for: personal data, contamination, blocklists, classifiers, cut lines, substrings."""
 
 import json
+import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,8 +17,10 @@ from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.inspect.whatif import whatif_run
+from gristmill.flows.pipeline.catalogue import profiles_of, rules_of
 from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.recipe import Recipe
 
 OPTIONAL = """
 [line_edits]
@@ -193,6 +198,49 @@ def test_signals_of_every_stage_can_be_bounded(run):
         for share in part["contamination"].to_pylist()
     ]
     assert max(found) == 1
+
+
+def test_no_document_with_an_evaluation_passage_is_kept(run):
+    """The ledger names the items; and a plain scan for 13 words in a row sees none in what is kept."""
+    passages = pl.concat(pl.DataFrame(part) for part in table(run, "contamination", "passages.parquet"))
+    ledger = pl.DataFrame(table(run, "decide", "ledger.parquet")[0])
+    dropped = ledger.filter(pl.col("signal") == "contaminated_passages")
+    assert set(dropped["doc_id"]) == set(passages["doc_id"]) != set()
+    assert set(dropped["profile"]) == {"decontaminated v1"}
+    named = passages.group_by("doc_id").agg(pl.format("sample/{}", pl.col("item").first()).alias("first"))
+    joined = dropped.join(named, on="doc_id")
+    assert joined.select(pl.col("other").str.starts_with(pl.col("first")).all()).item()
+    kept = set(table(run, "edits", "kept.parquet")[0]["doc_id"].to_pylist())
+    documents = [row for part in table(run, "documents", "documents.parquet") for row in part.to_pylist()]
+    lines = Path("samples/eval/contamination.jsonl").read_text().split("\n")
+    wanted = {gram for line in lines if line for gram in thirteen(json.loads(line)["text"])}
+    holding = {row["doc_id"] for row in documents if not wanted.isdisjoint(thirteen(row["text"]))}
+    assert holding
+    assert not holding & kept
+
+
+def thirteen(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + 13]) for at in range(len(words) - 12)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "domains", "names"),
+    [
+        ("", {}, ("length", "decontaminated")),
+        ('action = "count"', {}, ("length",)),
+        ("", {"profiles": ["fineweb@0.1"]}, ("fineweb@0.1", "decontaminated")),
+        ("", {"rules": {"contaminated_passages": {"off": True}}}, ("decontaminated",)),
+    ],
+)
+def test_decontamination_judges_every_domain_unless_it_only_counts(small_text, asked, domains, names):
+    given = tomllib.loads(small_text + f'[decontaminate]\nsets = {{ a = ["x"] }}\n{asked}\n')
+    given["decide"] = {"profiles": ["length"], "domains": {"forum": domains} if domains else {}}
+    recipe = Recipe.model_validate(given)
+    assert profiles_of(recipe, "forum") == names
+    rules = rules_of(recipe, frozenset({"contaminated_passages"}))["forum"]
+    judged = "contaminated_passages" in {rule.signal for rule in rules}
+    assert judged is ("decontaminated" in names and "rules" not in domains)
 
 
 def test_references_and_compression_are_signals_like_any_other(run):

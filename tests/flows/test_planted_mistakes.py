@@ -66,6 +66,8 @@ until_tokens = "8M"
 shape = "linar"
 shares = { web = 0.9, math = 0.2 }
 [trainer]
+
+[trainer.model]
 top_k = 99
 heads = 7
 width = 96
@@ -96,8 +98,8 @@ EXPECTED = (
     ("curriculum.0.until_tokens", "'4Q' is no amount"),
     ("curriculum.1.shape", "unknown shape 'linar'"),
     ("curriculum.1.shares", "shares sum to 1.1"),
-    ("trainer.top_k", "top_k is 99"),
-    ("trainer.heads", "heads is 7"),
+    ("trainer.model.top_k", "top_k is 99"),
+    ("trainer.model.heads", "heads is 7"),
     ("schedule.cron", "no cron line"),
     ("schedule.timezone", "no time zone"),
 )

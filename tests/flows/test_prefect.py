@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -123,28 +126,73 @@ def test_prefects_database_can_be_deleted_and_nothing_is_lost(tmp_path):
     assert again["run"] == first["run"]
 
 
+def children(pid: int) -> dict[str, int]:
+    """Processes that ``schedule`` keeps, by what they do."""
+    names = {"server": b"prefect", "runner": b"serve_recipe"}
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                line = stat.with_name("cmdline").read_bytes()
+                found |= {name: int(stat.parent.name) for name, word in names.items() if word in line}
+    return found
+
+
+def upto(condition, served, log, seconds=300):
+    """Wait for what a schedule does; its log is shown where it does not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and served.poll() is None:
+        if condition():
+            return
+        time.sleep(0.5)
+    pytest.fail(log.read_text()[-3000:])
+
+
 @pytest.mark.slow
-def test_a_scheduled_run_really_fires(tmp_path):
-    recipe = write_recipe(tmp_path)
-    log = (tmp_path / "log").open("w")
-    served = subprocess.Popen(
-        [PROGRAM, "schedule", str(recipe)], env=environment(tmp_path), stdout=log, stderr=log, start_new_session=True
-    )
+def test_a_schedule_fires_outlives_its_server_fires_on_new_data_and_ends_cleanly(tmp_path):
+    recipe, log = write_recipe(tmp_path), tmp_path / "log"
+    recipe.write_text(recipe.read_text() + f'success_file = "{tmp_path}/alive"\n')
+    runs = tmp_path / "new" / "home" / "runs" / "nightly"
+    with log.open("w") as out:
+        command = [PROGRAM, "schedule", str(recipe)]
+        served = subprocess.Popen(command, env=environment(tmp_path), stdout=out, stderr=out, start_new_session=True)
     try:
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and served.poll() is None:
-            if list(tmp_path.glob("new/home/runs/nightly/*/card/README.md")):
-                break
-            time.sleep(1)
-        assert list(tmp_path.glob("new/home/runs/nightly/*/card/README.md")), (tmp_path / "log").read_text()[-3000:]
+        upto(lambda: (tmp_path / "alive").exists(), served, log)
+        first = json.loads((runs / "latest.json").read_text())["run"]
+        kept = children(served.pid)
+        assert set(kept) == {"server", "runner"}
+        page = re.search(r"the page of the schedule is at (\S+)", log.read_text())[1]
+        assert b"<!DOCTYPE html>" in urllib.request.urlopen(page).read(99)
+        notes = tmp_path / "notes.jsonl"
+        notes.write_text(notes.read_text() + json.dumps({"text": "note 60: the mill turns on new grain"}) + "\n")
+        os.kill(kept["server"], signal.SIGKILL)
+        upto(lambda: json.loads((runs / "latest.json").read_text())["run"] != first, served, log)
+        assert f"is back at {page}\n" in log.read_text()
+        last = runs / json.loads((runs / "latest.json").read_text())["run"]
+        assert json.loads((last / "report.json").read_text())["came_from"] == first
+        kept = children(served.pid)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(60) == 143
+        assert log.read_text().endswith("gristmill: the schedule was stopped by SIGTERM\n")
+        assert not [pid for pid in kept.values() if Path(f"/proc/{pid}").exists()]
     finally:
-        os.killpg(served.pid, signal.SIGINT)
-        try:
-            served.wait(20)
-        except subprocess.TimeoutExpired:
+        if served.poll() is None:
             os.killpg(served.pid, signal.SIGKILL)
             served.wait()
-        log.close()
+
+
+@pytest.mark.slow
+def test_what_was_missed_follows_from_the_cron():
+    script = (
+        "import asyncio\nfrom datetime import UTC, datetime\nfrom gristmill.flows.schedule import was_missed\n"
+        "from gristmill.flows.pipeline.unattended import Schedule\n"
+        "schedule = Schedule(cron='0 3 * * *', timezone='Europe/Berlin')\n"
+        "def day(text): return datetime.fromisoformat('2026-11-29T' + text).replace(tzinfo=UTC)\n"
+        "pairs = [('01:00', '01:59'), ('01:00', '02:01'), ('01:00', '02:05'), ('02:00', '20:00')]\n"
+        "print([asyncio.run(was_missed(schedule, day(since), day(now))) for since, now in pairs])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[False, False, True, False]"
 
 
 @pytest.mark.parametrize(

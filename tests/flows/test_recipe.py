@@ -65,6 +65,8 @@ thresold = 0.8
 until_tokens = "4Q"
 shares = { web = 1.1 }
 [trainer]
+
+[trainer.model]
 top_k = 9
 """
     told = message(text)
@@ -75,7 +77,21 @@ top_k = 9
     assert "dedup.near.thresold: unknown key; did you mean 'threshold'? (line 10)" in told
     assert "curriculum.0.until_tokens: '4Q' is no amount" in told
     assert "curriculum.0.shares.web" in told
-    assert "trainer.top_k: top_k is 9, expected 1 to 8" in told
+    assert "trainer.model.top_k: top_k is 9, expected 1 to 8" in told
+
+
+def test_keys_of_the_flat_trainer_say_what_they_are_called_now():
+    flat = {"layers": 2, "top_k": 1, "z_loss": 0.1, "balance_rate": 0.1, "balance": '"switch"'}
+    text = GOOD + "[trainer]\n" + "".join(f"{key} = {value}\n" for key, value in flat.items())
+    told = message(text)
+    assert "trainer.layers: this key is now layers in [trainer.model]" in told
+    assert "trainer.z_loss: this key is now z in [trainer.balance]" in told
+    assert "trainer.balance: this is a table now: [trainer.balance] with switch = 0.01" in told
+    assert all(f"trainer.{key}: this " in told for key in flat)
+    stored = recipe_reading.stored_recipe(text, "old").trainer
+    assert (stored.model.layers, stored.balance) == (2, {"switch": 0.1, "z": 0.1})
+    new = GOOD + "[trainer.model]\nlayers = 2\n[trainer.balance]\ngate = 1\n"
+    assert recipe_reading.stored_recipe(new, "new").trainer == parse_recipe(new).trainer
 
 
 def test_shares_that_sum_to_more_than_one_are_a_mistake():
@@ -96,7 +112,7 @@ def test_a_share_of_a_domain_that_no_source_has():
         ("[[curriculum]]", "[decide.domains.mth]\n[[curriculum]]", "no source has the domain 'mth'"),
         ("[[curriculum]]", "[dedup.near]\nbands = 3\n[[curriculum]]", "bands and rows are given together"),
         ("[[curriculum]]", "[dedup.near]\nbands = 99\nrows = 2\n[[curriculum]]", "need more than 128 hashes"),
-        ("[[curriculum]]", "[trainer]\nwidth = 64\nheads = 3\n[[curriculum]]", "heads is 3"),
+        ("[[curriculum]]", "[trainer.model]\nwidth = 64\nheads = 3\n[[curriculum]]", "heads is 3"),
         ("{ web = 0.75, math = 0.25 }", '"unimix"', "curriculum.0.shares: no shares are called 'unimix'"),
         ("{ web = 0.75, math = 0.25 }", '"temperature:x"', "curriculum.0.shares: 'x' is no temperature above 0"),
         ("{ web = 0.75, math = 0.25 }", '"tuned:no.json"', "curriculum.0.shares: cannot read the mixture in no.json"),

@@ -21,7 +21,7 @@ from gristmill.flows.takedown.retrain import takedown_and_retrain
 from gristmill.flows.takedown.search import Slices
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
-from gristmill.trainer.checkpoint import saved_steps
+from gristmill.trainer.training.checkpoint import saved_steps
 
 HOUSE = Path(__file__).resolve().parents[2]
 DAY = "2026-01-31"

@@ -13,7 +13,7 @@ from gristmill.corpus.files import read_json
 from gristmill.flows.direct import train_directly
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.training_settings import change_training, read_settings
-from gristmill.trainer.checkpoint import drop_after
+from gristmill.trainer.training.checkpoint import drop_after
 
 HOUSE = Path(__file__).resolve().parents[2]
 

@@ -72,6 +72,7 @@ COMMANDS = [
     ("card", "--check"),
     ("samples", "--kept"),
     ("mix",),
+    ("without", "--source", "dirty"),
 ]
 
 
@@ -88,7 +89,7 @@ def test_a_run_by_name(capsys, named, command):
 
 def test_every_command_that_takes_a_run_takes_its_name():
     asked = {command[0] for command in COMMANDS} | {"export"}
-    others = {"train", "takedown"}  # they change the run: below
+    others = {"train", "takedown", "approve"}  # they change the run
     taking = {name for name, one in subcommands().items() if "run" in one.default_command.__annotations__}
     assert taking == asked | others
     for name in taking:

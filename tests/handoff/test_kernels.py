@@ -18,25 +18,31 @@ def naive_mix(x):
     return x ^ (x >> 31)
 
 
+GOLDEN = 0x9E3779B97F4A7C15
+
+
 def naive_row(ordinal, size, key):
-    """Epoch and row of the ordinal-th draw: six alternating rounds on ceil(sqrt n) x ceil(n / that), walking on."""
+    """Epoch and row of the ordinal-th draw."""
     epoch, value = divmod(ordinal, size)
-    golden = 0x9E3779B97F4A7C15
-    key = naive_mix((key + golden * (epoch + 1)) & MASK)
+    return epoch, naive_permutation(value, size, naive_mix((key + GOLDEN * (epoch + 1)) & MASK))
+
+
+def naive_permutation(value, size, key):
+    """Six alternating rounds on ceil(sqrt n) x ceil(n / that), walking on."""
     left_size = isqrt(size - 1) + 1
     right_size = -(-size // left_size)
     while True:
         left, right = divmod(value, right_size)
         state = key
         for step in range(6):
-            state = (state + golden) & MASK
+            state = (state + GOLDEN) & MASK
             if step % 2 == 0:
                 left = (left + ((naive_mix((state + right) & MASK) >> 32) * left_size >> 32)) % left_size
             else:
                 right = (right + ((naive_mix((state + left) & MASK) >> 32) * right_size >> 32)) % right_size
         value = left * right_size + right
         if value < size:
-            return epoch, value
+            return value
 
 
 SIZES = [*range(1, 40), 63, 64, 65, 255, 256, 257, 1000, 1023, 1024, 1025, 4096, 10_007, 65_537]

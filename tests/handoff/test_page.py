@@ -9,7 +9,8 @@ from gristmill.corpus._rooms import HOUSE
 
 PAGE = (HOUSE / "docs" / "concepts" / "handoff.md").read_text()
 BLOCKS = dict(re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-NAMES = ("A loop of your own", "torch's DataLoader", "transformers", "torchtitan", "datasets and JAX")
+STORE = "Rows in an object store"
+NAMES = ("A loop of your own", "torch's DataLoader", STORE, "transformers", "torchtitan", "datasets and JAX")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -18,10 +19,13 @@ def test_a_loop_of_the_page_runs(written, tmp_path, name):
         if re.search(rf"^(from|import) {library}\b", BLOCKS[name], re.MULTILINE) and not find_spec(library):
             pytest.skip(f"{library} is not installed")
     names = {"RUN": written[0], "VOCAB": 100, "OUT": str(tmp_path)}
+    names |= {"ADDRESS": written[0].as_uri(), "CACHE": str(tmp_path)}
     exec(compile(BLOCKS[name], name, "exec"), names)
     if name == "A loop of your own":
         assert names["checkpoint"]["cursor"] == 203
         assert float(names["loss"].detach()) > 0
+    if name == STORE:
+        assert sum(len(batch.tokens) for batch in names["loader"]) == 203
     if name == "torch's DataLoader":
         assert len(list(names["data"])) == 25
     if name == "torchtitan":

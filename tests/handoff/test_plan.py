@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import PlanError
+from gristmill.handoff.buckets import Buckets
 from gristmill.handoff.plan import CHECKPOINTS, PLAN, STRIDE, Domain, Plan
 from gristmill.handoff.schedule import ONE, Segment, quantise
+from gristmill.mixing.bucket_draws import shared_out
 
 DOMAINS = (Domain("a", 100, "11"), Domain("b", 50, "22"), Domain("c", 7, "33"))
 SHARES = quantise([0.6, 0.3, 0.1])
@@ -146,6 +148,20 @@ def test_impossible_plans_are_refused(domains, segments, message):
 
 
 @st.composite
+def any_buckets(draw, rows):
+    """None, or up to three buckets in two stretches, the first of which some are left out of."""
+    n_buckets = draw(st.integers(0, min(3, rows)))
+    if not n_buckets:
+        return None
+    ends = np.linspace(0, rows, n_buckets + 1).astype(int)
+    weights = np.array(draw(st.lists(st.integers(1, 9), min_size=n_buckets, max_size=n_buckets)))
+    of_epoch = shared_out(rows, np.diff(ends) * weights)
+    first = of_epoch // draw(st.integers(2, 5)) * (np.arange(n_buckets) < draw(st.integers(1, n_buckets)))
+    stretches = [row.tolist() for row in (first, of_epoch - first) if row.any()]
+    return Buckets(tuple(np.diff(ends).tolist()), tuple(map(tuple, stretches)))
+
+
+@st.composite
 def any_plan(draw):
     """One to four domains of few rows, up to three phases, and often more samples than lie between two checkpoints."""
     sizes = draw(st.lists(st.integers(1, 3 * STRIDE // 4), min_size=1, max_size=4))
@@ -154,8 +170,9 @@ def any_plan(draw):
     stops = np.cumsum([draw(st.integers(1, STRIDE)) for _ in shares]).tolist()
     before = [shares[0], *shares] if draw(st.booleans()) else [shares[0], *shares[1:]]  # ramps, or steps
     segments = tuple(Segment(*phase) for phase in zip(stops, before, shares, strict=False))
-    domains = tuple(Domain(f"d{place}", size, "") for place, size in enumerate(sizes))
-    return Plan.build(domains, row_tokens=8, seed=draw(st.integers(0, 99)), segments=segments)
+    domains = tuple(Domain(f"d{place}", size, "", draw(any_buckets(size))) for place, size in enumerate(sizes))
+    options = {"seed": draw(st.integers(0, 99)), "window_rows": draw(st.sampled_from([0, 0, 1, 100]))}
+    return Plan.build(domains, row_tokens=8, segments=segments, **options)
 
 
 @given(any_plan(), st.integers(0, 2**32))
@@ -165,6 +182,8 @@ def test_find_is_the_inverse_of_locate(plan, seed):
         assert plan.find(domain, np.arange(size)).tolist() == np.flatnonzero(every.domain == domain).tolist()
         rows = rng.integers(0, size, 5)
         found = plan.draws(domain, rows)
+        pairs = {(e, r) for e, r in zip(found.epoch.tolist(), found.row.tolist(), strict=True)}
+        assert len(pairs) == len(found.sample)  # a row has each epoch once
         assert found.sample.tolist() == np.flatnonzero((every.domain == domain) & np.isin(every.row, rows)).tolist()
         assert found.epoch.tolist() == every.epoch[found.sample].tolist()
         assert found.row.tolist() == every.row[found.sample].tolist()

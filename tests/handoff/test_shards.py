@@ -215,3 +215,61 @@ def test_targets_come_back_and_are_digested(tmp_path):
 def test_targets_that_do_not_fit_are_refused(tmp_path, targets, masked, message):
     with pytest.raises(SchemaError, match=message):
         write_masked(tmp_path, targets=targets, masked=masked)
+
+
+def write_buckets(folder, sizes, order=None, masked=False):
+    """Rows of buckets ``sizes``, written in ``order``; the tokens."""
+    n = sum(sizes)
+    tokens, documents = rows_of(n)
+    bounds = np.cumsum([0, *sizes]).tolist()
+    described = [{"group": number, "weight": 1.0} for number in range(len(sizes))]
+    options = {"row_tokens": L, "vocab_size": 50, "shard_rows": 7, "batch_rows": 3, "targets": masked}
+    with ShardWriter(folder, **options).with_buckets(described) as writer:
+        for number in order or range(len(sizes)):
+            at = slice(*bounds[number : number + 2])
+            writer.write(tokens[at], documents[at], places(n)[at] if masked else None, bucket=number)
+    return tokens
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_rows_keep_their_bucket(tmp_path, masked):
+    tokens = write_buckets(tmp_path, [4, 0, 5, 3], masked=masked)
+    reader, streams = ShardReader(tmp_path), sorted(tmp_path.glob("data-*"))
+    assert (reader.index["format"], reader.has_targets) == ("gristmill-rows-2", masked)
+    assert reader.index["columns"] == ["tokens", "documents", *(["targets"] if masked else []), "bucket"]
+    assert [one["rows"] for one in reader.index["buckets"]] == [4, 0, 5, 3]
+    assert np.array_equal(reader.tokens(np.arange(12)), tokens)
+    assert (reader.mask(np.arange(12)) is None) != masked
+    columns = [pa.ipc.open_stream(pa.memory_map(str(path))).read_all() for path in streams]
+    assert pa.concat_tables(columns)["bucket"].to_pylist() == [0] * 4 + [2] * 5 + [3] * 3
+    assert columns[0].schema == rows_schema(L, pa.uint16(), targets=masked, bucket=True)
+    assert columns[0].column_names == reader.index["columns"]
+
+
+def test_a_changed_bucket_is_noticed(tmp_path):
+    write_buckets(tmp_path, [4, 8])
+    path = sorted(tmp_path.glob("data-*"))[0]
+    batches = list(pa.ipc.open_stream(pa.py_buffer(path.read_bytes())))
+    numbers = batches[1].column("bucket").to_numpy().tobytes()
+    at = path.read_bytes().rindex(numbers)
+    damaged = bytearray(path.read_bytes())
+    damaged[at] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match="is not what was written"):
+        ShardReader(tmp_path).tokens(np.arange(7))
+
+
+@pytest.mark.parametrize("order", [[1, 0], [0, 2]])
+def test_buckets_out_of_order_are_refused(tmp_path, order):
+    with pytest.raises(SchemaError, match=r"rows of bucket \d of 2 come after"):
+        write_buckets(tmp_path, [4, 8], order)
+
+
+def test_rows_with_and_without_a_bucket_do_not_mix(tmp_path):
+    tokens, documents = rows_of(3)
+    sizes = {"row_tokens": L, "vocab_size": 50, "shard_rows": 7, "batch_rows": 3}
+    with (
+        pytest.raises(SchemaError, match="rows have tokens, documents, the folder tokens, documents, bucket"),
+        ShardWriter(tmp_path, **sizes).with_buckets([{"group": 0}]) as writer,
+    ):
+        writer.write(tokens, documents)

@@ -72,7 +72,7 @@ max_epochs = 8
 until_tokens = "4K"
 shares = { web = 1.0 }
 """
-TRAINER = "[trainer]\nlayers = 1\n"
+TRAINER = "[trainer.model]\nlayers = 1\n"
 SCHEDULE = '[schedule]\ncron = "0 3 * * *"\n'
 
 

@@ -22,20 +22,20 @@ TRIPLES = {"head": pl.String, "relation": pl.String, "tail": pl.String}
 SAMPLE_GRAPH = Path(__file__).parent.parent.parent / "samples" / "knowledge"
 
 
+def written_graph(path, entities, triples=()):
+    """[(id, label, {other columns})], [(head, relation, tail)] -> the folder ``path`` with both tables."""
+    path.mkdir(exist_ok=True)
+    plain = {"lang": "en", "aliases": [], "description": "", "type": "thing"}
+    rows = [{"id": name, "label": label, **plain, **(more[0] if more else {})} for name, label, *more in entities]
+    pl.DataFrame(rows, schema=ENTITIES).write_parquet(path / "entities.parquet")
+    pl.DataFrame(list(triples), schema=TRIPLES, orient="row").write_parquet(path / "triples.parquet")
+    return path
+
+
 @pytest.fixture
 def write_graph(tmp_path):
     """write_graph([(id, label, {other columns})], [(head, relation, tail)]) -> folder."""
-
-    def write(entities, triples=(), folder="graph"):
-        path = tmp_path / folder
-        path.mkdir(exist_ok=True)
-        plain = {"lang": "en", "aliases": [], "description": "", "type": "thing"}
-        rows = [{"id": name, "label": label, **plain, **(more[0] if more else {})} for name, label, *more in entities]
-        pl.DataFrame(rows, schema=ENTITIES).write_parquet(path / "entities.parquet")
-        pl.DataFrame(list(triples), schema=TRIPLES, orient="row").write_parquet(path / "triples.parquet")
-        return path
-
-    return write
+    return lambda entities, triples=(), folder="graph": written_graph(tmp_path / folder, entities, triples)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ SOURCES = ["web", "web", "books", "books", "books", "web", "web"]
 
 
 def link_part(documents, graph, folder, **options):
-    """The stage on one part, with a graph in a folder."""
+    """The stage on one part, with a graph in a folder; every name is linked, however unlikely."""
     files = {"graph": [graph / name for name in GRAPH_FILES]}
-    return measure_part(STAGE, documents, folder, Knowledge(graph=str(graph), **options), files)
+    return measure_part(STAGE, documents, folder, Knowledge(graph=str(graph), min_score=0, **options), files)
 
 
 ENTITIES = [
@@ -59,11 +59,12 @@ def test_tables_have_the_agreed_schemas_and_rows(part):
     folder, outcome = part
     assert pq.read_schema(folder / "mentions.parquet").equals(MENTIONS)
     assert pq.read_schema(folder / "triples.parquet").equals(TRIPLES)
-    assert pq.read_schema(folder / "knowledge.parquet").equals(signals_schema(STAGE.signals))
+    assert pq.read_schema(folder / "knowledge.parquet").equals(signals_schema(STAGE.signals, STAGE.labels))
     assert sorted(path.name for path in folder.iterdir()) == [
         "knowledge.parquet",
         "mentions.parquet",
         "triples.parquet",
+        "types.parquet",
     ]
     ids = [f"{i:032x}" for i in range(len(TEXTS))]
     assert pl.read_parquet(folder / "mentions.parquet")["doc_id"].to_list() == ids
@@ -86,23 +87,24 @@ def test_offsets_are_bytes_of_the_text(part):
         ["pa", "de"],
         ["de"],
     ]
-    assert mentions[0][-1]["score"] == 0.5
+    assert mentions[0][-1]["score"] < 0.25 < mentions[3][1]["score"] < 1
 
 
 def test_triples_are_those_whose_ends_the_document_names(part):
     folder, _ = part
     first = f"{0:032x}"
     assert pl.read_parquet(folder / "triples.parquet").rows() == [
-        (first, "de", "borders", "fr"),
-        (first, "fr", "borders", "de"),
-        (first, "fr", "capital", "pa"),
-        (first, "pa", "country", "fr"),
+        (first, "de", "borders", "fr", 2),
+        (first, "fr", "borders", "de", 2),
+        (first, "fr", "capital", "pa", 2),
+        (first, "pa", "country", "fr", 2),
     ]
 
 
 def test_signals_by_their_definitions(part):
     folder, _ = part
     signals = pl.read_parquet(folder / "knowledge.parquet").drop("doc_id").to_dicts()
+    assert signals[0].pop("main_type") == "country"
     degrees = {"fr": 4, "de": 2, "pa": 2, "v1": 0}
     assert signals[0] == pytest.approx(
         {
@@ -112,10 +114,13 @@ def test_signals_by_their_definitions(part):
             "entities_per_kilobyte": 5000 / len(TEXTS[0]),
             "ambiguous_share": 1 / 5,
             "linked_pairs": 2,
+            "supported_triples": 4,
+            "new_pairs": 1,  # France is named twice beside Victoria, which no triple joins with it
             "mean_log_degree": sum(math.log2(1 + d) for d in degrees.values()) / 4,
         },
         abs=1e-5,
     )
+    assert [signal.pop("main_type") for signal in signals[1:3]] == ["", ""]
     assert set(signals[1].values()) == set(signals[2].values()) == {0.0}
 
 
@@ -135,6 +140,10 @@ def test_facts_add_up(part):
         "documents_with_linked_pair": 1,
         "dangling_triples": 1,
         "top_types": {"country": 8, "city": 4},
+        "documents_by_entities": {"1": 5, "3": 2, "10": 0},
+        "documents_by_type": {"city": {"1": 3, "3": 0, "10": 0}, "country": {"1": 5, "3": 0, "10": 0}},
+        "triples_by_relation": {"borders": 2, "capital": 1, "country": 1},
+        "supported_by_relation": {"borders": 2, "capital": 1, "country": 1},
     }
 
 

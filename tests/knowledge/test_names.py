@@ -82,4 +82,14 @@ def test_given_names_of_three_persons_are_doubtful(write_graph):
 
 
 def test_labels_are_normalised(write_graph):
-    assert list(names_of(write_graph([("o", "  O\u0308sterreich ")]))) == ["Österreich"]
+    assert names_of(write_graph([("o", "  O\u0308sterreich ")])) == {
+        "Österreich": {"o": False},
+        "ÖSTERREICH": {"o": True},
+    }
+
+
+def test_names_that_graphs_do_not_list(write_graph):
+    entities = [("w", "Andy Warhol", {"type": "person"}), ("n", "NATO"), ("r", "Россия"), ("a", "Andy Town")]
+    found = names_of(write_graph(entities))
+    assert found.keys() == {"Andy Warhol", "Warhol", "NATO", "ＮＡＴＯ", "Россия", "РОССИЯ", "Andy Town"}
+    assert [found[name] for name in ("Warhol", "ＮＡＴＯ", "РОССИЯ")] == [{"w": True}, {"n": False}, {"r": True}]

@@ -57,7 +57,7 @@ def compiled(phases, rows=ROWS, fill=None, **options):
 def test_the_stage_writes_a_plan_that_the_loader_reads(run):
     outcome = stage(run, run / "plan")
     plan = Plan.load(run / "plan")
-    assert VERSION == "2"
+    assert VERSION == "3"
     assert outcome.rows == plan.samples == 110
     assert plan.names == ("code", "math", "web")  # by name; what no phase draws is not in the plan
     assert plan.domains[1].index == file_sha256(run / "shards" / "math" / "index.json")
@@ -66,6 +66,9 @@ def test_the_stage_writes_a_plan_that_the_loader_reads(run):
     assert list(facts) == [field.name for field in fields(PlanFacts)]
     assert (facts["samples"], facts["tokens"], facts["document_tokens"], facts["knots"]) == (110, 110 * L, 110 * L, 3)
     assert facts["digest"] == plan.digest
+    assert facts["phases"][-1] == 110
+    assert set(facts["phases"]) <= {one.stop for one in plan.segments}
+    assert len(facts["phases"]) == len(CURRICULUM)
     drawn = plan.counts(0, 110)
     for name, entry in facts["by_domain"].items():
         assert entry["rows"] == ROWS[name]

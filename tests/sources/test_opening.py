@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.corpus.errors import SourceError
-from gristmill.sources import opening
+from gristmill.sources import checked_file, opening
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import open_stream
 from gristmill.sources.spec import ReadSpec
@@ -127,8 +127,8 @@ def test_remote_streams_are_the_same():
 
 def test_closing_closes_the_file_below(folder, monkeypatch):
     opened = []
-    real = opening.open_binary
-    monkeypatch.setattr(opening, "open_binary", lambda path: opened.append(real(path)) or opened[-1])
+    real = checked_file.open_binary
+    monkeypatch.setattr(checked_file, "open_binary", lambda path: opened.append(real(path)) or opened[-1])
     unpack(folder / "a.gz", gzip.compress(b"x"))
     with pytest.raises(SourceError):
         unpack(folder / "a.gz", b"no")

@@ -2,7 +2,19 @@
 
 import json
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+from gristmill.tokenizer.patterns import CL100K, GPT2, O200K, QWEN2
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -78,6 +90,28 @@ def word_level():
     return tokenizer
 
 
+def of_pattern(pattern, normalizer=None, ignore_merges=False, texts=TEXTS):
+    """A byte-level BPE of 420 tokens with the split of a published file; GPT-2's by ByteLevel itself."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
+    tokenizer.normalizer = normalizer
+    last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=pattern == GPT2)
+    split = pre_tokenizers.Split(Regex(pattern), "isolated")
+    tokenizer.pre_tokenizer = last if pattern == GPT2 else pre_tokenizers.Sequence([split, last])
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    names = ["<|endoftext|>", "<|pad|>"]
+    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+PATTERN_FILES = {
+    "gpt2": lambda: of_pattern(GPT2),
+    "cl100k": lambda: of_pattern(CL100K),
+    "o200k": lambda: of_pattern(O200K),
+    "llama3": lambda: of_pattern(CL100K, ignore_merges=True),
+    "qwen3": lambda: of_pattern(QWEN2, normalizers.NFC()),
+}
 FAMILIES = {
     "byte_level": byte_level,
     "ignore_merges": lambda: byte_level(ignore_merges=True),

@@ -46,35 +46,43 @@ def naive_bpe(word, merges):
 
 def tables(merges):
     ids = ids_of(merges)
-    pairs = np.full(64, FREE)
+    pairs, likely = np.full(64, FREE), np.zeros(4, np.uint64)
     numbers = np.array([(ids[left], ids[right]) for left, right in merges], np.int64).reshape(-1, 2)
-    _kernels_bpe.fill_pairs(numbers, pairs)
-    return np.arange(256), pairs, np.array([ids[left + right] for left, right in merges], np.int64)
+    _kernels_bpe.fill_pairs(numbers, pairs, likely)
+    byte_keys = np.empty(1 << 16, np.uint32)
+    _kernels_bpe.fill_bytes(np.arange(256), pairs, likely, byte_keys)
+    merged = np.array([ids[left + right] for left, right in merges], np.uint32)
+    return np.arange(256), byte_keys, pairs, likely, merged
+
+
+def scratch():
+    return np.empty(MAX_WORD_BYTES, np.int64), *(np.empty(MAX_WORD_BYTES + 8, kind) for kind in ("u4", "i4", "i4"))
 
 
 @given(merge_lists(), st.lists(st.sampled_from(ALPHABET), min_size=1, max_size=40))
 def test_merging_equals_the_definition(merges, letters):
     word, ids = bytes(letters), ids_of(merges)
     data = np.frombuffer(word + bytes(PAD_BYTES), np.uint8).copy()
-    symbols, ranks = np.empty(MAX_WORD_BYTES, np.int64), np.empty(MAX_WORD_BYTES, np.int64)
-    count = _kernels_bpe._merge(data, 0, len(word), *tables(merges), symbols, ranks)
+    symbols, *others = scratch()
+    count = _kernels_bpe.merge(data, 0, len(word), *tables(merges), symbols, *others)
     assert symbols[:count].tolist() == [ids[part] for part in naive_bpe(word, merges)]
 
 
 @given(merge_lists())
 def test_every_pair_is_found_with_its_rank_and_no_other(merges):
-    ids, (_, pairs, _) = ids_of(merges), tables(merges)
+    ids, (_, _, pairs, likely, _) = ids_of(merges), tables(merges)
     for left in ids:
         for right in {b"a", b"b", *list(ids)[256:]}:
             expected = merges.index((left, right)) if (left, right) in merges else NO_RANK
-            assert _kernels_bpe._rank(ids[left], ids[right], pairs) == expected
+            assert _kernels_bpe._rank(ids[left], ids[right], pairs, likely) == expected
 
 
 def test_a_full_run_of_probes_wraps_around():
-    pairs = np.full(4, FREE)
-    _kernels_bpe.fill_pairs(np.array([[1, 2], [3, 4], [5, 6]], np.int64), pairs)
-    assert [_kernels_bpe._rank(left, left + 1, pairs) for left in (1, 3, 5)] == [0, 1, 2]
-    assert _kernels_bpe._rank(2, 1, pairs) == NO_RANK
+    pairs, likely = np.full(4, FREE), np.zeros(1, np.uint64)
+    _kernels_bpe.fill_pairs(np.array([[1, 2], [3, 4], [5, 6]], np.int64), pairs, likely)
+    likely[:] = ~likely[0] | likely[0]  # every pair is likely: probing alone decides
+    assert [_kernels_bpe._rank(left, left + 1, pairs, likely) for left in (1, 3, 5)] == [0, 1, 2]
+    assert _kernels_bpe._rank(2, 1, pairs, likely) == NO_RANK
 
 
 @pytest.mark.parametrize("n_bytes", [*range(1, 16)])

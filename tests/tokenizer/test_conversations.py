@@ -14,6 +14,7 @@ from gristmill.tokenizer.chat_template import CONTROL, ChatTemplate, Conversatio
 from gristmill.tokenizer.conversation_tokens import ConversationEncoder
 from gristmill.tokenizer.conversations import Conversation, conversation_of
 from gristmill.tokenizer.encode import DROPPED, TOKENS, encode_part
+from gristmill.tokenizer.encoded_batch import Encoding
 from gristmill.tokenizer.own_tokenizer import take_tokenizer
 from gristmill.tokenizer.stage import Tokenizer
 from gristmill.tokenizer.template_checks import template_mistakes
@@ -208,7 +209,7 @@ def test_masks_reach_the_rendered_text_and_what_cuts_leave_empty_is_dropped(enco
     (tmp_path / "out").mkdir()
     encoder = encoders["byte_level", "plain"]
     tokenizer = encoders["folder"] / "byte_level-plain" / TOKENIZER
-    outcome = encode_part(path, kept, tokenizer, tmp_path / "out", conversations=True)
+    outcome = encode_part(path, kept, tokenizer, tmp_path / "out", encoding=Encoding(conversations=True))
     table = pq.read_table(tmp_path / "out" / TOKENS)
     texts = [encoder._text.decode(ids) for ids in table["tokens"].to_pylist()]
     assert texts[0] == "User: mail é <EMAIL> now\n\nAssistant: to <EMAIL></s>\n\n</s>"

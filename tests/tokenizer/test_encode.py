@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gristmill.tokenizer.encode import TOKENS, encode_part, sum_by, tokens_schema
+from gristmill.tokenizer.encode import TOKENS, encode_part, tokens_schema
 from gristmill.tokenizer.stage import END
+from gristmill.tokenizer.text_counts import sum_by
 from gristmill.tokenizer.text_tokenizer import load_reference
 
 

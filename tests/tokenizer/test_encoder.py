@@ -12,12 +12,16 @@ from tokenizers import Regex, pre_tokenizers
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.text.columns import text_column
-from gristmill.tokenizer import _kernels_bpe, vocabulary
-from gristmill.tokenizer.encoder import CheckedEncoder, KernelEncoder, ReferenceEncoder
+from gristmill.tokenizer import _kernels_patterns, vocabulary
+from gristmill.tokenizer._kernels_patterns import OURS
+from gristmill.tokenizer.encoder import CheckedEncoder
+from gristmill.tokenizer.kernel_encoder import KernelEncoder
+from gristmill.tokenizer.patterns import character_classes
+from gristmill.tokenizer.reference_encoder import ReferenceEncoder
 from gristmill.tokenizer.stage import END, END_ID, PAD
 from gristmill.tokenizer.text_tokenizer import TextTokenizer, load_reference
 from gristmill.tokenizer.tokenizer_json import SETTINGS
-from gristmill.tokenizer.vocabulary import PATTERN, character_classes
+from gristmill.tokenizer.vocabulary import PATTERN
 
 # characters where two readings of "letter", "number" or "space" could part, and all that PATTERN names
 HARD = [*" \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000\u200b\ufeff'’.,!<|>_-~$a1Zéß²½Ⅷ٣\u0301नि한漢字カ𝒳🙂"]
@@ -31,8 +35,8 @@ long_runs = st.builds(lambda text, n, tail: text * n + tail, st.sampled_from(HAR
 
 @pytest.fixture(scope="module")
 def encoders(tokenizer):
-    config = json.loads(tokenizer.read_text(encoding="utf-8"))
-    return KernelEncoder(config), ReferenceEncoder(TextTokenizer(tokenizer))
+    text = TextTokenizer(tokenizer)
+    return KernelEncoder(text, OURS), ReferenceEncoder(text)
 
 
 def large(texts):
@@ -46,13 +50,11 @@ def same(encoders, texts):
 
 def scanned(text):
     """Words as the kernel cuts them."""
-    column = text_column(pa.record_batch({"text": large([text])}))
-    at, stop, found = 0, int(column.offsets[1]), []
-    while at < stop:
-        end = _kernels_bpe.word_end(column.data, at, stop, character_classes())
-        found.append(text.encode()[at:end].decode())
-        at = end
-    return found
+    column, data = text_column(pa.record_batch({"text": large([text])})), text.encode()
+    lengths = np.empty(len(data), np.uint32)
+    n = _kernels_patterns.split(column.data, 0, len(data), OURS, character_classes(), lengths)
+    ends = np.cumsum(lengths[:n])
+    return [data[end - length : end].decode() for end, length in zip(ends, lengths[:n], strict=True)]
 
 
 @given(st.one_of(texts, long_runs))
@@ -103,12 +105,11 @@ def test_tokens_of_a_slice_are_the_slice_of_the_tokens(encoders, made, first):
 
 def test_the_cache_of_words_changes_nothing(tokenizer, mill):
     made = mill.texts("docs/gnome-help.parquet", 40)
-    config = json.loads(tokenizer.read_text(encoding="utf-8"))
-    warm = KernelEncoder(config)
+    text = TextTokenizer(tokenizer)
+    warm, tiny, fresh = (KernelEncoder(text, OURS) for _ in range(3))
     warm.encode(large(mill.texts("code/code.parquet", 40)))
-    tiny = KernelEncoder(config)
     tiny._words = np.zeros((1, 8), np.uint64)
-    fresh = KernelEncoder(config).encode(large(made))
+    fresh = fresh.encode(large(made))
     for encoder in (warm, tiny):
         assert np.array_equal(encoder.encode(large(made)).ids, fresh.ids)
 
@@ -132,10 +133,11 @@ def test_empty_batches_and_texts(encoders):
     assert encoders[0].encode(large(["", ""])).ids.tolist() == [END_ID, END_ID]
 
 
-def test_wide_ids_where_the_vocabulary_asks_for_them(tokenizer):
+def test_wide_ids_where_the_vocabulary_asks_for_them(tokenizer, tmp_path):
     config = json.loads(tokenizer.read_text(encoding="utf-8"))
     config["model"]["vocab"]["unused"] = 70_000
-    assert KernelEncoder(config).encode(large(["a"])).ids.dtype == np.uint32
+    (tmp_path / "wide.json").write_text(json.dumps(config), encoding="utf-8")
+    assert KernelEncoder(TextTokenizer(tmp_path / "wide.json"), OURS).encode(large(["a"])).ids.dtype == np.uint32
 
 
 def test_checked_encoder_takes_the_kernels_for_our_tokenizers(tokenizer):

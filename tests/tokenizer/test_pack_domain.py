@@ -21,6 +21,7 @@ OTHERS = {
     "padding_best_fit": None,
     "rows_without_targets": 0,
     "tokens_without_targets": 0,
+    "documents_without_signal": 0,
 }  # facts of a domain whose tokens all count
 LAYOUT = {"row_tokens": 64, "shard_rows": 100, "batch_rows": 16}
 

@@ -6,10 +6,11 @@ import sys
 SCRIPT = """
 import sys
 from gristmill.tokenizer import _kernels, _kernels_bpe, _kernels_spans, _kernels_spelling, tiny_tokens
+from gristmill.tokenizer import _kernels_patterns
 from numba.core.dispatcher import Dispatcher
 
 def compiled():
-    modules = (_kernels, _kernels_bpe, _kernels_spans, _kernels_spelling)
+    modules = (_kernels, _kernels_bpe, _kernels_patterns, _kernels_spans, _kernels_spelling)
     found = [(m.__name__, name, f) for m in modules for name, f in vars(m).items() if isinstance(f, Dispatcher)]
     return {(module, name): list(f.signatures) for module, name, f in found}
 

@@ -4,45 +4,45 @@ import json
 
 import pytest
 
-from gristmill.tokenizer._kernels_bpe import LETTER, NEWLINE, NUMBER, OTHER, SPACE
-from gristmill.tokenizer.vocabulary import character_classes, empty_tokenizer, is_ours
+from gristmill.tokenizer._kernels_patterns import LETTER, NEWLINE, NUMBER, OTHER, OURS, SPACE
+from gristmill.tokenizer.kernel_encoder import kernel_pattern
+from gristmill.tokenizer.patterns import character_classes
+from gristmill.tokenizer.text_tokenizer import TextTokenizer
+from gristmill.tokenizer.vocabulary import empty_tokenizer
 
 
 @pytest.fixture
 def config(tokenizer):
-    return json.loads(tokenizer.read_text(encoding="utf-8"))
+    return json.loads(json.dumps(TextTokenizer(tokenizer).for_text))
 
 
 def test_what_training_writes_is_ours(config):
-    assert is_ours(config)
+    assert kernel_pattern(config) == OURS
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [
         ("model", "dropout", 0.1),
-        ("model", "ignore_merges", True),
-        ("model", "byte_fallback", True),
-        ("model", "unk_token", "<unk>"),
         ("model", "type", "Unigram"),
         ("model", "end_of_word_suffix", "</w>"),
         ("model", "continuing_subword_prefix", "##"),
-        ("pre_tokenizer", "type", "ByteLevel"),
+        ("pre_tokenizer", "pretokenizers", []),
     ],
 )
-def test_what_the_kernels_do_not_do_is_not_ours(config, section, key, value):
+def test_what_the_kernels_do_not_do_is_left_to_the_library(config, section, key, value):
     config[section][key] = value
-    assert not is_ours(config)
+    assert kernel_pattern(config) is None
 
 
-def test_a_normalizer_is_not_ours(config):
-    config["normalizer"] = {"type": "NFC"}
-    assert not is_ours(config)
+def test_another_normalizer_than_composition_is_not_ours(config):
+    config["normalizer"] = {"type": "NFKC"}
+    assert kernel_pattern(config) is None
 
 
 def test_a_vocabulary_without_a_byte_is_not_ours(config):
     del config["model"]["vocab"]["Ġ"]
-    assert not is_ours(config)
+    assert kernel_pattern(config) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A small run directory: a plan over three domains of text made by a Markov chain, with held-out rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import Segment, quantise
 from gristmill.handoff.shards import ShardWriter
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.model.shape import Shape
 
 VOCAB, ROW = 64, 32
 ROWS = {"books": 40, "code": 24, "web": 50}
@@ -44,14 +46,16 @@ def write_shards(folder: Path, domain: int, name: str, rows: int, seed: int, **o
         writer.write(_sentences(rng, domain, rows), _documents(rng, name, rows), places if options["targets"] else None)
 
 
-def make_run(folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "") -> Path:
+def make_run(
+    folder: Path, samples: int, seed: int = 5, vocab: int = VOCAB, masked: str = "", shares=(0.5, 0.2, 0.3)
+) -> Path:
     for number, (name, rows) in enumerate(ROWS.items()):
         write_shards(folder / "shards" / name, number, name, rows, seed, vocab_size=vocab, targets=name == masked)
         write_shards(folder / "heldout" / name, number, name, 6, seed + 1, vocab_size=vocab)
     domains = tuple(
         Domain(name, rows, file_sha256(folder / "shards" / name / "index.json")) for name, rows in ROWS.items()
     )
-    shares = quantise([0.5, 0.2, 0.3])
+    shares = quantise(list(shares))
     plan = Plan.build(domains, row_tokens=ROW, seed=seed, segments=(Segment(samples, shares, shares),))
     plan.save(folder / "plan")
     return folder
@@ -73,12 +77,7 @@ def small_config() -> TrainConfig:
         vocab_size=VOCAB,
         row_tokens=ROW,
         seed=3,
-        layers=2,
-        width=16,
-        heads=2,
-        experts=4,
-        expert_width=8,
-        dropout=0.1,
+        model=Shape(layers=2, width=16, heads=2, experts=4, expert_width=8, dropout=0.1),
         batch_rows=4,
         learning_rate=1e-2,
         warmup_steps=2,
@@ -86,6 +85,12 @@ def small_config() -> TrainConfig:
         precision="float32",
         threads=1,
     )
+
+
+def changed(config: TrainConfig, **values) -> TrainConfig:
+    """The config with other values, keys of [trainer.model] among them."""
+    model = {key: values.pop(key) for key in list(values) if key in Shape.model_fields}
+    return replace(config, model=config.model.model_copy(update=model), **values)
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,15 @@ from torch.nn import functional
 
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import ShardWriter
-from gristmill.trainer.bits_per_byte import bits_per_byte, token_bytes
-from gristmill.trainer.data import pack
-from gristmill.trainer.evaluate import evaluate
-from gristmill.trainer.evaluation_tables import EVALUATION, LOAD
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.loop import train
-from gristmill.trainer.metrics import layer_figures, load_figures
-from gristmill.trainer.session import begin
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.training.bits_per_byte import bits_per_byte, token_bytes
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.evaluation_tables import EVALUATION, LOAD
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.metrics import layer_figures, load_figures
+from gristmill.trainer.training.session import begin
+from tests.trainer.conftest import changed
 
 NAMES, END = ("books", "code", "web"), 0
 
@@ -147,18 +148,18 @@ def test_the_tables_hold_what_was_measured_before_and_after(spelled_run, config,
     assert {row["domain"]: row["bits_per_byte"] for row in last} == {
         name: one.bits_per_byte for name, one in summary.loss_by_domain.items()
     }
-    tokens = 6 * 30 * config.top_k  # in six rows of 30 tokens and some padding
-    assert load.num_rows == 2 * config.layers * 3 * config.experts
+    tokens = 6 * 30 * config.model.top_k  # in six rows of 30 tokens and some padding
+    assert load.num_rows == 2 * config.model.layers * 3 * config.model.experts
     sums = load.group_by(["step", "layer", "domain"]).aggregate([("tokens", "sum")])["tokens_sum"].to_pylist()
     assert sums == [tokens] * len(sums)
     shares = [share for one in summary.loss_by_domain.values() for share in one.busiest_share]
-    assert len(shares) == 3 * config.layers
-    assert all(1 / config.experts <= share <= 1 / config.top_k for share in shares)
+    assert len(shares) == 3 * config.model.layers
+    assert all(1 / config.model.experts <= share <= 1 / config.model.top_k for share in shares)
 
 
 def test_a_collapsed_layer_shows_though_the_mean_over_layers_hides_it(spelled_run, config):
     """Of six layers one sends every token to two of four experts; the mean over layers moves by less than 0.2."""
-    config = replace(config, layers=6)
+    config = changed(config, layers=6)
     session = begin(config)
     heldout = read_heldout(spelled_run / "heldout", NAMES, config)
     before = evaluate(session.model, heldout, config, session.unigrams)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from gristmill.corpus.errors import TrainError
-from gristmill.trainer.checkpoint import Checkpoint, load_latest, save
-from gristmill.trainer.log import Log
+from gristmill.trainer.training.checkpoint import Checkpoint, load_latest, save
+from gristmill.trainer.training.log import Log
 
 
 def make(step):
@@ -93,7 +93,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from gristmill.trainer import checkpoint
+from gristmill.trainer.training import checkpoint
 moment = sys.argv[2]
 real_save, real_replace = checkpoint.save_file, Path.replace
 die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)

@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional
 
 from gristmill.handoff.reader import ShardReader
-from gristmill.trainer.data import pack
-from gristmill.trainer.evaluate import evaluate
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.optim import FLOOR, learning_rate_at, make_optimizer
-from gristmill.trainer.session import begin
-from gristmill.trainer.step import train_step
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.schedules import FLOOR, learning_rate_at
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.optim import make_optimizer
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.step import train_step
 
 NAMES = ("books", "code", "web")
 
@@ -77,7 +78,7 @@ def test_evaluating_changes_nothing(run, config, session):
 def test_load_counts_every_token_in_every_layer(run, config, session):
     heldout = read_heldout(run / "heldout", NAMES, config)
     load = evaluate(session.model, heldout, config, session.unigrams).load
-    assert 1 <= load.max_over_mean <= config.experts / config.top_k
+    assert 1 <= load.max_over_mean <= config.model.experts / config.model.top_k
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(1, 1), (4, 4), (100, 6), (0, 6)])
@@ -107,14 +108,14 @@ def test_learning_rate_rises_then_falls_to_the_floor(steps, warmup):
         assert rates[-1] == pytest.approx(FLOOR)
 
 
-@pytest.mark.parametrize("balance", ["switch", "bias", "none"])
+@pytest.mark.parametrize("balance", ["switch", "bias", ""])
 def test_a_step_moves_every_parameter(run, config, session, balance):
-    config = replace(config, balance=balance)
+    config = replace(config, balance={balance: 0.01} if balance else {})
     before = {name: value.clone() for name, value in session.model.state_dict().items()}
     (batch,) = read_heldout(run / "heldout", NAMES[:1], replace(config, batch_rows=8))["books"]
     for _ in range(3):  # odd: after an even step these biases happen to be 0
-        result = train_step(session.model, session.optimizer, batch, config)
-    assert result.counts.sum(1).tolist() == [config.top_k * len(batch.tokens)] * config.layers
+        result = train_step(session.model, session.optimizer, [batch], config)
+    assert result.counts.sum(1).tolist() == [config.model.top_k * len(batch.tokens)] * config.model.layers
     for name, value in session.model.state_dict().items():
         moved = not torch.equal(value, before[name])
         assert moved == (balance == "bias" or not name.endswith("router.bias")), name

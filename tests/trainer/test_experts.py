@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from gristmill.trainer.experts import Experts
-from gristmill.trainer.router import Router
+from gristmill.trainer.model.experts import Experts
+from gristmill.trainer.model.router import Router
+from gristmill.trainer.model.shape import Shape
 
 
 def naive_experts(experts, x, routing):
@@ -23,7 +24,8 @@ def naive_experts(experts, x, routing):
 
 def both(n_tokens, n_experts, top_k, seed):
     torch.manual_seed(seed)
-    experts, router = Experts(n_experts, 16, 8, 0.3), Router(16, n_experts, top_k, "softmax")
+    shape = Shape(width=16, experts=n_experts, expert_width=8, top_k=top_k, score="softmax", layers=1)
+    experts, router = Experts(shape), Router(shape)
     x = torch.randn(n_tokens, 16)
     return experts, router, x
 

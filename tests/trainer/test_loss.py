@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from gristmill.trainer import loss as loss_module
-from gristmill.trainer.data import pack
-from gristmill.trainer.evaluate import unigram_surprise
-from gristmill.trainer.loss import by_domain, cross_entropy
+from gristmill.trainer.model import loss as loss_module
+from gristmill.trainer.model.loss import by_domain, cross_entropy
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.training.evaluate import unigram_surprise
 
 
 @given(st.integers(1, 300), st.integers(0, 100))

@@ -15,7 +15,8 @@ from gristmill.handoff.plan import Domain, Plan
 from gristmill.handoff.schedule import ONE, Segment
 from gristmill.handoff.shards import ShardWriter
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.fact_pairs import (
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training.fact_pairs import (
     FILE,
     FactTokens,
     judge,
@@ -24,7 +25,7 @@ from gristmill.trainer.fact_pairs import (
     read_facts,
     write_facts,
 )
-from gristmill.trainer.loop import train
+from gristmill.trainer.training.loop import train
 
 FACTS, VOCAB, ROW, ROWS = 16, 64, 32, 60
 KEYS, VALUES = np.arange(16, 32), np.arange(32, 48)  # tokens; texts of the other domain have 2 to 15 and 48 to 63
@@ -33,11 +34,7 @@ CONFIG = TrainConfig(
     vocab_size=VOCAB,
     row_tokens=ROW,
     seed=1,
-    layers=1,
-    width=32,
-    heads=2,
-    experts=4,
-    expert_width=32,
+    model=Shape(layers=1, width=32, heads=2, experts=4, expert_width=32),
     batch_rows=8,
     learning_rate=5e-3,
     warmup_steps=4,

@@ -21,16 +21,16 @@ from gristmill.flows.inspect.verify_training import wrong_metrics
 from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader, Slices
-from gristmill.trainer import attention as attention_module
-from gristmill.trainer import loop
-from gristmill.trainer import model as model_module
-from gristmill.trainer import step as step_module
-from gristmill.trainer.attention import Attention
-from gristmill.trainer.checkpoint import folder_of, saved_steps
-from gristmill.trainer.consumption import row_figures, seen_by_model
-from gristmill.trainer.data import pack, pack_batch
-from gristmill.trainer.loop import train
-from tests.trainer.conftest import ROW, make_run
+from gristmill.trainer.model import attention as attention_module
+from gristmill.trainer.model import decoder as model_module
+from gristmill.trainer.model.attention import Attention
+from gristmill.trainer.model.packed import pack, pack_batch
+from gristmill.trainer.training import gradients as gradients_module
+from gristmill.trainer.training import loop
+from gristmill.trainer.training.checkpoint import folder_of, saved_steps
+from gristmill.trainer.training.consumption import row_figures, seen_by_model
+from gristmill.trainer.training.loop import train
+from tests.trainer.conftest import ROW, changed, make_run
 
 SAMPLES, STEP = 14, 1  # 4 rows a step; what changes one batch changes that of the second step
 READ, ITERATE, PACK = ShardReader.read_into, Loader.__iter__, loop.pack_batch
@@ -139,7 +139,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def tiny(config):
-    return replace(config, layers=1, width=8, heads=1, dropout=0.0, heldout_rows=0, checkpoint_steps=100)
+    return changed(config, layers=1, width=8, heads=1, dropout=0.0, heldout_rows=0, checkpoint_steps=100)
 
 
 def trained(run, out, config):
@@ -233,7 +233,7 @@ def replayed(run, out, config, interval=2):
 
 @pytest.mark.parametrize("change", [{}, {"dropout": 0.1}, {"precision": "bfloat16"}], ids=str)
 def test_replay_of_a_whole_training_finds_nothing(longer, tiny, tmp_path, change):
-    config = replace(tiny, checkpoint_steps=2, keep=2, **change)
+    config = changed(tiny, checkpoint_steps=2, keep=2, **change)
     train(longer, tmp_path, config)
     assert saved_steps(tmp_path / "checkpoints") == [2, 4, 6, 7]
     for interval in range(4):
@@ -253,14 +253,14 @@ def flip_weight(path):
 def across(patch):
     """Every token of a batch in one line, whatever the groups say."""
 
-    def forward(self, x, rope, batch):
-        return ATTEND(self, x, rope, one_document(batch))
+    def forward(self, x, rope, batch, window):
+        return ATTEND(self, x, rope, one_document(batch), window)
 
     patch.setattr(Attention, "forward", forward)
 
 
 def ahead(patch):
-    patch.setattr(attention_module.functional, "scaled_dot_product_attention", lambda *a, is_causal: SDPA(*a))
+    patch.setattr(attention_module.functional, "scaled_dot_product_attention", lambda *a, **_: SDPA(*a))
 
 
 def idle_optimizer(patch):
@@ -292,7 +292,7 @@ def wrong_mean(patch):
         mean, each = CROSS_ENTROPY(*args)
         return mean * len(each) / (len(each) + 1), each
 
-    patch.setattr(step_module, "cross_entropy", cross_entropy)
+    patch.setattr(gradients_module, "cross_entropy", cross_entropy)
 
 
 def permuted(patch):
@@ -300,7 +300,7 @@ def permuted(patch):
 
 
 ATTEND, SDPA = Attention.forward, torch.nn.functional.scaled_dot_product_attention
-ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, step_module.cross_entropy
+ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, gradients_module.cross_entropy
 EMBED = torch.nn.functional.embedding
 BOTH = ("in training alone", "in verify as well")
 IN_THE_MODEL = {

@@ -25,9 +25,9 @@ from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.handoff.shards import ShardWriter
 from gristmill.tokenizer.stage import PAD_ID
-from gristmill.trainer import checkpoint
-from gristmill.trainer.loop import train
-from gristmill.trainer.rewind import base_before, first_step, go_back
+from gristmill.trainer.training import checkpoint
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.rewind import base_before, first_step, go_back
 
 from .conftest import ROWS
 
@@ -174,7 +174,7 @@ def test_three_planted_faults_are_seen(trained, spaced, tmp_path, fault):
 
 @pytest.mark.parametrize("batch_rows", [1, 4, 100])
 def test_the_first_step_is_the_one_of_a_walk(run, batch_rows, monkeypatch):
-    monkeypatch.setattr("gristmill.trainer.rewind.WALK", 5)
+    monkeypatch.setattr("gristmill.trainer.training.rewind.WALK", 5)
     plan = Plan.load(run / "plan")
     located = [column.tolist() for column in plan.locate(0, 26)]
     for name, row in (("books", 3), ("code", 0), ("web", 49), ("web", 7)):
@@ -210,8 +210,8 @@ def test_targets_left_equal_a_set_of_positions(slices, gone):
     assert all(a["start"] + a["length"] <= b["start"] for a, b in pairwise(left))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_only_the_pieces_change(tmp_path, masked):
+@pytest.mark.parametrize(("masked", "ordered"), [(False, False), (True, False), (True, True)])
+def test_only_the_pieces_change(tmp_path, masked, ordered):
     """Against a copy of every row that is changed by hand; files without a piece keep their bytes."""
     rng = np.random.default_rng(1)
     tokens = rng.integers(2, 50, (20, 8))
@@ -223,8 +223,10 @@ def test_only_the_pieces_change(tmp_path, masked):
         for row in range(20)
     ]
     targets = [[{"start": 1, "length": 5}] for _ in range(20)] if masked else None
-    with ShardWriter(tmp_path / "a", row_tokens=8, vocab_size=50, shard_rows=5, batch_rows=2, targets=masked) as writer:
-        writer.write(tokens, documents, targets)
+    writer = ShardWriter(tmp_path / "a", row_tokens=8, vocab_size=50, shard_rows=5, batch_rows=2, targets=masked)
+    with writer.with_buckets([{"group": 0}, {"group": 1}] if ordered else []):
+        for bucket, at in enumerate((slice(0, 3), slice(3, 20))):
+            writer.write(tokens[at], documents[at], targets and targets[at], bucket=bucket if ordered else None)
     write_overwritten(tmp_path / "a", tmp_path / "b", Erasure(("e1", "d3", "unknown"), PAD_ID))
     reader, rows = ShardReader(tmp_path / "b"), np.arange(20)
     touched = {1: slice(3, 7)} | {row: slice(0, 3) for row in (3, 10, 17)}
@@ -233,6 +235,7 @@ def test_only_the_pieces_change(tmp_path, masked):
         documents[row] = [one for one in documents[row] if one["doc_id"] not in ("e1", "d3")]
     assert np.array_equal(reader.tokens(rows), tokens)
     assert reader.documents(rows) == documents
+    assert reader.index.get("buckets", []) == [{"group": 0, "rows": 3}, {"group": 1, "rows": 17}][: 2 * ordered]
     if masked:
         mask = np.zeros((20, 8), bool)
         mask[:, 1:6] = True

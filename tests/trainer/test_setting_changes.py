@@ -11,15 +11,16 @@ import torch
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import to_json
-from gristmill.trainer import checkpoint, loop
-from gristmill.trainer.format_speed import measure
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.loop import train
-from gristmill.trainer.optim import learning_rate_at
-from gristmill.trainer.session import begin
-from gristmill.trainer.setting_changes import FILE, config_at, request_changes
+from gristmill.trainer.schedules import learning_rate_at
 from gristmill.trainer.stage import Change
-from gristmill.trainer.step import train_step
+from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training.format_speed import measure
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.setting_changes import FILE, config_at, request_changes
+from gristmill.trainer.training.step import train_step
+from tests.trainer.conftest import changed
 
 STEPS = 7
 
@@ -152,8 +153,8 @@ def test_a_gradient_is_cut_to_the_norm_asked_for(run, config, monkeypatch):
 
     batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
     for limit in (0.01, 1e9):
-        session = begin(replace(config, max_grad_norm=limit, dropout=0.0))
-        result = train_step(session.model, session.optimizer, batch, session.config)
+        session = begin(changed(config, max_grad_norm=limit, dropout=0.0))
+        result = train_step(session.model, session.optimizer, [batch], session.config)
         assert seen[-1] == pytest.approx(min(limit, result.grad_norm), rel=1e-3)
 
 

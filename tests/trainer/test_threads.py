@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import gristmill.trainer
-from gristmill.trainer.threads import DEFAULT, thread_count
+from gristmill.trainer.training.threads import DEFAULT, thread_count
 
 
 def asked(code: str, **environment: str) -> str:
@@ -21,7 +21,9 @@ def asked(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-TORCH_LATER = "import os, gristmill.trainer.threads as t; print(os.environ.get('OMP_WAIT_POLICY'), t.thread_count(4))"
+TORCH_LATER = (
+    "import os, gristmill.trainer.training.threads as t; print(os.environ.get('OMP_WAIT_POLICY'), t.thread_count(4))"
+)
 TORCH_FIRST = "import torch; " + TORCH_LATER
 
 

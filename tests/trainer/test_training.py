@@ -18,14 +18,15 @@ from safetensors.torch import load_file
 from gristmill.corpus.errors import GristmillError, TrainError
 from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
-from gristmill.trainer import checkpoint, loop
-from gristmill.trainer.balance import BALANCES, Balance
-from gristmill.trainer.heldout_rows import read_heldout
-from gristmill.trainer.loop import train
-from gristmill.trainer.optim import learning_rate_at
-from gristmill.trainer.session import begin
-from gristmill.trainer.setting_changes import request_changes
-from gristmill.trainer.step import train_step
+from gristmill.trainer.model.balance import BALANCES, Balance
+from gristmill.trainer.schedules import learning_rate_at
+from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.session import begin
+from gristmill.trainer.training.setting_changes import request_changes
+from gristmill.trainer.training.step import train_step
+from tests.trainer.conftest import changed
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
@@ -123,7 +124,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.loop import train
+from gristmill.trainer.training.loop import train
+from gristmill.trainer.model.shape import Shape
 kill = lambda figures: figures.step == int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL)
 train(Path(sys.argv[1]), Path(sys.argv[2]), TrainConfig(**eval(sys.argv[4])), on_step=kill)
 """
@@ -250,7 +252,7 @@ def test_another_plan_is_refused(run, config, done, tmp_path):
 @pytest.mark.parametrize(("key", "value", "section"), [("vocab_size", 65, "tokenizer"), ("row_tokens", 16, "shards")])
 def test_shards_that_do_not_fit_are_refused(run, config, tmp_path, key, value, section):
     with pytest.raises(TrainError, match=rf"domain 'books' have {key} .*{section}\.{key}"):
-        train(run, tmp_path, replace(config, **{key: value}))
+        train(run, tmp_path, changed(config, **{key: value}))
 
 
 def test_a_folder_without_a_plan_is_refused(config, tmp_path):
@@ -293,9 +295,11 @@ def test_no_update_is_saved_that_the_next_step_dies_of(run, config, tmp_path, ra
 def test_a_gradient_that_is_no_number_moves_nothing(run, config, monkeypatch):
     session = begin(config)
     before = {name: value.clone() for name, value in session.model.state_dict().items()}
-    monkeypatch.setattr("gristmill.trainer.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+    monkeypatch.setattr(
+        "gristmill.trainer.training.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf"))
+    )
     batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
-    result = train_step(session.model, session.optimizer, batch, config)
+    result = train_step(session.model, session.optimizer, [batch], config)
     assert not result.is_finite
     assert same(session.model.state_dict(), before)
     assert all(parameter.grad is None for parameter in session.model.parameters())
@@ -318,10 +322,10 @@ def test_training_without_heldout_rows(run, config, tmp_path):
     assert summary.heldout_load is None
 
 
-@pytest.mark.parametrize("balance", ["switch", "none"])
+@pytest.mark.parametrize("balance", ["switch", "sequence"])
 @pytest.mark.parametrize("score", ["softmax", "sigmoid"])
 def test_every_gate_and_balance_trains(run, config, tmp_path, balance, score):
-    config = replace(config, balance=balance, score=score, z_loss=1e-3, shared_experts=0)
+    config = changed(config, balance={balance: 0.01, "z": 1e-3}, score=score, shared_experts=0)
     summary = train(run, tmp_path, config, max_steps=2)
     assert summary.steps == 2
     biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
@@ -331,19 +335,19 @@ def test_every_gate_and_balance_trains(run, config, tmp_path, balance, score):
 def test_a_new_balance_is_one_entry_of_the_table(run, config, tmp_path, monkeypatch):
     seen = []
 
-    def load_of(routing):
-        seen.append(routing.counts.sum().item())
-        return routing.probabilities.mean(0).square().sum()
+    def load_of(load):
+        seen.append(load.routing.counts.sum().item())
+        return load.gates.square().sum()
 
     monkeypatch.setitem(BALANCES, "squares", Balance(loss=load_of, update=lambda bias, counts, rate: bias.add_(rate)))
-    train(run, tmp_path, replace(config, balance="squares", balance_rate=0.5), max_steps=2)
-    assert len(seen) == 3 * config.layers  # two steps, and a look at the third before the checkpoint
+    train(run, tmp_path, replace(config, balance={"squares": 0.5}), max_steps=2)
+    assert len(seen) == 3 * config.model.layers  # two steps, and a look at the third before the checkpoint
     biases = [value for name, value in weights(tmp_path).items() if name.endswith("router.bias")]
     assert all((bias == 1).all() for bias in biases)
 
 
 def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
-    config = replace(config, precision="bfloat16", dropout=0.0)
+    config = changed(config, precision="bfloat16", dropout=0.0)
     for name in ("a", "b"):
         train(run, tmp_path / name, config, max_steps=3)
     assert metrics(tmp_path / "a").equals(metrics(tmp_path / "b"))
@@ -353,7 +357,7 @@ def test_bfloat16_trains_and_is_repeatable(run, config, tmp_path):
 
 def test_learning_beats_the_unigram_level(tmp_path, config, long_run):
     """The text is a Markov chain: its context is worth some three nats to whoever reads it."""
-    config = replace(config, dropout=0.0, width=32, checkpoint_steps=1000)
+    config = changed(config, dropout=0.0, width=32, checkpoint_steps=1000)
     loss = train(long_run, tmp_path, config).loss
     assert loss.heldout_unigram == pytest.approx(np.log(64), abs=0.1)
     assert loss.heldout_after < 0.75 * loss.heldout_unigram

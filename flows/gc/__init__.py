@@ -1,0 +1,1 @@
+"""Space of a home: what no kept run names is deleted."""

@@ -1,0 +1,1 @@
+"""A corpus without some of its documents, as it would be."""

@@ -1,0 +1,18 @@
+"""What a person sees of a home that was cleared up."""
+
+from typing import Any
+
+from gristmill.show import console, size_text
+
+
+def show_collected(result: dict[str, Any]) -> None:
+    """What went, and the bytes before and after."""
+    out = console()
+    did = "would delete" if result["dry_run"] else "deleted"
+    for run in result["runs_removed"]:
+        out.print(f"{did} run {run}", markup=False, soft_wrap=True)
+    for stage, n in result["entries_removed"].items():
+        out.print(f"{did} {n} entries of {stage}", markup=False)
+    out.print(f"{did} {result['unfinished_removed']} unfinished files and folders")
+    out.print(f"kept {len(result['runs_kept'])} runs")
+    out.print(f"{size_text(result['bytes_before'])} before, {size_text(result['bytes_after'])} after")

@@ -1,0 +1,1 @@
+"""Weights changed by one mechanism: parametrisations of weights that are chosen by pattern."""

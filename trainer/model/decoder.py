@@ -1,0 +1,131 @@
+"""The model: a decoder of attention and Mixture-of-Experts blocks with tied embeddings.
+
+N tokens of the stream, D width, E experts, V vocabulary. Returns hidden states; logits appear only in
+``trainer.model.loss``. What the layers are like stands in ``trainer.model.shape``.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gristmill.trainer.model.attention import Attention, rotary
+from gristmill.trainer.model.experts import Dense, Experts
+from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.model.router import Router, Routing
+from gristmill.trainer.model.shape import Shape
+
+EPSILON = 1e-6
+
+
+class Forward(NamedTuple):
+    """What a pass returns: nothing is kept inside the model."""
+
+    hidden: Tensor  # float32[N, D], normalised; times the embedding it is the logits
+    routings: tuple[Routing, ...]  # one of each layer that has experts
+
+
+class Block(nn.Module):
+    """Attention, then experts or a dense network, each on a normalised residual branch.
+
+    A block that shares the weights of an earlier one has norms and a router of its own, and no more: each layer chooses
+    its experts, and is balanced, by itself.
+
+    Source: Dehghani et al., Universal Transformers (arXiv 1807.03819), for weights shared across layers; Takase and
+    Kiyono (arXiv 2104.06022) for sharing in groups.
+    """
+
+    def __init__(self, shape: Shape, layer: int):
+        super().__init__()
+        owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
+        self.attention_norm, self.experts_norm = nn.RMSNorm(shape.width, EPSILON), nn.RMSNorm(shape.width, EPSILON)
+        self.attention = Attention(shape) if owns else None
+        self.router = None if dense else Router(shape)
+        self.experts = Experts(shape) if owns and not dense else None
+        shared = shape.dense_hidden if dense else shape.shared_experts * shape.expert_width
+        self.shared = Dense(shape, shared) if owns and shared else None
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(
+        self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int
+    ) -> tuple[Tensor, Routing | None]:
+        """``x [N, D]`` -> [N, D], and where its tokens went; ``owner`` is the block whose weights are used."""
+        assert owner.attention is not None
+        x = x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window))
+        branch = self.experts_norm(x)
+        mixed, routing = owner.shared(branch) if owner.shared is not None else 0.0, None
+        if self.router is not None and owner.experts is not None:
+            routing = self.router(branch)
+            mixed = owner.experts(branch, routing) + mixed
+        return x + self.dropout(mixed), routing
+
+
+class Model(nn.Module):
+    """Embedding, blocks, final norm; the embedding is the output matrix as well.
+
+    The embedding is RMS-normalised on its way in: at its small initial scale (0.02, which the output wants) it would
+    drown in the first block's output, and a model so started only reached the unigram level in 500,000 tokens.
+    """
+
+    def __init__(self, shape: Shape, vocab_size: int):
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Parameter(torch.randn(vocab_size, shape.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.layers))
+        self.norm = nn.RMSNorm(shape.width, EPSILON)
+
+    @property
+    def layers(self) -> list[Block]:
+        """The blocks, with their type."""
+        return list(self.blocks)  # type: ignore[arg-type]
+
+    @property
+    def routers(self) -> list[Router]:
+        """Of the layers that have experts."""
+        return [block.router for block in self.layers if block.router is not None]
+
+    def forward(self, batch: Packed, window: int = 0) -> Forward:
+        """Hidden states of every token of the batch.
+
+        ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``.
+        """
+        x = self.embed(batch.tokens)
+        rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
+        window = min((one for one in (window, self.shape.window) if one), default=0)
+        for block, owner in zip(layers, self.shape.owners, strict=True):
+            x, routing = block(x, rope, batch, layers[owner], window)
+            routings += [routing] if routing is not None else []
+        return Forward(self.norm(x), tuple(routings))
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """``tokens int64[N]`` -> float32[N, D], normalised."""
+        x = functional.embedding(tokens, self.embedding)
+        return functional.rms_norm(x, x.shape[-1:], eps=EPSILON)
+
+
+class Parameters(NamedTuple):
+    """How many parameters a model has."""
+
+    total: int
+    active: int  # that one token uses: top_k of each layer's experts, and all else
+    across_layers: int  # that more than one layer uses
+    shared_experts: int  # of experts that every token uses
+
+
+def count_parameters(model: Model) -> Parameters:
+    """Parameters in all, and how many of them a token uses, layers share, and shared experts hold.
+
+    >>> count_parameters(Model(Shape(layers=2, shared_bottom=2, width=8, heads=1, expert_width=8), 16)).across_layers
+    2000
+    """
+    total, idle, across, shared = sum(p.numel() for p in model.parameters()), 0, 0, 0
+    owners = model.shape.owners
+    for layer, block in enumerate(model.layers):
+        here = [module for module in (block.attention, block.experts, block.shared) if module is not None]
+        across += owners.count(layer) > 1 and sum(p.numel() for one in here for p in one.parameters())
+        if block.experts is not None:
+            experts = model.shape.experts
+            idle += sum(p.numel() for p in block.experts.parameters()) // experts * (experts - model.shape.top_k)
+            shared += sum(p.numel() for p in block.shared.parameters()) if block.shared is not None else 0
+    return Parameters(total, total - idle, across, shared)

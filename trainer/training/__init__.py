@@ -1,0 +1,1 @@
+"""Training on a run directory: steps, schedules, checkpoints, logs, evaluation, replay."""

@@ -1,0 +1,129 @@
+"""Figures of a step, as columns: loss, rate, speed, and how evenly the experts work.
+
+E experts, domains in plan order.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.stage import Load
+
+DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
+LOAD_FIGURES = tuple(field.name for field in fields(Load))
+
+
+def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
+    """One row a step. ``loss/<domain>`` is null where a batch held no token of the domain.
+
+    ``load_<figure>`` is the mean over layers, ``load_<figure>/<layer>`` that of one: a collapsed layer hides in a mean.
+    """
+    fields = [("step", pa.int64()), ("loss", pa.float64()), ("learning_rate", pa.float64())]
+    fields += [("grad_norm", pa.float64()), ("tokens", pa.int64())]
+    fields += [(f"load_{name}", pa.float64()) for name in LOAD_FIGURES]
+    fields += [(f"load_{name}/{layer}", pa.float64()) for layer in range(layers) for name in LOAD_FIGURES]
+    fields += [(f"loss/{domain}", pa.float64()) for domain in domains]
+    fields += [(f"tokens/{domain}", pa.int64()) for domain in domains]
+    return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
+
+
+def load_figures(counts: Tensor) -> Load:
+    """How evenly ``counts int64[layers, E]`` are spread, over all layers.
+
+    >>> import torch
+    >>> load_figures(torch.tensor([[4, 4], [8, 0]]))
+    Load(max_over_mean=1.5, min_over_mean=0.5, std=0.5, entropy=0.5, dead=1.0)
+    """
+    load = counts.cpu().numpy().astype(np.float64)
+    share = load / np.maximum(load.sum(1, keepdims=True), 1)
+    load = share * load.shape[1]
+    bits = -(share * np.log(np.where(share > 0, share, 1))).sum(1)
+    figures = (
+        load.max(1).mean(),
+        load.min(1).mean(),
+        load.std(1).mean(),
+        bits.mean() / math.log(load.shape[1]) if load.shape[1] > 1 else 1.0,
+        (load < DEAD_SHARE).sum(),
+    )
+    return Load(*(float(value) for value in figures))
+
+
+def layer_figures(counts: Tensor) -> tuple[Load, ...]:
+    """How evenly ``counts int64[layers, E]`` are spread, layer by layer.
+
+    >>> import torch
+    >>> [load.std for load in layer_figures(torch.tensor([[4, 4], [8, 0]]))]
+    [0.0, 1.0]
+    """
+    return tuple(load_figures(layer[None]) for layer in counts)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFigures:
+    """Tokens of a batch and their mean loss (nats), for one domain; None where the batch held no token of it."""
+
+    tokens: int
+    loss: float | None
+
+
+def domain_sums(domains: int, parts: Sequence[Packed], each: Sequence[Tensor]) -> Tensor:
+    """Tokens, predicted tokens and nats of every domain in a step's parts: float64[3, D]."""
+    found = torch.zeros(3, domains, dtype=torch.float64, device=each[0].device)
+    for part, losses in zip(parts, each, strict=True):
+        of_target = part.domain[part.inputs]
+        found[0] += torch.bincount(part.domain, minlength=domains)
+        found[1] += torch.bincount(of_target, minlength=domains)
+        found[2].index_add_(0, of_target, losses.detach().double())
+    return found
+
+
+def domain_figures(domains: Sequence[str], sums: Tensor) -> dict[str, DomainFigures]:
+    """Figures of every domain from ``domain_sums``, those of all ranks added up."""
+    tokens, targets, nats = sums.tolist()
+    means = [total / count if count else None for total, count in zip(nats, targets, strict=True)]
+    return {name: DomainFigures(int(n), mean) for name, n, mean in zip(domains, tokens, means, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """What is known of one step. ``seconds``, of the wall clock, is all that differs between two equal runs."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    load: Load
+    layers: tuple[Load, ...]
+    domains: dict[str, DomainFigures]
+    seconds: float
+
+    def row(self) -> dict[str, list[int | float | None]]:
+        """A row of metrics.parquet, each column a list of one."""
+        columns: dict[str, int | float | None] = {
+            "step": self.step,
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+            "grad_norm": self.grad_norm,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
+        }
+        columns |= {f"load_{name}": value for name, value in asdict(self.load).items()}
+        for layer, load in enumerate(self.layers):
+            columns |= {f"load_{name}/{layer}": value for name, value in asdict(load).items()}
+        columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
+        columns |= {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}
+        return {name: [value] for name, value in columns.items()}
+
+
+def last_steps(metrics: pa.Table, columns: Sequence[str]) -> Mapping[str, float]:
+    """Mean of ``columns`` over the last tenth of the steps, at least ten: one step's figure is noise."""
+    tail = metrics.slice(max(metrics.num_rows - max(metrics.num_rows // 10, 10), 0))
+    return {name: float(np.mean(tail[name].to_numpy())) for name in columns}

@@ -1,0 +1,67 @@
+"""The processes that train one model together, each on its rows of every step: sums over all of them.
+
+One process needs no process group, and nothing here costs it anything. Each sum is over ranks in their order, so that
+whole numbers are exact and the rest is equal on every rank.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The number of this process, and how many there are."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum over ranks; a number of one kind and shape on each."""
+        if self.world > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+        return value
+
+    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Give every parameter the sum of its gradients; a rank without rows adds nothing."""
+        if self.world == 1:
+            return
+        for parameter in parameters:
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                distributed.all_reduce(parameter.grad)
+
+    def gather(self, item: Item) -> Sequence[Item]:
+        """What every rank has, in their order."""
+        if self.world == 1:
+            return [item]
+        found: list[Item | None] = [None] * self.world
+        distributed.all_gather_object(found, item)
+        return found  # type: ignore[return-value]
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.world > 1:
+            distributed.barrier()
+
+
+ALONE = Ranks()
+
+
+def current() -> Ranks:
+    """The ranks of the process group that the caller has begun; this process alone where there is none."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Ranks(distributed.get_rank(), distributed.get_world_size())
+    return ALONE
