@@ -286,6 +286,14 @@ ENTROPY_RESIDUAL = Profile(
     "The bounds drop 14 in 1,000 documents of the reference in samples/: tables, lists, two languages mixed.",
 )
 
+ENTROPY_SCORE = Profile(
+    "entropy@score",
+    "1",
+    (_at_most("entropy_score", 3.5, "bench/entropy.py: 0.7 % of clean text of other collections lies above"),),
+    "n-grams of characters and tokens in 141 languages, see filters.entropy_score",
+    "Needs [entropy]. Chat without accents, and Thai, lose more than others.",
+)
+
 ENTROPY_BITS = Profile(
     "entropy@3.5bits",
     "1",
@@ -321,6 +329,7 @@ PROFILES: dict[str, Profile] = {
         _fineweb("fineweb@0.1", 0.1, "FineWeb 3.6"),
         *(_fineweb2(language) for language in _FINEWEB2),
         ENTROPY_RESIDUAL,
+        ENTROPY_SCORE,
         ENTROPY_BITS,
         LENGTH,
         DECONTAMINATED,

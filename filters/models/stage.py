@@ -9,7 +9,7 @@ from pydantic import Field
 from gristmill.corpus.recipe_values import Amount, Mistake, Name, Positive, Section, Share
 from gristmill.corpus.stage import Artefacts, CorpusStage, Label, PartStage, Signal
 from gristmill.filters.models._unicode_scripts import SCRIPTS
-from gristmill.filters.models.shipped import LANGUAGE_MODEL
+from gristmill.filters.models.shipped import ENTROPY_TABLES, ENTROPY_WEIGHTS, LANGUAGE_MODEL
 
 
 class Language(Section):
@@ -68,9 +68,18 @@ class Compression(Section):
     level: Annotated[int, Field(ge=1, le=19)] = 3  # the residual's table was fitted at 3
 
 
+class Entropy(Section):
+    """The entropy score and its parts: how unlike clean text of its language a document is."""
+
+
 def language_model(options: Language) -> Artefacts:
     """The model that identifies languages."""
     return {"model": [options.model or str(LANGUAGE_MODEL)]}
+
+
+def shipped_reference(options: Entropy) -> Artefacts:  # noqa: ARG001
+    """The tables and weights of the entropy score."""
+    return {"reference": [str(path) for path in (*ENTROPY_TABLES.values(), ENTROPY_WEIGHTS)]}
 
 
 def given_model(options: Classifier | Reference) -> Artefacts:
@@ -272,6 +281,47 @@ COMPRESSION = PartStage(
             None,
             "zstd_ratio against its median at so many bytes",
             "filters.compression",
+        ),
+    ),
+)
+_PARTS = {
+    "characters": "what its characters cost under the reference",
+    "order": "how its words follow each other, capitals and sentence ends, brackets",
+    "languages": "whether one language speaks",
+    "noise": "signs inside words, digits, symbols, control characters",
+    "words": "lengths of words and of sentences",
+    "repetition": "stretches seen before",
+    "start": "the mean of clean text in its script and language",
+}
+ENTROPY_PARTS = {"score": "entropy_score"} | {name: f"entropy_part_{name}" for name in _PARTS}
+ENTROPY = PartStage(
+    name="entropy",
+    version="1",
+    title="entropy score",
+    section=Entropy,
+    artefacts=shipped_reference,
+    table="entropy.parquet",
+    measure="gristmill.filters.models.entropy_score:measure",
+    prepare="gristmill.filters.models.entropy_score:prepare",
+    labels=(
+        Label(
+            "entropy_language", "the language of the reference that the text was compared with; none without letters"
+        ),
+    ),
+    signals=(
+        Signal(
+            "entropy_score",
+            "log odds",
+            None,
+            None,
+            "sum of its parts; clean text lies below 0",
+            "filters.entropy_score",
+        ),
+        *(
+            Signal(
+                ENTROPY_PARTS[name], "log odds", None, None, f"part of entropy_score: {text}", "filters.entropy_score"
+            )
+            for name, text in _PARTS.items()
         ),
     ),
 )

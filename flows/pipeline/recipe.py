@@ -17,7 +17,7 @@ from gristmill.dedup.repeats.stage import Lines, Substrings
 from gristmill.filters.decide.stage import Decide
 from gristmill.filters.line_edits.stage import LineEdits
 from gristmill.filters.lists.stage import Blocklist, Decontaminate
-from gristmill.filters.models.stage import Classifier, Compression, Language, Reference
+from gristmill.filters.models.stage import Classifier, Compression, Entropy, Language, Reference
 from gristmill.filters.pii.stage import Pii
 from gristmill.flows.pipeline.unattended import Drift
 from gristmill.flows.pipeline.unattended import Schedule as Schedule
@@ -76,6 +76,7 @@ class Recipe(Section):
     classifiers: tuple[Classifier, ...] = ()
     references: tuple[Reference, ...] = ()
     compression: Compression | None = None
+    entropy: Entropy | None = None
     decide: Decide = Decide()
     dedup: Dedup = Dedup()
     knowledge: Knowledge | None = None

@@ -34,6 +34,7 @@ STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes s
     "reference-model": StageCost(0.20, 0.900),
     "reference": StageCost(0.10, 0.055, 5.0),
     "compression": StageCost(0.05, 0.012),
+    "entropy": StageCost(0.10, 0.050, 8.0),
     "clusters": StageCost(0.15, 0.007, 5.0),
     "decide": StageCost(0.40, 0.015, 1.0),
     "lines": StageCost(0.05, 0.008, 2.0),

@@ -27,7 +27,7 @@ OTHERS = {  # by stage: who does its work on a tiny input
     "tokenizer": Call("gristmill.tokenizer.tiny_tokens:train_encode_and_pack"),
     "plan": Call("gristmill.handoff.tiny_plan:plan_and_read"),
 }
-TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference")
+TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference", "entropy")
 
 
 def warm_up(recipe: Path | None, reporter: Reporter, workers: int = 0) -> list[str]:
@@ -152,7 +152,7 @@ def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
     from gristmill.dedup.clusters.stage import SignatureOptions
     from gristmill.filters.line_edits.stage import READINGS, LineEdits
     from gristmill.filters.lists.stage import Blocklist, Decontaminate
-    from gristmill.filters.models.stage import Reference
+    from gristmill.filters.models.stage import Entropy, Reference
     from gristmill.filters.pii.stage import KINDS, Pii
     from gristmill.knowledge.stage import Knowledge
 
@@ -166,6 +166,7 @@ def tiny_options(name: str, folder: Path) -> tuple[Any, dict[str, list[Path]]]:
         return Reference(name="x", model="x"), {"model": [_reference(passages, folder)]}
     return {
         "signals": (None, {}),
+        "entropy": (Entropy(), {}),
         "signatures": (SignatureOptions(shingle_words=5, hashes=128, seed=1), {}),
         "line_edits": (LineEdits(rules=READINGS), {}),  # type: ignore[arg-type]
         "pii": (Pii(**dict.fromkeys(KINDS, "mask")), {}),  # type: ignore[arg-type]

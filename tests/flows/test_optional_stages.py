@@ -45,6 +45,7 @@ name = "speech"
 texts = ["samples/legal/state-of-the-union.parquet"]
 sample_bytes = "100K"
 [compression]
+[entropy]
 [dedup.lines]
 min_chars = 20
 [dedup.substrings]
@@ -269,6 +270,9 @@ def test_explain_tells_what_every_stage_measured(run):
     told = {stage["stage"]: stage for stage in explain_document(run, doc_id)["stages"]}
     assert told["reference-speech"]["cross_entropy_speech"] > 0
     assert told["compression"]["zstd_ratio"] > 0
+    parts = [value for name, value in told["entropy"].items() if name.startswith("entropy_part_")]
+    assert told["entropy"]["entropy_score"] == pytest.approx(sum(parts))
+    assert told["entropy"]["entropy_language"] != "none"
     assert told["classifier-speech"].keys() >= {"score_speech"}
     json.dumps(told)
 
