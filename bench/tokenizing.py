@@ -4,7 +4,7 @@ All encode the same ten slices of text, each slice once and in turns: a text of 
 remembers whole texts gains nothing. The first slice warms up; the ratio is the median of the other nine pairs. Ids are
 compared on every slice. Merges are trained here on a part of the text.
 
-    python bench/tokenize.py --data DIR [--quick] [--json] [--peers gigatoken tokenizers] [--patterns gpt2]
+    python bench/tokenizing.py --data DIR [--quick] [--json] [--peers gigatoken tokenizers] [--patterns gpt2]
 """
 
 import hashlib
