@@ -1,6 +1,7 @@
 """The YAML block on top of README.md that Hugging Face reads: languages, licence, sizes, configs, features."""
 
 import re
+from collections.abc import Iterable
 
 from gristmill.corpus.typed_json import Json
 from gristmill.data_cards.card import Card
@@ -21,7 +22,7 @@ def front_matter(card: Card) -> str:
     """YAML text that ``huggingface_hub.DatasetCard`` parses; every value is quoted where it has to be."""
     from huggingface_hub import DatasetCardData
 
-    codes = [code for code in stated_languages(card) if re.fullmatch("[a-z]{2,3}", code)]
+    codes = language_codes(stated_languages(card))
     fields = dict[str, Json](
         language=codes[:MAX_LANGUAGES] or None,
         pretty_name=card.identity.name,
@@ -32,7 +33,7 @@ def front_matter(card: Card) -> str:
         annotations_creators="no-annotation",
         language_creators="found",
         tags=["pre-training", "tokenized", "gristmill"],
-        **_licence(card),
+        **licence(card),
         configs=[_config(card, domain) for domain in card.shards],
         dataset_info=[_info(card, domain) for domain in card.shards],
     )
@@ -48,7 +49,17 @@ def size_category(rows: int) -> str:
     return next((name for limit, name in SIZES if rows < limit), "100B<n<1T")
 
 
-def _licence(card: Card) -> dict[str, str]:
+def language_codes(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that the Hub knows as codes.
+
+    >>> language_codes(["en", "eng_Latn"])
+    ['en']
+    """
+    return [name for name in names if re.fullmatch("[a-z]{2,3}", name)]
+
+
+def licence(card: Card) -> dict[str, str]:
+    """The licence, where there is one for all that the Hub knows; else where they are listed."""
     stated = licences(card)
     if len(stated) == 1 and stated[0].lower() in HUB_LICENCES:
         return {"license": stated[0].lower()}

@@ -63,8 +63,12 @@ def render(card: Card) -> dict[str, str]:
 
 def render_readme(card: Card) -> str:
     """The dataset card with its front matter."""
-    template = _environment(autoescape=False).get_template("README.md.jinja")
-    return template.render(front_matter=front_matter(card), **_view(card)).rstrip() + "\n"
+    return template("README.md.jinja").render(front_matter=front_matter(card), **_view(card)).rstrip() + "\n"
+
+
+def template(name: str) -> Any:
+    """A Jinja template of Markdown: texts go through its filter ``markdown``."""
+    return _environment(autoescape=False).get_template(name)
 
 
 def render_html(card: Card, figures: dict[str, str]) -> str:

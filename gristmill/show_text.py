@@ -1,5 +1,6 @@
 """What a person sees of exports, samples and the list of runs on a terminal."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +11,17 @@ from gristmill.show import console, size_text, table
 
 HEAD_CHARS = 600  # of each text; --json has the whole
 PIECES = 5  # cut pieces of one document
+CONTROL = (*range(32), *range(127, 160))
+SIGNS = {code: 0x2400 + code if code < 32 else 0xFFFD for code in CONTROL if chr(code) not in "\n\t"}
 _BESIDE = 3  # members of a cluster in one row
 
 
 def show_export(result: dict[str, Any]) -> None:
     """Documents and files that were written, and what was left out."""
     out = console()
+    if "parity" in result:
+        _show_model(result)
+        return
     view = table("export", "source", "documents")
     for source, n in result["by_source"].items():
         view.add_row(source, f"{n:,}")
@@ -27,6 +33,35 @@ def show_export(result: dict[str, Any]) -> None:
     for source, n in result["emptied"].items():
         out.print(f"{n:,} kept documents of {source} are left out: the edits left nothing of their text")
     out.print(f"\nfolder  {result['folder']}", soft_wrap=True, markup=False)
+
+
+def _show_model(result: dict[str, Any]) -> None:
+    """The class that opens the model, and what comparing it found."""
+    out, parity = console(), result["parity"]
+    out.print(f"{result['architecture']} of step {result['step']:,}", highlight=False)
+    if parity["compared"]:
+        within = f"logits of {parity['tokens']:,} tokens within {parity['largest_difference']:.1e}"
+        out.print(f"transformers {parity['transformers']} opens it: {within}")
+    else:
+        out.print("transformers is not installed: the export was not compared with the trained model")
+    for file in result["files"]:
+        out.print(f"  {file['path']}  {size_text(file['bytes'])}", markup=False)
+    out.print(f"\nfolder  {result['folder']}", soft_wrap=True, markup=False)
+
+
+def show_piece(_: int, text: str) -> None:
+    """A piece of a text that grows, at once; control characters are signs that do nothing."""
+    sys.stdout.write(text.translate(SIGNS))
+    sys.stdout.flush()
+
+
+def show_generated(result: dict[str, Any]) -> None:
+    """Texts of several prompts; a single one has been shown while it grew."""
+    if len(result["texts"]) == 1:
+        sys.stdout.write("\n")
+        return
+    for one in result["texts"]:
+        sys.stdout.write(f"{(one['prompt'] + one['text']).translate(SIGNS)}\n\n")
 
 
 def show_samples(result: dict[str, Any]) -> None:

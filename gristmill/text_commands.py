@@ -1,4 +1,4 @@
-"""Commands that give text back: export, samples; and the list of runs."""
+"""Commands that give text back: export, samples, generate; and the list of runs."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gristmill.app import Json, RunPath, answer, app, whole
+from gristmill.app import Json, RunPath, answer, app, number, whole
 from gristmill.flows.inspect.sample_choice import SampleChoice
 
 Target = Annotated[
     str,
     Parameter(
         name="--to",
-        help="documents: jsonl, parquet, arrow; packed rows: rows-parquet, memmap, megatron, mds, litdata; or a "
-        "format that an installed package adds",
+        help="documents: jsonl, parquet, arrow; packed rows: rows-parquet, memmap, megatron, mds, litdata; the trained "
+        "model, for transformers: dots1, qwen3moe; or a format that an installed package adds",
     ),
 ]
 Folder = Annotated[
@@ -46,6 +46,47 @@ class ExportChoice:
 
 
 How = Annotated[ExportChoice | None, Parameter(name="*")]
+
+
+Prompts = Annotated[
+    tuple[str, ...],
+    Parameter(name="--prompt", negative="", help="the text to go on with; several are gone on with side by side"),
+]
+MaxTokens = Annotated[int, Parameter(converter=whole(1, 10**6), help="new tokens at most")]
+Temperature = Annotated[
+    float, Parameter(converter=number(0, 100), help="0 = the likeliest token always; 1 = by the model's probabilities")
+]
+TopP = Annotated[
+    float, Parameter(converter=number(0, 1), help="draw from the likeliest tokens that reach this share of probability")
+]
+Stop = Annotated[tuple[str, ...], Parameter(negative="", help="a text that ends it; any number of times")]
+RandomSeed = Annotated[int, Parameter(converter=whole(0, (1 << 63) - 1), help="another number draws other tokens")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateChoice:
+    """How a text is gone on with."""
+
+    max_tokens: MaxTokens = 128
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    stop: Stop = ()
+    seed: RandomSeed = 0
+
+
+Going = Annotated[GenerateChoice | None, Parameter(name="*")]
+
+
+@app.command
+def generate(run: RunPath, *, prompt: Prompts, how: Going = None, json: Json = False) -> None:
+    """Go on with a text by the trained model; a single one is printed as it grows."""
+    from gristmill.flows.inspect.generate_texts import GenerateOptions, generate_texts
+    from gristmill.show_text import show_generated, show_piece
+
+    options = GenerateOptions(**asdict(how)) if how else None
+    grows = len(prompt) == 1 and not json
+    result = generate_texts(run, prompt, options, show_piece if grows else None)
+    answer(result, json, show_generated)
 
 
 @app.command

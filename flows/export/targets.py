@@ -27,6 +27,8 @@ TARGETS: Mapping[str, str] = {
     "megatron": "gristmill.flows.export.megatron_documents:export_megatron",
     "mds": "gristmill.flows.export.mds_rows:export_mds",
     "litdata": "gristmill.flows.export.litdata_rows:export_litdata",
+    "dots1": "gristmill.flows.export.model_export:export_dots1",
+    "qwen3moe": "gristmill.flows.export.model_export:export_qwen3moe",
 }
 GROUP = "gristmill.exports"
 

@@ -86,6 +86,10 @@ OPTIONS = [  # command, option with a number, further values that it refuses
     (("rebuild",), "--workers", [*COUNT, "99999"]),
     (("run",), "--workers", [*COUNT, "99999"]),
     (("warmup",), "--workers", [*COUNT, "99999"]),
+    (("generate", "--prompt=x"), "--max-tokens", [*COUNT, "0"]),
+    (("generate", "--prompt=x"), "--seed", COUNT),
+    (("generate", "--prompt=x"), "--temperature", [*(set(NONE) - {"٣"}), "101"]),
+    (("generate", "--prompt=x"), "--top-p", [*(set(NONE) - {"٣"}), "1.1"]),
 ]
 ODD = [(command, option, value) for command, option, values in OPTIONS for value in sorted(values)]
 

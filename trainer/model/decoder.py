@@ -4,13 +4,14 @@ N tokens of the stream, D width, E experts, V vocabulary. Returns hidden states;
 ``trainer.model.loss``. What the layers are like stands in ``trainer.model.shape``.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gristmill.trainer.model.attention import Attention, rotary
+from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
@@ -48,11 +49,11 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(
-        self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int
+        self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int, past: Past | None = None
     ) -> tuple[Tensor, Routing | None]:
         """``x [N, D]`` -> [N, D], and where its tokens went; ``owner`` is the block whose weights are used."""
         assert owner.attention is not None
-        x = x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window))
+        x = x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window, past))
         branch = self.experts_norm(x)
         mixed, routing = owner.shared(branch) if owner.shared is not None else 0.0, None
         if self.router is not None and owner.experts is not None:
@@ -85,16 +86,18 @@ class Model(nn.Module):
         """Of the layers that have experts."""
         return [block.router for block in self.layers if block.router is not None]
 
-    def forward(self, batch: Packed, window: int = 0) -> Forward:
+    def forward(self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None) -> Forward:
         """Hidden states of every token of the batch.
 
-        ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``.
+        ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``. ``past`` has a cache for
+        each layer, where the tokens of the batch go on from earlier ones.
         """
         x = self.embed(batch.tokens)
         rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
         window = min((one for one in (window, self.shape.window) if one), default=0)
-        for block, owner in zip(layers, self.shape.owners, strict=True):
-            x, routing = block(x, rope, batch, layers[owner], window)
+        kept = past or [None] * len(layers)
+        for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
+            x, routing = block(x, rope, batch, layers[owner], window, own)
             routings += [routing] if routing is not None else []
         return Forward(self.norm(x), tuple(routings))
 

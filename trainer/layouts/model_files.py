@@ -1,0 +1,138 @@
+"""What transformers opens: config.json, generation_config.json and model.safetensors, by a layout.
+
+D width, V vocabulary, E experts, I width of an expert or of a dense network.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.files import fsync_path, write_json
+from gristmill.trainer.layouts.layout import Layout
+from gristmill.trainer.model.attention import ROPE_BASE, Attention
+from gristmill.trainer.model.decoder import EPSILON, Block, Model
+
+WEIGHTS, CONFIG, GENERATION = "model.safetensors", "config.json", "generation_config.json"
+
+
+class Ids(NamedTuple):
+    """Special tokens of the tokenizer, None where it has none."""
+
+    begin: int | None
+    end: int | None
+    pad: int | None
+
+    @property
+    def named(self) -> dict[str, int]:
+        """By the keys of transformers."""
+        found = {"bos_token_id": self.begin, "eos_token_id": self.end, "pad_token_id": self.pad}
+        return {name: number for name, number in found.items() if number is not None}
+
+
+def expect_layout(layout: Layout, model: Model) -> None:
+    """Refuse a model that the layout cannot hold.
+
+    Raises
+    ------
+    TrainError : names each key of the recipe, in lines of their own
+    """
+    found = [f"--to {layout.name}: trainer.model.{mistake.text}" for mistake in layout.mistakes(model.shape)]
+    if not layout.biased and any(router.bias.any() for router in model.routers):
+        found.append(
+            f"--to {layout.name}: trainer.balance.bias has moved the choice of experts, and {layout.name} has no bias; "
+            "train with a loss, such as [trainer.balance] switch = 0.01"
+        )
+    if found:
+        raise TrainError("\n".join(found))
+
+
+def write_model(folder: Path, layout: Layout, model: Model, row_tokens: int, ids: Ids) -> list[Path]:
+    """Write the files of a model that ``expect_layout`` let through, durably; the same model gives the same bytes."""
+    write_json(folder / CONFIG, config_of(layout, model, row_tokens) | ids.named)
+    write_json(folder / GENERATION, {"do_sample": False, **ids.named})
+    weights = {
+        name: tensor.detach().float().cpu().clone().contiguous() for name, tensor in named_weights(layout, model)
+    }
+    save_file(weights, folder / WEIGHTS, {"format": "pt"})
+    fsync_path(folder / WEIGHTS)
+    return [folder / name for name in (CONFIG, GENERATION, WEIGHTS)]
+
+
+def config_of(layout: Layout, model: Model, row_tokens: int) -> dict[str, Any]:
+    """The content of config.json, without special tokens."""
+    shape = model.shape
+    return {
+        "architectures": [layout.architecture],
+        "model_type": layout.model_type,
+        "dtype": "float32",
+        "vocab_size": len(model.embedding),
+        "hidden_size": shape.width,
+        "intermediate_size": shape.dense_hidden,
+        "moe_intermediate_size": shape.expert_width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv,
+        "head_dim": shape.head_width,
+        "num_experts_per_tok": shape.top_k,
+        "hidden_act": "silu",
+        "rms_norm_eps": EPSILON,
+        "attention_bias": False,
+        "max_position_embeddings": row_tokens,
+        "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_BASE},
+        "rope_theta": ROPE_BASE,  # read by transformers 4
+        "tie_word_embeddings": False,  # the embedding is normalised on its way in, the output matrix is not
+        **layout.settings(shape),
+    }
+
+
+def named_weights(layout: Layout, model: Model) -> Iterator[tuple[str, Tensor]]:
+    """Weights by the names that transformers gives them, each expert for itself.
+
+    The norm of the embedding has no weight, so it is taken into embed_tokens once for all.
+    """
+    vocabulary = torch.arange(len(model.embedding), device=model.embedding.device)
+    yield "model.embed_tokens.weight", model.embed(vocabulary)
+    yield "lm_head.weight", model.embedding
+    yield "model.norm.weight", model.norm.weight
+    for number, block in enumerate(model.layers):
+        for name, tensor in _of_block(layout, block):
+            yield f"model.layers.{number}.{name}", tensor
+
+
+def _of_block(layout: Layout, block: Block) -> Iterator[tuple[str, Tensor]]:
+    assert block.attention is not None
+    yield "input_layernorm.weight", block.attention_norm.weight
+    yield "post_attention_layernorm.weight", block.experts_norm.weight
+    yield from _of_attention(block.attention)
+    dense = "mlp" if block.experts is None else "mlp.shared_experts"
+    if block.shared is not None:
+        yield from _swiglu(dense, block.shared.gate_up, block.shared.down)
+    if block.experts is not None and block.router is not None:
+        yield "mlp.gate.weight", block.router.weight
+        if layout.biased:
+            yield "mlp.gate.e_score_correction_bias", block.router.bias
+        for expert, pair in enumerate(zip(block.experts.gate_up, block.experts.down, strict=True)):
+            yield from _swiglu(f"mlp.experts.{expert}", *pair)
+
+
+def _of_attention(attention: Attention) -> Iterator[tuple[str, Tensor]]:
+    head_width = attention.q_norm.weight.numel()
+    sizes = [heads * head_width for heads in (attention.heads, attention.kv, attention.kv)]
+    for letter, tensor in zip("qkv", attention.qkv.split(sizes), strict=True):
+        yield f"self_attn.{letter}_proj.weight", tensor
+    yield "self_attn.o_proj.weight", attention.out
+    yield "self_attn.q_norm.weight", attention.q_norm.weight
+    yield "self_attn.k_norm.weight", attention.k_norm.weight
+
+
+def _swiglu(name: str, gate_up: Tensor, down: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """``gate_up [2I, D]`` and ``down [D, I]`` of one network."""
+    gate, up = gate_up.chunk(2)
+    yield f"{name}.gate_proj.weight", gate
+    yield f"{name}.up_proj.weight", up
+    yield f"{name}.down_proj.weight", down
