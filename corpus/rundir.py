@@ -141,6 +141,8 @@ class RunDir:
 
 
 def _link_or_copy(source: str, target: str) -> str:
+    """A later file replaces one of its name: copied over, it would change the entry that the first is a link to."""
+    Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:

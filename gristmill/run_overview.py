@@ -32,6 +32,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         "run": str(run.path),
         "stages": stages,
         "maintenance": report.get("maintenance", {}),
+        "healed": report.get("healed", []),
         "came_from": report.get("came_from"),
         "sources": sources(run) if run.has("decide") else {},
         "mixture": mixture(run) if run.has("plan") else {},

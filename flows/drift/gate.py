@@ -94,6 +94,8 @@ def end_run(context: RunContext, until: str | None) -> dict[str, Any]:
     if until not in (None, context.stages[-1].name):
         return {}
     gate = gate_of(context)
+    if gate.paused:  # verify asks whether training waits
+        write_state(context.run, "paused", gate.reason)
     noted = note_latest(context, moves=not gate.paused)
     return {**noted, "state": end_state(context.run, noted, gate.reason if gate.paused else ""), **_drift(gate)}
 

@@ -21,6 +21,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.plugged_in import is_file, name_of
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
+from gristmill.flows.pipeline.run_state import read_state
 
 IN_RUN = ("train",)  # its files lie in the run, not in the store
 RUN_FILES = (*IN_RUN, "card")  # they account for no document
@@ -56,6 +57,10 @@ def check_finished(context: RunContext) -> Iterator[Check]:
     stages = stages_of_run(context.run).stages
     gone = _taken_down(context.run) | (frozenset() if any(stage.spans for stage in stages) else {"edits"})
     unfinished = [stage.name for stage in stages if not context.run.has(stage.name) and stage.name not in gone]
+    state = read_state(context.run)
+    if unfinished == ["train"] and state is not None and state.state == "paused":
+        yield Check("finished", True, "every stage is done but train, which waits for `gristmill approve`")
+        return
     detail = f"unfinished: {', '.join(unfinished)} not done; `gristmill run` the recipe" if unfinished else ""
     yield Check("finished", not unfinished, detail or "every stage of the recipe is done")
 

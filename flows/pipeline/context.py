@@ -94,7 +94,7 @@ class RunContext:
     def known_parts(self, stage: str) -> Sequence[Receipt]:
         """The parts of a stage as the run has them by now; none where it is not done, or its manifest is damaged."""
         try:
-            return self.run.manifest(stage).parts
+            return self.run.manifest(stage).parts if self.run.has(stage) else ()
         except (StoreError, ValueError, KeyError, TypeError, AttributeError):
             return ()
 

@@ -38,6 +38,7 @@ class RunReport:
     reporter: Reporter
     stages: dict[str, StageReport] = field(default_factory=dict)
     maintenance: dict[str, str] = field(default_factory=dict)
+    healed: list[dict[str, str]] = field(default_factory=list)
     came_from: str | None = None  # the run that was the latest of its recipe when this one was begun
 
     def __post_init__(self):
@@ -56,8 +57,12 @@ class RunReport:
             bytes_in=sum(a.bytes_in for a in total),
             bytes_out=sum(a.bytes_kept for a in total),
         )
-        facts = {"stages": self.to_json(), "maintenance": self.maintenance, "came_from": self.came_from}
-        write_json(self.run.path / REPORT_FILE, facts)
+        self.write()
+
+    def write(self) -> None:
+        """What is known so far, into the run."""
+        facts = {"stages": self.to_json(), "maintenance": self.maintenance}
+        write_json(self.run.path / REPORT_FILE, facts | {"healed": self.healed, "came_from": self.came_from})
 
     def maintain(self, name: str, work: Callable[[], Any]) -> None:
         """Do what leaves no store entry; what ``work`` returns, if anything, is shown and stands in the report."""

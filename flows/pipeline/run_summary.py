@@ -26,11 +26,13 @@ def summarise(context: RunContext) -> dict[str, Any]:
         sizes = WorkSizes(context.recipe, context.inputs, *done)
         learn(home(), context.stages, context.report.stages, sizes)
     write_metrics(context.run, context.report.stages)
+    context.report.healed = [asdict(one) for one in context.healing.healed] if context.healing else []
+    context.report.write()
     result = {
         "run": str(context.run.path),
         "stages": context.report.to_json(),
         "maintenance": context.report.maintenance,
-        "healed": [asdict(one) for one in context.healing.healed] if context.healing else [],
+        "healed": context.report.healed,
         "came_from": context.report.came_from,
         "sources": sources(context.run) if "decide" in context.report.stages else {},
         "mixture": mixture(context.run) if "plan" in context.report.stages else {},

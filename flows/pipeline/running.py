@@ -48,7 +48,7 @@ def mend(context: RunContext) -> bool:
         return False
     before = len(context.healing.healed)
     damaged = list(_damaged_entries(context))
-    make_again(context, damaged, context.stages)
+    make_again(context, damaged, [stage for stage in context.stages if context.run.has(stage.name)])
     return len(context.healing.healed) > before
 
 

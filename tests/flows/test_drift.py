@@ -21,6 +21,7 @@ from gristmill.flows.drift.gate import Gate
 from gristmill.flows.drift.good_nights import NightRecord
 from gristmill.flows.drift.night_figures import NightFigures, SourceFigures
 from gristmill.flows.drift.stability_index import bin_counts, bin_edges, stability_index
+from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
 from gristmill.flows.pipeline.unattended import Drift, DriftBounds
 
@@ -48,14 +49,15 @@ nights = 3
 """
 TRAINER = """
 [trainer]
+batch_rows = 64
+threads = 1
+[trainer.model]
 layers = 1
 width = 16
 heads = 2
 experts = 2
 expert_width = 16
 top_k = 1
-batch_rows = 64
-threads = 1
 """
 
 
@@ -120,6 +122,9 @@ def test_a_paused_run_is_whole_waits_and_is_opened_by_a_person(nights, capsys):
     assert (run / "card" / "README.md").exists()
     assert nights[4]["verified"]
     assert not (run / "train").exists()
+    assert next(check["detail"] for check in verify_run(run)["checks"] if check["name"] == "finished").endswith(
+        "train, which waits for `gristmill approve`"
+    )
     for command in (["run", str(recipe), "--direct"], ["train", str(run), "--direct"]):
         with pytest.raises(SystemExit) as ended:
             main(command)

@@ -13,7 +13,7 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline import ingest
 from gristmill.flows.pipeline.open_context import reopen_run
 
-MEASURED = {"report.json", "rates.json", "writer.lock", "timing.json", "verified.json"}
+MEASURED = {"metrics.prom", "report.json", "rates.json", "writer.lock", "timing.json", "verified.json"}
 
 
 def contents(home: Path) -> dict[str, str]:

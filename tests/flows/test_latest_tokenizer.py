@@ -120,7 +120,7 @@ def test_questions_plans_and_takedowns_of_such_a_run(nights, recipe):
     assert mix_run(run, ["curriculum.0.until_tokens=500"])["feasible"]
     assert plan_run(recipe)["stages"]["tokenizer"]["reuse"] == 1
     doc_id = next(iter(tokens_of(run)))
-    found = takedown(run, [doc_id])
+    found = takedown(run, [doc_id], other_runs=True)
     assert found["left"] == []
     assert doc_id not in tokens_of(run)
 

@@ -86,6 +86,8 @@ OPTIONS = [  # command, option with a number, further values that it refuses
     (("rebuild",), "--workers", [*COUNT, "99999"]),
     (("run",), "--workers", [*COUNT, "99999"]),
     (("warmup",), "--workers", [*COUNT, "99999"]),
+    (("gc",), "--keep-runs", COUNT),
+    (("gc",), "--keep-days", set(NONE) - {"0.5", "1_0", "1e3", "٣"}),
     (("generate", "--prompt=x"), "--max-tokens", [*COUNT, "0"]),
     (("generate", "--prompt=x"), "--seed", COUNT),
     (("generate", "--prompt=x"), "--temperature", [*(set(NONE) - {"٣"}), "101"]),
@@ -98,7 +100,7 @@ ODD = [(command, option, value) for command, option, values in OPTIONS for value
 def test_an_option_refuses_what_is_no_number_of_its_range(capsys, tmp_path, command, option, value):
     """In one sentence, before the run is opened: none is needed."""
     name, *more = command
-    target = [] if name == "warmup" else [str(tmp_path)]
+    target = [] if name in ("gc", "warmup") else [str(tmp_path)]
     with pytest.raises(SystemExit) as ended:
         main([name, *target, *more, f"{option}={value}"])
     out, err = capsys.readouterr()

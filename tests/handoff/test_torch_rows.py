@@ -124,6 +124,7 @@ def test_each_workers_own_state_goes_on_with_its_next_step(written, workers, mon
         assert again.state_dict()["plan"] == data.state_dict()["plan"]
 
 
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # of torchdata, by torch 2.13
 def test_torchdatas_loader_goes_on_where_it_was(written, whole):
     stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
     for workers in (0, 2):

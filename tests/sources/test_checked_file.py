@@ -101,7 +101,7 @@ def test_interleavings_of_reading_and_writing(tmp_path, name, monkeypatch):
     read_part([file], SPEC, tmp_path / "whole")
     want = pq.read_table(tmp_path / "whole" / "documents.parquet")
     rng = random.Random(name)
-    for trial in range(8):
+    for trial in range(24):
         turns = [rng.random() < 0.3 for _ in range(40)]
 
         def read(self, number, into, turns=turns):
