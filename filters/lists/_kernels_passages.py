@@ -186,6 +186,18 @@ def _differences(words_of, n, hashes, n_words, start):
 
 
 @kernel
+def _begins_before(words_of, k, hashes, start):
+    """Where the first k words stand last before word ``start``, at most NEAR_GAP before it; -1 for nowhere."""
+    for begins in range(start - 1, max(-1, start - NEAR_GAP - 1), -1):
+        same = 0
+        while same < k and hashes[begins + same] == words_of[same]:
+            same += 1
+        if same == k:
+            return begins
+    return -1
+
+
+@kernel
 def _is_near(words_of, n, place, hashes, n_words, at, base, latest):
     """Whether a passage of n words whose word ``place`` stands at ``at`` is there but for one word, or in two pieces.
 
@@ -205,7 +217,10 @@ def _is_near(words_of, n, place, hashes, n_words, at, base, latest):
         return False
     k = place
     while k >= SEED and start + k >= 0 and hashes[start + k] == words_of[k]:
-        if latest[k] >= base and 0 < start - (latest[k] - base) <= NEAR_GAP:
+        begins = latest[k] - base
+        if begins >= start and latest[k] >= base:  # a passage that repeats itself: an earlier one was overwritten
+            begins = _begins_before(words_of, k, hashes, start)
+        if begins >= 0 and 0 < start - begins <= NEAR_GAP:
             return True
         k -= 1
     return False
