@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from gristmill.handoff.failures import StoreError
 from gristmill.handoff.loader import Loader
-from gristmill.handoff.remote_run import RemoteRun
+from gristmill.handoff.remote_run import RemoteRun, _with_endpoint
 from gristmill.handoff.torch import PlannedBatches
 
 
@@ -120,3 +120,38 @@ def test_no_run_at_an_address_is_one_sentence(bucket, tmp_path, address):
 def test_an_address_without_a_place_for_shards_is_refused():
     with pytest.raises(StoreError, match=r"read it through RemoteRun"):
         Loader("s3://rows/run", batch_rows=8)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address", "asked"),
+    [
+        ("", "s3://b/run", "s3://b/run"),
+        ("http://127.0.0.1:9000/", "s3://b/run", "s3://b/run?endpoint_override=127.0.0.1%3A9000&scheme=http"),
+        ("minio.example", "s3://b/run", "s3://b/run?endpoint_override=minio.example&scheme=https"),
+        ("http://127.0.0.1:9000", "file:///b/run", "file:///b/run"),
+    ],
+)
+def test_the_endpoint_of_the_environment_is_for_s3_alone(monkeypatch, endpoint, address, asked):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    assert _with_endpoint(address) == asked
+
+
+def test_two_runs_in_one_folder_keep_apart(bucket, written, tmp_path):
+    other = RemoteRun(written[0].as_uri(), tmp_path)
+    assert other.folder != RemoteRun(bucket[0], tmp_path).folder
+    assert same(batches(other), batches(written[0]))
+
+
+def test_what_another_process_removed_is_let_go_and_fetched_again(bucket, written, tmp_path):
+    run = RemoteRun(bucket[0], tmp_path)
+    loader = Loader(run, batch_rows=8)
+    start, first = loader.state, list(loader)
+    for path in held(run):
+        path.unlink()
+    run._make_room(0)
+    assert not run._release
+    assert all(shard is None for reader in loader._readers for shard in reader._shards)
+    loader.resume(start)
+    assert same(list(loader), first)
+    assert held(run)
