@@ -59,7 +59,7 @@ def test_a_run_that_was_not_trained_is_one_sentence(small_run, capsys, monkeypat
     [
         ("abc", (), ["a", "b", "c"], "abc"),
         ("aSTOb", ("STOP",), ["a", "", "", "", "STOb"], "aSTOb"),
-        ("aSTOPb", ("STOP", "OP"), ["a", "", "", ""], "aST"),
+        ("aSTOPb", ("STOP", "OP"), ["a", "", "", "", ""], "a"),
         ("xxy", ("xy",), ["", "x", ""], "x"),
         ("aé日", (), ["a", "", "é", "", "", "日"], "aé日"),
         ("é日", ("日",), ["", "é", "", "", ""], "é"),

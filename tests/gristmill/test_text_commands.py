@@ -88,7 +88,7 @@ def test_a_run_by_name(capsys, named, command):
 
 
 def test_every_command_that_takes_a_run_takes_its_name():
-    asked = {command[0] for command in COMMANDS} | {"export"}
+    asked = {command[0] for command in COMMANDS} | {"export", "generate"}
     others = {"train", "takedown", "approve"}  # they change the run
     taking = {name for name, one in subcommands().items() if "run" in one.default_command.__annotations__}
     assert taking == asked | others

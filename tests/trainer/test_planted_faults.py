@@ -253,8 +253,8 @@ def flip_weight(path):
 def across(patch):
     """Every token of a batch in one line, whatever the groups say."""
 
-    def forward(self, x, rope, batch, window):
-        return ATTEND(self, x, rope, one_document(batch), window)
+    def forward(self, x, rope, batch, window, past=None):
+        return ATTEND(self, x, rope, one_document(batch), window, past)
 
     patch.setattr(Attention, "forward", forward)
 
