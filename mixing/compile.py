@@ -18,8 +18,6 @@ from gristmill.mixing.feasibility import EpochCaps, check, demand
 from gristmill.mixing.named_shares import Stock, resolve
 from gristmill.mixing.stage import DomainDraw, PlanFacts
 
-VERSION = "3"
-
 
 @dataclass(frozen=True, slots=True)
 class Packed:

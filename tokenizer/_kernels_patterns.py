@@ -148,7 +148,7 @@ def _cased_end(data, at, stop, classes):
 
     Without a small letter behind the first run, its last caseless character is the match's.
     """
-    start, caseless = at, at
+    caseless = at
     if at < stop:
         at += min(ctz(~range_mask(data, at, 65, 90)), stop - at)
     found, n_bytes = _class_at(data, at, stop, classes)
@@ -165,7 +165,7 @@ def _cased_end(data, at, stop, classes):
     while found in (LOWER, LETTER, MARK):
         at += n_bytes
         found, n_bytes = _class_at(data, at, stop, classes)
-    return at, max(capitals, start)
+    return at, capitals
 
 
 @njit(cache=True, nogil=True)
@@ -175,9 +175,7 @@ def _others_end(data, at, stop, classes):
     while found in (OTHER, MARK):
         at += n_bytes
         found, n_bytes = _class_at(data, at, stop, classes)
-    while (at < stop and (classes[data[at]] == NEWLINE if data[at] < 0x80 else False)) or (
-        at < stop and data[at] == _SLASH
-    ):
+    while at < stop and (data[at] == _SLASH or (data[at] < 0x80 and classes[data[at]] == NEWLINE)):
         at += 1
     return at
 
