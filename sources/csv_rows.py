@@ -7,7 +7,7 @@ and tells no row's size, so its rejects could not be counted. Here one bad row i
 import csv
 from collections.abc import Iterator
 
-from gristmill.sources.csv_style import SAMPLE_BYTES, rows_of, tell_style
+from gristmill.sources.csv_style import SAMPLE_BYTES, named_delimiter, rows_of, tell_delimiter, tell_style
 from gristmill.sources.field_maps import TakesFields, field_map
 from gristmill.sources.fields import check_columns
 from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
@@ -27,8 +27,9 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     fields = field_map(spec)
     with open_stream(file, spec) as stream:
         lines = _Lines(stream, file.path, spec)
-        delimiter = "\t" if ".tsv" in file.path.lower() else ","
-        style = tell_style(_sample(file, spec), spec.encoding, delimiter, spec.quotes)
+        sample = _sample(file, spec)
+        delimiter = spec.delimiter or tell_delimiter(sample, spec.encoding, _usual_delimiter(file))
+        style = tell_style(sample, spec.encoding, delimiter, spec.quotes)
         rows = rows_of(lines, delimiter, style)
         names = _header(rows, lines, file, spec)
         while True:
@@ -53,6 +54,10 @@ def _read_rows(names: list[str], rows: Iterator[list[str]], lines: "_Lines", fie
         except (RejectError, csv.Error) as error:
             if not lines.cut:
                 part.reject(locator, lines.n_bytes, *_explain(error), lines.head)
+
+
+def _usual_delimiter(file: InputFile) -> str:
+    return "\t" if ".tsv" in file.path.lower() else ","
 
 
 def _sample(file: InputFile, spec: ReadSpec) -> bytes:
@@ -117,6 +122,8 @@ class _Lines(Iterator[str]):
 def _header(rows: Iterator[list[str]], lines: _Lines, file: InputFile, spec: ReadSpec) -> list[str]:
     try:
         names = next(rows, [])
+        if named_delimiter(lines.head.removeprefix(BYTE_ORDER_MARK)):
+            names = next(rows, [])
     except (RejectError, csv.Error) as error:
         raise not_that_format(file, spec, f"its header line cannot be read ({error})") from None
     if lines.wrong:

@@ -1,15 +1,19 @@
-"""How the rows of a CSV or TSV file are cut: may a quote span lines, or is it a character like any other?
+"""How the rows of a CSV or TSV file are cut: at which character, and may a quote span lines?
 
 Told from the first 64 KiB: the style under which the fewest rows are wrong. A TSV whose quotes are plain characters,
-read as if they opened fields, once made one document of four rows.
+read as if they opened fields, once made one document of four rows. Spreadsheets write ; where the comma is a decimal
+sign: where a header line has one column, the other delimiters are tried. Excel's first line ``sep=;`` says it, and is
+no header.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
 SAMPLE_BYTES = 64 << 10
+DELIMITERS = (",", ";", "\t", "|")
 
 
 class Style(Enum):
@@ -20,6 +24,37 @@ class Style(Enum):
     PLAIN = "it is a character"
 
 
+def tell_delimiter(sample: bytes, encoding: str, usual: str) -> str:
+    r"""The delimiter of a file that begins with ``sample``: the usual one, unless it leaves the header in one piece.
+
+    Then the one that gives the header more than one column, and the fewest wrong rows.
+
+    >>> tell_delimiter(b"id;text\n1;one, two\n", "utf-8", ",")
+    ';'
+    >>> tell_delimiter(b"text\na; b\n", "utf-8", ",")
+    ','
+    """
+    if named := named_delimiter(sample):
+        return named
+    lines, is_whole = _whole_lines(sample, encoding)
+    header = lines[:1]
+    found = [one for one in DELIMITERS if any(len(row) > 1 for row in csv.reader(header, delimiter=one))]
+    if not found or usual in found:
+        return usual
+    style = {one: tell_style(sample, encoding, one, None) for one in found}
+    return min(found, key=lambda one: _n_wrong(lines, one, style[one], is_whole=is_whole))
+
+
+def named_delimiter(line: bytes) -> str | None:
+    r"""The delimiter that a first line ``sep=;`` names.
+
+    >>> named_delimiter(b"sep=;\r\n1;2"), named_delimiter(b"sep=,text")
+    (';', None)
+    """
+    found = re.match(rb"sep=([!-~\t])\r?\n", line, re.IGNORECASE)
+    return found[1].decode() if found else None
+
+
 def tell_style(sample: bytes, encoding: str, delimiter: str, quotes: bool | None) -> Style:
     r"""The style of a file that begins with ``sample``; ``quotes`` is the recipe's word for it, None for none.
 
@@ -28,13 +63,18 @@ def tell_style(sample: bytes, encoding: str, delimiter: str, quotes: bool | None
     """
     if quotes is not None:
         return Style.QUOTED if quotes else Style.PLAIN
-    is_whole = len(sample) < SAMPLE_BYTES
-    whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
-    lines = whole.decode(encoding, "replace").splitlines(keepends=True)
+    lines, is_whole = _whole_lines(sample, encoding)
     if '"' not in "".join(lines) or not lines:
         return Style.LINES if delimiter == "\t" else Style.QUOTED
-    order = [Style.QUOTED, Style.LINES, Style.PLAIN] if delimiter == "," else [Style.LINES, Style.PLAIN, Style.QUOTED]
+    order = [Style.LINES, Style.PLAIN, Style.QUOTED] if delimiter == "\t" else [Style.QUOTED, Style.LINES, Style.PLAIN]
     return min(order, key=lambda style: _n_wrong(lines, delimiter, style, is_whole=is_whole))
+
+
+def _whole_lines(sample: bytes, encoding: str) -> tuple[list[str], bool]:
+    """The lines that the sample holds to their end, and whether these are the whole file."""
+    is_whole = len(sample) < SAMPLE_BYTES
+    whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
+    return whole.decode(encoding, "replace").splitlines(keepends=True), is_whole
 
 
 def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:

@@ -29,6 +29,7 @@ class ReadSpec:
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     messages: str | None = None  # the field that holds a conversation
     encoding: str = "utf-8"
+    delimiter: str | None = None  # CSV and TSV: between fields; None, as the header line looks
     quotes: bool | None = None  # CSV and TSV: True, a quote opens a field; False, it is a character; None, as it looks
     document_bytes: int = _LIMITS.document_bytes  # of UTF-8 text
     record_bytes: int = _LIMITS.record_bytes  # of raw input

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from gristmill.corpus.recipe_values import Amount, Mistake, Section, Share, Slug
 from gristmill.corpus.stage import CorpusStage
 
+Character = Annotated[str, Field(min_length=1, max_length=1)]
 MAX_DOCUMENT_BYTES = 32 << 20  # counts and fixed-point sums of the signal kernels hold to here
 
 
@@ -25,6 +28,7 @@ class SourceSpec(Section):
     template: str | None = None  # builds the text from fields: "{instruction}\n\n{output}"
     messages: str | None = None  # the field with a conversation; instruction, where input and output stand beside it
     encoding: str = "utf-8"
+    delimiter: Character | None = None  # csv: what stands between fields; found from the header when left out
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
@@ -40,6 +44,8 @@ class SourceSpec(Section):
         for key in ("template", "text_field"):
             if self.messages is not None and key in self.model_fields_set:
                 yield Mistake((key, "messages"), "the text is that of the messages; leave this key out")
+        if self.delimiter is not None and (self.delimiter in '"\r\n' or not self.delimiter.isascii()):
+            yield Mistake(("delimiter",), f"{self.delimiter!r} cannot stand between fields")
 
 
 class Limits(Section):

@@ -215,3 +215,9 @@ def test_lines_of_inline_and_nested_keys():
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path):
     assert load_recipe(path).recipe.sources
+
+
+@pytest.mark.parametrize("value", ['"', "\\n", "::", "", "§"])
+def test_what_cannot_stand_between_fields(value):
+    written = "'\"'" if value == '"' else f'"{value}"'
+    assert "sources.0.delimiter" in message(GOOD.replace('path = "a.jsonl"', f'path = "a.csv"\ndelimiter = {written}'))

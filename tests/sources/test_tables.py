@@ -306,6 +306,37 @@ def test_the_recipe_may_say_what_quotes_are(tmp_path, read):
     assert read(tmp_path / "a.tsv", quotes=False).texts == ['"a"']
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "texts"),
+    [
+        (
+            "a.csv",
+            "id;text\n1;one, two, three\n2;four\n",
+            ["one, two, three", "four"],
+        ),  # Excel where a comma is decimal
+        ("a.csv", 'id;text\n1;"one; two\nlines"\n', ["one; two\nlines"]),
+        ("a.csv", "sep=;\r\nid;text\r\n1;a,b\r\n", ["a,b"]),  # Excel's own word for it
+        ("a.csv", "\ufeffsep=;\r\nid;text\r\n1;a,b\r\n", ["a,b"]),
+        ("a.csv", "id\ttext\n1\ta,b\n", ["a,b"]),
+        ("a.csv", "id|text\n1|a,b\n", ["a,b"]),
+        ("a.tsv", "id,text\n1,a\n", ["a"]),
+        ("a.csv", "text\na;b\n", ["a;b"]),  # one column: nothing stands between
+        ("a.csv", "n;m,text\n1,a;b\n", ["a;b"]),  # the usual one where it parts the header
+    ],
+)
+def test_what_stands_between_fields_is_told_by_the_header(tmp_path, read, name, data, texts):
+    (tmp_path / name).write_text(data, newline="")
+    result = read(tmp_path / name)
+    assert (result.texts, result.reasons) == (texts, {})
+
+
+def test_the_recipe_may_say_what_stands_between_fields(tmp_path, read):
+    (tmp_path / "a.csv").write_text("id,n;text\n1,2;a\n")
+    assert read(tmp_path / "a.csv", delimiter=";").texts == ["a"]
+    with pytest.raises(SourceError, match=r"sources\.s"):
+        read(tmp_path / "a.csv")  # by its header a file of commas
+
+
 def test_a_quote_behind_the_sample_loses_no_row(tmp_path, read):
     rows = [f"row {i}\t{i}" for i in range(9000)]
     rows[8000] = '"open\t8000'
