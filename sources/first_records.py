@@ -38,6 +38,11 @@ class FirstRecords:
         self._count = 0
         self._first: tuple[str, str] | None = None
 
+    @property
+    def watches(self) -> bool:
+        """False once a record was a document, or a reject that no key causes; from then on nothing is wrong."""
+        return self._watches
+
     def document(self) -> None:
         """One record became a document."""
         self._watches = False

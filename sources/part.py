@@ -62,7 +62,7 @@ class Part:
 
     def __init__(self, folder: Path, spec: ReadSpec, place: Place | None = None):
         self.spec = spec
-        self._first = FirstRecords(spec.name, spec.text_key, place)
+        self.first = FirstRecords(spec.name, spec.text_key, place)
         self.rejected: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()  # WARC records that never hold a document, by type
         self.text_bytes = 0
@@ -88,7 +88,7 @@ class Part:
         self._documents.__exit__(kind, error, trace)
         self._rejects.__exit__(kind, error, trace)
         if kind is None:
-            self._first.end()
+            self.first.end()
 
     @property
     def account(self) -> Account:
@@ -110,7 +110,7 @@ class Part:
 
     def add(self, locator: str, n_bytes: int, text: str, *columns: str | None) -> None:
         """Add one record; ``columns`` are url, lang, license, created, meta."""
-        self._first.document()
+        self.first.document()
         self._rows.append((locator, n_bytes, text, *columns))
         self._pending_bytes += len(text) + n_bytes + _ROW_BYTES
         if self._pending_bytes >= BATCH_BYTES:
@@ -120,7 +120,7 @@ class Part:
         """Count one record that is no document, and keep its locator, size and first bytes."""
         locator, detail = without_credentials(locator), without_credentials(detail or "")[:HEAD_BYTES] or None
         head = _head_without_credentials(head)
-        self._first.reject(reason, detail, head)
+        self.first.reject(reason, detail, head)
         self.rejected[reason] += 1
         self._rejected_bytes += n_bytes
         self._reject_rows.append((self.spec.name, locator, reason, detail, n_bytes, head))
@@ -156,7 +156,7 @@ class Part:
         records = self._with_line_feeds(records)
         wrong = self._wrong(records)
         if len(wrong) < records.num_rows:
-            self._first.document()
+            self.first.document()
         if wrong:
             keep = np.ones(records.num_rows, bool)
             keep[list(wrong)] = False

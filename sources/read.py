@@ -54,7 +54,7 @@ def read_part(
     with Part(folder, spec, place) as part:
         for file in files:
             with counted_whole(file.bytes):
-                _read_file(file, find_reader(file.format, spec.name, extra), part)
+                read_file(file, spec, part, extra)
     return Outcome(
         part.documents,
         {spec.name: part.account},
@@ -67,8 +67,10 @@ def _is_beginning(file: InputFile) -> bool:
     return file.piece is None or file.piece.start == 0
 
 
-def _read_file(file: InputFile, reader: Reader, part: Part) -> None:
-    spec, function = part.spec, load_function(reader)
+def read_file(file: InputFile, spec: ReadSpec, part: Part, extra: Sequence[Reader] = ()) -> None:
+    """Add the records of one file to ``part``; SourceError as ``read_part``."""
+    reader = find_reader(file.format, spec.name, extra)
+    function = load_function(reader)
     if spec.messages and reader.name not in OF_RECORDS:
         raise SourceError(
             f"sources.{spec.name}.messages: {file.path} is {reader.name}, which has no fields; leave it out"

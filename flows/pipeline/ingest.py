@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.corpus.account import passed_on
+from gristmill.corpus.errors import SourceError
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.stage import Plugin
@@ -26,6 +27,7 @@ from gristmill.sources.stage import SourceSpec
 if TYPE_CHECKING:
     from gristmill.sources.first_records import Place
     from gristmill.sources.listing import InputFile
+    from gristmill.sources.reader import Reader
     from gristmill.sources.spec import ReadSpec
 
 
@@ -33,6 +35,7 @@ def ingest(context: RunContext, stage: Instance) -> Manifest:
     """Read every source, in the order of the recipe; then hold what was rejected against each source's budget."""
     with context.report.progress("splitting", 0):  # big files are read once, to find where records begin
         jobs = list(plan_ingest(context, stage))
+    _refuse_wrong_beginnings(context, jobs)
     refuse_full_disk(context, jobs)
     manifest = context.compute(stage.name, jobs)
     kept = {name: passed_on(account.documents_kept, 0) for name, account in manifest.accounts.items()}
@@ -100,13 +103,34 @@ def _versions(used: Mapping[str, OutsideReader]) -> dict[str, list[str]]:
     return {name: [one.reader.version, one.plugin.sha256] for name, one in used.items()}
 
 
+def _refuse_wrong_beginnings(context: RunContext, jobs: Sequence[Job]) -> None:
+    """SourceError with what the first records of all sources say that were not read before."""
+    from gristmill.sources.first_look import first_mistake
+
+    first = [job for job in jobs if job.function is read_job and job.arguments["place"].number == 0]
+    mistakes = []
+    for job in first:
+        if context.store.find("documents", job.key) is None:
+            readers = _readers(job.arguments["plugins"])
+            mistakes.append(
+                first_mistake(job.arguments["files"], job.arguments["spec"], readers, job.arguments["place"])
+            )
+    found = [one for one in mistakes if one]
+    if found:
+        raise SourceError(found[0] if len(found) == 1 else "\n  ".join([f"{len(found)} sources are wrong", *found]))
+
+
+def _readers(plugins: Sequence[Plugin]) -> "list[Reader]":
+    return [reader for one in plugins for reader in plugged_in(one).readers]
+
+
 def read_job(
     files: "Sequence[InputFile]", spec: "ReadSpec", folder: Path, place: "Place", plugins: Sequence[Plugin]
 ) -> Outcome:
     """Read one part; what a worker calls. Readers from outside are found in their plug-ins."""
     from gristmill.sources.read import read_part
 
-    return read_part(files, spec, folder, [reader for one in plugins for reader in plugged_in(one).readers], place)
+    return read_part(files, spec, folder, _readers(plugins), place)
 
 
 def _verbalise_job(context: RunContext, source: SourceSpec) -> Job:

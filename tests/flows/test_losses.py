@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.corpus.errors import BudgetError
+from gristmill.corpus.errors import BudgetError, SourceError
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
+from gristmill.flows.pipeline.dry_run import plan_run
 from gristmill.run_overview import overview
 from gristmill.show import show_run
 
@@ -66,3 +67,13 @@ def test_rejects_count_before_anything_is_measured(recipe, home):
     with pytest.raises(BudgetError, match=r"'broken' lost 3 of 3 records \(100.0%: 3 rejected\).*retention_budget"):
         refine_directly(recipe("retention_budget = 0.9"), "decide")
     assert not (home / "store" / "signals").exists()
+
+
+@pytest.mark.parametrize("ask", [plan_run, lambda path: refine_directly(path, "decide")])
+def test_all_sources_whose_keys_are_wrong_are_told_at_once_before_any_is_read(recipe, tmp_path, home, ask):
+    (tmp_path / "fine.jsonl").write_text('{"body": "a"}\n' * 60)
+    (tmp_path / "broken.jsonl").write_bytes(b'{"text": "caf\xe9"}\n' * 60)
+    with pytest.raises(SourceError, match="2 sources are wrong") as caught:
+        ask(recipe())
+    assert all(key in str(caught.value) for key in ("sources.fine.text_field", "sources.broken.encoding"))
+    assert not list(home.glob("store/documents/*"))
