@@ -1,5 +1,6 @@
 """Plain text and source code: one file is one document; its locator is its path."""
 
+import codecs
 from collections.abc import Callable
 
 from gristmill.sources.fields import Fields
@@ -8,6 +9,15 @@ from gristmill.sources.opening import open_stream
 from gristmill.sources.part import Part
 from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
+
+
+# no UTF-8 begins with these bytes; the longer ones first, since one begins with another
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
@@ -31,7 +41,15 @@ def read_whole(file: InputFile, spec: ReadSpec, part: Part, parse: Callable[[byt
 
 
 def decode_strictly(data: bytes, encoding: str) -> str:
-    """``data`` as text, without a byte order mark; RejectError invalid_utf8 (invalid_encoding for other encodings)."""
+    """``data`` as text, without a byte order mark; RejectError invalid_utf8 (invalid_encoding for other encodings).
+
+    A mark of UTF-16 or UTF-32, as editors on Windows write it, is believed where UTF-8 was expected.
+
+    >>> decode_strictly("Café".encode("utf-16"), "utf-8")
+    'Café'
+    """
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = next((marked for mark, marked in _MARKS if data.startswith(mark)), encoding)
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -81,7 +81,7 @@ class DocumentsFacts:
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="3",
+    version="4",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",

@@ -59,7 +59,12 @@ def test_a_code_tree(read):
         (b"\x7fELF\0\0", None, "nul_character"),
         (b"x" * 101, None, "document_too_large"),
         (b"x" * 1001, None, "record_too_large"),
-        ("a".encode("utf-16"), None, "invalid_utf8"),
+        ("aß".encode("utf-16"), "aß", None),  # Notepad's "Unicode"
+        (b"\xfe\xff" + "aß".encode("utf-16-be"), "aß", None),
+        ("aß".encode("utf-32"), "aß", None),
+        (b"\0\0\xfe\xff" + "aß".encode("utf-32-be"), "aß", None),
+        ("aß".encode("utf-16")[:-1], None, "invalid_encoding"),
+        ("a".encode("utf-16-le"), None, "nul_character"),  # nothing says so
         (b"\xef\xbb\xbf", None, "empty_text"),
     ],
 )
