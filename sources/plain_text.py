@@ -10,7 +10,6 @@ from gristmill.sources.part import Part
 from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
-
 # no UTF-8 begins with these bytes; the longer ones first, since one begins with another
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
