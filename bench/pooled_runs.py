@@ -7,8 +7,8 @@ two by two under other names, with all domains alike as objective. Of its own ru
 ten seeded choices of each) and the others predicted: by the kinds of fit from shares, by two ways to learn from the
 other tuning as well (`joined`: one process over the coordinates of both, their levels made equal; `begun`: what the
 other's runs expect, times a slope, and a process over shares for the rest), and by both with the other's values
-shuffled among its runs. Root mean square error and rank correlation of the objective, mean over the choices; the error of each way
-less the best without evidence, with its 90 % interval over choices.
+shuffled among its runs. Root mean square error and rank correlation of the objective, mean over the choices; the error
+of each way less the best without evidence, with its 90 % interval over choices.
 """
 
 import json
