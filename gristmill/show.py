@@ -37,7 +37,7 @@ def size_text(n_bytes: int) -> str:
 def show_run(result: dict[str, Any]) -> None:
     """Stages, sources, mixture and model of a run, and where it lies."""
     out = console()
-    stages = table("stages", "stage", "computed", "reused", "seconds", "documents in", "out", "text in", "out")
+    stages = table("stages", "stage", "computed", "reused", "seconds", "documents in", "out", "bytes in", "out")
     for name, stage in result["stages"].items():
         sizes = [f"{stage['documents_in']:,}", f"{stage['documents_out']:,}"]
         sizes += [size_text(stage["bytes_in"]), size_text(stage["bytes_out"])]

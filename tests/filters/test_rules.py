@@ -130,6 +130,14 @@ def test_rules_made_for_english_judge_nothing_without_a_language():
     assert "terminal_punct_line_share" not in fails("fineweb@0.01", text, None)
 
 
+@pytest.mark.parametrize("profile", ["length", "gopher@datatrove", "gopher@dolma", "gopher@dclm"])
+def test_where_words_do_not_stand_apart_characters_are_counted(profile):
+    line = "โรงสีเก่าริมแม่น้ำไม่มีใครใช้งานมาหลายปีแล้ว"  # one word by white space
+    assert not {"words", "chars"} & fails(profile, line * 6, "th")
+    assert "words" in fails(profile, "A mill.", "en")
+    assert "chars" in fails(profile, "โรงสีเก่า", "th")
+
+
 CLEAN = {
     "zh": (
         "河边的旧磨坊已经多年没有人使用了。\n"
@@ -263,13 +271,13 @@ def test_a_bound_reaches_a_rule_by_name_or_signal_and_keeps_its_other_side():
     for key in ("words", "content_words"):
         rule = resolve(["gopher@datatrove"], {key: (100, None, False)})[0]
         assert (rule.at_least, rule.at_most) == (100, 100_000)
-        assert rule.profile == "gopher@datatrove v1"
+        assert rule.profile == "gopher@datatrove v2"
 
 
 def test_profiles_add_up():
     rules = resolve(["length", "entropy@residual"], {})
-    assert [rule.name for rule in rules][:2] == ["words", "word_entropy_residual"]
-    assert len(rules) == 1 + len(PROFILES["entropy@residual"].rules)
+    assert [rule.name for rule in rules][:3] == ["words", "chars", "word_entropy_residual"]
+    assert len(rules) == 2 + len(PROFILES["entropy@residual"].rules)
     assert resolve([], {}) == ()
 
 

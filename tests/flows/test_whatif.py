@@ -97,7 +97,7 @@ def test_by_source_adds_up_and_nothing_is_written(small_run):
 def test_changed_rules_are_told(small_run):
     rules = whatif_run(small_run, ["words.at_least=80"])["rules"]
     assert set(rules) == {"forum", "instructions", "legal"}
-    assert rules["forum"] == {"went": ["words >= 5 (length v1)"], "came": ["words >= 80 (length v1)"]}
+    assert rules["forum"] == {"went": ["words >= 5 (length v2)"], "came": ["words >= 80 (length v2)"]}
 
 
 def test_the_same_bound_changes_nothing(small_run):
