@@ -1,8 +1,8 @@
 """The lock of a run: everything that decides its bytes, and nothing else. Its hash is the run id.
 
-Format 2 holds the recipe without what decides no byte, the digest of every input and artefact, and the version of every
-stage that runs, of the libraries that decide its output, and of every plug-in. Format 1 (version 0.1.0) held the graph
-and the language model alone; it is read into the same type.
+Format 2 holds the recipe without what decides no byte, the digest of every input, artefact and shipped profile, and the
+version of every stage that runs, of the libraries that decide its output, and of every plug-in. Format 1 (version
+0.1.0) held the graph and the language model alone; it is read into the same type.
 """
 
 from collections.abc import Mapping
@@ -44,6 +44,7 @@ class Lock:
     stages: Mapping[str, str]  # version by stage
     libraries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # versions by stage
     plugins: Mapping[str, LockedPlugin] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)  # digest of the rules of each shipped profile that judges
     format: int = FORMAT
 
     @property
@@ -52,8 +53,9 @@ class Lock:
         return content_key(self.to_json())[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
+        """Plain JSON; without ``profiles`` where none is named, and in locks that were made before there were any."""
+        value = asdict(self)
+        return value if self.profiles else {name: one for name, one in value.items() if name != "profiles"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Lock":

@@ -1,7 +1,7 @@
 """A first look at where a source begins: what a wrong key of the recipe does to it, before any part is read.
 
 Sources were found wrong one after the other, each after those before it had been read. Here each is opened up to its
-first document. What is wrong further in is told by ``FirstRecords`` and the counts of rejects, while parts are read.
+first document. What is wrong further in is reported by ``FirstRecords`` and by counts of rejects, as parts are read.
 """
 
 import tempfile

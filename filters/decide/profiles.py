@@ -3,7 +3,7 @@
 The same rule name is not the same rule: on structured text the readings of "Gopher" disagree on every sixth document
 (measured), so a profile is named ``recipe@reading`` and a card says which one it used. Common differences from all
 sources: words are white-space words with every Han and kana character one of its own; lines end at line feeds alone.
-Where words do not stand apart (Thai, Khmer, Lao, Burmese, Tibetan), characters are counted for them. Rules that count
+Where words do not stand apart (Thai, Khmer, Lao, Burmese, Tibetan), their number is not judged. Rules that count
 letters of English words, ASCII sentence ends or characters a line judge English alone. Bounds "of bench/languages.py"
 were set there on clean text of eleven languages and the same text damaged: books and desktop help
 (GPL-2.0-or-later, CC-BY-SA-3.0), man pages (GPL, BSD, their own licences), encyclopaedia and treebank paragraphs
@@ -17,7 +17,7 @@ from gristmill.filters.decide.rules import Profile, Rule
 
 ENGLISH = ("en",)
 UNSPACED = ("bo", "dz", "km", "lo", "my", "th")  # a sentence without a space is one word there, by white space
-_CHARS_A_WORD = 4  # of Thai; a word of Khmer, Lao, Burmese and Tibetan has about as many
+_WORDS = Rule("words", "content_words", 50, 100_000, "Gopher A1.1", not_for=UNSPACED)
 _ALPHA = Rule("alpha_words", "alpha_word_share", at_least=0.8, source="Gopher A1.1")
 _TOP = {2: 0.20, 3: 0.18, 4: 0.16}
 _DUP = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
@@ -36,15 +36,6 @@ def _at_least(signal: str, bound: float, source: str, languages: tuple[str, ...]
     return Rule(signal, signal, at_least=bound, source=source, languages=languages)
 
 
-def _words(signal: str, low: float, high: float, source: str) -> tuple[Rule, Rule]:
-    """Bounds of words, and of as many characters in languages whose words do not stand apart."""
-    chars = (bound * _CHARS_A_WORD for bound in (low, high))
-    return (
-        Rule("words", signal, low, high, source, not_for=UNSPACED),
-        Rule("chars", "chars", *chars, source=f"{source}, {_CHARS_A_WORD} characters a word", languages=UNSPACED),
-    )
-
-
 def _grams(
     reading: str,
     top: Mapping[int, float],
@@ -61,7 +52,7 @@ GOPHER_DATATROVE = Profile(
     "gopher@datatrove",
     "2",
     (
-        *_words("content_words", 50, 100_000, "Gopher A1.1"),
+        _WORDS,
         Rule("mean_word_chars", "mean_word_chars", 3, 10, "Gopher A1.1", ENGLISH),
         _at_most("hash_word_ratio", 0.1, "Gopher A1.1"),
         _at_most("ellipsis_word_ratio", 0.1, "Gopher A1.1"),
@@ -83,7 +74,7 @@ GOPHER_DOLMA = Profile(
     "gopher@dolma",
     "2",
     (
-        *_words("words", 50, 100_000, "dolma gopher tagger"),
+        Rule("words", "words", 50, 100_000, "dolma gopher tagger", not_for=UNSPACED),
         Rule("median_word_chars", "median_word_chars", 3, 10, "dolma gopher tagger", ENGLISH),
         _at_most("dolma_symbol_word_share", 0.1, "dolma gopher tagger"),
         _at_most("dolma_bullet_line_share", 0.9, "dolma gopher tagger"),
@@ -102,7 +93,7 @@ GOPHER_DCLM = Profile(
     "gopher@dclm",
     "2",
     (
-        *_words("content_words", 50, 100_000, "Gopher A1.1"),
+        _WORDS,
         Rule("mean_word_chars", "mean_word_chars", 3, 10, "dclm_baseline_refinedweb.yaml", ENGLISH),
         _at_most("hash_word_ratio", 0.1, "dclm_baseline_refinedweb.yaml"),
         _at_most("ellipsis_word_ratio", 0.1, "dclm_baseline_refinedweb.yaml"),
@@ -315,7 +306,7 @@ ENTROPY_BITS = Profile(
 LENGTH = Profile(
     "length",
     "2",
-    _words("words", 5, float("inf"), "too short to say anything"),
+    (Rule("words", "words", 5, source="too short to say anything", not_for=UNSPACED),),
     "for code, math and short text, where rules for prose do not fit",
 )
 

@@ -5,11 +5,13 @@ languages alone, never one whose language is unknown; one with ``not_for`` judge
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from gristmill.corpus.errors import UnknownNameError
+from gristmill.corpus.files import content_key
 
 OWN = "recipe"  # the profile of rules that a recipe adds by itself
 
@@ -40,6 +42,10 @@ class Rule:
         high = f"<= {self.at_most:g}" if self.at_most < float("inf") else ""
         return " and ".join(part for part in (low, high) if part) or "any"
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON, which has no infinities."""
+        return asdict(self) | {"at_least": str(self.at_least), "at_most": str(self.at_most)}
+
     def judges(self, language: str | None) -> bool:
         """Whether documents of this language are judged; None: unknown.
 
@@ -68,6 +74,11 @@ class Profile:
     def __post_init__(self):
         tag = f"{self.name} v{self.version}"
         object.__setattr__(self, "rules", tuple(replace(rule, profile=tag) for rule in self.rules))
+
+    @property
+    def digest(self) -> str:
+        """Of all that its rules say, so that a run's lock changes when they do."""
+        return content_key([rule.to_json() for rule in self.rules])
 
 
 def resolve(

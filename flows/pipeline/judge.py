@@ -62,7 +62,7 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     tables = signal_tables(context.run)
     names = ["documents", *(table.name for table in tables), "clusters"]
     inputs = {name: context.run.manifest(name).key for name in names}
-    plain_rules = {domain: [_plain(rule) for rule in chosen] for domain, chosen in rules.items()}
+    plain_rules = {domain: [rule.to_json() for rule in chosen] for domain, chosen in rules.items()}
     reviewed = decisions_file(context.recipe)
     digest = file_sha256(reviewed) if reviewed else None
     key = job_key("decide", stage.spec.version, inputs, rules=plain_rules, decisions=digest, **options, **stated)
@@ -94,11 +94,6 @@ def decisions_file(recipe: Recipe) -> Path | None:
     """What people decided on the review page, when the recipe names it and anybody has."""
     path = Path(recipe.decide.decisions) if recipe.decide.decisions else None
     return path if path and path.is_file() else None
-
-
-def _plain(rule: "Rule") -> dict[str, Any]:
-    """A rule as JSON, which has no infinities."""
-    return asdict(rule) | {"at_least": str(rule.at_least), "at_most": str(rule.at_most)}
 
 
 def decide_stage(

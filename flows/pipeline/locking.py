@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from gristmill.corpus.lock import Lock, LockedFile, LockedPlugin
 from gristmill.corpus.plugins import resolve, told_by
+from gristmill.filters.decide.profiles import PROFILES
+from gristmill.flows.pipeline.catalogue import profiles_of
 from gristmill.flows.pipeline.inputs import Inputs
+from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import CheckedRecipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import VERBALISE
@@ -29,7 +32,14 @@ def build_lock(checked: CheckedRecipe, inputs: Inputs) -> Lock:
         stages=versions,
         libraries={one.name: found for one in stages if (found := libraries_of(one))},
         plugins={plugin.name: LockedPlugin(plugin.sha256, plugin.version) for plugin in checked.plugins},
+        profiles=_shipped_profiles(checked.recipe),
     )
+
+
+def _shipped_profiles(recipe: Recipe) -> dict[str, str]:
+    """Digest by name; rules of the recipe's own profiles stand in the recipe."""
+    named = {name for domain in recipe.domains for name in profiles_of(recipe, domain)}
+    return {name: PROFILES[name].digest for name in sorted(named & PROFILES.keys())}
 
 
 def libraries_of(stage: Instance) -> Mapping[str, str]:

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gristmill.corpus.files import canonical_json
+from gristmill.corpus.lock import Lock
 from gristmill.corpus.stage import PartStage
+from gristmill.filters.decide.profiles import PROFILES
 from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.recipe_reading import load_recipe
@@ -125,6 +128,21 @@ def test_another_version_of_a_stage_is_another_run(folder):
         assert type(before)(**{**{f: getattr(before, f) for f in before.__slots__}, "stages": changed}).run_id != (
             before.run_id
         )
+
+
+@pytest.mark.parametrize(("name", "differs"), [("length", True), ("c4", False)])
+def test_other_rules_of_a_shipped_profile_are_another_run(folder, monkeypatch, name, differs):
+    before, shipped = lock_of(folder), PROFILES[name]
+    rules = (replace(shipped.rules[0], at_least=shipped.rules[0].at_least + 1), *shipped.rules[1:])
+    monkeypatch.setitem(PROFILES, name, replace(shipped, rules=rules))
+    assert (lock_of(folder).run_id != before.run_id) == differs
+
+
+def test_a_lock_from_before_profiles_were_locked_keeps_its_id(folder):
+    lock = replace(lock_of(folder), profiles={})
+    written = json.loads(canonical_json(lock.to_json()))
+    assert "profiles" not in written
+    assert Lock.from_json(written).run_id == lock.run_id
 
 
 def test_what_decides_no_byte_is_not_locked(folder):
