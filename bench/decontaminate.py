@@ -214,7 +214,7 @@ def interval(hits: int, n: int) -> str:
         return "none"
     z2, share = 1.96**2, hits / n
     middle, half = share + z2 / (2 * n), 1.96 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return f"{share:.4g} [{(middle - half) / (1 + z2 / n):.4g}, {(middle + half) / (1 + z2 / n):.4g}] of {n}"
+    return f"{share:.4g} [{max(0.0, middle - half) / (1 + z2 / n):.4g}, {(middle + half) / (1 + z2 / n):.4g}] of {n}"
 
 
 def recall_of(

@@ -1,4 +1,4 @@
-"""Personal data on a gold set made by code: precision and recall by kind, forms held back apart; hard negatives.
+"""Personal data on a gold set made by code: precision, recall, speed beside Hyperscan and Presidio; hard negatives.
 
     python bench/pii.py [--final] [--show] [--quick] [--json]
 
@@ -6,6 +6,8 @@ Values come from bench/peers/pii_forms.py (phonenumbers, Faker, the forms that s
 sentences of samples/. A quarter of the forms of each kind, drawn by a seed, is held back: only --final looks at it.
 Recall counts gold values that a find of the kind covers whole; precision the finds of a kind that touch a gold value of
 it, over the positive sentences and the hard negatives together. --show prints what is missed and what is false.
+Hyperscan has the same patterns and check digits, without what stands around a match; Presidio its own recognisers of
+these kinds, each called alone. Both read the same sentences in the same run; see bench/peers/pii_scan.py.
 PII_FORMS_PYTHON names an interpreter that has bench/peers/pii_forms.txt; else an environment is made under .bench/.
 """
 
@@ -15,23 +17,29 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.compare import HOUSE, Comparison, options, peak_rss_mb, peer_python, say
+from bench.compare import HOUSE, Comparison, cpu_seconds, options, peak_rss_mb, peer_python, say
 from bench.decontaminate import interval
+from bench.quality_pii import batch_of, megabytes, texts_of
+from gristmill.filters.pii._kernels_labels import ACCENTED, LATIN, UNSPACED
 from gristmill.filters.pii.scan import KINDS, find
 
 SEED = 20261130
-FORMS = HOUSE / "bench" / "peers" / "pii_forms.py"
-
+HELD_SEED = 20261201  # the quarter of the first draw (SEED) was measured once, before EAN and two labels were mended
+PEERS = HOUSE / "bench" / "peers"
+TIMED_BYTES = 8 << 20
 
 BEHIND = {  # by kind and the end of what stands before
     ("key", "://"): "@db.example.org/x ",
@@ -134,16 +142,21 @@ def sentences() -> list[str]:
     return sorted(one for one in found if not re.search(r"[\d@\"'<>/:=]", one))
 
 
-def forms(count: int) -> list[dict[str, str]]:
-    """Values by form; see bench/peers/pii_forms.py."""
-    python = os.environ.get("PII_FORMS_PYTHON") or peer_python("pii_forms")
-    asked = json.dumps({"seed": SEED, "count": count})
-    return json.loads(subprocess.run([python, FORMS], input=asked, text=True, capture_output=True, check=True).stdout)
+def ask(script: str, request: dict[str, Any]) -> Any:
+    """What a script of bench/peers answers, in the environment of pii_forms.txt."""
+    python, asked = os.environ.get("PII_FORMS_PYTHON") or peer_python("pii_forms"), json.dumps(request)
+    done = subprocess.run([python, PEERS / script], input=asked, text=True, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def labels() -> list[str]:
+    """Words that announce a telephone number."""
+    return [word.replace("_", " ") for word in (*LATIN.split(), *ACCENTED.split(), *UNSPACED.split())]
 
 
 def held_back(rows: list[dict[str, str]]) -> set[tuple[str, str]]:
     """A quarter of the forms of each kind."""
-    draw, chosen = random.Random(SEED), set()
+    draw, chosen = random.Random(HELD_SEED), set()
     for kind in sorted({row["kind"] for row in rows}):
         names = sorted({row["form"] for row in rows if row["kind"] == kind})
         chosen |= {(kind, name) for name in draw.sample(names, max(1, len(names) // 4))}
@@ -172,35 +185,82 @@ def negatives(around: list[str], count: int, draw: random.Random) -> Iterator[Ca
         yield Case(" ".join([*words[:at], value, *words[at:]]), form)
 
 
-def finds_of(cases: list[Case]) -> list[list[tuple[int, int, str]]]:
-    """Finds of each case."""
-    out: list[list[tuple[int, int, str]]] = [[] for _ in cases]
+Found = list[list[tuple[int, int, str]]]
+
+
+def finds_of(cases: list[Case]) -> Found:
+    """Our finds of each case."""
+    out: Found = [[] for _ in cases]
     for document, start, end, kind in find(pa.record_batch({"text": [case.text for case in cases]})).tolist():
         out[document].append((start, end, KINDS[kind]))
     return out
 
 
-def measured(cases: list[Case], negative: list[Case], what: str, show: bool) -> Iterator[Comparison]:
-    """Precision and recall of each kind."""
-    counts = {name: Counter() for name in ("hit", "missed", "true", "false")}
-    for case, found in zip([*cases, *negative], finds_of([*cases, *negative]), strict=True):
+def judged(cases: list[Case], finds: Found) -> Iterator[tuple[str, str, Case, int, int]]:
+    """("hit", "missed", "true" or "false", kind, case, start, end) of every gold value and of every find."""
+    for case, found in zip(cases, finds, strict=True):
         covered = any(kind == case.kind and start <= case.start and end >= case.end for start, end, kind in found)
-        noted = [("hit" if covered else "missed", case.kind, case.start, case.end)] if case.kind else []
+        if case.kind:
+            yield "hit" if covered else "missed", case.kind, case, case.start, case.end
         for start, end, kind in found:
             touches = kind == case.kind and start < case.end and case.start < end
-            noted.append(("true" if touches else "false", kind, start, end))
-        for name, kind, start, end in noted:
-            counts[name][kind] += 1
-            if show and name in ("missed", "false"):
-                around = case.text.encode()[max(0, start - 25) : end + 9].decode(errors="ignore")
-                print(name, kind, case.form, repr(around), sep="\t", file=sys.stderr)
+            yield "true" if touches else "false", kind, case, start, end
+
+
+def shares(cases: list[Case], finds: Found) -> dict[str, tuple[float, str]]:
+    """By kind: the lower of precision and recall, and both with their intervals."""
+    counts, out = Counter((what, kind) for what, kind, *_ in judged(cases, finds)), {}
     for kind in KINDS:
-        hit, missed, true, false = (counts[name][kind] for name in counts)
+        hit, missed, true, false = (counts[what, kind] for what in ("hit", "missed", "true", "false"))
         if hit + missed:
-            shares = true / max(true + false, 1), hit / (hit + missed)
-            note = f"precision {interval(true, true + false)}; recall {interval(hit, hit + missed)}"
-            yield Comparison(f"personal data, {what}: {kind}", "gold made by code", "", "min(precision, recall)",
-                             min(shares), None, None, ">= 0.95", None, peak_rss_mb(), note)  # fmt: skip
+            least = min(true / max(true + false, 1), hit / (hit + missed))
+            precision = interval(true, true + false) if true + false else "none found"
+            out[kind] = least, f"precision {precision}; recall {interval(hit, hit + missed)}"
+    return out
+
+
+def show_errors(cases: list[Case], finds: Found) -> None:
+    """What is missed and what is false, with a little of what stands around."""
+    for what, kind, case, start, end in judged(cases, finds):
+        if what in ("missed", "false"):
+            around = case.text.encode()[max(0, start - 25) : end + 9].decode(errors="ignore")
+            print(what, kind, case.form, repr(around), sep="\t", file=sys.stderr)
+
+
+def measured(cases: list[Case], finds: dict[str, Found], what: str, versions: dict[str, str]) -> Iterator[Comparison]:
+    """Precision and recall of each kind: ours, then each peer's beside ours."""
+    ours = shares(cases, finds["ours"])
+    for kind, (least, note) in ours.items():
+        yield Comparison(f"personal data, {what}: {kind}", "gold made by code", "", "min(precision, recall)", least,
+                         None, None, ">= 0.95", None, peak_rss_mb(), note)  # fmt: skip
+    for peer, version in versions.items():
+        for kind, (least, note) in shares(cases, finds[peer]).items():
+            mine, ratio = ours[kind][0], ours[kind][0] / least if least else None
+            yield Comparison(f"personal data, {what}: {kind}", peer, version, "min(precision, recall)", mine, least,
+                             ratio, ">= 1x", None, peak_rss_mb(), f"theirs: {note}")  # fmt: skip
+
+
+def timed(texts: list[str], rates: dict[str, float], versions: dict[str, str]) -> Iterator[Comparison]:
+    """MB of text for each CPU second."""
+    seconds, _ = cpu_seconds(partial(find, batch_of(texts)))
+    ours = megabytes(texts) / seconds
+    for peer, rate in rates.items():
+        yield Comparison("personal data, scan of all seven kinds", peer, versions[peer.split(",")[0]], "MB/CPU s", ours,
+                         rate, ours / rate, ">= 1.5x", None, peak_rss_mb())  # fmt: skip
+
+
+def some_of(texts: list[str], n_bytes: int) -> Iterator[str]:
+    """Texts from all over the list until the bytes are used up."""
+    step = max(1, int(megabytes(texts) * 1e6 / n_bytes))
+    return iter(texts[::step])
+
+
+def by_peers(cases: list[Case], texts: list[str]) -> dict[str, Any]:
+    """Finds, rates and versions of both peers."""
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        pq.write_table(pa.table({"text": texts}), file.name)
+        request = {"texts": [case.text for case in cases], "labels": labels(), "timed": file.name}
+        return ask("pii_scan.py", request)
 
 
 def main() -> None:
@@ -208,18 +268,27 @@ def main() -> None:
     parser.add_argument("--final", action="store_true", help="measure the forms that were held back too")
     parser.add_argument("--show", action="store_true", help="print misses and false finds")
     given = parser.parse_args()
-    draw, rows, around = random.Random(SEED), forms(1 if given.quick else 4), sentences()
+    draw, around = random.Random(SEED), sentences()
+    rows = ask("pii_forms.py", {"seed": SEED, "count": 1 if given.quick else 4})
     back = held_back(rows)
     negative = list(negatives(around, 300 if given.quick else 1290, draw))
     n_forms = len({(row["kind"], row["form"]) for row in rows})
     print(f"{len(rows)} values, {n_forms} forms, {len(back)} held back; {len(negative)} negatives", file=sys.stderr)
-    seen = list(positives([row for row in rows if (row["kind"], row["form"]) not in back], around, draw))
-    for one in measured(seen, negative, "forms looked at", given.show):
-        say(one, given.json)
+    sets = {"forms looked at": [row for row in rows if (row["kind"], row["form"]) not in back]}
     if given.final:
-        unseen = list(positives([row for row in rows if (row["kind"], row["form"]) in back], around, draw))
-        for one in measured(unseen, negative, "forms held back", given.show):
+        sets["forms held back"] = [row for row in rows if (row["kind"], row["form"]) in back]
+    texts = list(some_of(texts_of(given.data), TIMED_BYTES // (4 if given.quick else 1)))
+    for what, some in sets.items():
+        cases = [*positives(some, around, draw), *negative]
+        peers = by_peers(cases, texts)
+        finds = {"ours": finds_of(cases), **peers["finds"]}
+        if given.show:
+            show_errors(cases, finds["ours"])
+        for one in measured(cases, finds, what, peers["versions"]):
             say(one, given.json)
+        if what == "forms looked at":
+            for one in timed(texts, peers["rates"], peers["versions"]):
+                say(one, given.json)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ class Knowledge(Section):
     languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
     min_label_chars: Annotated[int, Field(ge=1)] = 4
     domains: dict[str, tuple[str, ...]] = {}  # kept documents whose main type is one of these belong to this domain
+    quotas: dict[str, Annotated[int, Field(ge=1)]] = {}  # documents that name a type, drawn in a pass over the corpus
+    quota_factor: Annotated[float, Field(ge=1, le=100)] = 4.0  # a document is drawn at most so much oftener for quotas
     support_bytes: Annotated[int, Field(ge=0)] = 200  # a triple has support where its ends stand so near each other
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
 
@@ -35,27 +37,28 @@ class Knowledge(Section):
 
 
 def linking_options(section: Knowledge, seed: int) -> Knowledge:  # noqa: ARG001
-    """What linking reads of the section: domains are given when it is decided, and no text is linked again for them."""
-    return section.model_copy(update={"domains": {}})
+    """What linking reads of the section: domains and quotas count in decide, and no text is linked again for them."""
+    return section.model_copy(update={"domains": {}, "quotas": {}, "quota_factor": 4.0})
 
 
 def expect_types(section: Knowledge) -> None:
-    """Every type that [knowledge.domains] names is one of the graph's.
+    """Every type that [knowledge.domains] and [knowledge.quotas] name is one of the graph's.
 
     Raises
     ------
     SourceError : names the key, the type and the nearest known one
     """
-    if not section.domains:
+    named = [(f"domains.{name}", kind) for name, types in section.domains.items() for kind in types]
+    named += [("quotas", kind) for kind in section.quotas]
+    if not named:
         return
     import pyarrow.parquet as pq
 
     known = set(pq.read_table(f"{section.graph.rstrip('/')}/{GRAPH_FILES[0]}", columns=["type"])["type"].to_pylist())
-    for name, types in section.domains.items():
-        for kind in types:
-            if kind not in known:
-                near = nearest(kind, sorted(one for one in known if one))
-                raise SourceError(f"knowledge.domains.{name}: no entity of the graph has the type {kind!r}{near}")
+    for key, kind in named:
+        if kind not in known:
+            near = nearest(kind, sorted(one for one in known if one))
+            raise SourceError(f"knowledge.{key}: no entity of the graph has the type {kind!r}{near}")
 
 
 def graph_files(options: Knowledge) -> Artefacts:

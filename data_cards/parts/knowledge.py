@@ -1,10 +1,11 @@
 """How much of the text the knowledge graph reaches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gristmill.corpus.facts import add_facts
 from gristmill.data_cards.reading import Reading
+from gristmill.filters.decide.stage import DecideFacts
 from gristmill.knowledge.stage import MentionsFacts
 
 TYPES, RELATIONS = 20, 20  # that a card names
@@ -37,6 +38,18 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeQuota:
+    """A quota of [knowledge.quotas], in documents that name the type and are drawn in a pass over the corpus."""
+
+    type: str
+    asked: int
+    documents: int  # kept, not held out
+    before: float  # drawn without the quotas
+    drawn: float
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """Counts over all documents; the types are the most frequent ones of each part, added up."""
 
@@ -48,13 +61,14 @@ class Knowledge:
     top_types: tuple[EntityType, ...]
     coverage: tuple[Coverage, ...] = ()
     relations: tuple[Relation, ...] = ()
+    quotas: tuple[TypeQuota, ...] = ()
 
 
 def knowledge(reading: Reading) -> Knowledge | None:
     """Most frequent types first; None when the recipe joins no graph."""
     if not reading.has("mentions"):
         return None
-    parts = reading.facts("mentions", MentionsFacts)
+    parts, (decided,) = reading.facts("mentions", MentionsFacts), reading.facts("decide", DecideFacts)
     total = add_facts(parts)
     types: dict[str, int] = total.top_types if total else {}
     ranked = sorted(types.items(), key=lambda item: (-item[1], item[0]))
@@ -64,6 +78,7 @@ def knowledge(reading: Reading) -> Knowledge | None:
         top_types=tuple(EntityType(name, mentions) for name, mentions in ranked),
         coverage=tuple(_coverage(total)) if total else (),
         relations=tuple(_relations(total)) if total else (),
+        quotas=tuple(TypeQuota(name, **asdict(one)) for name, one in sorted(decided.quotas.items())),
     )
 
 

@@ -26,6 +26,7 @@ def section(card: Card) -> Section | None:
         Table(("joined", "count", "share of documents"), rows),
         Table(("entity type", "mentions"), types, folded=True),
         *_coverage(facts),
+        *_quotas(facts),
         *_relations(facts),
     ]
     text = ["Entities of the knowledge graph were linked in every document, and its triples joined to the text."]
@@ -45,6 +46,18 @@ def _coverage(facts: Knowledge) -> Iterator[Table]:
             for row in facts.coverage
         ]
         yield Table(("documents that name entities of", *(f"{n} or more" for n in least)), rows)
+
+
+def _quotas(facts: Knowledge) -> Iterator[Table]:
+    """Quotas by type, and how far the weights come."""
+    if facts.quotas:
+        rows = [
+            (one_line(row.type), number(row.asked), number(row.documents), f"{row.before:,.1f}", f"{row.drawn:,.1f}",
+             "yes" if row.reached else "no")
+            for row in facts.quotas
+        ]  # fmt: skip
+        heads = ("type with a quota", "asked a pass", "documents", "drawn without", "drawn with", "reached")
+        yield Table(heads, rows)
 
 
 def _relations(facts: Knowledge) -> Iterator[Table]:

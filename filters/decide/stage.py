@@ -100,6 +100,17 @@ class DomainWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """A type's quota in documents drawn in a pass: asked, documents that name it, drawn without and with the quotas."""
+
+    asked: int
+    documents: int
+    before: float
+    drawn: float
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DecideFacts:
     """Of the corpus."""
 
@@ -109,6 +120,7 @@ class DecideFacts:
     judges: dict[str, tuple[str, ...]] = field(default_factory=dict)  # languages by rule made for some alone
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)  # documents by rule and language, "" unknown
     weights: dict[str, DomainWeights] = field(default_factory=dict)  # of domains that have some
+    quotas: dict[str, Quota] = field(default_factory=dict)  # by type, of [knowledge.quotas]
 
 
 DECIDE = CorpusStage(

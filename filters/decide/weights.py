@@ -1,7 +1,7 @@
 """kept.weight: how often a kept document is drawn, 1 = as often as the others of its domain. Here alone it is written.
 
-What wants a say gives factors, and they multiply: curves over a signal's percentile are here, others may come beside
-them. Held-out documents keep weight 1. A domain's weights have mean 1 by bytes, so that its tokens per epoch stay.
+What wants a say gives factors, and they multiply: curves over a signal's percentile are here, those of quotas in
+``quotas``. Held-out documents keep weight 1. A domain's weights have mean 1 by bytes: its tokens per epoch stay.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,15 +34,21 @@ def weighted(kept: pa.Table, sizes: np.ndarray, factors: Iterable[np.ndarray]) -
     >>> weighted(kept, np.array([1, 1]), [np.array([1.0, 3.0])])["weight"].to_pylist()
     [0.5, 1.5]
     """
-    weight = np.prod([np.ones(len(kept)), *factors], axis=0)
+    weight = scaled(kept, sizes, np.prod([np.ones(len(kept)), *factors], axis=0))
+    place = kept.schema.get_field_index("weight")
+    return kept.set_column(place, kept.schema.field(place), pa.array(weight.astype(np.float32)))
+
+
+def scaled(kept: pa.Table, sizes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """float64[n]: ``factors`` with mean 1 by bytes in each domain; 1 for held-out documents, and where all are 0."""
+    weight = factors.copy()
     heldout, domain = kept["heldout"].to_numpy(), kept["domain"].to_numpy()
     weight[heldout] = 1
     for name in np.unique(domain[weight != 1]).tolist():
         at = (domain == name) & ~heldout
         mean = np.average(weight[at], weights=np.maximum(sizes[at], 1))
         weight[at] = weight[at] / mean if mean else 1.0
-    place = kept.schema.get_field_index("weight")
-    return kept.set_column(place, kept.schema.field(place), pa.array(weight.astype(np.float32)))
+    return weight
 
 
 def curve_factors(

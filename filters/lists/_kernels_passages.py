@@ -35,6 +35,23 @@ _SYLLABLES = U64(3)  # characters of a word where no spaces stand between words,
 # ------------------------------------------------------------------------------------------------ words
 
 
+@leaf
+def _one_form(data, at):
+    """(bytes read, first byte, second byte or 0) of the form that stands for the character at ``at``, or its first byte."""
+    first, second = data[at], data[at + 1]
+    if first == 0xEF and 0xBC <= second <= 0xBD:
+        point = (np.int64(second) & 63) << 6 | np.int64(data[at + 2]) & 63 | 0xF000
+        if 0xFF01 <= point <= 0xFF5E:
+            return 3, point - 0xFEE0, 0
+    elif first == 0xCF and second == 0x82:  # final sigma
+        return 2, 0xCF, 0x83
+    elif first == 0xC4 and second == 0xB1:  # dotless i
+        return 2, 0x69, 0
+    elif first == 0xC3 and second == 0x9F:  # sharp s
+        return 2, 0x73, 0x73
+    return 1, np.int64(first), 0
+
+
 @kernel
 def fold_forms(offsets, data, out_offsets, out):
     """Copy lower-case texts with other forms of a letter as one: full width ASCII (U+FF01 to U+FF5E), final sigma, ı, ß.
@@ -46,32 +63,12 @@ def fold_forms(offsets, data, out_offsets, out):
         out_offsets[document] = n
         at, stop = offsets[document], offsets[document + 1]
         while at < stop:
-            byte = data[at]
-            if byte == 0xEF and 0xBC <= data[at + 1] <= 0xBD:
-                point = (np.int64(data[at + 1]) & 63) << 6 | np.int64(data[at + 2]) & 63 | 0xF000
-                if 0xFF01 <= point <= 0xFF5E:
-                    out[n] = point - 0xFEE0
-                    n += 1
-                    at += 3
-                    continue
-            elif byte == 0xCF and data[at + 1] == 0x82:  # final sigma
-                out[n], out[n + 1] = 0xCF, 0x83
-                n += 2
-                at += 2
-                continue
-            elif byte == 0xC4 and data[at + 1] == 0xB1:  # dotless i
-                out[n] = 0x69
-                n += 1
-                at += 2
-                continue
-            elif byte == 0xC3 and data[at + 1] == 0x9F:  # sharp s
-                out[n], out[n + 1] = 0x73, 0x73
-                n += 2
-                at += 2
-                continue
-            out[n] = byte
+            size, out[n], after = _one_form(data, at)
             n += 1
-            at += 1
+            if after:
+                out[n] = after
+                n += 1
+            at += size
     out_offsets[offsets.size - 1] = n
 
 

@@ -27,7 +27,10 @@ LONG_LINE = 40
 
 
 def _lower() -> np.ndarray:
-    """uint32[_LOWERED]: each code point in lower case, where that is one character."""
+    """uint32[_LOWERED]: each code point in lower case, where that is one character.
+
+    Cherokee and the Georgian capitals of titles stay: most Cherokee is written in capitals alone.
+    """
     table = np.arange(_LOWERED, dtype=np.uint32)
     for first, last in ((0x41, 0x587), (0x10A0, 0x10FF), (0x1E00, 0x1FFF)):
         for point in range(first, last + 1):

@@ -12,6 +12,7 @@ import numpy as np
 from gristmill.filters.models import _kernels_known as known
 from gristmill.filters.models import _kernels_marks as marks
 from gristmill.filters.models._kernels_evidence import LOOKED, REPEATED
+from gristmill.filters.signals._kernels_entropy import log2_all
 
 GROUPS = {
     "characters": ("bits", "rare", "known", "first", "first_rel", "votes", "freq", "mutual"),
@@ -79,8 +80,8 @@ def features_of(evidence: np.ndarray, mutual: np.ndarray) -> dict[str, np.ndarra
         "punct": mark(marks.PUNCTS) / chars,
         "symbols": mark(marks.SYMBOLS) / chars,
         "controls": mark(marks.CONTROLS) / chars,
-        "wordlen": np.log2(chars / words),
-        "words_sd": np.log2(1 + np.maximum(mark(marks.SQUARES) / words - ((chars - words) / words) ** 2, 0)),
+        "wordlen": log2_all(chars / words),
+        "words_sd": log2_all(1 + np.maximum(mark(marks.SQUARES) / words - ((chars - words) / words) ** 2, 0)),
         "long": mark(marks.LONG_CHARS) / chars,
         "inside": mark(marks.INSIDE) / words,
         "digin": mark(marks.DIGIT_INSIDE) / words,

@@ -10,7 +10,7 @@ machine translation, words in an order that is grammatical.
 """
 
 import json
-from functools import cache
+from functools import cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -119,12 +119,15 @@ def score(text: TextColumn, reference: Tables, fitted: Weights) -> Scores:
 
 
 def points_of(found: dict[str, np.ndarray], classes: np.ndarray, languages: np.ndarray, fitted: Weights) -> np.ndarray:
-    """double[parts, n_docs]: points of each group of features, the start of the class, the sum; four digits."""
+    """double[parts, n_docs]: points of each group of features, the start of the class, the sum; four digits.
+
+    Added up one after the other: np.sum groups its terms by the shape of the batch, and the fourth digit with them.
+    """
     found = against_language(found, classes, languages, fitted.centres, fitted.scales)
     points = {name: _points(found[name], classes, fitted.knots[name], fitted.points[name]) for name in FEATURES}
-    parts = [np.sum([points[name] for name in names], axis=0) for names in GROUPS.values()]
+    parts = [reduce(np.add, [points[name] for name in names]) for names in GROUPS.values()]
     rounded = np.round([*parts, fitted.start[classes]], 4)
-    return np.vstack([rounded, np.round(rounded.sum(axis=0), 4)])
+    return np.vstack([rounded, np.round(reduce(np.add, rounded), 4)])
 
 
 def _points(values: np.ndarray, classes: np.ndarray, knots: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -23,10 +23,10 @@ LATIN = """
 tel telefon telefono telefone telefoon telefonnummer telefonszam telefonnr telefax telefaks telefonas telefons telepon
 telp tlf tfno tfn mobile mobil mob cell celular cellulare cellulari mobiltelefon handy gsm fax faks whatsapp
 puhelin puh matkapuhelin rufnummer hotline desk call dial ring reach contact answering portable numero komorka
-movil
+movil telemovel mobiel natel
 """
 ACCENTED = """
-tél tÉl telefonszám mobilszám téléphone teléfono telÉfono móvil mÓvil telefón telefonní komórka τηλ τηλέφωνο τηλεφωνο Τηλ Τηλέφωνο
+tél tÉl telefonszám mobilszám téléphone teléfono telÉfono móvil mÓvil telemóvel telemÓvel telefón telefonní komórka τηλ τηλέφωνο τηλεφωνο Τηλ Τηλέφωνο
 ΤΗΛ ΤΗΛΕΦΩΝΟ κιν κινητό Κιν Κινητό φαξ Φαξ тел Тел ТЕЛ телефон Телефон ТЕЛЕФОН телефону Телефону телефоном
 телефоны Телефоны телефона моб Моб мобильный Мобильный мобільний Мобільний мобилен Мобилен факс Факс ФАКС هاتف
 الهاتف هاتفي تلفون تليفون جوال الجوال موبايل فاكس تلفن موبایل טלפון טל נייד פקס फ़ोन फोन दूरभाष मोबाइल टेलीफोन

@@ -6,6 +6,7 @@ Called with the first digit of a run of digits; returns (start, end) in bytes, (
 import numpy as np
 
 from gristmill.corpus.text._kernels_bytes import (
+    COLON,
     DASH,
     DOT,
     SPACE,
@@ -15,6 +16,8 @@ from gristmill.corpus.text._kernels_bytes import (
     is_digit,
     is_letter,
     is_word,
+    padded,
+    stands,
 )
 from gristmill.corpus.text._kernels_jit import kernel, leaf
 
@@ -42,6 +45,10 @@ _SCHEMES = np.array(
     ],
     np.int64,
 )
+
+# One number of goods in ten that begins as a card does passes its check digit: the word before it tells.
+_GOODS = padded((b"ean", b"gtin", b"upc", b"barcode"))
+_BETWEEN = 6  # bytes between the word and the number: EAN-13: 40...
 
 # IBAN lengths by country (ISO 13616, SWIFT registry release 99).
 _IBAN_LENGTHS = (
@@ -91,8 +98,22 @@ def _passes_luhn(data, start, end):
 
 
 @kernel
+def _is_of_goods(data, floor, at):
+    """Whether EAN, GTIN, UPC or barcode stands before a number, with blanks, signs or digits between."""
+    last = max(floor, at - _BETWEEN)
+    while at > last and (is_digit(data[at - 1]) or data[at - 1] in (SPACE, COLON, DOT, DASH)):
+        at -= 1
+    for row in range(_GOODS.shape[0]):
+        begin = at - np.int64(_GOODS[row, 0])
+        alone = begin == floor or (begin > floor and not is_word(data[begin - 1]))
+        if alone and stands(data, begin, at, _GOODS, row, True):
+            return True
+    return False
+
+
+@kernel
 def card_number(data, floor, stop, at):
-    """A card number: layout, scheme with a length that it issues, check digit."""
+    """A card number: layout, scheme with a length that it issues, check digit, and no word before that names goods."""
     if not begins(data, floor, at) or (at > floor and data[at - 1] == DOT):
         return 0, 0
     end = _card_end(data, at, stop)
@@ -105,7 +126,7 @@ def card_number(data, floor, stop, at):
             digits += 1
     for row in range(_SCHEMES.shape[0]):
         if _SCHEMES[row, 0] <= leading <= _SCHEMES[row, 1] and _SCHEMES[row, 2] >> digits & 1:
-            return (at, end) if _passes_luhn(data, at, end) else (0, 0)
+            return (at, end) if _passes_luhn(data, at, end) and not _is_of_goods(data, floor, at) else (0, 0)
     return 0, 0
 
 

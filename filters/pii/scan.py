@@ -6,7 +6,7 @@ email  ``name@host.tld`` in ASCII, the last label two letters or more; an apostr
 ipv4   dotted quad without leading zeros, not in a special block of RFC 6890; a part is 100 or more, or 32 where
        ``http://``, a port or a word (IP, address, host, server ...) announces it; no version, section or OID before it
 ipv6   eight groups, or ``::`` in 2000::/3; not documentation, local or multicast
-card   12 to 19 digits in one run, 4 4 4 4, 4 6 5 or 4 6 4; scheme, its length, Luhn check
+card   12 to 19 digits in one run, 4 4 4 4, 4 6 5 or 4 6 4; scheme, its length, Luhn check; no EAN, GTIN, UPC before it
 iban   length of the country, solid or in groups of four with blanks or hyphens, mod 97
 phone  ``+`` or 00 and a country code; North American; a trunk 0 and groups, also (02) 1234 5678; any of 7 to 15 digits
        that a word announces (phone, tel, mobile, fax, call me on ..., and those words in the languages of

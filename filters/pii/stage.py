@@ -45,7 +45,7 @@ class PiiFacts:
 PII = PartStage(
     facts=PiiFacts,
     name="pii",
-    version="4",
+    version="5",
     title="personal data, counted and given as spans to mask",
     section=Pii,
     asked=lambda pii: bool(pii.actions),

@@ -34,13 +34,17 @@ def _series(mantissa):
     return _TWO_OVER_LN2 * z * total
 
 
+def log2_all(values):
+    """Base-2 logarithms of an array of doubles > 0, the same bits on every machine and in every batch."""
+    mantissa, exponent = np.frexp(values)
+    low = mantissa < _SQRT_HALF
+    return _series(np.where(low, mantissa * 2.0, mantissa)) + (exponent - low)
+
+
 def _small_steps():
     """steps[c] = (c + 1) log2(c + 1) - c log2 c, in units of 2^-32."""
     counts = np.arange(1, SMALL + 1, dtype=np.float64)
-    mantissa, exponent = np.frexp(counts)
-    low = mantissa < _SQRT_HALF
-    logs = _series(np.where(low, mantissa * 2.0, mantissa)) + (exponent - low)
-    sums = np.concatenate([[0], np.rint(counts * logs * UNIT).astype(np.int64)])
+    sums = np.concatenate([[0], np.rint(counts * log2_all(counts) * UNIT).astype(np.int64)])
     return np.diff(sums)
 
 

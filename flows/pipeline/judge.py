@@ -23,16 +23,15 @@ from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.recipe import Recipe
-from gristmill.flows.pipeline.row_order import curves_of
+from gristmill.flows.pipeline.row_order import curves_of, quotas_of
 from gristmill.flows.pipeline.signal_tables import signal_columns, signal_tables
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.weighing import Weighing, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gristmill.filters.decide.rules import Rule
-    from gristmill.filters.decide.stage import DomainWeights
-    from gristmill.filters.decide.weights import Curve
 
 
 def decide(context: RunContext, stage: Instance) -> Manifest:
@@ -56,6 +55,8 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     stated = {"policy": asdict(policy)} if policy != UsePolicy() else {}
     if curves := curves_of(context.recipe):
         stated["curves"] = {name: asdict(one) for name, one in curves.items()}
+    if quotas := quotas_of(context.recipe):
+        stated["quotas"] = asdict(quotas)
     type_domains = context.recipe.knowledge.domains if context.recipe.knowledge else {}
     if type_domains:
         stated["type_domains"] = {name: sorted(types) for name, types in type_domains.items()}
@@ -77,6 +78,8 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     arguments |= {"curves": curves} if curves else {}
     if type_domains:
         arguments |= {"type_domains": type_domains, "main_types": context.refs("mentions", "knowledge.parquet")}
+    if quotas:
+        arguments |= {"quotas": quotas, "types": context.refs("mentions", "types.parquet")}
     return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
 
 
@@ -115,7 +118,8 @@ def decide_stage(
     decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
-    curves, measured = options.pop("curves", {}), signal_columns(signals)
+    asked = Weighing(options.pop("curves", {}), options.pop("quotas", None), options.pop("types", []))
+    measured = signal_columns(signals)
     decision = decide_columns(
         columns,
         measured,
@@ -124,7 +128,7 @@ def decide_stage(
         **options,
     )
     ledger = with_items(decision.ledger, passages)
-    kept, weights = weigh(in_type_domains(decision.kept, *types), columns, measured, curves)
+    kept, weights, quotas = weigh(in_type_domains(decision.kept, *types), columns, measured, asked)
     for name, table in {"ledger": ledger, "kept": kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
@@ -134,6 +138,7 @@ def decide_stage(
         judges=decision.reach.judges,
         passed_over=decision.reach.passed_over,
         weights=weights,
+        quotas=quotas,
     )
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
 
@@ -153,29 +158,6 @@ def in_type_domains(
         return kept
     tables = [pq.read_table(path, columns=["doc_id", "main_type"]) for path in main_types]
     return with_type_domains(kept, pa.concat_tables(tables), type_domains)
-
-
-def weigh(
-    kept: pa.Table, documents: pa.Table, signals: pa.Table, curves: "Mapping[str, Curve]"
-) -> "tuple[pa.Table, dict[str, DomainWeights]]":
-    """The kept documents with the weights of all that has a say in them, and these weights in figures.
-
-    Parameters
-    ----------
-    documents : part, row and bytes of every document
-    signals : every signal of every document, in the same order
-    curves : by domain, of [mixing.upsample]
-    """
-    from gristmill.filters.decide.weights import curve_factors, figures, weighted
-
-    if not curves:
-        return kept, {}
-    first = np.searchsorted(documents["part"].to_numpy(), kept["part"].to_numpy())
-    at = first + kept["row"].to_numpy()
-    sizes = documents["bytes"].to_numpy()[at]
-    values = {one.signal: signals[one.signal].to_numpy()[at] for one in curves.values()}
-    kept = weighted(kept, sizes, [curve_factors(kept, sizes, values, curves)])
-    return kept, figures(kept, values, curves, list(curves))
 
 
 def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:

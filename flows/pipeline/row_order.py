@@ -1,4 +1,4 @@
-"""What stages need of [mixing.order] and [mixing.upsample]: the order of each domain, and the tables that it reads."""
+"""What stages need of [mixing.order], [mixing.upsample], [knowledge.quotas]: orders, and what weights are made of."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,13 +9,15 @@ from gristmill.flows.pipeline.jobs import Ref
 from gristmill.flows.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
+    from gristmill.filters.decide.quotas import Quotas
     from gristmill.filters.decide.weights import Curve
     from gristmill.tokenizer.row_buckets import RowOrder
 
 
 def weighted_domains(recipe: Recipe) -> frozenset[str]:
-    """Domains whose kept documents may have a weight other than 1."""
-    return frozenset(recipe.mixing.upsample)
+    """Domains whose kept documents may have a weight other than 1: with quotas, all of them."""
+    has_quotas = recipe.knowledge is not None and recipe.knowledge.quotas
+    return frozenset(recipe.domains if has_quotas else recipe.mixing.upsample)
 
 
 def curves_of(recipe: Recipe) -> "dict[str, Curve]":
@@ -23,6 +25,14 @@ def curves_of(recipe: Recipe) -> "dict[str, Curve]":
     from gristmill.filters.decide.weights import Curve
 
     return {name: Curve(one.by, tuple(one.curve)) for name, one in sorted(recipe.mixing.upsample.items())}
+
+
+def quotas_of(recipe: Recipe) -> "Quotas | None":
+    """The quotas of [knowledge.quotas], if there are any."""
+    from gristmill.filters.decide.quotas import Quotas
+
+    asked = recipe.knowledge
+    return Quotas(dict(sorted(asked.quotas.items())), asked.quota_factor) if asked and asked.quotas else None
 
 
 def paces_of(recipe: Recipe) -> dict[str, str]:

@@ -70,14 +70,25 @@ def sources(run: RunDir) -> dict[str, dict[str, int]]:
 def notices(run: RunDir) -> tuple[str, ...]:
     """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
 
-    What rules made for some languages passed over is noticed where it is above 1 %.
+    What rules made for some languages passed over is noticed where it is above 1 %. Quotas that weights do not reach.
     """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
-    return (*found, *_not_encoded(run))
+    return (*found, *_unmet_quotas(facts), *_not_encoded(run))
+
+
+def _unmet_quotas(facts: DecideFacts) -> tuple[str, ...]:
+    """Types that stay under their quota with every document that names them raised as far as it may be."""
+    unmet = [
+        f"{kind} {one.drawn:,.1f} of {one.asked:,} ({one.documents:,} documents name it)"
+        for kind, one in facts.quotas.items()
+        if not one.reached
+    ]
+    text = "quotas that [knowledge] quota_factor and the tokens of each domain do not reach: "
+    return (text + ", ".join(unmet),) if unmet else ()
 
 
 def _not_encoded(run: RunDir) -> tuple[str, ...]:

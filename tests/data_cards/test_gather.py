@@ -21,11 +21,11 @@ from gristmill.data_cards.parts.corpus_identity import STATED
 from gristmill.data_cards.parts.environment import present
 from gristmill.data_cards.parts.handover import EncodedDomain
 from gristmill.data_cards.parts.histogram import EDGES, HistogramSums
-from gristmill.data_cards.parts.knowledge import EntityType, Relation
+from gristmill.data_cards.parts.knowledge import EntityType, Relation, TypeQuota
 from gristmill.data_cards.parts.ledger import MergedKind
 from gristmill.data_cards.parts.screens import Contamination, PiiFinds, Screens
 from gristmill.data_cards.parts.sources import RejectRow
-from gristmill.data_cards.render import write_card
+from gristmill.data_cards.render import render, write_card
 from gristmill.data_cards.sections.order import sections
 from gristmill.filters.line_edits.stage import LineEditsFacts
 from gristmill.filters.lists.stage import BlocklistFacts
@@ -238,6 +238,13 @@ def test_knowledge_adds_parts(card):
     assert (everything.type, everything.documents) == ("", {"1": 40, "3": 6, "10": 2})
     assert (persons.type, persons.documents["3"]) == ("person", 4)
     assert card.knowledge.relations == (Relation("spouse", 6, 4),)
+
+
+def test_a_quota_stands_on_the_card_with_what_is_drawn(card):
+    assert card.knowledge.quotas == ()
+    quotas = (TypeQuota("Q5", 40, 9, 9.0, 36.0, False),)
+    page = render(replace(card, knowledge=replace(card.knowledge, quotas=quotas)))["README.md"]
+    assert "| Q5 | 40 | 9 | 9.0 | 36.0 | no |" in str(page)
 
 
 def test_stages_that_did_not_run_leave_no_numbers(hostile_mill):

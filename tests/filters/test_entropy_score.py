@@ -56,6 +56,7 @@ CJK = (
     (0x3005, 0x3007), (0x3040, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
     (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F), (0x20000, 0x3FFFF),
 )  # fmt: skip
+LOWERED = ((0x41, 0x587), (0x10A0, 0x10FF), (0x1E00, 0x1FFF))  # scripts whose capitals begin sentences
 HIDDEN = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF, 0xAD}
 
 
@@ -95,7 +96,7 @@ def naive_symbols(text: str) -> list[tuple[int, str]]:
         elif one in "0123456789":
             out.append((48, one))
         else:
-            low = one.lower() if ord(one) < 0x2000 else one
+            low = one.lower() if any(first <= ord(one) <= last for first, last in LOWERED) else one
             out.append((ord(low) if len(low) == 1 else ord(one), one))
     return out
 
@@ -202,6 +203,7 @@ def naive_mutual(symbols: list[int]) -> float:
 @given(text=texts)
 @example(text=PROSE)
 @example(text="(a] 12x aB,c. D\n\n本の水車\u0301 ß İ")
+@example(text="ᏣᎳᎩ ᎦᏬᏂᎯᏍᏗ, ᲡᲐᲥᲐᲠᲗᲕᲔᲚᲝ")  # capitals that stay as they are: Cherokee, Georgian in titles
 def test_counts_are_those_of_plain_python(text):
     evidence, mutual = gather(text_column(pa.record_batch({"text": [text]})), tables())
     row, symbols = evidence[0], naive_symbols(text)
@@ -222,14 +224,15 @@ def test_counts_are_those_of_plain_python(text):
 
 
 @given(some=st.lists(texts, max_size=5))
+@example(some=["0a,bé!é!", "A(x) [0\n", "*0é(x) ["])  # a sum by np.sum gave other digits alone than in a batch
 def test_a_document_is_judged_alone(some):
     column = pa.array(some, pa.large_string())
     whole = score(text_column(pa.record_batch({"text": column})), tables(), weights())
     for number, text in enumerate(some):
         alone = score(text_column(pa.record_batch({"text": [text]})), tables(), weights())
-        assert {name: values[number] for name, values in whole.parts.items()} == pytest.approx(
-            {name: values[0] for name, values in alone.parts.items()}, abs=2e-4
-        )
+        assert {name: values[number] for name, values in whole.parts.items()} == {
+            name: values[0] for name, values in alone.parts.items()
+        }
 
 
 # ------------------------------------------------------------------------------------------------ what it says

@@ -118,13 +118,17 @@ def ipv6s(text: str):
             yield m.start(), m.start() + len(form)
 
 
+GOODS = re.compile(r"(?i)(?<!\w)(?:ean|gtin|upc|barcode)[\d :.-]{0,6}$", re.A)
+
+
 def cards(text: str):
     form = re.compile(
         rf"{BEGINS}(?<!\.)(?:\d{{12,19}}|\d{{4}}([ -])(?:\d{{4}}\1\d{{4}}\1\d{{4}}|\d{{6}}\1\d{{4,5}})){ENDS}", re.A
     )
     for m in form.finditer(text):
         digits = re.sub(r"\D", "", m[0], flags=re.A)
-        if luhn(digits) and any(re.fullmatch(scheme, digits, re.A) for scheme in SCHEMES):
+        known = any(re.fullmatch(scheme, digits, re.A) for scheme in SCHEMES)
+        if luhn(digits) and known and not GOODS.search(text[: m.start()]):
             yield m.span()
 
 
@@ -294,6 +298,7 @@ PIECES = [
     "Bearer ", "Basic  ", "SG." + "a1" * 11 + "." + "b" * 43, "ya29." + "c3" * 12, "hvs." + "d" * 24, "-us1",
     "SK" + "0f" * 16, "12345678:AA" + "e" * 33, "0f" * 16 + "-us12", "sk_live_" + "k9" * 9,
     "eyJ" + "h" * 15 + ".eyJ" + "p" * 9 + "." + "s" * 20,
+    "EAN ", "EAN-13: ", "gtin:", "ocean ", "UPC-", "barcode 1 ",
     " ", "  ", "\n", ",", "é", "电话", "，", "٣", "😀", "a", "Z", "0", "00", "1", "5", "4111", "/", "0532", "password",
 ]  # fmt: skip
 texts = st.one_of(
@@ -337,6 +342,7 @@ def test_sample_text_equals_the_twin(file):
         ("from 82.50.72.202, not from 10.1.2.3; see section 12.1.2.3", ["ipv4"]),
         ("2606:2800:220:1:248:1893:25c8:1946 at 12:34:56, std::dead::beef", ["ipv6"]),
         ("card 4111 1111 1111 1111, ISBN 9780306406157, 4111 1111 1111 1112", ["card"]),
+        ("EAN 4222222222222, EAN-13: 4222222222222, GTIN:4222222222222, in the ocean 4222222222222", ["card"]),
         ("IBAN DE89 3704 0044 0532 0130 00 and DE89 3704 0044 0532 0130 01", ["iban"]),
         ("+44 20 7946 0958, (202) 555-0123, 0490 75 40 81, phone: 467 3395; 467 3395 things", ["phone"] * 4),
         ("054-28-6917, 2024-06-07 12:00, 1 234 567 890, 3.14159265358979", []),

@@ -1,13 +1,16 @@
-"""[knowledge.domains]: kept documents go to the domain of their main type; rules go by the source's."""
+"""[knowledge.domains] and [knowledge.quotas]: what becomes of a kept document by the types that it names."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from gristmill.corpus.errors import RecipeError, SourceError
+from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
+from gristmill.flows.pipeline.run_summary import notices
 from gristmill.knowledge.stage import Knowledge, expect_types, linking_options
 
 from .conftest import written_graph
@@ -66,9 +69,29 @@ def test_the_main_type_moves_a_kept_document_and_reaches_the_shards(corpus):
     ]
 
 
-def test_other_domains_link_no_text_again(corpus):
+def test_other_domains_and_quotas_link_no_text_again(corpus):
     plain, named = (Knowledge(graph="graph", domains=domains) for domains in ({}, {"nature": ("Q729",)}))
-    assert linking_options(plain, 1) == linking_options(named, 2) == plain
+    asked = Knowledge(graph="graph", quotas={"Q729": 9}, quota_factor=2)
+    assert linking_options(plain, 1) == linking_options(named, 2) == linking_options(asked, 1) == plain
+
+
+def test_a_document_of_a_type_under_its_quota_weighs_more_and_what_is_not_reached_is_told(corpus):
+    """A plant, a city and a text of neither in one domain; no document names a wolf."""
+    quotas = '[knowledge.quotas]\nQ10884 = 2\nQ729 = 1\n[knowledge.domains]\nstone = ["Q11"]\n'
+    head, tail = RECIPE.split("[knowledge.domains]")
+    corpus.write_text(head + quotas + tail[tail.index("[decide]") :])
+    run = RunDir.open(Path(refine_directly(corpus, until="shards")["run"]))
+    kept = pl.read_parquet(corpus.parent / "home" / "store" / "decide" / "*" / "kept.parquet").sort("row")
+    weight = kept["weight"].to_list()
+    assert weight[0] == pytest.approx(2, rel=2e-3)
+    assert weight[1] == weight[2] < 1
+    told = " ".join(notices(run))
+    assert "Q729 0.0 of 1 (0 documents name it)" in told
+    assert "Q10884" not in told
+    (part,) = run.manifest("decide").parts
+    assert part.facts["quotas"]["Q10884"] | {"drawn": 2} == {
+        "asked": 2, "documents": 1, "before": 1.0, "drawn": 2, "reached": True
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -93,3 +116,5 @@ def test_a_curriculum_may_draw_what_types_give(corpus):
 def test_a_type_that_the_graph_lacks_is_reported_before_any_stage(corpus):
     with pytest.raises(SourceError, match=r"knowledge\.domains\.nature: no entity of the graph has the type 'Q7290'"):
         expect_types(Knowledge(graph="graph", domains={"nature": ("Q7290",)}))
+    with pytest.raises(SourceError, match=r"knowledge\.quotas: no entity of the graph has the type 'Q72'"):
+        expect_types(Knowledge(graph="graph", quotas={"Q72": 3}))
