@@ -12,8 +12,7 @@ from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline import ingest
 from gristmill.flows.pipeline.open_context import reopen_run
-
-MEASURED = {"metrics.prom", "report.json", "rates.json", "writer.lock", "timing.json", "verified.json"}
+from tests.flows.notes_corpus import MEASURED
 
 
 def contents(home: Path) -> dict[str, str]:
