@@ -37,6 +37,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     parse_stored,
     stored_recipe,
 )
+from gristmill.flows.pipeline.run_notes import drop_damaged
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
 
@@ -94,15 +95,17 @@ def open_checked(
     with ExitStack() as held:
         held.enter_context(using(store.root))
         run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
-        run.describe(described)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
+        healing = Healing()
+        for what, found in drop_damaged(run):
+            healing.note(what, found)
+        run.describe(described)
         held.enter_context(state_kept(run))
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)
-        healing = Healing()
         for error in store.scrub(recipe.store.scrub_bytes):
             healing.discard(store, run, error)
         try:
