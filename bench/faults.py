@@ -1,290 +1,159 @@
 """Faults, one after the other, against a small corpus with its trainer: tried, survived, reported.
 
-    python bench/faults.py [--quick] [--only kills,random,bits,full,inputs,clock] [--seed 1] [--json]
+    python bench/faults.py [--quick] [--only KIND,KIND] [--share 1.0] [--seed 1] [--json]
 
 A run is undisturbed once. Each trial then begins with an empty home (or with a whole one, for bits), meets one fault,
 and is run again until it ends. Survived: every file of the home, but for what the clock measures, has the bytes of the
-undisturbed one and verify passes. Reported: the run that met the fault ended with one sentence, or named in its summary
-what it healed; a killed one can say nothing. Every trial is a fork of a process that has imported everything and run
-nothing. ``--quick`` tries each kind a few times; the long form every step that changes the disk, before and after.
+undisturbed one and verify passes. Reported: the run that met the fault ended with one sentence, or named what it healed
+in its summary; a killed one can say nothing. A fault that ends in a traceback is not survived. Every trial is a fork of
+a process that has imported everything and run nothing. ``--quick`` tries each kind a few times; ``--share`` takes part
+of the trials of the long form. Where TMPDIR is a memory disk, flushes cost nothing and the trials take a third.
 """
 
 import argparse
-import hashlib
-import io
 import json
 import os
-import random
 import re
-import shutil
-import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-CALLS = ("fsync", "rename", "replace", "mkdir", "link", "unlink", "rmdir", "ftruncate")
-MEASURED = {"report.json", "rates.json", "writer.lock", "verified.json", "in-use.lock", "timing.json", "latest.json"}
-NOTE = "Note {n} of the {word} grinds on and on, [advert {n}] until agent {n} turned the wheel {turns} times."
-RECIPE = """
-name = "faults"
-seed = 1
-[[sources]]
-name = "even"
-path = "{folder}/even.jsonl"
-domain = "notes"
-[[sources]]
-name = "odd"
-path = "{folder}/odd.jsonl"
-domain = "notes"
-[tokenizer]
-vocab_size = 300
-[shards]
-row_tokens = 32
-heldout = 0.1
-[[curriculum]]
-until_tokens = "1K"
-shares = {{ notes = 1.0 }}
-[trainer]
-batch_rows = 4
-checkpoint_steps = 3
-threads = 1
-[trainer.model]
-layers = 1
-width = 16
-heads = 2
-experts = 2
-expert_width = 16
-[card]
-[engine]
-workers = 2
-"""
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.flaky_s3
+
+from bench.fault_trial import Answer, Bench, Row, Steps, all_forked, contents, forked, kill_at, mill
+from bench.flaky_s3 import BUCKET, serving, set_errors
+
+PAGE_BYTES = 4096
+ERRORS = 0.3
+NIGHTS = 5  # runs that a flaky store gets to end
+SHORT = "documents"  # the stage that reads inputs
 
 
-@dataclass
-class Row:
-    """What came of one kind of fault."""
+class Faults:
+    """The kinds of fault; each method tries ``n`` and gives a row of the table, None: all that there are."""
 
-    fault: str
-    tried: int = 0
-    met: int = 0  # trials in which it happened: a kill may come too late
-    survived: int = 0
-    reported: int = 0
-    seconds: float = 0.0
-
-
-def write_inputs(folder: Path, word: str = "mill") -> None:
-    for parity, name in enumerate(("even", "odd")):
-        notes = [NOTE.format(n=n, word=word, turns=n * n) for n in range(parity, 120, 2)]
-        (folder / f"{name}.jsonl").write_text(
-            "".join(json.dumps({"id": f"n{i}", "text": t}) + "\n" for i, t in enumerate(notes))
-        )
-
-
-def contents(home: Path) -> dict[str, str]:
-    """sha256 of every file that no clock decides."""
-    found = {}
-    for path in sorted(path for path in home.rglob("*") if path.is_file() and path.name not in MEASURED):
-        name = path.relative_to(home).as_posix()
-        if re.search(r"train/|state\.json$", name) and not name.endswith(".safetensors") and "shards" not in name:
-            continue  # seconds and times stand in them; weights are compared
-        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def forked(work: Callable[[], dict[str, Any]], kill_after: float | None = None) -> dict[str, Any] | None:
-    """What ``work`` returns in a child; None where it was killed."""
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(read)
-        with os.fdopen(write, "w") as out, Path(os.devnull).open("w") as nothing:
-            os.dup2(nothing.fileno(), 2)
-            out.write(json.dumps(work()))
-        os._exit(0)
-    os.close(write)
-    if kill_after is not None:
-        threading.Timer(kill_after, lambda: os.kill(child, signal.SIGKILL)).start()
-    with os.fdopen(read) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(text) if text else None
-
-
-def mill(recipe: Path, home: Path, before: Callable[[], Any] = lambda: None) -> dict[str, Any]:
-    """Run the recipe; the outcome is a sentence, or what was healed."""
-    from gristmill.corpus.disk import disk_problem
-    from gristmill.corpus.errors import GristmillError
-    from gristmill.flows.direct import refine_directly
-
-    os.environ["GRISTMILL_HOME"] = str(home)
-    os.chdir(recipe.parent)
-    before()
-    try:
-        result = refine_directly(recipe)
-        return {"ok": result["verified"], "healed": result["healed"], "failed": result["failed"]}
-    except GristmillError as error:
-        return {"ok": False, "sentence": str(error)}
-    except OSError as error:
-        return {"ok": False, "sentence": disk_problem(error)}
-
-
-def at_call(place: int, act: Callable[[str], None]) -> Callable[[], None]:
-    """Before or after the call of this number that changes the disk, ``act`` is done; writes to files count too."""
-
-    def install() -> None:
-        done = 0
-
-        def counted(real: Any, writes: Callable[..., bool]) -> Any:
-            def call(*arguments: Any, **options: Any) -> Any:
-                nonlocal done
-                if not writes(*arguments, **options):
-                    return real(*arguments, **options)
-                done += 1
-                if done == place:
-                    act(str(arguments[0]))
-                result = real(*arguments, **options)
-                done += 1
-                if done == place:
-                    act(str(arguments[0]))
-                return result
-
-            return call
-
-        for name in CALLS:
-            setattr(os, name, counted(getattr(os, name), lambda *_, **__: True))
-        io.open = counted(io.open, lambda _, mode="r", *__, **___: "w" in mode)
-
-    return install
-
-
-def kill(_: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def full(name: str) -> None:
-    raise OSError(28, "No space left on device", name)
-
-
-class Bench:
-    """The undisturbed run, and trials against it."""
-
-    def __init__(self, folder: Path, seed: int):
-        self.folder, self.rng = folder, random.Random(seed)
-        self.recipe = folder / "faults.toml"
-        self.recipe.write_text(RECIPE.format(folder=folder))
-        write_inputs(folder)
-        self.whole, self.home = folder / "whole", folder / "home"
-        begin = time.perf_counter()
-        found = forked(lambda: mill(self.recipe, self.whole))
-        self.seconds = time.perf_counter() - begin
-        if not found or not found["ok"]:
-            raise SystemExit(f"the undisturbed run: {found}")
-        self.want = contents(self.whole)
-
-    def trial(
-        self, row: Row, before: Callable[[], Any], kill_after: float | None = None, *, whole: bool = False
-    ) -> None:
-        """One fault, then the run again."""
-        begin = time.perf_counter()
-        shutil.rmtree(self.home, ignore_errors=True)
-        if whole:
-            os.system(f"cp -a {self.whole} {self.home}")
-        first = forked(lambda: mill(self.recipe, self.home, before), kill_after)
-        write_inputs(self.folder)
-        row.tried += 1
-        row.met += first is None or not first["ok"] or bool(first["healed"])
-        row.reported += first is not None and bool(first.get("sentence") or first.get("healed"))
-        last = first if first and first["ok"] else forked(lambda: mill(self.recipe, self.home))
-        equal = contents(self.home) == self.want
-        if not (last and last["ok"] and equal):
-            now = contents(self.home)
-            wrong = sorted(name for name in now.keys() | self.want.keys() if now.get(name) != self.want.get(name))
-            sys.stderr.write(f"{row.fault}: {first} {last} {wrong[:6]}\n")
-        row.survived += bool(last and last["ok"] and equal)
-        row.seconds += time.perf_counter() - begin
+    def __init__(self, bench: Bench):
+        self.bench, self.rng = bench, bench.rng
 
     def kills(self, n: int | None) -> Row:
-        """kill -9 before and after each call that changes the disk; a sample of ``n`` of them."""
-        row, last = Row("kill -9 at a step"), 1
-        while later := self._killed_at(last):
-            last = later
-        places = range(1, last) if n is None else sorted(self.rng.sample(range(1, last), min(n, last - 1)))
-        for place in places:
-            self.trial(row, at_call(place, kill))
+        """kill -9 before and after each call that changes the disk."""
+        row, every = Row("kill -9 at a step"), range(1, self.bench.steps + 1)
+        for place in every if n is None else sorted(self.rng.sample(every, min(n, len(every)))):
+            self.bench.trial(row, kill_at(place))
         return row
-
-    def _killed_at(self, place: int) -> int:
-        """Twice the place while a kill there is met; 0 where the run ends before it."""
-        shutil.rmtree(self.home, ignore_errors=True)
-        return place * 2 if forked(lambda: mill(self.recipe, self.home, at_call(place, kill))) is None else 0
 
     def random_kills(self, n: int) -> Row:
         """kill -9 at any moment."""
         row = Row("kill -9 at random")
         for _ in range(n):
-            self.trial(row, lambda: None, self.rng.uniform(0.05, 1.0) * self.seconds)
+            self.bench.trial(row, lambda: None, self.rng.uniform(0.02, 1.0) * self.bench.seconds)
         return row
 
     def bits(self, n: int | None) -> Row:
         """One bit of one file of each kind, under all names that the file has."""
         row = Row("bit flip")
         kinds: dict[str, list[str]] = {}
-        for name in contents(self.whole):
-            kind = re.sub(r"[0-9a-f]{16,32}", "ID", re.sub(r"\d{5}-of-\d{5}", "N", name))
+        for path in sorted(path for path in self.bench.whole.rglob("*") if path.is_file() and path.stat().st_size):
+            name = path.relative_to(self.bench.whole).as_posix()
+            kind = re.sub(r"[0-9a-f]{16,32}", "ID", re.sub(r"\d{5}-of-\d{5}|\d{9}", "N", name))
             kinds.setdefault(kind, []).append(name)
-        chosen = sorted(kinds) if n is None else sorted(self.rng.sample(sorted(kinds), n))
-        for kind in chosen:
+        for kind in sorted(kinds) if n is None else sorted(self.rng.sample(sorted(kinds), min(n, len(kinds)))):
             name, at, bit = self.rng.choice(kinds[kind]), self.rng.random(), 1 << self.rng.randrange(8)
 
             def flip(name: str = name, at: float = at, bit: int = bit) -> None:
-                path = self.home / name
+                path = self.bench.home / name
                 data = bytearray(path.read_bytes())
-                if data:
-                    data[int(at * len(data))] ^= bit
-                    with path.open("r+b") as file:
-                        file.write(data)
+                data[int(at * len(data))] ^= bit
+                with path.open("r+b") as file:
+                    file.write(data)
 
-            self.trial(row, flip, whole=True)
+            survived = row.survived
+            self.bench.trial(row, flip, whole=True)
+            if row.survived == survived:
+                sys.stderr.write(f"  the bit was {bit} at {at:.3f} of {name}\n")
+        return row
+
+    def full_calls(self, n: int) -> Row:
+        """No space left at one call, once."""
+        row = Row("disk full at a call")
+
+        def full(name: str) -> None:
+            raise OSError(28, "No space left on device", name)
+
+        for _ in range(n):
+            self.bench.trial(row, Steps(self.rng.randrange(1, self.bench.steps, 2), full).install)
         return row
 
     def full_disks(self, n: int) -> Row:
-        """No space left at one call."""
-        row = Row("disk full")
-        for _ in range(n):
-            self.trial(row, at_call(2 * self.rng.randrange(1, 200) + 1, full))
+        """A disk of its own that ends at any page, so that every write may be the one; then it is made larger."""
+        row, bench = Row("disk full for good"), self.bench
+        pages = sum(-(-path.stat().st_size // PAGE_BYTES) for path in bench.whole.rglob("*") if path.is_file())
+        for at in sorted(self.rng.sample(range(8, pages), min(n, pages - 8))):
+            bench.empty()
+            bench.home.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={at * 4}k", "none", bench.home]).returncode:
+                sys.stderr.write("disks of its own cannot be mounted here: no trial\n")
+                break
+            try:
+                grow = ["mount", "-o", "remount,size=256m", bench.home]
+                bench.judge(
+                    row,
+                    lambda: [forked(lambda: mill(bench.recipe, bench.home))],
+                    lambda grow=grow: subprocess.run(grow, check=True) and None,
+                )
+            finally:
+                subprocess.run(["umount", "-l", bench.home], check=True)
         return row
 
     def inputs(self, n: int) -> Row:
-        """Another text in an input at some moment between its listing and the end, and back at another."""
-        row = Row("input changed while read")
+        """Another text in an input at some moment of reading, and back at a later one."""
+        return self._changed(Row("input changed while read"), n, SHORT)
+
+    def inputs_of_runs(self, n: int) -> Row:
+        """The same against whole runs."""
+        return self._changed(Row("input changed in a run"), n, None)
+
+    def _changed(self, row: Row, n: int, until: str | None) -> Row:
+        """Runs of the other text are runs of their own; no entry of either may hold the other's."""
+        bench = self.bench
+        begin = time.perf_counter()
+        bench.empty()
+        forked(lambda: mill(bench.recipe, bench.home, until=until))
+        seconds = time.perf_counter() - begin
+        want = {name: sha for name, sha in contents(bench.home).items() if name.startswith("store/")}
         for _ in range(n):
-            moments = sorted(self.rng.uniform(0, 0.6) * self.seconds for _ in range(2))
-
-            def change(moments: list[float] = moments) -> None:
-                threading.Timer(moments[0], lambda: write_inputs(self.folder, "quern")).start()
-                threading.Timer(moments[1], lambda: write_inputs(self.folder)).start()
-
-            self._changed(row, change)
+            begin = time.perf_counter()
+            bench.empty()
+            first = forked(lambda: mill(bench.recipe, bench.home, self._change(seconds), until))
+            bench.write_sources()
+            last = forked(lambda: mill(bench.recipe, bench.home, until=until))
+            row.tried += 1
+            row.met += first is None or not first["ok"]
+            row.reported += first is not None and bool(first.get("sentence"))
+            now = contents(bench.home)
+            whole = bool(last and last["ok"] and first and "traceback" not in first)
+            whole = whole and all(now.get(name) == sha for name, sha in want.items())
+            if not whole:
+                sys.stderr.write(f"{row.fault}: {first} {last}\n")
+            row.survived += whole
+            row.seconds += time.perf_counter() - begin
         return row
 
-    def _changed(self, row: Row, change: Callable[[], None]) -> None:
-        """Runs of the other text are runs of their own; no entry of either may hold the other's."""
-        shutil.rmtree(self.home, ignore_errors=True)
-        begin = time.perf_counter()
-        first = forked(lambda: mill(self.recipe, self.home, change))
-        write_inputs(self.folder)
-        last = forked(lambda: mill(self.recipe, self.home))
-        row.tried += 1
-        row.met += first is None or not first["ok"]
-        row.reported += first is not None and bool(first.get("sentence"))
-        now = contents(self.home)
-        row.survived += bool(last and last["ok"] and all(now.get(name) == sha for name, sha in self.want.items()))
-        row.seconds += time.perf_counter() - begin
+    def _change(self, seconds: float) -> Callable[[], None]:
+        moments = sorted(self.rng.uniform(0, 0.9) * seconds for _ in range(2))
+        word = self.rng.choice(["quern", "mall"])  # of another length, and of the same
+
+        def change() -> None:
+            threading.Timer(moments[0], lambda: self.bench.write_sources(word)).start()
+            threading.Timer(moments[1], self.bench.write_sources).start()
+
+        return change
 
     def clocks(self, n: int) -> Row:
         """The clock jumps by years during the run, both ways."""
@@ -295,45 +164,125 @@ class Bench:
             def jump(jumps: list[float] = jumps, real: Callable[[], float] = real) -> None:
                 time.time = lambda: real() + jumps[int(real() * 10) % len(jumps)]
 
-            self.trial(row, jump)
+            self.bench.trial(row, jump)
+        return row
+
+    def races(self, n: int) -> Row:
+        """Four runs of one recipe at once in one home; in every second trial one of them is killed."""
+        row, bench = Row("four runs at once"), self.bench
+
+        def work() -> Answer:
+            return mill(bench.recipe, bench.home)
+
+        for number in range(n):
+            bench.empty()
+            kill_after = self.rng.uniform(0.02, 1.0) * bench.seconds if number % 2 else None
+            bench.judge(row, lambda kill_after=kill_after: all_forked([work] * 4, kill_after))
         return row
 
 
-def rows(bench: Bench, only: list[str], *, quick: bool) -> Iterator[Row]:
-    """The table, row by row."""
-    kinds: dict[str, Callable[[], Row]] = {
-        "kills": lambda: bench.kills(6 if quick else None),
-        "random": lambda: bench.random_kills(4 if quick else 200),
-        "bits": lambda: bench.bits(8 if quick else None),
-        "full": lambda: bench.full_disks(4 if quick else 100),
-        "inputs": lambda: bench.inputs(4 if quick else 1000),
-        "clock": lambda: bench.clocks(1 if quick else 20),
-    }
-    return (kinds[name]() for name in only or kinds)
+def s3_errors(n: int, seed: int) -> Row:
+    """Inputs and store on an S3 where three of ten requests fail; a run that gives up is run again."""
+    row = Row(f"{ERRORS:.0%} of S3 requests fail")
+    with serving(seed) as url, tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+        os.environ |= {"AWS_DEFAULT_REGION": "us-east-1"}
+        bench = S3Bench(Path(folder), seed)
+        for _ in range(n):
+            bench.empty()
+            set_errors(url, ERRORS)
+            bench.judge(row, bench.nights)
+            asked, lost = set_errors(url, 0.0)
+            sys.stderr.write(f"{lost:,} of {asked:,} requests failed in {bench.runs} runs\n")
+    return row
+
+
+class S3Bench(Bench):
+    """The same bench with inputs and store in a bucket."""
+
+    def __init__(self, folder: Path, seed: int):
+        self.runs = 0
+        store = f'[store]\npath = "s3://{BUCKET}/store"\ncheck_space = false\n'
+        super().__init__(folder, seed, f"s3://{BUCKET}/raw", store)
+
+    def empty(self, *, whole: bool = False) -> None:
+        super().empty(whole=whole)
+
+        def clear(fs: Any) -> None:
+            if fs.exists(f"{BUCKET}/store"):
+                fs.rm(f"{BUCKET}/store", recursive=True)
+
+        self._in_bucket(clear)
+
+    def write_sources(self, word: str = "mill") -> None:
+        super().write_sources(word)
+
+        def put(fs: Any) -> None:
+            for path in sorted(self.folder.glob("*.jsonl")):
+                fs.put_file(str(path), f"{BUCKET}/raw/{path.name}")
+
+        self._in_bucket(put)
+
+    def _in_bucket(self, work: Callable[[Any], None]) -> None:
+        """In a child: the library has threads, and this process forks."""
+
+        def done() -> Answer:
+            import fsspec
+
+            work(fsspec.filesystem("s3"))
+            return {"done": True}
+
+        if forked(done) is None:
+            raise SystemExit("the bucket cannot be written")
+
+    def nights(self) -> list[Answer | None]:
+        """Runs until one ends."""
+        found: list[Answer | None] = []
+        while len(found) < NIGHTS and not (found and found[-1] and found[-1]["ok"]):
+            found.append(self.again())
+        self.runs = len(found)
+        return found
+
+
+def rows(only: list[str], seed: int, size: Callable[[int, int | None], int | None]) -> Iterator[Row]:
+    """The table, row by row; ``size`` is how often a kind is tried, by its quick and its long form."""
+    with tempfile.TemporaryDirectory() as folder:
+        faults = Faults(Bench(Path(folder), seed)) if only != ["s3"] else None
+        table: dict[str, tuple[str, int, int | None]] = {
+            "kills": ("kills", 6, None),
+            "random": ("random_kills", 4, 200),
+            "bits": ("bits", 8, None),
+            "full": ("full_calls", 4, 100),
+            "disk": ("full_disks", 4, 200),
+            "inputs": ("inputs", 20, 1000),
+            "runs": ("inputs_of_runs", 2, 50),
+            "clock": ("clocks", 2, 20),
+            "races": ("races", 2, 20),
+        }
+        for kind in [name for name in only or table if name != "s3"]:
+            name, *sizes = table[kind]
+            yield getattr(faults, name)(size(*sizes))
+    if "s3" in (only or ["s3"]):
+        yield s3_errors(size(1, 10) or 1, seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     import gristmill.flows.direct  # noqa: F401  imported once, before any fork
 
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), options.seed)
-        lost = 0
-        for row in rows(bench, [name for name in options.only.split(",") if name], quick=options.quick):
-            lost += row.tried - row.survived
-            if options.json:
-                print(json.dumps(asdict(row)), flush=True)
-            else:
-                print(
-                    f"{row.fault:26} tried {row.tried:5}  met {row.met:5}  survived {row.survived:5}  "
-                    f"reported {row.reported:5}  {row.seconds:.0f} s",
-                    flush=True,
-                )
+    def size(quick: int, long: int | None) -> int | None:
+        return quick if options.quick else long and max(1, round(long * options.share))
+
+    lost = 0
+    for row in rows([name for name in options.only.split(",") if name], options.seed, size):
+        lost += row.tried - row.survived
+        print(json.dumps(asdict(row)) if options.json else row.line, flush=True)
     sys.exit(1 if lost else 0)
 
 

@@ -1,8 +1,11 @@
 """Faults of the disk that gristmill writes to: they are no fault of an input, and one sentence says what is wrong."""
 
 import errno
+import os
+import re
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
+SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy, of an array: a short write, which has no number
 PAGE = "could not verify page integrity"  # of a Parquet file, as Arrow says it
 UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 
@@ -13,9 +16,13 @@ def disk_problem(error: OSError) -> str | None:
     >>> disk_problem(NotADirectoryError(20, "Not a directory", "/dev/null/runs")).partition(";")[0]
     '/dev/null/runs: Not a directory'
     >>> disk_problem(OSError("no number"))
+    >>> (disk_problem(OSError("512 requested and 496 written")) or "").partition(";")[0]
+    'No space left on device'
     """
     if PAGE in str(error):
         return "a page of a table is not what was written; run the recipe again, which names it and makes it anew"
+    if error.errno is None and SHORT.search(str(error)):
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if error.errno not in UNUSABLE:
         return None
     where = f"{error.filename}: " if error.filename else ""

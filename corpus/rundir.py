@@ -86,8 +86,12 @@ class RunDir:
 
     @property
     def stages(self) -> RunStages:
-        """The stages of the run, in order."""
-        return RunStages.from_json(read_json(self.path / STAGES_FILE))
+        """The stages of the run, in order; StoreError when the file is damaged."""
+        path = self.path / STAGES_FILE
+        try:
+            return RunStages.from_json(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error!r}); run the recipe again, which writes it anew") from None
 
     @property
     def takedowns(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Because pages are a pure function of card.json, ``check`` can render them again 
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gristmill.data_cards.figures import FIGURES, draw_figures
 from gristmill.data_cards.front_matter import front_matter
 from gristmill.data_cards.gather import gather
 from gristmill.data_cards.overview import glance, headline
-from gristmill.data_cards.page import Cell, Share
+from gristmill.data_cards.page import Cell, Section, Share
 from gristmill.data_cards.parts.row_samples import sample_file, sample_text
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
@@ -25,6 +26,7 @@ from gristmill.data_cards.wording import fenced, markdown, percent
 
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
 HERE = Path(__file__).parent
+Glance = Sequence[tuple[str, str, str]]
 
 
 def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
@@ -77,6 +79,22 @@ def render_html(card: Card, figures: dict[str, str]) -> str:
 
     drawn = {name: Markup(svg) for name, svg in figures.items()}  # matplotlib has escaped their text
     return _environment(autoescape=True).get_template("card.html.jinja").render(figures=drawn, **_view(card))
+
+
+def render_page(kind: str, title: str, headline: str, glance: Glance, sections: Sequence[Section]) -> str:
+    """A page in the card's manner of something else than a card.
+
+    Parameters
+    ----------
+    kind : what it is, above the title
+    glance : figures on top, each with its name and a note
+    sections : with tables, items and code; figures belong to cards
+
+    >>> "<h1>a &lt; b</h1>" in render_page("Two runs", "a < b", "nothing changed", (), ())
+    True
+    """
+    view = {"kind": kind, "title": title, "headline": headline, "glance": glance, "sections": sections}
+    return _environment(autoescape=True).get_template("page.html.jinja").render(figures={}, **view)
 
 
 def _view(card: Card) -> dict[str, object]:

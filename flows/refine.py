@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from gristmill.flows.direct import refine_open
 from gristmill.flows.pipeline.context import RunContext
@@ -22,7 +23,12 @@ def run_as_task(context: RunContext, stage: Instance) -> Any:
     return as_task(run_stage)(context, stage)
 
 
-@flow(name="refine", flow_run_name="refine-{recipe_path}", validate_parameters=False, persist_result=False)
+def run_name() -> str:
+    """Of a flow run on Prefect's page: a phone has no room for the folder of a recipe or run."""
+    return f"{flow_run.flow_name}-{Path(next(iter(flow_run.parameters.values()))).stem}"
+
+
+@flow(name="refine", flow_run_name=run_name, validate_parameters=False, persist_result=False)
 def refine(
     recipe_path: str, until: str | None = None, workers: int | None = None, reporter: Any = None
 ) -> dict[str, Any]:

@@ -32,13 +32,13 @@ from gristmill.flows.nights.night_tables import night_page
 from gristmill.flows.pipeline.json_progress import VARIABLE, chosen_reporter
 from gristmill.flows.pipeline.recipe_reading import load_scheduled
 from gristmill.flows.pipeline.unattended import Schedule
-from gristmill.flows.refine import refine
+from gristmill.flows.refine import refine, run_name
 
 LATE = timedelta(seconds=90)  # a run that is due for longer was missed; a server that starts again takes less
 FLOW = "night"
 
 
-@flow(name=FLOW, flow_run_name="night-{recipe_path}", validate_parameters=False, persist_result=False, retries=0)
+@flow(name=FLOW, flow_run_name=run_name, validate_parameters=False, persist_result=False, retries=0)
 def night(recipe_path: str) -> dict[str, Any]:
     """One firing: the flow ``refine``, tried again after errors of input and output, and its page."""
     reporter = chosen_reporter() if os.environ.get(VARIABLE) else None  # else the page shows how far it is

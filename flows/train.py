@@ -7,10 +7,10 @@ from prefect import flow
 
 from gristmill.flows.direct import train_and_card
 from gristmill.flows.pipeline.open_context import reopen_run
-from gristmill.flows.refine import run_as_task
+from gristmill.flows.refine import run_as_task, run_name
 
 
-@flow(name="train", flow_run_name="train-{run_path}", validate_parameters=False, persist_result=False)
+@flow(name="train", flow_run_name=run_name, validate_parameters=False, persist_result=False)
 def train(run_path: str, reporter: Any = None) -> dict[str, Any]:
     """Train, or go on training, on a run's plan, then renew its card; returns the summary."""
     with reopen_run(Path(run_path), reporter=reporter) as context:

@@ -51,6 +51,7 @@ Diff = Annotated[tuple[str, str] | None, Parameter(help="two profiles to compare
 Samples = Annotated[
     int, Parameter(converter=whole(0, 1000), help="of so many groups of changes the text of one document is shown")
 ]
+DiffPage = Annotated[Path | None, Parameter(help="an HTML file to write the same into, as one page")]
 BoundKey = Annotated[str, Parameter(help="the bound to move, such as words.at_least")]
 From = Annotated[float, Parameter(name="--from", converter=number(-1e300, 1e300), help="the bound's first value")]
 To = Annotated[float, Parameter(name="--to", converter=number(-1e300, 1e300), help="the bound's last value")]
@@ -148,12 +149,16 @@ def whatif(
 
 
 @app.command
-def diff(run_a: RunPath, run_b: RunPath, *, samples: Samples = 10, json: Json = False) -> None:
+def diff(run_a: RunPath, run_b: RunPath, *, samples: Samples = 10, html: DiffPage = None, json: Json = False) -> None:
     """Show every document that changed between two runs, and every reason; from stored columns."""
+    from gristmill.flows.diff.diff_page import write_diff_page
     from gristmill.flows.diff.diff_runs import diff_runs
     from gristmill.show_diff import show_diff
 
-    answer(diff_runs(run_a, run_b, samples), json, show_diff)
+    found = diff_runs(run_a, run_b, samples)
+    if html is not None:
+        write_diff_page(html, found)
+    answer(found, json, show_diff)
 
 
 @app.command

@@ -29,13 +29,13 @@ def open_checked(file: InputFile) -> BinaryIO:
     OSError : it cannot be opened
     """
     if file.content is None:  # it was never listed
-        return open_binary(file.path)
+        return open_binary(file.lies_at)
     try:
         if file.content.by_server:
-            return _ServerFile(file.path, file.content)
-        return io.BufferedReader(_CheckedFile(file.path, file.content), BLOCK_BYTES)
+            return _ServerFile(file.lies_at, file.content)
+        return io.BufferedReader(_CheckedFile(file.lies_at, file.content), BLOCK_BYTES)
     except FileNotFoundError:
-        raise _noted(ChangedInputError(f"{file.path} was deleted after it was listed")) from None
+        raise _noted(ChangedInputError(f"{file.lies_at} was deleted after it was listed")) from None
 
 
 @contextmanager
@@ -67,14 +67,14 @@ def as_listed(file: InputFile) -> Iterator[None]:
 def _check_size(file: InputFile) -> None:
     """What was appended is in no block."""
     content = file.content
-    if content is None or content.by_server or is_remote(file.path):
+    if content is None or content.by_server or is_remote(file.lies_at):
         return
     try:
-        size = Path(file.path).stat().st_size
+        size = Path(file.lies_at).stat().st_size
     except FileNotFoundError:
         return  # every byte that was read was the right one
     if size != content.size:
-        raise ChangedInputError(f"{file.path} had {content.size} bytes when it was listed, and has {size} now")
+        raise ChangedInputError(f"{file.lies_at} had {content.size} bytes when it was listed, and has {size} now")
 
 
 def _noted(error: Exception) -> Exception:

@@ -15,6 +15,7 @@ from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import CHUNK_BYTES
 from gristmill.sources.content import Content, content_of
 from gristmill.sources.dataset_card import IS_CARD, data_patterns
+from gristmill.sources.digest_cache import DigestCache
 
 _SECRET = re.compile(r"://[^/]*:[^/]*@|[?&][^=]*(signature|sig|token|secret|password|credential)=", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?\[]")
@@ -163,8 +164,11 @@ def _walk(folder: str) -> Iterator[str]:
         yield from (os.path.normpath(f"{root}/{name}") for name in sorted(names) if not name.startswith("."))
 
 
-def digest_of(found: Found) -> Content:
-    """Size, digest and digests of blocks of a file; SourceError when it cannot be read."""
+def digest_of(found: Found, digests: DigestCache | None = None) -> Content:
+    """Size, digest and digests of blocks of a file; SourceError when it cannot be read.
+
+    ``digests`` may know a local one.
+    """
     if found.info is not None:
         return _remote_content(found.path, found.info)
     path = found.path
@@ -172,12 +176,16 @@ def digest_of(found: Found) -> Content:
         raise SourceError(f"{path!r} is not a regular file")
     try:
         path.encode()
-        with Path(path).open("rb") as file:
-            return content_of(file)
+        return _read(path) if digests is None else digests.content(Path(path))
     except UnicodeEncodeError:
         raise SourceError(f"the name {path!r} is not UTF-8; rename the file") from None
     except OSError as error:
         raise SourceError(f"cannot read {path!r}: {error.strerror}") from None
+
+
+def _read(path: str) -> Content:
+    with Path(path).open("rb") as file:
+        return content_of(file)
 
 
 def _find_remote(path: str) -> Matched:

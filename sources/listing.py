@@ -11,6 +11,7 @@ from pathlib import Path
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.catalogue import with_readers
 from gristmill.sources.content import Content
+from gristmill.sources.digest_cache import DigestCache
 from gristmill.sources.folders import Found, digest_of, find, is_remote, why_passed_over
 from gristmill.sources.reader import Reader
 
@@ -38,6 +39,12 @@ class InputFile:
     format: str
     piece: Piece | None = None  # None: the whole file
     content: Content | None = field(default=None, repr=False)  # of the whole file; None: it was never listed
+    place: str | None = None  # where it lies, where ``path`` is the name that it had before
+
+    @property
+    def lies_at(self) -> str:
+        """Where to open it."""
+        return self.place or self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,10 @@ def list_files(
     source: str,
     exclude: Sequence[str] = (),
     extra: Sequence[Reader] = (),
+    digests: DigestCache | None = None,
 ) -> list[InputFile]:
     """The files of ``list_source``, sorted by path, each once."""
-    return list_source(paths, format, source=source, exclude=exclude, extra=extra).files
+    return list_source(paths, format, source=source, exclude=exclude, extra=extra, digests=digests).files
 
 
 def list_source(
@@ -67,6 +75,7 @@ def list_source(
     source: str,
     exclude: Sequence[str] = (),
     extra: Sequence[Reader] = (),
+    digests: DigestCache | None = None,
 ) -> Listing:
     """The files behind ``paths``, sorted by path, each once, and what is passed over among them.
 
@@ -78,6 +87,7 @@ def list_source(
     exclude : patterns; one without a slash is compared with the name of each file and folder, one with a slash with
         the whole path
     extra : readers of plug-ins, beside the built-in ones
+    digests : of earlier runs; what it knows is not read
 
     Raises
     ------
@@ -90,7 +100,7 @@ def list_source(
         raise _no_format(unknown, source, extra)
     files = []
     for path in sorted(found):
-        content = _digested(found[path], source)
+        content = _digested(found[path], source, digests)
         files.append(InputFile(path, content.size, content.digest, formats[path] or "", content=content))
     return Listing(files, dict(sorted(passed_over.items())))
 
@@ -120,9 +130,9 @@ def _found(
     return found, passed_over
 
 
-def _digested(info: Found, source: str) -> Content:
+def _digested(info: Found, source: str, digests: DigestCache | None) -> Content:
     try:
-        return digest_of(info)
+        return digest_of(info, digests)
     except SourceError as error:
         raise SourceError(f"sources.{source}.path: {error}") from None
     except Exception as error:  # noqa: BLE001  as above

@@ -165,7 +165,7 @@ def _between(starts: list[tuple[int, int]], size: int) -> list[tuple[Piece, int]
 
 def _is_plain(file: InputFile) -> bool:
     """True for a local file that is no archive, whatever its name says."""
-    if is_remote(file.path):
+    if is_remote(file.lies_at):
         return False
     with open_checked(file) as raw:
         return codec_of(raw.read(_HEAD_BYTES)) is None

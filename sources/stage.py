@@ -32,6 +32,7 @@ class SourceSpec(Section):
     quotes: bool | None = None  # csv: whether a quote opens a field; found from the file when left out
     priority: int = 0  # of two equal documents, the one of the higher priority is kept
     retention_budget: Share = 1.0  # the run stops when more is rejected, dropped or merged
+    renamed: Literal["latest"] | None = None  # a renamed file keeps the name, and ids, of the recipe's latest run
     use: Literal["train", "evaluate", "blocked"] = "train"  # evaluate: held-out rows alone; blocked: never handed over
 
     @property

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.store_use import alone, written_by_none
 from gristmill.corpus.unfinished import END
 from gristmill.flows.gc.kept_runs import Retention, kept
-from gristmill.flows.pipeline.home_contents import Home, entries_of, place_of
+from gristmill.flows.pipeline.home_contents import Home, Place, entries_of, place_of, tuned_entries
 from gristmill.flows.pipeline.open_context import home as home_folder
 
 
@@ -47,7 +48,7 @@ def collect(retention: Retention, *, dry_run: bool = False, now: float | None = 
 def _collected(home: Home, retention: Retention, now: float, *, dry_run: bool) -> dict[str, Any]:
     stays = kept(home.runs, retention, now)
     runs = [run.path for run in home.runs if run.path not in stays]
-    named = entries_of(run for run in home.runs if run.path in stays)
+    named = _named([run for run in home.runs if run.path in stays])
     entries = [entry for entry in home.entries() if place_of(entry) not in named]
     unfinished = list(home.left_behind(now))
     before = disk_bytes(home.root)
@@ -64,6 +65,11 @@ def _collected(home: Home, retention: Retention, now: float, *, dry_run: bool) -
         "bytes_before": before,
         "bytes_after": after,
     }
+
+
+def _named(runs: list[RunDir]) -> set[Place]:
+    """What the runs need: what their manifests name, and proxy runs, so that a tuning that was stopped goes on."""
+    return entries_of(runs) | tuned_entries(runs)
 
 
 def _delete(runs: Iterable[Path], entries: Iterable[Path], unfinished: Iterable[Path]) -> None:

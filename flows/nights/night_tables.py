@@ -53,8 +53,10 @@ def _changes(run: Path, came_from: str | None) -> str:
         found = diff_runs(before, run, samples=0)
     except GristmillError as error:
         return f"no difference to {came_from}: {error}"
-    lines = [f"# {came_from} to {run.name}", f"{found['documents']:,} documents changed"]
+    documents = found["documents"]
+    lines = [f"# {before.name[:8]} to {run.name[:8]}", f"{documents:,} document{'s' * (documents != 1)} changed"]
     for key in ("by_kind", "by_reason"):
         rows = [f"| {name} | {one['documents']:,} |" for name, one in found[key].items()]
         lines.append("\n".join([f"| {key.removeprefix('by_')} | documents |", "|---|---|", *rows]))
-    return "\n\n".join([*lines, f"`gristmill diff {before.name} {run.name}` has every document"])
+    command = f"gristmill diff {before.name} {run.name}"
+    return "\n\n".join([*lines, f"`{command}` has every document, and `--html FILE` writes it as a page"])

@@ -24,6 +24,8 @@ from gristmill.flows.pipeline.stages import Instance
 from gristmill.handoff.piece_index import FOLDER as PIECES_FOLDER
 from gristmill.tokenizer.stage import Tokenizer, TokenizerFacts
 
+TOKENIZER_FILE = "tokenizer.json"
+
 if TYPE_CHECKING:
     from gristmill.mixing.curriculum import Phase
     from gristmill.tokenizer.encoded_batch import Encoding
@@ -93,13 +95,14 @@ def encode(context: RunContext, stage: Instance) -> Manifest:
 
     refuse_forbidden(context)
     model = context.run.manifest("tokenizer").parts[0]
+    spelling = next(file.sha256 for file in model.files if file.name == TOKENIZER_FILE)  # trained here, or given: equal
     languages = context.run.manifest("language").parts if context.run.has("language") else ()
     chat = {source.name for source in context.recipe.sources if source.messages}
     jobs = []
     for place, (part, rows) in enumerate(_with_kept(context, kept_by_part(context))):
         language = languages[place] if languages else None
-        inputs = [part.key, kept_digest(rows), model.key, *([language.key] if language else [])]
-        arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, "tokenizer.json")}
+        inputs = [part.key, kept_digest(rows), spelling, *([language.key] if language else [])]
+        arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": rows, "tokenizer": Ref(model, TOKENIZER_FILE)}
         arguments |= {"language": Ref(language, "language.parquet")} if language else {}
         arguments["encoding"], settings = _encoding(context, stage, bool(set(part.accounts) & chat))
         key = job_key("tokens", stage.spec.version, inputs, **settings)

@@ -18,9 +18,10 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine
 from gristmill.flows.pipeline.estimate import Rates, beside_stages
 from gristmill.flows.pipeline.ingest import files_of_one_core
-from gristmill.flows.pipeline.inputs import Inputs, list_inputs
+from gristmill.flows.pipeline.inputs import Inputs
 from gristmill.flows.pipeline.jobs import Job
 from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer
+from gristmill.flows.pipeline.listed_inputs import digests_of, listed_inputs
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import home, run_stages, store_of
 from gristmill.flows.pipeline.progress import SilentReporter
@@ -135,7 +136,7 @@ def plan_run(recipe_path: Path) -> dict[str, Any]:
     """What ``gristmill run`` would do, with an estimate of CPU seconds, seconds and peak memory."""
     checked = with_latest_tokenizer(load_recipe(recipe_path), home() / "runs")
     recipe = checked.recipe
-    inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
+    inputs = listed_inputs(checked, home(), digests_of(home(), recipe))  # it writes nothing, so nothing is learnt
     run = DryRun(home() / "runs" / recipe.name / build_lock(checked, inputs).run_id, run_stages(checked))
     engine = ThreadEngine(recipe.engine.workers)
     report = _DryReport(run, SilentReporter())

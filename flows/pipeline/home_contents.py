@@ -5,11 +5,12 @@ Stores elsewhere, which other homes may share, are not looked at.
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import read_json
+from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.store_use import is_written
@@ -18,6 +19,7 @@ from gristmill.corpus.unfinished import END, is_held
 Place = tuple[str, str]  # stage and key of an entry
 _FILE_SECONDS = 600.0  # a small file is written at once
 MANIFESTS = ("manifests", ".takedown/manifests")  # a takedown that was killed goes on from the old ones
+TUNED = "tune/entries.json"  # of a run: its proxy runs, which stand in no manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,22 @@ def entries_of(runs: Iterable[RunDir]) -> set[Place]:
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise StoreError(f"{path} is damaged; run the recipe again, which writes it anew") from None
             found |= {(part.stage, part.key) for part in parts if part.files}
+    return found
+
+
+def name_tuned(run: RunDir, places: Iterable[Place]) -> None:
+    """Write down entries that a tuning of the run is about to make or find, so that they stay in the store."""
+    path = run.path / TUNED
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, sorted(map(list, tuned_entries([run]) | set(places))))
+
+
+def tuned_entries(runs: Iterable[RunDir]) -> set[Place]:
+    """Every entry that a tuning of the runs made; a damaged file names none, since a tuning makes them again."""
+    found: set[Place] = set()
+    for path in (run.path / TUNED for run in runs):
+        with suppress(FileNotFoundError, ValueError, TypeError):
+            found |= {(stage, key) for stage, key in read_json(path)}
     return found
 
 

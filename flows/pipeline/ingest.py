@@ -24,6 +24,8 @@ from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import VERBALISE
 from gristmill.sources.stage import SourceSpec
 
+NOT_READ = {"path", "exclude", "format", "priority", "retention_budget", "use", "renamed"}  # keys that readers lack
+
 if TYPE_CHECKING:
     from gristmill.sources.first_records import Place
     from gristmill.sources.listing import InputFile
@@ -82,7 +84,7 @@ def _read_jobs(context: RunContext, stage: Instance, source: SourceSpec) -> Iter
 
     limits = context.recipe.limits.model_dump()
     part_bytes = limits.pop("part_bytes")
-    fields = source.model_dump(exclude={"path", "exclude", "format", "priority", "retention_budget", "use"})
+    fields = source.model_dump(exclude=NOT_READ)
     spec = ReadSpec(**fields, **limits)
     libraries = libraries_of(stage)
     outside = {one.reader.name: one for one in context.inputs.readers}

@@ -11,6 +11,7 @@ from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.flows.pipeline.use_checks import TEACHERS, refuse_evaluation_teachers
+from gristmill.sources.digest_cache import DigestCache
 from gristmill.sources.listing import InputFile, list_files
 from gristmill.sources.stage import SourceSpec
 
@@ -36,7 +37,12 @@ class Inputs:
         return self.artefacts.get(name, {})
 
 
-def list_inputs(recipe: Recipe, stages: Sequence[Instance], readers: Sequence[OutsideReader] = ()) -> Inputs:
+def list_inputs(
+    recipe: Recipe,
+    stages: Sequence[Instance],
+    readers: Sequence[OutsideReader] = (),
+    digests: DigestCache | None = None,
+) -> Inputs:
     """List and digest every input.
 
     Raises
@@ -47,8 +53,9 @@ def list_inputs(recipe: Recipe, stages: Sequence[Instance], readers: Sequence[Ou
     Parameters
     ----------
     readers : those of plug-ins, beside the mill's own
+    digests : of earlier runs; what it knows is not read
     """
-    files = {source.name: _files_of(source, readers) for source in recipe.sources}
+    files = {source.name: _files_of(source, readers, digests) for source in recipe.sources}
     artefacts = list_artefacts(stages)
     teachers = [
         (f"{one.spec.recipe_key}.{one.options.name}.{name}", path)
@@ -87,8 +94,9 @@ def artefact(paths: Sequence[Path], key: str) -> Artefact:
     return Artefact(whole, digests[0] if len(digests) == 1 else several)
 
 
-def _files_of(source: SourceSpec, readers: Sequence[OutsideReader]) -> list[InputFile]:
+def _files_of(source: SourceSpec, readers: Sequence[OutsideReader], digests: DigestCache | None) -> list[InputFile]:
     if source.format == "graph":
         return []
     extra = [one.reader for one in readers]
-    return list_files(source.paths, source.format, source=source.name, exclude=source.exclude, extra=extra)
+    given = {"source": source.name, "exclude": source.exclude, "extra": extra, "digests": digests}
+    return list_files(source.paths, source.format, **given)

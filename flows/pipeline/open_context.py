@@ -22,10 +22,11 @@ from gristmill.data_cards.parts.environment import PACKAGES
 from gristmill.flows.pipeline.catalogue import Catalogue
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, open_engine
+from gristmill.flows.pipeline.former_names import Names
 from gristmill.flows.pipeline.healing import Healing
-from gristmill.flows.pipeline.inputs import list_inputs
 from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
 from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer, with_tokenizer
+from gristmill.flows.pipeline.listed_inputs import DIFFERING, digests_of, doubted, listed_inputs
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
@@ -37,6 +38,7 @@ from gristmill.flows.pipeline.recipe_reading import (
     parse_stored,
     stored_recipe,
 )
+from gristmill.flows.pipeline.run_notes import drop_damaged
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
 
@@ -74,35 +76,48 @@ def open_recipe(
 
 @contextmanager
 def open_checked(
-    checked: CheckedRecipe, *, reporter: Reporter | None = None, engine: Mapping[str, Any] | None = None
+    checked: CheckedRecipe,
+    *,
+    reporter: Reporter | None = None,
+    engine: Mapping[str, Any] | None = None,
+    names: Names | None = None,
 ) -> Iterator[RunContext]:
     """List a recipe's inputs, lock its run directory, and give the context to the caller.
 
     Parameters
     ----------
     engine : values over the recipe's [engine], such as {"workers": 1}; they never change the result
+    names : of a card, for sources with ``renamed``; those of the latest run where they are left out
     """
     checked = with_latest_tokenizer(checked, home() / "runs")
     recipe = checked.recipe
     if engine:
         recipe = recipe.model_copy(update={"engine": recipe.engine.model_copy(update=dict(engine))})
     reporter = reporter or SilentReporter()
-    with reporter.stage("inputs", 0):  # reads every byte once, for digests
-        inputs = list_inputs(recipe, checked.stages, checked.catalogue.readers)
+    digests = digests_of(home(), recipe)
+    with reporter.stage("inputs", 0):  # reads every byte once, but of files that are as they were
+        inputs = listed_inputs(checked, home(), digests, names)
     lock, described = build_lock(checked, inputs), _description(checked)
     store = store_of(recipe).watched(EntryWatch())
     with ExitStack() as held:
         held.enter_context(using(store.root))
         run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
-        run.describe(described)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
+        healing = Healing()
+        for what, found in drop_damaged(run):
+            healing.note(what, found)
+        for path in digests.differing if digests else ():
+            healing.note(path, DIFFERING)
+        run.describe(described)
         held.enter_context(state_kept(run))
+        held.enter_context(doubted(digests))
+        if digests is not None:
+            digests.save()
         run.sweep()
         store.sweep()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)
-        healing = Healing()
         for error in store.scrub(recipe.store.scrub_bytes):
             healing.discard(store, run, error)
         try:

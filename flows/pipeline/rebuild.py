@@ -14,6 +14,7 @@ from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.open_context import open_checked, without_index
 from gristmill.flows.pipeline.plugged_in import kept_in
 from gristmill.flows.pipeline.progress import Reporter
+from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.pipeline.running import run_stages
 
@@ -30,16 +31,23 @@ def rebuild_from_card(
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
-    kept = kept_in(_folder_of(card) / PLUGINS, Lock.from_json(facts["lock"]).plugins)
+    lock = Lock.from_json(facts["lock"])
+    kept = kept_in(_folder_of(card) / PLUGINS, lock.plugins)
     checked = parse_recipe(facts["recipe"], f"{card}: recipe", find=kept)
-    checked = checked.with_recipe(with_tokenizer(without_index(checked.recipe), _folder_of(card) / TOKENIZER))
-    with open_checked(checked, reporter=reporter, engine=engine) as context:
+    recipe = with_tokenizer(without_index(checked.recipe), _folder_of(card) / TOKENIZER)
+    checked = checked.with_recipe(_reading_all(recipe))
+    with open_checked(checked, reporter=reporter, engine=engine, names=lock.inputs) as context:
         if check:
-            check_lock(Lock.from_json(facts["lock"]), build_lock(checked, context.inputs))
+            check_lock(lock, build_lock(checked, context.inputs))
         run_stages(context, "plan")
         difference = first_difference(facts["shards"], shard_digests(context)) if check else None
         result = {"run": str(context.run.path), "checked": check}
         return result | ({"identical": difference is None, "first_difference": difference} if check else {})
+
+
+def _reading_all(recipe: Recipe) -> Recipe:
+    """The same recipe, which believes no digest of an input."""
+    return recipe.model_copy(update={"store": recipe.store.model_copy(update={"trust_mtime": False})})
 
 
 def _folder_of(card: Path) -> Path:

@@ -57,6 +57,7 @@ class StoreSpec(Section):
     path: str | None = None  # a folder or s3://...; $GRISTMILL_HOME/store when left out
     check_space: bool = True  # refuse to begin where the disk looks too small for what is to be written
     scrub_bytes: Annotated[int, BeforeValidator(parse_amount), Field(ge=0)] = 256_000_000  # compared more, oldest first
+    trust_mtime: bool = True  # an input whose size and times are as when it was read last is not read for its digest
 
 
 class Recipe(Section):
@@ -151,6 +152,7 @@ class Recipe(Section):
             "drift": True,
             "plugins": True,
             "tune": True,
+            "sources": {"__all__": {"renamed"}},  # the names that it leads to stand in the lock
             "dedup": {"near": {"index"}},
             "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
         }

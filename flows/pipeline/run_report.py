@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,10 +82,20 @@ class RunReport:
             yield progress
 
 
+def came_from(run: Path) -> str | None:
+    """What the report of a run says; None where there is none, ValueError or TypeError where it is damaged."""
+    report = run / REPORT_FILE
+    found = read_json(report) if report.exists() else {}
+    if not isinstance(found, dict):
+        raise TypeError(f"{REPORT_FILE} is no object")
+    return found.get("came_from")
+
+
 def _ancestor(run: Path) -> str | None:
     """A run that is begun again keeps the ancestor that it had."""
-    report = run / REPORT_FILE
-    known = read_json(report).get("came_from") if report.exists() else None
+    known = None
+    with suppress(ValueError, TypeError):  # a run names it when it begins again
+        known = came_from(run)
     latest = latest_id(run.parent)
     return known or (latest if latest != run.name else None)
 

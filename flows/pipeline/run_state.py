@@ -4,11 +4,11 @@ It is for people, schedules and the gate. What is done stands in manifests; no s
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from gristmill.corpus.credentials import without_credentials
 from gristmill.corpus.errors import StoreError
@@ -48,9 +48,14 @@ def read_state(run: RunDir) -> RunState | None:
     if not path.exists():
         return None
     try:
-        return RunState(**read_json(path))
+        found = RunState(**read_json(path))
     except (ValueError, TypeError) as error:
-        raise StoreError(f"{path} is damaged ({error!r}); delete it and run the recipe again") from None
+        problem: object = error
+    else:
+        if found.state in get_args(State):
+            return found
+        problem = found.state
+    raise StoreError(f"{path} is damaged ({problem!r}); run the recipe again, which writes it anew")
 
 
 @contextmanager
@@ -75,9 +80,35 @@ def state_kept(run: RunDir) -> Iterator[None]:
 
 
 def latest_id(folder: Path) -> str | None:
-    """The latest verified run among the runs of a recipe, which lie in ``folder``; None before there is one."""
+    """The latest verified run among the runs of a recipe, which lie in ``folder``; None before there is one.
+
+    Where its file is damaged, it is the run that was complete last: the file moves then, and only then.
+    """
+    try:
+        return named_latest(folder)
+    except (ValueError, KeyError, TypeError):
+        return _complete_last(folder)
+
+
+def named_latest(folder: Path) -> str | None:
+    """The run that latest.json names; ValueError, KeyError or TypeError where the file is damaged."""
     path = folder / LATEST_FILE
-    return read_json(path)["run"] if path.exists() else None
+    if not path.exists():
+        return None
+    found = read_json(path)["run"]
+    if not isinstance(found, str) or not found:
+        raise TypeError(f"{LATEST_FILE} names {found!r}")
+    return found
+
+
+def _complete_last(folder: Path) -> str | None:
+    ended = []
+    for run in (RunDir(lock.parent) for lock in folder.glob("*/lock.json")):
+        with suppress(StoreError):
+            state = read_state(run)
+            if state is not None and state.state == "complete" and not state.reason:  # a part of a run has one
+                ended.append((state.since, run.path.name))
+    return max(ended)[1] if ended else None
 
 
 def now() -> str:

@@ -125,10 +125,10 @@ def _unpacked(files: list[InputFile]) -> Iterator[tuple[str, float]]:
 
 def _size(file: InputFile) -> float:
     """Bytes of a file unpacked, from its head or its footer; its own where that cannot be known."""
-    if "://" in file.path:
+    if "://" in file.lies_at:
         return _PACKED * file.bytes if file.path.endswith((*COMPRESSIONS, ".parquet")) else file.bytes
     try:
-        return _parquet_size(Path(file.path)) if file.format == "parquet" else _unpacked_size(file)
+        return _parquet_size(Path(file.lies_at)) if file.format == "parquet" else _unpacked_size(file)
     except Exception:  # noqa: BLE001  a broken file is reported by the run; an estimate goes on without it
         return file.bytes
 

@@ -37,17 +37,22 @@ def expect_retrainable(context: RunContext, closure: Collection[str], slices: Sl
 def _ancestors(run: Path, closure: Collection[str], slices: Slices, seen: set[Path]) -> Iterator[str]:
     """A sentence for every model before this one that saw the documents, or of which that is unknown."""
     for entry in _lineage(run):
-        other = Path(entry["run"])
+        other = _folder_of(run, entry["run"])
         if entry["kind"] not in BEGAN or other in seen:
             continue
         seen.add(other)
-        began = f"the training {BEGAN[entry['kind']]} {other}"
+        began = f"the training {BEGAN[entry['kind']]} {other if entry['run'] else 'weights outside of any run'}"
         if not (other / "lock.json").exists():
             yield f"{began}, which is not there, so that nothing shows whether it saw the documents"
         elif _saw(other, closure, slices):
             yield f"{began}, which saw the documents"
         else:
             yield from _ancestors(other, closure, slices, seen)
+
+
+def _folder_of(run: Path, name: str) -> Path:
+    """Where a run lies that the lineage of ``run`` names: a whole path, or NAME/ID in the same home."""
+    return run.resolve().parents[1] / name
 
 
 def _saw(run: Path, closure: Collection[str], slices: Slices) -> bool:

@@ -12,6 +12,7 @@ from gristmill.corpus.receipt import Receipt
 from gristmill.corpus.typed_json import from_json
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.engine import ThreadEngine, Watch
+from gristmill.flows.pipeline.home_contents import name_tuned
 from gristmill.flows.pipeline.jobs import Done, Job, Ref, job_key
 from gristmill.flows.tune.consumed_signals import HISTOGRAMS, histogram_jobs
 from gristmill.flows.tune.counted_proxy import count_proxy
@@ -52,6 +53,7 @@ class ProxyCorpus:
     def with_basis(self, context: RunContext, basis: Basis) -> "ProxyCorpus":
         """The same, whose runs store where the tokens lay that they consumed."""
         jobs = histogram_jobs(context, basis)
+        name_tuned(context.run, ((job.stage, job.key) for job in jobs.values()))
         done = context.engine.run(context.store, list(jobs.values()), Watch(lambda _: nullcontext(), lambda _: None))
         found = {name: one.receipt for name, one in zip(jobs, done, strict=True)}
         return replace(self, basis=basis, histograms=found)
@@ -116,6 +118,7 @@ def run_proxies(
     # torch has one seed and one count of threads per process: its proxies run one after the other
     alone = bool(PRESETS[tune.preset].trainer) and not context.recipe.engine.address
     engine = ThreadEngine(1) if alone else context.engine
+    name_tuned(context.run, ((job.stage, job.key) for job in jobs))
     unique = list({job.key: job for job in jobs}.values())  # two threads cannot fill one entry at once
     with context.report.progress(name, len(unique)) as progress:
         watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))

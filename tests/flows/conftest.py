@@ -1,35 +1,16 @@
 """Sixty notes and a recipe of them that names plug-ins; small enough to be milled by many tests."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-NOTE = "Note {n} of the mill grinds on and on. {marks} [advert {n}] Ask agent é{n} how the wheel turned {turns} times."
-RECIPE = """
-name = "notes"
-seed = 1
-plugins = {plugins}
-[[sources]]
-name = "even"
-path = "{folder}/even.jsonl"
-domain = "notes"
-[[sources]]
-name = "odd"
-path = "{folder}/odd.jsonl"
-domain = "notes"
-{extra}
-[tokenizer]
-vocab_size = 300
-[shards]
-row_tokens = 32
-heldout = 0.1
-[[curriculum]]
-until_tokens = "1K"
-shares = {{ notes = 1.0 }}
-"""
+from tests.flows.notes_corpus import RECIPE, write_sources
+
 WriteNotes = Callable[..., Path]
 
 
@@ -41,10 +22,7 @@ def write_notes() -> WriteNotes:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        for parity, source in enumerate(("even", "odd")):
-            numbers = range(parity, 60, 2)
-            notes = [{"id": f"n{n}", "text": NOTE.format(n=n, marks="!" * (n % 5), turns=n * n)} for n in numbers]
-            (folder / f"{source}.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+        write_sources(folder)
         named = json.dumps([f"./{name}" for name in files if name.endswith(".py")] if plugins is None else plugins)
         recipe = folder / "notes.toml"
         recipe.write_text(RECIPE.format(folder=folder, plugins=named, extra=extra))
@@ -72,3 +50,26 @@ def milled_home(milled, tmp_path, monkeypatch) -> Path:
     subprocess.run(["cp", "-a", str(milled[1]), str(tmp_path / "home")], check=True)
     monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Headless Chromium, or None where there is none on the path."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None or find_spec("playwright") is None:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """Headless Chromium; a test of a page is skipped without it."""
+    if chromium is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the path, or no playwright")
+    return chromium

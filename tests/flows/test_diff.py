@@ -124,7 +124,7 @@ def test_a_change_without_a_reason_is_counted(pair, monkeypatch):
     assert diff_runs(*pair)["by_reason"]["unexplained"] == {"documents": 4, "by_source": {"bound": 2, "profile": 2}}
 
 
-def test_the_command_shows_counts_reasons_and_texts(pair, capsys):
+def test_the_command_shows_counts_reasons_and_texts(pair, capsys, tmp_path):
     def called(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ended:
             main(["diff", *map(str, pair), *arguments])
@@ -132,7 +132,8 @@ def test_the_command_shows_counts_reasons_and_texts(pair, capsys):
         return capsys.readouterr().out
 
     assert json.loads(called("--json", "--samples", "0"))["samples"] == []
-    shown = called()
+    shown = called("--html", str(tmp_path / "page" / "diff.html"))
+    assert "49 documents are not the same" in (tmp_path / "page" / "diff.html").read_text()
     for text in ("removed", "kept documents", "words: >= 5 to >= 14", "<EMAIL>", "recipe  pii.email: None to mask"):
         assert text in shown
     main_shown = "no document changed"

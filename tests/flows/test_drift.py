@@ -24,6 +24,7 @@ from gristmill.flows.drift.stability_index import bin_counts, bin_edges, stabili
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
 from gristmill.flows.pipeline.unattended import Drift, DriftBounds
+from tests.flows.notes_corpus import TRAINER
 
 RECIPE = """
 name = "nights"
@@ -47,18 +48,6 @@ row_tokens = 64
 [drift]
 nights = 3
 """
-TRAINER = """
-[trainer]
-batch_rows = 64
-threads = 1
-[trainer.model]
-layers = 1
-width = 16
-heads = 2
-experts = 2
-expert_width = 16
-top_k = 1
-"""
 
 
 def write_night(folder: Path, seed: int, *, drifted: bool = False) -> Path:
@@ -76,7 +65,7 @@ def write_night(folder: Path, seed: int, *, drifted: bool = False) -> Path:
     (folder / "web.jsonl").write_text("".join(web))
     (folder / "few.jsonl").write_text("".join(line(n) for n in range(450 if drifted else 60)))
     recipe = folder / "nights.toml"
-    recipe.write_text(RECIPE.format(folder=folder) + (TRAINER if drifted else ""))
+    recipe.write_text(RECIPE.format(folder=folder) + (TRAINER.format(batch_rows=64, extra="") if drifted else ""))
     return recipe
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from gristmill.corpus.errors import ChangedInputError, StoreError
+from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline import ingest
 from gristmill.flows.pipeline.open_context import reopen_run
-
-MEASURED = {"metrics.prom", "report.json", "rates.json", "writer.lock", "timing.json", "verified.json"}
+from gristmill.flows.pipeline.run_state import latest_id, read_state, write_state
+from tests.flows.notes_corpus import MEASURED
 
 
 def contents(home: Path) -> dict[str, str]:
@@ -85,6 +86,39 @@ def test_what_no_stage_read_is_found_by_the_last_check(milled, milled_home):
     assert result["verified"]
     assert [one["what"].split("/")[0] for one in result["healed"]] == ["documents"]
     assert contents(milled_home) == contents(whole)
+
+
+NOTES = {  # file: what stands in it, and what a bit makes of it; it is JSON all the same
+    "state.json": ('"complete"', '"bomplete"'),
+    "stages.json": ("by_part", "by_qart"),
+    "../latest.json": ('"run"', '"rtn"'),
+}
+
+
+@pytest.mark.parametrize("torn", [True, False])
+def test_small_files_that_are_damaged_are_written_anew_and_reported(milled, milled_home, torn):
+    recipe, whole, run = milled
+    damaged = {name: milled_home / run / name for name in ("report.json", *NOTES) if torn or name in NOTES}
+    for name, path in damaged.items():
+        path.write_text("{" if torn else path.read_text().replace(*NOTES[name]))
+    assert latest_id((milled_home / run).parent) is None  # the state is damaged as well
+    with pytest.raises(StoreError, match=r"stages\.json is damaged .* run the recipe again"):
+        _ = RunDir(milled_home / run).stages
+    result = refine_directly(recipe)
+    assert result["verified"]
+    assert {one["what"] for one in result["healed"]} == {path.name for path in damaged.values()}
+    assert contents(milled_home) == contents(whole)
+    assert latest_id((milled_home / run).parent) == run.name
+    assert read_state(RunDir(milled_home / run)).state == "complete"
+
+
+def test_a_torn_latest_is_the_run_that_was_complete_last_and_no_part_of_one(milled, milled_home):
+    run = milled[2]
+    runs = (milled_home / run).parent
+    subprocess.run(["cp", "-a", str(runs / run.name), str(runs / ("f" * 16))], check=True)
+    write_state(RunDir(runs / ("f" * 16)), "complete", "a part of its stages")
+    (runs / "latest.json").write_text("")
+    assert latest_id(runs) == run.name
 
 
 def test_an_entry_that_is_damaged_again_and_again_ends_the_run(milled, milled_home, monkeypatch):

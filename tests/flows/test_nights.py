@@ -180,7 +180,7 @@ def test_the_page_of_a_night_has_stages_mixture_card_and_changes(recipe, tmp_pat
     assert page.funnel[0]["stage"] == "documents"
     assert page.mixture[0]["domain"] == "notes"
     assert "[data card](file://" in page.card
-    assert "1 documents changed" in page.changes
+    assert "1 document changed\n" in page.changes
     assert "| added | 1 |" in page.changes
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gristmill.corpus.errors import GristmillError, RecipeError
 from gristmill.flows import prefect_settings
@@ -148,8 +149,41 @@ def upto(condition, served, log, seconds=300):
     pytest.fail(log.read_text()[-3000:])
 
 
+def artifacts(page: str, key: str) -> list[dict]:
+    """What Prefect keeps of a schedule's runs under a key."""
+    body = json.dumps({"artifacts": {"key": {"any_": [key]}}}).encode()
+    asked = urllib.request.Request(f"{page}/api/artifacts/filter", body, {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(asked))
+
+
+def see_night(browser, page: str, folder: Path, runs: list[str]) -> None:
+    """A person looks at the last night on a desk and a phone: its run, its artifacts, and what changed."""
+    changes = artifacts(page, "changes")[0]
+    shown = {
+        f"runs/flow-run/{changes['flow_run_id']}": ["night-nightly", "Completed"],
+        "artifacts": ["stages", "mixture", "card", "changes"],
+        f"artifacts/artifact/{changes['id']}": [
+            f"{runs[0][:8]} to {runs[1][:8]}",
+            "1 document changed",
+            "added",
+            "input",
+        ],
+    }
+    for width in (1280, 390):
+        view = browser.new_page(viewport={"width": width, "height": 900})
+        for path, texts in shown.items():
+            view.goto(f"{page}/{path}")
+            for text in texts:
+                view.get_by_text(text, exact=len(text) < 12).first.wait_for(timeout=60_000)
+            view.screenshot(path=folder / f"{path.partition('/')[0]}-{width}.png")
+            seen = Image.open(folder / f"{path.partition('/')[0]}-{width}.png").getcolors(1 << 24)
+            assert seen is not None
+            assert len(seen) > 20
+        view.close()
+
+
 @pytest.mark.slow
-def test_a_schedule_fires_outlives_its_server_fires_on_new_data_and_ends_cleanly(tmp_path):
+def test_a_schedule_fires_outlives_its_server_fires_on_new_data_and_ends_cleanly(tmp_path, chromium):
     recipe, log = write_recipe(tmp_path), tmp_path / "log"
     recipe.write_text(recipe.read_text() + f'success_file = "{tmp_path}/alive"\n')
     runs = tmp_path / "new" / "home" / "runs" / "nightly"
@@ -170,6 +204,9 @@ def test_a_schedule_fires_outlives_its_server_fires_on_new_data_and_ends_cleanly
         assert f"is back at {page}\n" in log.read_text()
         last = runs / json.loads((runs / "latest.json").read_text())["run"]
         assert json.loads((last / "report.json").read_text())["came_from"] == first
+        if chromium is not None:
+            upto(lambda: artifacts(page, "changes"), served, log)
+            see_night(chromium, page, tmp_path, [first, last.name])
         kept = children(served.pid)
         served.send_signal(signal.SIGTERM)
         assert served.wait(60) == 143

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ from gristmill.flows.takedown.search import Slices
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.reader import ShardReader
 from gristmill.trainer.training.checkpoint import saved_steps
+from gristmill.trainer.training.lineage import ancestors
 
 HOUSE = Path(__file__).resolve().parents[2]
 DAY = "2026-01-31"
@@ -154,6 +156,12 @@ def lineage(folder, **entry):
     write_json(folder / "train" / "lineage.json", [{"checkpoint": "0" * 64, **entry}])
 
 
+def sibling_of(run: Path) -> str:
+    """NAME/ID of a copy of the run in its home."""
+    shutil.copytree(run, run.with_name("0" * 32))
+    return f"{run.parent.name}/{'0' * 32}"
+
+
 REFUSALS = {
     "no training": (lambda run, _: shutil.rmtree(run / "train"), "has no training of this version"),
     "teacher not there": (
@@ -163,6 +171,14 @@ REFUSALS = {
     "began from one that saw it": (
         lambda run, other: lineage(run, run=str(other), kind="warm"),
         "which saw the documents",
+    ),
+    "began from one of the home that saw it": (
+        lambda run, _: lineage(run, run=sibling_of(run), kind="warm"),
+        "which saw the documents",
+    ),
+    "began from weights of no run": (
+        lambda run, _: lineage(run, run="", kind="warm"),
+        "weights outside of any run, which is not there",
     ),
     "plain takedown stopped": (
         lambda run, _: write_json(run / removal.JOURNAL / "names.json", {"names": ["x"]}),
@@ -189,6 +205,10 @@ def test_a_vocabulary_that_spells_the_text_is_refused(spaced):
         spelled = Slices.of([np_text(bytes(vocabulary)[at : at + 40])])
         with pytest.raises(StoreError, match="a token of the vocabulary spells the text"):
             refusals.expect_retrainable(context, {"x"}, spelled)
+        start = spaced / "train" / "checkpoints" / "step-000000004" / "model.safetensors"
+        (before,) = ancestors(SimpleNamespace(start=str(start), start_digest="0" * 64))
+        lineage(spaced, run=before.run, kind=before.kind)
+        refusals.expect_retrainable(context, {"x"}, Slices.of([]))  # it is there, and did not see them
         lineage(spaced, run=str(spaced), kind="proxy")
         refusals.expect_retrainable(context, {"x"}, Slices.of([]))
         assert f"the proxy run {spaced}" in refusals.not_covered(context)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import threading
 from pathlib import Path
@@ -326,19 +325,6 @@ def test_the_server_binds_to_loopback_and_stops(run, decisions, monkeypatch, cap
     assert re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}\n", capsys.readouterr().err)
     with pytest.raises(StoreError, match="not a run directory"):
         serve_review(run.parent)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the path")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

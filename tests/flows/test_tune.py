@@ -12,7 +12,10 @@ import pytest
 
 from gristmill.cli import app, main
 from gristmill.corpus.errors import RecipeError
+from gristmill.flows.gc.collect import collect
+from gristmill.flows.gc.kept_runs import Retention
 from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.pipeline.home_contents import TUNED
 from gristmill.flows.pipeline.open_context import open_checked
 from gristmill.flows.pipeline.recipe_reading import load_recipe, parse_recipe
 from gristmill.flows.tune import proxy_runs
@@ -86,12 +89,17 @@ def test_a_stopped_tuning_goes_on_and_ends_with_the_same_answer(recipe, monkeypa
     monkeypatch.setattr(proxy_runs, "count_proxy", stops)
     with pytest.raises(KeyboardInterrupt):
         tune_recipe(recipe, workers=1)
+    assert collect(Retention())["entries_removed"] == {}  # a tuning that was stopped goes on
     resumed = tune_recipe(recipe, workers=1)
     assert sum(one["reused"] for one in resumed["mixtures"]) == 4
     assert len(calls) == 1 + 16
+    assert collect(Retention())["entries_removed"] == {}
     again = tune_recipe(recipe, workers=2)
     assert all(one["reused"] for one in again["mixtures"])
     assert len(calls) == 1 + 16
+    (Path(again["run"]) / TUNED).write_text("{")  # planted: what names them is gone
+    gone = collect(Retention(), dry_run=True)["entries_removed"]
+    assert (gone["proxies"], gone["row-signals"]) == (16, len(load_recipe(recipe).recipe.domains))
     assert again["proposal"] == resumed["proposal"]
     assert again["comparison"] == resumed["comparison"]
 

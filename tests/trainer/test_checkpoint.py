@@ -93,16 +93,17 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from gristmill.trainer import weight_files
 from gristmill.trainer.training import checkpoint
 moment = sys.argv[2]
-real_save, real_replace = checkpoint.save_file, Path.replace
+real_save, real_replace = weight_files.save_file, Path.replace
 die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
-def half(tensors, path):
+def half(tensors, path, metadata):
     real_save(tensors, path)
     if path.name == moment:
         path.write_bytes(path.read_bytes()[:20])
         die()
-checkpoint.save_file = half
+weight_files.save_file = half
 if moment == "rename":
     Path.replace = lambda a, b: die() if b.name.startswith("step") else real_replace(a, b)
 if moment == "after":

@@ -199,7 +199,7 @@ def test_a_warm_start_goes_on_from_weights_and_says_so(run, trained, warm, confi
     train(run, tmp_path / "new", config, max_steps=2)
     assert read_json(tmp_path / "new" / "lineage.json") == []
     assert read_json(tmp_path / "warm" / "lineage.json") == [
-        {"run": trained.parent.name, "checkpoint": warm.start_digest, "kind": "warm"}
+        {"run": "/".join(trained.parent.parts[-2:]), "checkpoint": warm.start_digest, "kind": "warm"}
     ]
     before = read_json(tmp_path / "warm" / "summary.json")["loss"]["heldout_before"]
     assert before == read_json(trained / "summary.json")["loss"]["heldout_after"]

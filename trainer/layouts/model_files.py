@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
-from gristmill.corpus.files import fsync_path, write_json
+from gristmill.corpus.files import write_json
 from gristmill.trainer.layouts.layout import Layout
 from gristmill.trainer.model.attention import ROPE_BASE, Attention
 from gristmill.trainer.model.decoder import EPSILON, Block, Model
+from gristmill.trainer.weight_files import write_weights
 
 WEIGHTS, CONFIG, GENERATION = "model.safetensors", "config.json", "generation_config.json"
 
@@ -58,8 +58,7 @@ def write_model(folder: Path, layout: Layout, model: Model, row_tokens: int, ids
     weights = {
         name: tensor.detach().float().cpu().clone().contiguous() for name, tensor in named_weights(layout, model)
     }
-    save_file(weights, folder / WEIGHTS, {"format": "pt"})
-    fsync_path(folder / WEIGHTS)
+    write_weights(folder / WEIGHTS, weights, {"format": "pt"})
     return [folder / name for name in (CONFIG, GENERATION, WEIGHTS)]
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.trainer.weight_files import write_weights
 
 KEEP = 2  # the one before the last is the way back when the last is damaged
 MODEL, TRAINING, STATE = "model.safetensors", "training.safetensors", "state.json"
@@ -47,8 +48,7 @@ def save(folder: Path, checkpoint: Checkpoint, spread: Sequence[float] = ()) -> 
     aside.mkdir(parents=True)
     digests = {}
     for name, tensors in ((MODEL, checkpoint.model), (TRAINING, checkpoint.training)):
-        save_file({key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}, aside / name)
-        fsync_path(aside / name)
+        write_weights(aside / name, tensors)
         digests[name] = file_sha256(aside / name)
     write_json(aside / STATE, {"step": checkpoint.step, "files": digests, "state": checkpoint.state})
     shutil.rmtree(final, ignore_errors=True)  # only a damaged one can stand here: training went on from before it

@@ -21,7 +21,7 @@ _RUN_ABOVE = 3  # RUN/train/checkpoints/step-000000100/model.safetensors
 class Ancestor:
     """A checkpoint that a training depends on."""
 
-    run: str  # name of its run directory
+    run: str  # NAME/ID of its run, whatever the home; empty for a file that lies in none
     checkpoint: str  # sha256 of its weights
     kind: str  # "warm": the training went on from its weights
 
@@ -31,8 +31,8 @@ def ancestors(config: TrainConfig) -> Sequence[Ancestor]:
     if not config.start:
         return ()
     above = Path(config.start).absolute().parents
-    run = above[_RUN_ABOVE].name if len(above) > _RUN_ABOVE else ""
-    return (Ancestor(run, config.start_digest, WARM),)
+    run = above[_RUN_ABOVE] if len(above) > _RUN_ABOVE + 1 else Path()
+    return (Ancestor("/".join(run.parts[-2:]), config.start_digest, WARM),)
 
 
 def write_lineage(folder: Path, config: TrainConfig) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
@@ -19,6 +18,7 @@ from gristmill.trainer.training.checkpoint import Checkpoint
 from gristmill.trainer.training.lineage import warm_start
 from gristmill.trainer.training.optim import make_optimizer
 from gristmill.trainer.training.setting_changes import CHANGEABLE, expect_same_changes
+from gristmill.trainer.weight_files import write_weights
 
 
 @dataclass
@@ -96,7 +96,7 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, chang
 def save_merged(folder: Path, session: Session) -> None:
     """merged.safetensors: the weights of an adapted model, by the names of a plain one."""
     merged = merged_weights(session.model.state_dict(), session.config.lora)
-    save_file({name: weight.contiguous().cpu() for name, weight in merged.items()}, folder / "merged.safetensors")
+    write_weights(folder / "merged.safetensors", merged)
 
 
 def _heldout(value: dict[str, Any] | None) -> Heldout | None:

@@ -1,0 +1,47 @@
+"""The small files that a run keeps for people and for the next run: where one is damaged, it is written anew.
+
+No stage reads them, so nothing that is made can be wrong by them; what stood in a report alone, the ancestor, is lost.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gristmill.corpus.errors import StoreError
+from gristmill.corpus.files import write_json
+from gristmill.corpus.run_stages import STAGES_FILE
+from gristmill.corpus.rundir import RunDir
+from gristmill.flows.pipeline.run_report import REPORT_FILE, came_from
+from gristmill.flows.pipeline.run_state import LATEST_FILE, STATE_FILE, latest_id, named_latest, read_state
+
+_DAMAGE = (StoreError, ValueError, KeyError, TypeError)
+
+
+def drop_damaged(run: RunDir) -> Iterator[tuple[str, str]]:
+    """Delete the damaged ones, for the holder of the run's lock; names each with what is wrong.
+
+    ``latest.json`` beside the run names the run that was complete last from now on.
+    """
+    readers: dict[Path, Callable[[], Any]] = {
+        run.path / STATE_FILE: lambda: read_state(run),
+        run.path / REPORT_FILE: lambda: came_from(run.path),
+        run.path / STAGES_FILE: lambda: run.stages,
+        run.path.parent / LATEST_FILE: lambda: named_latest(run.path.parent),
+    }
+    for path, read in readers.items():
+        problem = _problem(path, read)
+        if problem is None:
+            continue
+        latest = latest_id(path.parent) if path.name == LATEST_FILE else None
+        path.unlink()
+        if latest is not None:
+            write_json(path, {"run": latest, "verified": True})
+        yield path.name, problem
+
+
+def _problem(path: Path, read: Callable[[], Any]) -> str | None:
+    try:
+        _ = path.exists() and read()
+    except _DAMAGE as error:
+        return str(error) if isinstance(error, StoreError) else f"{path.name} is damaged ({error!r})"
+    return None
