@@ -21,6 +21,9 @@ from gristmill.data_cards.page import Cell, Share
 from gristmill.data_cards.parts.row_samples import sample_file, sample_text
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
+from gristmill.data_cards.training.training_figures import training_figures
+from gristmill.data_cards.training.training_page import training_glance, training_headline, training_sections
+from gristmill.data_cards.training.training_tables import TrainingTables
 from gristmill.data_cards.wording import fenced, markdown, percent
 
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
@@ -77,6 +80,21 @@ def render_html(card: Card, figures: dict[str, str]) -> str:
 
     drawn = {name: Markup(svg) for name, svg in figures.items()}  # matplotlib has escaped their text
     return _environment(autoescape=True).get_template("card.html.jinja").render(figures=drawn, **_view(card))
+
+
+def render_training(tables: TrainingTables) -> str:
+    """The page of a training, with its figures inside; everything but these is escaped."""
+    from markupsafe import Markup
+
+    drawn = {name: Markup(svg) for name, svg in training_figures(tables).items()}
+    view = {
+        "recipe": tables.recipe,
+        "run": tables.run,
+        "headline": training_headline(tables),
+        "glance": training_glance(tables),
+    }
+    page = _environment(autoescape=True).get_template("training.html.jinja")
+    return page.render(figures=drawn, sections=training_sections(tables), **view)
 
 
 def _view(card: Card) -> dict[str, object]:

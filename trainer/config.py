@@ -11,6 +11,7 @@ from typing import Any
 from gristmill.corpus.errors import TrainError, nearest
 from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.trainer import checks
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.checks import Check, value_mistakes
 from gristmill.trainer.device import TYPES, is_device
 from gristmill.trainer.low_rank import Lora
@@ -58,12 +59,14 @@ class TrainConfig:
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
     threads: int = 0  # 0 = one
+    alarms: AlarmBounds = field(default_factory=AlarmBounds)
 
     def __post_init__(self):
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
         found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
         found += [f"trainer.lora.{mistake.text}" for mistake in (self.lora.mistakes() if self.lora else ())]
+        found += [f"trainer.alarms.{mistake.text}" for mistake in self.alarms.mistakes()]
         for number, stage in enumerate(self.stages):
             found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
         if len(self.stage_stops) != len(self.stages) or list(self.stage_stops) != sorted(self.stage_stops):
@@ -80,7 +83,7 @@ class TrainConfig:
         return found
 
 
-FREE = ("checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
+FREE = ("alarms", "checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:
