@@ -21,9 +21,9 @@ from gristmill.data_cards.page import Cell, Share
 from gristmill.data_cards.parts.row_samples import sample_file, sample_text
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
-from gristmill.data_cards.training.training_figures import training_figures
-from gristmill.data_cards.training.training_page import training_glance, training_headline, training_sections
-from gristmill.data_cards.training.training_tables import TrainingTables
+from gristmill.data_cards.training_figures import training_figures
+from gristmill.data_cards.training_page import training_glance, training_headline, training_sections
+from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.data_cards.wording import fenced, markdown, percent
 
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)

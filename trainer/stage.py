@@ -202,7 +202,7 @@ def _artefacts(trainer: Trainer) -> Artefacts:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="3",  # initial weights by fan-in
+    version="4",  # sums in another order: norms, gates and rotations with gradients written out
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

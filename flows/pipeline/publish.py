@@ -20,7 +20,7 @@ from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.flows.pipeline.training_page import PAGE_FILE, write_training_page
+from gristmill.flows.pipeline.training_html import PAGE_FILE, write_training_page
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE

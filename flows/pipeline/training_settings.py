@@ -11,7 +11,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
-from gristmill.flows.pipeline.training_page import write_training_page
+from gristmill.flows.pipeline.training_html import write_training_page
 from gristmill.trainer.stage import Change
 from gristmill.trainer.training.setting_changes import CHANGEABLE, request_changes
 

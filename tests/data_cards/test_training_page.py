@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import StoreError
 from gristmill.data_cards.render import render_training
-from gristmill.data_cards.training.training_figures import (
+from gristmill.data_cards.training_figures import (
     averaged,
     consumed_shares,
     expert_shares,
@@ -20,8 +20,8 @@ from gristmill.data_cards.training.training_figures import (
     planned_shares,
     utilisation,
 )
-from gristmill.data_cards.training.training_page import training_glance, training_sections
-from gristmill.data_cards.training.training_tables import read_training
+from gristmill.data_cards.training_page import training_glance, training_sections
+from gristmill.data_cards.training_tables import read_training
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.trace import trace
 from gristmill.trainer.alarm_bounds import AlarmBounds

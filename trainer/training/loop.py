@@ -44,11 +44,11 @@ from gristmill.trainer.training.metrics import (
 from gristmill.trainer.training.micro_batches import parts_of
 from gristmill.trainer.training.optim import set_learning_rate
 from gristmill.trainer.training.probe import facts_known
-from gristmill.trainer.training.records import Records
 from gristmill.trainer.training.session import Session, begin, capture, restore, save_merged
 from gristmill.trainer.training.setting_changes import config_at, read_changes
 from gristmill.trainer.training.stage_checks import expect_stages
 from gristmill.trainer.training.step import StepResult, probe, train_step
+from gristmill.trainer.training.step_tables import StepTables
 from gristmill.trainer.training.summary import summarise, timing
 from gristmill.trainer.training.threads import thread_count
 from gristmill.trainer.training.timeline import Moment, moment_at
@@ -100,7 +100,7 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.records = Records(run, out, config, self.plan.names)
+        self.tables = StepTables(run, out, config, self.plan.names)
         spelled = token_bytes(run / "tokenizer" / "tokenizer.json", config.vocab_size)
         self.spelled = None if spelled is None else torch.from_numpy(spelled).to(config.device)
         self.matmul_speed = matmul_speed(config.precision, config.device, torch.get_num_threads())
@@ -117,7 +117,7 @@ class Training:
         found = checkpoint.load_latest(self.out / "checkpoints")
         step = found.step if found else 0
         if self.ranks.is_first:
-            self.records.rewind(step)
+            self.tables.rewind(step)
         if found:
             session = restore(found, config, self.plan.digest, self.changes)
             if not self.ranks.is_first:  # what was counted so far is counted once
@@ -133,7 +133,7 @@ class Training:
         """Note how many of the planted facts the model knows."""
         if self.facts:
             known = facts_known(session.model, self.facts, session.config)
-            self.records.note_facts(session.step, session.cursor, len(self.facts.keys), known)
+            self.tables.note_facts(session.step, session.cursor, len(self.facts.keys), known)
 
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
@@ -191,7 +191,7 @@ class Training:
         lines = consumed_rows(figures.step, self.ranks.rank, batch, figures_of_parts(parts, result.each))
         of_ranks = self.ranks.gather(lines)
         if self.ranks.is_first:
-            self.records.note(figures, in_order_of_samples(of_ranks))
+            self.tables.note(figures, in_order_of_samples(of_ranks))
 
     def _now(self) -> tuple[TrainConfig, Moment]:
         """Config and stage of the step that follows."""
@@ -221,7 +221,7 @@ class Training:
     def _write(self, session: Session) -> None:
         """Tables and checkpoint, by one rank."""
         self._probe(session)
-        self.records.seal(session.step)
+        self.tables.seal(session.step)
         spread = checkpoint.spread_evenly(session.config.keep, self.steps)
         state = capture(session, self.plan.digest, self.changes)
         try:
@@ -242,7 +242,7 @@ class Training:
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
             raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
-        metrics = self.records.join()
+        metrics = self.tables.join()
         evaluations = {0: session.heldout_before} if session.heldout_before else {}
         write_evaluations(self.out, evaluations | {session.step: after})
         made = tuple(change for change in self.changes if change.step < session.step)

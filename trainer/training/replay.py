@@ -48,7 +48,7 @@ def replay_interval(run: Path, train: Path, config: TrainConfig, first: int, las
         training = Training(run, out, replace(config, checkpoint_steps=last, keep=0))
         training.run_until(last, None)
         return Replayed(
-            checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.records.consumption.read()
+            checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.tables.consumption.read()
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gristmill.data_cards.figures import COLOURS, svg_text
-from gristmill.data_cards.training.training_tables import TrainingTables
+from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.handoff.schedule import ONE
 
 if TYPE_CHECKING:

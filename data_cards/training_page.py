@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from gristmill.data_cards.page import Section, Table, share_of
-from gristmill.data_cards.training.training_figures import MOST_LAYERS, POINTS, loss_lines, utilisation
-from gristmill.data_cards.training.training_tables import TrainingTables
+from gristmill.data_cards.training_figures import MOST_LAYERS, POINTS, loss_lines, utilisation
+from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.data_cards.wording import number, percent
 
+Row = Mapping[str, Any]
 NAMED = 12  # characters of a doc_id, and documents of an alarm, that are shown
 DOCUMENTS = 6
 
@@ -54,9 +55,9 @@ def _heldout(tables: TrainingTables) -> Iterator[tuple[str, str, str]]:
         yield f"{last:.3f}", "bits per byte", f"held out, mean of domains; {first:.3f} at first"
 
 
-def _evaluated(tables: TrainingTables) -> dict[int, dict[str, dict[str, Any]]]:
+def _evaluated(tables: TrainingTables) -> dict[int, dict[str, Row]]:
     """Rows of the evaluation that have bits per byte, by step and domain."""
-    found: dict[int, dict[str, dict[str, Any]]] = {}
+    found: dict[int, dict[str, Row]] = {}
     for row in tables.evaluation.to_pylist() if tables.evaluation is not None else ():
         if row["bits_per_byte"] is not None:
             found.setdefault(row["step"], {})[row["domain"]] = row
@@ -91,7 +92,7 @@ def _part(tables: TrainingTables) -> str:
     return "each step" if steps == 1 else f"{steps} steps"
 
 
-def _error(row: Mapping[str, Any]) -> str:
+def _error(row: Row) -> str:
     return "–" if row["standard_error"] is None else f"{row['standard_error']:.4f}"
 
 
@@ -159,7 +160,7 @@ def _alarms(tables: TrainingTables) -> Section:
     return Section("alarms", "Alarms", text, tables=[Table(columns, rows, left=5)])
 
 
-def _named(alarm: Mapping[str, Any]) -> str:
+def _named(alarm: Row) -> str:
     documents = alarm["documents"]
     more = f" and {len(documents) - DOCUMENTS} more" if len(documents) > DOCUMENTS else ""
     return ", ".join(one[:NAMED] for one in documents[:DOCUMENTS]) + more

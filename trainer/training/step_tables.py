@@ -16,7 +16,7 @@ from gristmill.trainer.training.metrics import StepFigures, metrics_schema
 from gristmill.trainer.training.watch import Watch
 
 
-class Records:
+class StepTables:
     """What the steps of a training leave in ``out``; one rank keeps them.
 
     Parameters

@@ -16,7 +16,7 @@ def write_training_page(run: Path, bounds: AlarmBounds) -> Path:
     StoreError : the training has not come as far as a checkpoint
     """
     from gristmill.data_cards.render import render_training
-    from gristmill.data_cards.training.training_tables import read_training
+    from gristmill.data_cards.training_tables import read_training
 
     path = run / "train" / PAGE_FILE
     write_text(path, render_training(read_training(run, bounds)))
