@@ -17,7 +17,7 @@ from gristmill.trainer.device import TYPES, is_device
 from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
 from gristmill.trainer.model.precision import PRECISIONS
-from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.shape import Shape, narrower
 from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
@@ -73,6 +73,11 @@ class TrainConfig:
             found.append(f"trainer.stages: {len(self.stages)} stages end at {list(self.stage_stops)} samples")
         if found:
             raise TrainError("\n".join(found))
+
+    @property
+    def used_window(self) -> int:
+        """Tokens that attention sees where the model is measured and used: as many as in the last stage; 0 = all."""
+        return narrower(self.model.window, self.stages[-1].context if self.stages else 0)
 
     def identity(self) -> dict[str, int | float | str | bool]:
         """The fields that decide the result: all but where, how fast and how often it is saved; tables with dots."""

@@ -16,7 +16,7 @@ from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
-from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.shape import Shape, narrower
 
 EPSILON = 1e-6
 
@@ -95,7 +95,7 @@ class Model(nn.Module):
         """
         x = self.embed(batch.tokens)
         rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
-        window = min((one for one in (window, self.shape.window) if one), default=0)
+        window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
         for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
             x, routing = block(x, rope, batch, layers[owner], window, own)

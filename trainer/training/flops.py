@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
-from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.shape import Shape, narrower
 
 PASSES = 3  # one forward, two backward: by the input and by the weight
 PER_PRODUCT = 2  # a multiplication and an addition
@@ -45,7 +45,7 @@ def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: 
     choices : tokens that experts took in these parts, over all layers
     context : as in ``Model.forward``
     """
-    window = min((one for one in (context, shape.window) if one), default=0)
+    window = narrower(context, shape.window)
     tokens, targets = (sum(len(column) for column in columns) for columns in _columns(parts))
     pairs = sum(_seen(part.positions, window) for part in parts)
     products = tokens * token_products(shape) + choices * 3 * shape.width * shape.expert_width
