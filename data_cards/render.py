@@ -22,6 +22,9 @@ from gristmill.data_cards.page import Cell, Section, Share
 from gristmill.data_cards.parts.row_samples import sample_file, sample_text
 from gristmill.data_cards.reading import FolderOf
 from gristmill.data_cards.sections.order import sections
+from gristmill.data_cards.training_figures import training_figures
+from gristmill.data_cards.training_page import training_glance, training_headline, training_sections
+from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.data_cards.wording import fenced, markdown, percent
 
 FIGURE_FILES = tuple(f"{name}.svg" for name in FIGURES)
@@ -95,6 +98,16 @@ def render_page(kind: str, title: str, headline: str, glance: Glance, sections: 
     """
     view = {"kind": kind, "title": title, "headline": headline, "glance": glance, "sections": sections}
     return _environment(autoescape=True).get_template("page.html.jinja").render(figures={}, **view)
+
+
+def render_training(tables: TrainingTables) -> str:
+    """The page of a training, with its figures inside; everything but these is escaped."""
+    from markupsafe import Markup
+
+    view = {"kind": "Training", "title": tables.recipe, "run": tables.run, "headline": training_headline(tables)}
+    view |= {"glance": training_glance(tables), "sections": training_sections(tables)}
+    drawn = {name: Markup(svg) for name, svg in training_figures(tables).items()}
+    return _environment(autoescape=True).get_template("training.html.jinja").render(figures=drawn, **view)
 
 
 def _view(card: Card) -> dict[str, object]:

@@ -43,6 +43,9 @@ BackTo = Annotated[
 ]
 Measure = Annotated[bool, Parameter(negative="", help="print which precision is faster on this machine; train nothing")]
 CheckCard = Annotated[bool, Parameter(negative="", help="check the card that the run has, and write none")]
+TrainingPage = Annotated[
+    bool, Parameter(negative="", help="write the page of its training instead: train/training.html, at any time")
+]
 CardFolder = Annotated[Path, Parameter(help="the folder of a card, such as RUN/card")]
 CheckShards = Annotated[
     bool, Parameter(negative="", help="compare inputs and shards with the card and name the first difference")
@@ -183,13 +186,17 @@ def _train_through_prefect(run: Path) -> dict[str, Any]:
 
 
 @app.command
-def card(run: RunPath, *, check: CheckCard = False, json: Json = False) -> int:
+def card(run: RunPath, *, check: CheckCard = False, training: TrainingPage = False, json: Json = False) -> int:
     """Write a run's data card, or check the one it has."""
     from gristmill.corpus.extras import need
     from gristmill.flows.inspect.data_card import check_run_card, write_run_card
-    from gristmill.show import show_card
+    from gristmill.flows.pipeline.training_settings import page_of_training
+    from gristmill.show import show_card, show_page
 
     need("card")
+    if training:
+        answer({"page": str(page_of_training(run))}, json, show_page)
+        return 0
     result = check_run_card(run) if check else write_run_card(run)
     answer(result, json, show_card)
     return 1 if result["problems"] else 0

@@ -237,6 +237,11 @@ def show_card(result: dict[str, Any]) -> None:
         out.print("no problems")
 
 
+def show_page(result: dict[str, Any]) -> None:
+    """Where a page was written."""
+    console().print(result["page"], markup=False, soft_wrap=True)
+
+
 def show_rebuild(result: dict[str, Any]) -> None:
     """Whether the corpus is the same."""
     out = console()

@@ -11,12 +11,13 @@ from typing import Any
 from gristmill.corpus.errors import TrainError, nearest
 from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.trainer import checks
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.checks import Check, value_mistakes
 from gristmill.trainer.device import TYPES, is_device
 from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
 from gristmill.trainer.model.precision import PRECISIONS
-from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.shape import Shape, narrower
 from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
@@ -58,18 +59,25 @@ class TrainConfig:
     precision: str = "auto"  # see PRECISIONS
     device: str = "cpu"
     threads: int = 0  # 0 = one
+    alarms: AlarmBounds = field(default_factory=AlarmBounds)
 
     def __post_init__(self):
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
         found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
         found += [f"trainer.lora.{mistake.text}" for mistake in (self.lora.mistakes() if self.lora else ())]
+        found += [f"trainer.alarms.{mistake.text}" for mistake in self.alarms.mistakes()]
         for number, stage in enumerate(self.stages):
             found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
         if len(self.stage_stops) != len(self.stages) or list(self.stage_stops) != sorted(self.stage_stops):
             found.append(f"trainer.stages: {len(self.stages)} stages end at {list(self.stage_stops)} samples")
         if found:
             raise TrainError("\n".join(found))
+
+    @property
+    def used_window(self) -> int:
+        """Tokens that attention sees where the model is measured and used: as many as in the last stage; 0 = all."""
+        return narrower(self.model.window, self.stages[-1].context if self.stages else 0)
 
     def identity(self) -> dict[str, int | float | str | bool]:
         """The fields that decide the result: all but where, how fast and how often it is saved; tables with dots."""
@@ -80,7 +88,7 @@ class TrainConfig:
         return found
 
 
-FREE = ("checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
+FREE = ("alarms", "checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:

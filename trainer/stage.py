@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.config import setting_mistakes
 from gristmill.trainer.former_keys import FORMER
 from gristmill.trainer.low_rank import Lora
@@ -42,6 +43,7 @@ class Trainer(Section):
     precision: str = "auto"  # or "float32", "bfloat16"
     device: str = "cpu"
     threads: int = 0  # of a step; 0 = one, which is the fastest for small models
+    alarms: AlarmBounds = AlarmBounds()
     proof: Proof | None = None
 
     @field_validator("balance", mode="before")
@@ -179,10 +181,17 @@ class TrainFacts:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The content of timing.json: seconds spent in steps, resumed parts included, and the mean speed."""
+    """The content of timing.json: seconds spent in steps, resumed parts included, and the mean speed.
+
+    ``flops_per_second`` of the model's matrix products (``trainer.training.flops``); ``mfu`` is its share of what one
+    large matmul reaches, measured when the training last began: 0 to about 1.
+    """
 
     seconds: float
     tokens_per_second: float
+    flops_per_second: float | None = None  # None: of a version that did not measure it, as the two below
+    matmul_flops_per_second: float | None = None
+    mfu: float | None = None
 
 
 def _artefacts(trainer: Trainer) -> Artefacts:
@@ -193,7 +202,7 @@ def _artefacts(trainer: Trainer) -> Artefacts:
 TRAIN = CorpusStage(
     name="train",
     extra="train",
-    version="3",  # initial weights by fan-in
+    version="4",  # sums in another order: norms, gates and rotations with gradients written out
     reads=("plan", "shards", "heldout", "tokenizer"),
     title="the model, trained on the plan",
     section=Trainer,

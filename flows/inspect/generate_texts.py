@@ -68,7 +68,7 @@ def generate_texts(
     from gristmill.trainer.generate.trained import load_trained
 
     tokenizer = TextTokenizer(context.run.path / "tokenizer" / "tokenizer.json")
-    limit = None if config.model.window else config.row_tokens  # a window sees nothing that is further away
+    limit = None if config.used_window else config.row_tokens  # a window sees nothing that is further away
     texts = [_begin(prompt, tokenizer, options, limit) for prompt in prompts]
     trained = load_trained(context.run.path / "train", config)
     longest = max(len(one.ids) + one.room for one in texts)

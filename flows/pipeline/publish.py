@@ -20,6 +20,7 @@ from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.training_html import PAGE_FILE, write_training_page
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
@@ -88,7 +89,7 @@ def seal_training(context: RunContext, stage: Instance) -> None:
 
 def _digests(out: Path) -> list[dict[str, Any]]:
     """Name, bytes and sha256 of every file of a finished training."""
-    files = sorted(path for path in out.rglob("*") if path.is_file() and path != out / DONE)
+    files = sorted(path for path in out.rglob("*") if path.is_file() and path not in (out / DONE, out / PAGE_FILE))
     found = [FileDigest(path.relative_to(out).as_posix(), path.stat().st_size, file_sha256(path)) for path in files]
     return [asdict(one) for one in found]
 
@@ -143,6 +144,7 @@ def _train(context: RunContext, stage: Instance) -> None:
             on_step=lambda step: progress.advance(_step_note(step), step.step),
             facts=facts,
         )
+    write_training_page(context.run.path, stage.options.alarms)
 
 
 def _step_note(step: "StepFigures") -> str:

@@ -11,6 +11,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
+from gristmill.flows.pipeline.training_html import write_training_page
 from gristmill.trainer.stage import Change
 from gristmill.trainer.training.setting_changes import CHANGEABLE, request_changes
 
@@ -56,6 +57,18 @@ def measure_training(run: Path) -> dict[str, Any]:
 
     context = read_run(run)
     return asdict(measure(context.run.path, train_config(context, _stage(context))))
+
+
+def page_of_training(run: Path) -> Path:
+    """Write the page of a run's training from what it has left so far; trains nothing.
+
+    Raises
+    ------
+    RecipeError : the recipe has no [trainer]
+    StoreError : the training has not come as far as a checkpoint
+    """
+    context = read_run(run)
+    return write_training_page(context.run.path, _stage(context).options.alarms)
 
 
 def _stage(context: RunContext) -> Instance:

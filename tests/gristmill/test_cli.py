@@ -122,6 +122,14 @@ def test_train_again_finds_it_done(capsys, small_run):
     assert (small_run / "train" / "summary.json").read_bytes() == before
 
 
+def test_the_page_of_a_training_is_there_and_is_made_again(capsys, small_run):
+    page = small_run / "train" / "training.html"
+    before = page.read_bytes()
+    assert answer(capsys, "card", small_run, "--training")["page"] == str(page)
+    assert page.read_bytes() == before
+    assert str(page) in call(capsys, "card", small_run, "--training")[1].replace("\n", "")
+
+
 def test_rebuild_in_an_empty_home_with_another_number_of_workers(capsys, small_run, home):
     result = answer(capsys, "rebuild", small_run / "card", "--check", "--workers", 1)
     assert result["identical"]

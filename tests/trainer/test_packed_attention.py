@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from gristmill.trainer.model.attention import Attention, rotary, rotate
+from gristmill.trainer.model.attention import Attention, rotary
 from gristmill.trainer.model.decoder import Model, count_parameters
+from gristmill.trainer.model.fused import rotate
 from gristmill.trainer.model.packed import pack
 from gristmill.trainer.model.shape import Shape
 
@@ -82,7 +83,7 @@ def naive_attention(layer, x, slices, window):
         weights = layer.qkv.split([layer.heads * width, layer.kv * width, layer.kv * width])
         q, k, v = (functional.linear(here, weight).view(length, -1, width) for weight in weights)
         rope = rotary(torch.arange(length), width)
-        q, k = rotate(layer.q_norm(q), rope), rotate(layer.k_norm(k), rope)
+        q, k = rotate(layer.q_norm(q), *rope.unbind(1)), rotate(layer.k_norm(k), *rope.unbind(1))
         served = [head * layer.kv // layer.heads for head in range(layer.heads)]
         k, v = k[:, served], v[:, served]
         scores = torch.einsum("thc,shc->hts", q, k) / math.sqrt(width)
@@ -113,7 +114,7 @@ def test_rotary_scores_depend_on_distance_alone():
     scores = []
     for shift in (0, 100):
         rope = rotary(torch.tensor([3, 7]) + shift, 8)
-        scores.append(float((rotate(q, rope[:1]) * rotate(k, rope[1:])).sum()))
+        scores.append(float((rotate(q, *rope[:1].unbind(1)) * rotate(k, *rope[1:].unbind(1))).sum()))
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 

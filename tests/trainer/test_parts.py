@@ -124,6 +124,7 @@ RANK = """
 import sys
 from torch import distributed
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.training.loop import train
 from pathlib import Path

@@ -12,10 +12,19 @@ from gristmill.corpus.errors import RecipeError, TrainError
 from gristmill.corpus.files import file_sha256, read_json
 from gristmill.flows.inspect.verify_replay import Replay, replay_of
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
+from gristmill.handoff.loader import Loader
+from gristmill.trainer.generate.trained import load_trained
+from gristmill.trainer.layouts.layout import LAYOUTS
+from gristmill.trainer.layouts.model_files import Ids, write_model
+from gristmill.trainer.layouts.parity import compare
+from gristmill.trainer.model.packed import pack_batch
 from gristmill.trainer.schedules import SCHEDULES, learning_rate_at
 from gristmill.trainer.training import step as step_module
 from gristmill.trainer.training.checkpoint import folder_of
+from gristmill.trainer.training.evaluate import evaluate
+from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.timeline import first_steps, is_frozen, moment_at, updates_of
 from gristmill.trainer.training_stage import TrainingStage
 from tests.trainer.conftest import changed, make_run
@@ -195,7 +204,7 @@ def warm(trained, config):
 
 
 def test_a_warm_start_goes_on_from_weights_and_says_so(run, trained, warm, config, tmp_path):
-    train(run, tmp_path / "warm", warm, max_steps=2)
+    train(run, tmp_path / "warm", changed(warm, window=3), max_steps=2)  # as wide as the last stage, to compare losses
     train(run, tmp_path / "new", config, max_steps=2)
     assert read_json(tmp_path / "new" / "lineage.json") == []
     assert read_json(tmp_path / "warm" / "lineage.json") == [
@@ -222,3 +231,26 @@ def test_a_warm_start_from_other_weights_is_refused(run, warm, tmp_path):
     junk.write_bytes(b"junk")
     with pytest.raises(TrainError, match="holds no weights"):
         train(run, tmp_path / "out", replace(warm, start=str(junk), start_digest=file_sha256(junk)))
+
+
+def test_a_model_is_measured_and_used_with_the_window_of_its_last_stage(run, staged, trained, tmp_path):
+    """Not with that of [trainer.model], nor with that of the stage before; the narrower of the two."""
+    model = load_trained(trained, staged).model
+    assert (model.shape.window, staged.model.window, staged.used_window) == (3, 0, 3)
+    assert [replace(staged, stages=(), stage_stops=()).used_window, changed(staged, window=2).used_window] == [0, 2]
+    batch = pack_batch(next(iter(Loader(run, batch_rows=4))))
+    plain = begin(staged).model.eval()
+    plain.load_state_dict(model.state_dict())
+    assert torch.equal(model(batch).hidden, plain(batch, 3).hidden)
+    assert not torch.allclose(model(batch).hidden, plain(batch).hidden, atol=1e-3)
+    write_model(tmp_path, LAYOUTS["dots1"], model, 32, Ids(None, None, None))
+    written = read_json(tmp_path / "config.json")
+    assert (written["sliding_window"], written["max_window_layers"]) == (3, 0)
+    assert compare(tmp_path, model, 32).problems() == []
+    write_model(tmp_path, LAYOUTS["dots1"], plain, 32, Ids(None, None, None))  # as it was written before
+    assert compare(tmp_path, model, 32).problems() != []
+    heldout = read_heldout(run / "heldout", ("books", "code", "web"), staged)
+    counts = torch.ones(staged.vocab_size, dtype=torch.int64)
+    assert evaluate(model, heldout, staged, counts) == evaluate(plain, heldout, staged, counts)
+    wide = evaluate(plain, heldout, replace(staged, stages=(), stage_stops=()), counts)
+    assert wide.loss != pytest.approx(evaluate(plain, heldout, staged, counts).loss, abs=1e-3)

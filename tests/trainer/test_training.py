@@ -21,6 +21,7 @@ from gristmill.handoff.plan import Plan
 from gristmill.trainer.model.balance import BALANCES, Balance
 from gristmill.trainer.schedules import learning_rate_at
 from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training.consumption import CONSUMPTION
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.session import begin
@@ -124,7 +125,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.training.consumption import CONSUMPTION
 from gristmill.trainer.training.loop import train
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.model.shape import Shape
 kill = lambda figures: figures.step == int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL)
 train(Path(sys.argv[1]), Path(sys.argv[2]), TrainConfig(**eval(sys.argv[4])), on_step=kill)
@@ -373,5 +376,5 @@ def test_the_learning_rate_of_each_step(done):
 
 
 def test_consumption_has_the_documented_columns(done):
-    assert pq.read_schema(done / "consumption.parquet").equals(loop.CONSUMPTION)
+    assert pq.read_schema(done / "consumption.parquet").equals(CONSUMPTION)
     assert pa.types.is_floating(pq.read_schema(done / "metrics.parquet").field("load_entropy").type)

@@ -1,4 +1,4 @@
-"""The model of a finished training, as held-out rows are measured with it: without dropout, in float32."""
+"""The model of a finished training, as held-out rows are measured: no dropout, the last stage's window, in float32."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ class Trained(NamedTuple):
 
 
 def load_trained(folder: Path, config: TrainConfig) -> Trained:
-    """The model behind the last whole checkpoint of a training in ``folder``.
+    """The model behind the last whole checkpoint of a training in ``folder``, with the window of its last stage.
 
     Raises
     ------
@@ -28,7 +28,8 @@ def load_trained(folder: Path, config: TrainConfig) -> Trained:
     saved = checkpoint.load_latest(folder / "checkpoints")
     if saved is None:
         raise TrainError(f"{folder} has no checkpoint; `gristmill train` the run first")
-    model = begin(replace(config, start="", start_digest="")).model.eval()  # its weights are all replaced
+    used = config.model.model_copy(update={"window": config.used_window})
+    model = begin(replace(config, model=used, start="", start_digest="")).model.eval()  # its weights are all replaced
     try:
         model.load_state_dict(saved.model)
     except RuntimeError as error:

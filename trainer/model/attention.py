@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gristmill.trainer.model.fused import RmsNorm, rotate
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
 
@@ -40,23 +41,29 @@ class Attention(nn.Module):
         out_std = (2 * shape.layers * inner) ** -0.5  # by fan-in, and by the branches that are added up
         self.qkv = nn.Parameter(torch.randn(inner + 2 * self.kv * shape.head_width, width) * width**-0.5)
         self.out = nn.Parameter(torch.randn(width, inner) * out_std)
-        self.q_norm, self.k_norm = nn.RMSNorm(shape.head_width, 1e-6), nn.RMSNorm(shape.head_width, 1e-6)
+        self.q_norm, self.k_norm = RmsNorm(shape.head_width, 1e-6), RmsNorm(shape.head_width, 1e-6)
 
     def forward(self, x: Tensor, rope: Tensor, batch: Packed, window: int = 0, past: "Past | None" = None) -> Tensor:
         """Attend in ``x [N, D]``; ``rope`` is ``rotary(batch.positions, C)``, ``window`` as in ``causal``."""
         q, k, v = self.project(x, rope)
         seen = past.attend(q, k, v) if past is not None else None
         if seen is None:
-            mixed = [causal(q[group], k[group], v[group], window) for group in batch.groups]
+            mixed = [causal(*(_taken(one, group) for one in (q, k, v)), window) for group in batch.groups]
             mixed = mixed or [q]  # a batch without tokens, all of whose documents were taken down, has no group
-            seen = torch.cat(mixed)[batch.back]
+            seen = torch.cat(mixed).index_select(0, batch.back)
         return functional.linear(seen.flatten(1), self.out)
 
     def project(self, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Turned queries [N, H, C] and keys [N, K, C], and values [N, K, C]."""
         heads = (self.heads, self.kv, self.kv)
         q, k, v = functional.linear(x, self.qkv).unflatten(-1, (sum(heads), -1)).split(heads, 1)
-        return rotate(self.q_norm(q.float()), rope), rotate(self.k_norm(k.float()), rope), v
+        cos, sin = rope.unbind(1)
+        return rotate(self.q_norm(q.float()), cos, sin), rotate(self.k_norm(k.float()), cos, sin), v
+
+
+def _taken(x: Tensor, group: Tensor) -> Tensor:
+    """Rows ``group [G, T]`` of ``x [N, H, C]``: [G, T, H, C]; faster back than by x[group]."""
+    return x.index_select(0, group.flatten()).unflatten(0, group.shape)
 
 
 def causal(q: Tensor, k: Tensor, v: Tensor, window: int = 0) -> Tensor:
@@ -96,10 +103,3 @@ def rotary(positions: Tensor, head_width: int) -> Tensor:
     exponent = torch.arange(0, head_width, 2, device=positions.device) / head_width
     angle = positions[:, None] * ROPE_BASE**-exponent
     return torch.stack((angle.cos(), angle.sin()), 1)[:, :, None]
-
-
-def rotate(x: Tensor, rope: Tensor) -> Tensor:
-    """Turn ``x [N, H, C]`` by the angles of ``rope [N, 2, 1, C / 2]``."""
-    cos, sin = rope.unbind(1)
-    a, b = x.chunk(2, -1)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
+from gristmill.trainer.model.fused import RmsNorm, rms_norm
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
-from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.shape import Shape, narrower
 
 EPSILON = 1e-6
 
@@ -40,7 +41,7 @@ class Block(nn.Module):
     def __init__(self, shape: Shape, layer: int):
         super().__init__()
         owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
-        self.attention_norm, self.experts_norm = nn.RMSNorm(shape.width, EPSILON), nn.RMSNorm(shape.width, EPSILON)
+        self.attention_norm, self.experts_norm = RmsNorm(shape.width, EPSILON), RmsNorm(shape.width, EPSILON)
         self.attention = Attention(shape) if owns else None
         self.router = None if dense else Router(shape)
         self.experts = Experts(shape) if owns and not dense else None
@@ -74,7 +75,7 @@ class Model(nn.Module):
         self.shape = shape
         self.embedding = nn.Parameter(torch.randn(vocab_size, shape.width) * 0.02)
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.layers))
-        self.norm = nn.RMSNorm(shape.width, EPSILON)
+        self.norm = RmsNorm(shape.width, EPSILON)
 
     @property
     def layers(self) -> list[Block]:
@@ -94,7 +95,7 @@ class Model(nn.Module):
         """
         x = self.embed(batch.tokens)
         rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
-        window = min((one for one in (window, self.shape.window) if one), default=0)
+        window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
         for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
             x, routing = block(x, rope, batch, layers[owner], window, own)
@@ -104,7 +105,7 @@ class Model(nn.Module):
     def embed(self, tokens: Tensor) -> Tensor:
         """``tokens int64[N]`` -> float32[N, D], normalised."""
         x = functional.embedding(tokens, self.embedding)
-        return functional.rms_norm(x, x.shape[-1:], eps=EPSILON)
+        return rms_norm(x, None, EPSILON)
 
 
 class Parameters(NamedTuple):

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gristmill.trainer.model.fused import swiglu
 from gristmill.trainer.model.router import Routing
 from gristmill.trainer.model.shape import Shape
+
+BLOCK = 32  # rows
 
 
 class Experts(nn.Module):
@@ -30,10 +33,11 @@ class Experts(nn.Module):
         order = routing.experts.flatten().argsort(stable=True)  # choices grouped by expert, those of none at the end
         if routing.ragged:
             order = order[: int(routing.counts.sum())]
-        token = order // top_k
-        ends = routing.counts.cumsum(0).to(torch.int32)
-        hidden = swiglu(grouped_linear(x[token], self.gate_up, ends))
-        share = routing.weights.flatten()[order, None]
+        token, share, counts = order // top_k, routing.weights.flatten()[order], routing.counts
+        if _compiles_shapes(x):
+            token, share, counts = in_whole_blocks(token, share, counts)
+        ends, share = counts.cumsum(0).to(torch.int32), share[:, None]
+        hidden = swiglu(grouped_linear(x.index_select(0, token), self.gate_up, ends))
         return torch.zeros_like(x).index_add(0, token, share * grouped_linear(hidden, self.down, ends).to(x.dtype))
 
 
@@ -50,6 +54,27 @@ class Dense(nn.Module):
         return functional.linear(swiglu(functional.linear(x, self.gate_up)), self.down)
 
 
+def _compiles_shapes(x: Tensor) -> bool:
+    """Whether every new number of rows costs a compiled kernel: oneDNN's bfloat16 products on a CPU."""
+    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+
+
+def in_whole_blocks(token: Tensor, share: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The choices with each expert's filled up to a multiple of ``BLOCK`` by token 0, whose share is 0.
+
+    A step of 64 experts met some 200 new numbers of rows, and so kernels; with 8 experts it takes 0.4 of the time.
+
+    >>> one = in_whole_blocks(torch.tensor([5, 6]), torch.tensor([0.5, 0.7]), torch.tensor([1, 1]))
+    >>> one[0].nonzero().flatten().tolist(), one[2].tolist()
+    ([0, 32], [32, 32])
+    """
+    whole = counts.add(BLOCK - 1) // BLOCK * BLOCK
+    behind = (whole.cumsum(0) - whole) - (counts.cumsum(0) - counts)  # places that those of each expert move back
+    place = torch.arange(len(token), device=token.device) + behind.repeat_interleave(counts)
+    size = int(whole.sum())
+    return token.new_zeros(size).index_copy(0, place, token), share.new_zeros(size).index_copy(0, place, share), whole
+
+
 def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     """``rows [S, D]`` times ``weight [E, I, D]`` transposed, rows ``ends[e-1]`` up to ``ends[e]`` with matrix e."""
     kind = rows.device.type
@@ -57,9 +82,3 @@ def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
         dtype = torch.get_autocast_dtype(kind)
         rows, weight = rows.to(dtype), weight.to(dtype)
     return functional.grouped_mm(rows, weight.mT, offs=ends)
-
-
-def swiglu(gate_up: Tensor) -> Tensor:
-    """silu(gate) * up, the two halves of the last dimension."""
-    gate, up = gate_up.chunk(2, -1)
-    return functional.silu(gate) * up

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_ROWS = {"cpu": 128}  # 4 MiB of logits at V 8,192: a core's second-level cache
-DEVICE_ROWS = 8192
+CHUNK_LOGITS = {"cpu": 1 << 20}  # 4 MiB: a core's second-level cache
+DEVICE_LOGITS = 1 << 26
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,7 +51,7 @@ class _CrossEntropy(torch.autograd.Function):
 def _chunked(
     hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype, wants_gradients: bool
 ) -> tuple[Tensor, list[Tensor]]:
-    rows = CHUNK_ROWS.get(hidden.device.type, DEVICE_ROWS)
+    rows = max(CHUNK_LOGITS.get(hidden.device.type, DEVICE_LOGITS) // len(weight), 1)
     each = hidden.new_empty(len(hidden))
     gradients = [torch.empty_like(hidden), torch.zeros_like(weight)] if wants_gradients else []
     small = weight.to(dtype)
@@ -64,7 +64,8 @@ def _chunked(
         total = slope.sum(1, keepdim=True)
         each[here] = (total.log() + peak - own).squeeze(1)
         if wants_gradients:  # softmax minus one-hot
-            slope = slope.div_(total).scatter_add_(1, target, -torch.ones_like(own)).div_(len(hidden)).to(dtype)
+            slope = slope.mul_(total.mul_(len(hidden)).reciprocal_())
+            slope = slope.scatter_add_(1, target, torch.full_like(own, -1 / len(hidden))).to(dtype)
             gradients[0][here] = slope @ small
             gradients[1].add_(slope.T @ x)
     return each, gradients

@@ -92,6 +92,15 @@ class Shape(Section):
         return (*[0] * self.shared_bottom, *middle, *range(top, self.layers))
 
 
+def narrower(*windows: int) -> int:
+    """The narrowest of windows of attention; 0 is none.
+
+    >>> narrower(0, 8, 5), narrower(0, 0)
+    (5, 0)
+    """
+    return min((one for one in windows if one), default=0)
+
+
 def _spans_one_kind(dense_layers: int, layers: int, shared_bottom: int, shared_span: int, own_top: int) -> bool:
     if shared_bottom + own_top > layers:
         return True  # the other check says so

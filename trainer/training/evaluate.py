@@ -23,7 +23,7 @@ from gristmill.trainer.training.metrics import layer_figures, load_figures
 
 @torch.no_grad()
 def evaluate(model: Model, heldout: Mapping[str, HeldoutRows], config: TrainConfig, unigrams: Tensor) -> Heldout:
-    """Measure the model on held-out batches.
+    """Measure the model on held-out batches, with the window of the last stage whatever stage it is in.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _measure(model: Model, rows: HeldoutRows, config: TrainConfig, surprise: Ten
     for at, host in enumerate(rows):
         batch = host.to(config.device)
         with matmuls(config.precision, config.device):
-            out = model(batch)
+            out = model(batch, config.used_window)
             _, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
         sums.add(rows.documents(at), *slice_sums(host, each.double().cpu().numpy(), rows.spelled))
         unigram += float(surprise[host.targets].sum())

@@ -1,8 +1,8 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
 ``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
-digest of what the step got of it), evaluation.parquet and load.parquet (held-out rows, before and after), summary.json,
-timing.json and checkpoints/.
+digest of what the step got of it), alarms.parquet (what rang), evaluation.parquet and load.parquet (held-out rows,
+before and after), summary.json, timing.json and checkpoints/.
 """
 
 import math
@@ -26,26 +26,20 @@ from gristmill.trainer.model.packed import Packed, pack_batch
 from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.training import checkpoint, ranks
-from gristmill.trainer.training.consumption import (
-    CONSUMPTION,
-    RowFigures,
-    consumed_rows,
-    figures_of_parts,
-    in_order_of_samples,
-)
+from gristmill.trainer.training.bits_per_byte import token_bytes
+from gristmill.trainer.training.consumption import consumed_rows, figures_of_parts, in_order_of_samples
 from gristmill.trainer.training.evaluate import evaluate
 from gristmill.trainer.training.evaluation_tables import write_evaluations
-from gristmill.trainer.training.fact_pairs import FILE, PROBES, FactTokens
+from gristmill.trainer.training.fact_pairs import FactTokens
+from gristmill.trainer.training.flops import matmul_speed, step_flops
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.lineage import write_lineage
-from gristmill.trainer.training.log import Log
 from gristmill.trainer.training.metrics import (
     StepFigures,
     domain_figures,
     domain_sums,
     layer_figures,
     load_figures,
-    metrics_schema,
 )
 from gristmill.trainer.training.micro_batches import parts_of
 from gristmill.trainer.training.optim import set_learning_rate
@@ -53,7 +47,8 @@ from gristmill.trainer.training.probe import facts_known
 from gristmill.trainer.training.session import Session, begin, capture, restore, save_merged
 from gristmill.trainer.training.setting_changes import config_at, read_changes
 from gristmill.trainer.training.stage_checks import expect_stages
-from gristmill.trainer.training.step import probe, train_step
+from gristmill.trainer.training.step import StepResult, probe, train_step
+from gristmill.trainer.training.step_tables import StepTables
 from gristmill.trainer.training.summary import summarise, timing
 from gristmill.trainer.training.threads import thread_count
 from gristmill.trainer.training.timeline import Moment, moment_at
@@ -105,10 +100,11 @@ class Training:
         torch.set_num_threads(thread_count(config.threads))
         self.out = out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
-        self.metrics = Log(out / "log", "metrics", metrics_schema(self.plan.names, config.model.moe_layers))
-        self.consumption = Log(out / "log", "consumption", CONSUMPTION)
-        self.changes = read_changes(out)
-        self.facts, self.probes = facts, Log(out / "log", "facts", PROBES)
+        self.tables = StepTables(run, out, config, self.plan.names)
+        spelled = token_bytes(run / "tokenizer" / "tokenizer.json", config.vocab_size)
+        self.spelled = None if spelled is None else torch.from_numpy(spelled).to(config.device)
+        self.matmul_speed = matmul_speed(config.precision, config.device, torch.get_num_threads())
+        self.changes, self.facts = read_changes(out), facts
         self.session = self._resumed_or_fresh(config)
         expect_stages(run, self.plan, config, [name for name, _ in self.session.model.named_parameters()])
 
@@ -120,8 +116,8 @@ class Training:
     def _resumed_or_fresh(self, config: TrainConfig) -> Session:
         found = checkpoint.load_latest(self.out / "checkpoints")
         step = found.step if found else 0
-        for table in (self.metrics, self.consumption, self.probes) if self.ranks.is_first else ():
-            table.rewind(step)
+        if self.ranks.is_first:
+            self.tables.rewind(step)
         if found:
             session = restore(found, config, self.plan.digest, self.changes)
             if not self.ranks.is_first:  # what was counted so far is counted once
@@ -137,8 +133,7 @@ class Training:
         """Note how many of the planted facts the model knows."""
         if self.facts:
             known = facts_known(session.model, self.facts, session.config)
-            row = {"step": session.step, "sample": session.cursor, "facts": len(self.facts.keys), "right": known}
-            self.probes.append({name: [value] for name, value in row.items()})
+            self.tables.note_facts(session.step, session.cursor, len(self.facts.keys), known)
 
     def run_until(self, last: int, on_step: OnStep | None) -> None:
         """Take the plan's steps up to ``last``; save on the way and at the end."""
@@ -155,35 +150,48 @@ class Training:
 
     def _advance(self, batch: Batch) -> StepFigures:
         """One step of the plan: its figures."""
-        session, ranks, began = self.session, self.ranks, time.perf_counter()
+        session, began = self.session, time.perf_counter()
         config, moment = self._now()
         parts = self._parts(batch)
         rate = moment.learning_rate(config)
         set_learning_rate(session.optimizer, rate)
-        if ranks.world > 1:  # each rank drops its own, whichever ranks there were before
-            torch.manual_seed(derive_seed(config.seed, f"step {session.step} rank {ranks.rank}"))
-        result = train_step(session.model, session.optimizer, parts, config, moment, ranks)
+        if self.ranks.world > 1:  # each rank drops its own, whichever ranks there were before
+            torch.manual_seed(derive_seed(config.seed, f"step {session.step} rank {self.ranks.rank}"))
+        result = train_step(session.model, session.optimizer, parts, config, moment, self.ranks)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
             raise self._diverged(f"the loss is {result.loss:g} {at}")
         for part in parts:
             session.unigrams += torch.bincount(part.targets, minlength=config.vocab_size).cpu()
         session.step, session.cursor = session.step + 1, batch.cursor
-        sums = ranks.sum(domain_sums(len(self.plan.names), parts, result.each))
-        self._log(batch, figures_of_parts(parts, result.each))
+        sums = self.ranks.sum(domain_sums(len(self.plan.names), parts, result.each, self.spelled))
         figures = StepFigures(
             step=session.step,
             loss=result.loss,
             learning_rate=rate,
             grad_norm=result.grad_norm,
             tokens=int(sums[0].sum()),
+            flops=self._flops(parts, result, moment),
             load=load_figures(result.counts),
             layers=layer_figures(result.counts),
             domains=domain_figures(self.plan.names, sums),
             seconds=time.perf_counter() - began,
         )
-        self.metrics.append(figures.row())
+        self._note(figures, batch, parts, result)
         return figures
+
+    def _flops(self, parts: list[Packed], result: StepResult, moment: Moment) -> float:
+        """Operations of a step on all ranks; the choices of experts are those of all ranks already."""
+        config, choices = self.session.config, int(result.counts.sum()) if self.ranks.is_first else 0
+        own = step_flops(config.model, parts, choices, config.vocab_size, moment.stage.context)
+        return self.ranks.sum(torch.tensor(own, dtype=torch.float64, device=config.device)).item()
+
+    def _note(self, figures: StepFigures, batch: Batch, parts: list[Packed], result: StepResult) -> None:
+        """Note the step just done, and what all ranks consumed in it."""
+        lines = consumed_rows(figures.step, self.ranks.rank, batch, figures_of_parts(parts, result.each))
+        of_ranks = self.ranks.gather(lines)
+        if self.ranks.is_first:
+            self.tables.note(figures, in_order_of_samples(of_ranks))
 
     def _now(self) -> tuple[TrainConfig, Moment]:
         """Config and stage of the step that follows."""
@@ -193,11 +201,6 @@ class Training:
     def _parts(self, batch: Batch) -> list[Packed]:
         config = self.session.config
         return [pack_batch(part).to(config.device) for part in parts_of(batch, config.micro_batches)]
-
-    def _log(self, batch: Batch, got: RowFigures) -> None:
-        """Note what all ranks consumed in the step just done."""
-        lines = consumed_rows(self.session.step, self.ranks.rank, batch, got)
-        self.consumption.append(in_order_of_samples(self.ranks.gather(lines)))
 
     def _save(self, following: Batch) -> None:
         """Save, if all is finite: weights, and loss and gradient of the step that follows. No rate mends a model else.
@@ -217,10 +220,8 @@ class Training:
 
     def _write(self, session: Session) -> None:
         """Tables and checkpoint, by one rank."""
-        self.metrics.seal(session.step)
-        self.consumption.seal(session.step)
         self._probe(session)
-        self.probes.seal(session.step)
+        self.tables.seal(session.step)
         spread = checkpoint.spread_evenly(session.config.keep, self.steps)
         state = capture(session, self.plan.digest, self.changes)
         try:
@@ -241,10 +242,7 @@ class Training:
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
             raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
-        self.consumption.join(self.out / "consumption.parquet")
-        if self.facts:
-            self.probes.join(self.out / FILE)
-        metrics = self.metrics.join(self.out / "metrics.parquet")
+        metrics = self.tables.join()
         evaluations = {0: session.heldout_before} if session.heldout_before else {}
         write_evaluations(self.out, evaluations | {session.step: after})
         made = tuple(change for change in self.changes if change.step < session.step)
@@ -253,7 +251,7 @@ class Training:
         write_lineage(self.out, session.config)
         if session.config.lora:
             save_merged(self.out, session)
-        write_json(self.out / "timing.json", asdict(timing(metrics)))
+        write_json(self.out / "timing.json", asdict(timing(metrics, self.matmul_speed * self.ranks.world)))
 
     def _diverged(self, what: str) -> TrainError:
         config = config_at(self.session.config, self.changes, self.session.step)

@@ -22,13 +22,15 @@ LOAD_FIGURES = tuple(field.name for field in fields(Load))
 def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
     """One row a step. ``loss/<domain>`` is null where a batch held no token of the domain.
 
+    So is ``bits_per_byte/<domain>``, and where the run has no byte-level tokenizer. ``alarms`` counts what rang.
+
     ``load_<figure>`` is the mean over layers, ``load_<figure>/<layer>`` that of one: a collapsed layer hides in a mean.
     """
     fields = [("step", pa.int64()), ("loss", pa.float64()), ("learning_rate", pa.float64())]
-    fields += [("grad_norm", pa.float64()), ("tokens", pa.int64())]
+    fields += [("grad_norm", pa.float64()), ("tokens", pa.int64()), ("flops", pa.float64()), ("alarms", pa.int64())]
     fields += [(f"load_{name}", pa.float64()) for name in LOAD_FIGURES]
     fields += [(f"load_{name}/{layer}", pa.float64()) for layer in range(layers) for name in LOAD_FIGURES]
-    fields += [(f"loss/{domain}", pa.float64()) for domain in domains]
+    fields += [(f"{name}/{domain}", pa.float64()) for name in ("loss", "bits_per_byte") for domain in domains]
     fields += [(f"tokens/{domain}", pa.int64()) for domain in domains]
     return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
 
@@ -70,24 +72,33 @@ class DomainFigures:
 
     tokens: int
     loss: float | None
+    bits_per_byte: float | None = None
 
 
-def domain_sums(domains: int, parts: Sequence[Packed], each: Sequence[Tensor]) -> Tensor:
-    """Tokens, predicted tokens and nats of every domain in a step's parts: float64[3, D]."""
-    found = torch.zeros(3, domains, dtype=torch.float64, device=each[0].device)
+def domain_sums(domains: int, parts: Sequence[Packed], each: Sequence[Tensor], spelled: Tensor | None = None) -> Tensor:
+    """Tokens, predicted tokens, nats and bytes of every domain in a step's parts: float64[4, D].
+
+    ``spelled int64[V]`` holds the bytes of each token; without it the bytes are 0.
+    """
+    found = torch.zeros(4, domains, dtype=torch.float64, device=each[0].device)
     for part, losses in zip(parts, each, strict=True):
         of_target = part.domain[part.inputs]
         found[0] += torch.bincount(part.domain, minlength=domains)
         found[1] += torch.bincount(of_target, minlength=domains)
         found[2].index_add_(0, of_target, losses.detach().double())
+        if spelled is not None:
+            found[3].index_add_(0, of_target, spelled[part.targets].double())
     return found
 
 
 def domain_figures(domains: Sequence[str], sums: Tensor) -> dict[str, DomainFigures]:
     """Figures of every domain from ``domain_sums``, those of all ranks added up."""
-    tokens, targets, nats = sums.tolist()
-    means = [total / count if count else None for total, count in zip(nats, targets, strict=True)]
-    return {name: DomainFigures(int(n), mean) for name, n, mean in zip(domains, tokens, means, strict=True)}
+    return {name: _figures(*column) for name, column in zip(domains, sums.T.tolist(), strict=True)}
+
+
+def _figures(tokens: float, targets: float, nats: float, n_bytes: float) -> DomainFigures:
+    bits = nats / math.log(2) / n_bytes if n_bytes else None
+    return DomainFigures(int(tokens), nats / targets if targets else None, bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +114,17 @@ class StepFigures:
     layers: tuple[Load, ...]
     domains: dict[str, DomainFigures]
     seconds: float
+    flops: float = 0.0  # operations of its matrix products
 
-    def row(self) -> dict[str, list[int | float | None]]:
-        """A row of metrics.parquet, each column a list of one."""
+    def row(self) -> dict[str, int | float | None]:
+        """A row of metrics.parquet, without its alarms."""
         columns: dict[str, int | float | None] = {
             "step": self.step,
             "loss": self.loss,
             "learning_rate": self.learning_rate,
             "grad_norm": self.grad_norm,
             "tokens": self.tokens,
+            "flops": self.flops,
             "seconds": self.seconds,
             "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
         }
@@ -119,8 +132,8 @@ class StepFigures:
         for layer, load in enumerate(self.layers):
             columns |= {f"load_{name}/{layer}": value for name, value in asdict(load).items()}
         columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
-        columns |= {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}
-        return {name: [value] for name, value in columns.items()}
+        columns |= {f"bits_per_byte/{name}": domain.bits_per_byte for name, domain in self.domains.items()}
+        return columns | {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}
 
 
 def last_steps(metrics: pa.Table, columns: Sequence[str]) -> Mapping[str, float]:

@@ -33,7 +33,7 @@ def parted_bits(
     for at, host in enumerate(rows):
         batch = host.to(config.device)
         with matmuls(config.precision, config.device):
-            out = model(batch)
+            out = model(batch, config.used_window)
             _, each = cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets)
         documents = rows.documents(at)
         parts, found = [part(one) for one in documents], slice_sums(host, each.double().cpu().numpy(), rows.spelled)

@@ -47,7 +47,9 @@ def replay_interval(run: Path, train: Path, config: TrainConfig, first: int, las
             shutil.copyfile(train / CHANGES, out / CHANGES)
         training = Training(run, out, replace(config, checkpoint_steps=last, keep=0))
         training.run_until(last, None)
-        return Replayed(checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.consumption.read())
+        return Replayed(
+            checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.tables.consumption.read()
+        )
 
 
 def unequal(saved: checkpoint.Checkpoint, again: checkpoint.Checkpoint) -> Iterator[str]:

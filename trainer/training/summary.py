@@ -70,10 +70,17 @@ def _change(then: DomainLoss, now: DomainLoss) -> DomainChange:
     )
 
 
-def timing(metrics: pa.Table) -> Timing:
-    """The content of timing.json."""
+def timing(metrics: pa.Table, matmul_speed: float) -> Timing:
+    """The content of timing.json; ``matmul_speed`` in operations a second, of all ranks together."""
     seconds = float(pc.sum(metrics["seconds"]).as_py() or 0.0)
-    return Timing(seconds, _total(metrics["tokens"]) / max(seconds, 1e-9))
+    speed = float(pc.sum(metrics["flops"]).as_py() or 0.0) / max(seconds, 1e-9)
+    return Timing(
+        seconds=seconds,
+        tokens_per_second=_total(metrics["tokens"]) / max(seconds, 1e-9),
+        flops_per_second=speed,
+        matmul_flops_per_second=matmul_speed,
+        mfu=speed / matmul_speed,
+    )
 
 
 def _total(column: pa.ChunkedArray) -> int:

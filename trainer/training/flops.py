@@ -1,0 +1,81 @@
+"""Arithmetic of a step, and what this machine does of it: model FLOPs utilisation.
+
+Operations of the model's matrix products, forward and backward (twice as many), as the batch asks for them: choices of
+experts, predicted tokens and pairs of tokens that attention sees are counted, not taken for the most there can be.
+Norms, softmax and the router's choice are left out.
+
+Source: Chowdhery et al., PaLM (arXiv 2204.02311), appendix B.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.model.shape import Shape, narrower
+
+PASSES = 3  # one forward, two backward: by the input and by the weight
+PER_PRODUCT = 2  # a multiplication and an addition
+SIDES = {"cpu": 1024}  # of the square matmul that speed is measured with
+DEVICE_SIDE, ROUNDS = 8192, 5
+
+
+def token_products(shape: Shape) -> int:
+    """Multiplications of a token that every token takes: all layers without routed experts, without the output.
+
+    >>> token_products(Shape(layers=1, width=8, heads=1, experts=4, expert_width=8, shared_experts=0))
+    288
+    """
+    width, heads = shape.width, shape.heads + 2 * shape.kv
+    attention = width * shape.head_width * (heads + shape.heads)
+    moe = width * shape.experts + 3 * width * shape.expert_width * shape.shared_experts
+    dense = 3 * width * shape.dense_hidden
+    return shape.layers * attention + shape.moe_layers * moe + shape.dense_layers * dense
+
+
+def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: int, context: int = 0) -> float:
+    """Operations of a step on ``parts`` of it.
+
+    Parameters
+    ----------
+    choices : tokens that experts took in these parts, over all layers
+    context : as in ``Model.forward``
+    """
+    window = narrower(context, shape.window)
+    tokens, targets = (sum(len(column) for column in columns) for columns in _columns(parts))
+    pairs = sum(_seen(part.positions, window) for part in parts)
+    products = tokens * token_products(shape) + choices * 3 * shape.width * shape.expert_width
+    products += targets * vocab_size * shape.width
+    products += shape.layers * pairs * 2 * shape.heads * shape.head_width  # scores, and sums of values
+    return float(PASSES * PER_PRODUCT * products)
+
+
+def _columns(parts: Sequence[Packed]) -> tuple[list[Tensor], list[Tensor]]:
+    return [part.tokens for part in parts], [part.targets for part in parts]
+
+
+def _seen(positions: Tensor, window: int) -> int:
+    """Tokens that attention sees from all of these, themselves among them."""
+    seen = positions + 1
+    return int((seen.clamp(max=window) if window else seen).sum())
+
+
+@cache
+def matmul_speed(precision: str, device: str, threads: int) -> float:  # noqa: ARG001  threads: part of the key
+    """Operations a second of one large matmul on this machine, with the threads that torch now has; 0.2 CPU seconds."""
+    side = SIDES.get(torch.device(device).type, DEVICE_SIDE)
+    square = torch.ones(side, side, device=device)
+    with torch.no_grad(), matmuls(precision, device):
+        best = min(_seconds(square) for _ in range(ROUNDS))
+    return PER_PRODUCT * side**3 / best
+
+
+def _seconds(square: Tensor) -> float:
+    """Of one product; reading a number of it waits for a device."""
+    began = time.perf_counter()
+    (square @ square)[0, 0].item()
+    return time.perf_counter() - began
