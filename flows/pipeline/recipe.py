@@ -152,6 +152,7 @@ class Recipe(Section):
             "plugins": True,
             "tune": True,
             "dedup": {"near": {"index"}},
-            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
+            # digests of files are artefacts
+            "tokenizer": {"from_", "compare", *(["path"] if self.tokenizer.from_ else [])},
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})
