@@ -23,9 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from compare import HOUSE, Comparison, options, peak_rss_mb, peer_python, say
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.compare
+
+from bench.compare import HOUSE, Comparison, options, peak_rss_mb, peer_python, say
 
 PEERS = ("gigatoken", "fastokens", "tiktoken", "tokenizers")
+PATTERN_NAMES = ("gpt2", "cl100k", "o200k", "llama3", "qwen")
 SLICES, TRAINING_BYTES, VOCABULARY = 10, 6_000_000, 32_000
 LINE = Path(HOUSE / "bench" / "peers" / "tokenize_peer.py")
 
@@ -165,8 +169,7 @@ def memcpy_mb(texts: pa.LargeStringArray) -> float:
 def main() -> int:
     parser = options(__doc__)
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
-    names = ("gpt2", "cl100k", "o200k", "llama3", "qwen")
-    parser.add_argument("--patterns", nargs="+", choices=names, default=names)
+    parser.add_argument("--patterns", nargs="+", choices=PATTERN_NAMES, default=PATTERN_NAMES)
     arguments = parser.parse_args()
     texts = texts_of(arguments.data, arguments.quick)
     wrong = 0

@@ -18,7 +18,7 @@ from gristmill.corpus.schema import ROW_TARGETS, token_type
 from gristmill.corpus.tables import PartWriter
 from gristmill.tokenizer.encoded_batch import AS_THEY_ARE, DROPPED_SCHEMA, EncodedBatch, Encoding
 from gristmill.tokenizer.encoder import CheckedEncoder
-from gristmill.tokenizer.kept_text import filled, kept_batches
+from gristmill.tokenizer.kept_text import filled, found_languages, kept_batches
 from gristmill.tokenizer.stage import TokensFacts
 from gristmill.tokenizer.text_counts import USES, Encoded, TextCounter, sum_by
 
@@ -80,7 +80,7 @@ def encode_part(
     encoder = CheckedEncoder(tokenizer)
     work = encoding.of(encoder)
     schema = tokens_schema(encoder.vocab_size, targets=encoding.conversations)
-    counts, found = _Counts(encoder), _languages(kept, language)
+    counts, found = _Counts(encoder), found_languages(kept, language)
     with PartWriter(folder / TOKENS, schema) as writer:
         for whole in kept_batches(documents, kept, work.beside):
             stated = whole["lang"] if found is None else found.slice(counts.seen, whole.num_rows)
@@ -97,14 +97,6 @@ def encode_part(
     reasons = Counter(one["reason"] for one in work.dropped)
     facts = replace(counts.facts(encoder.vocab_size, engine, reasons), rearranged=dict(sorted(work.rearranged.items())))
     return Outcome(writer.rows, counts.accounts(), asdict(facts))
-
-
-def _languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
-    """The language found for each kept row, in order of row."""
-    if language is None:
-        return None
-    rows = np.sort(kept["row"].to_numpy())
-    return pq.read_table(language, columns=["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
 
 
 def _tokens_batch(batch: pa.RecordBatch, encoded: EncodedBatch, schema: pa.Schema) -> pa.RecordBatch:

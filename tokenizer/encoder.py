@@ -28,7 +28,7 @@ class CheckedEncoder:
         self.text = TextTokenizer(path)
         self._reference = ReferenceEncoder(self.text)
         pattern = kernel_pattern(self.text.for_text)
-        self._kernels = None if pattern is None else KernelEncoder(self.text, pattern)
+        self._kernels = None if pattern is None else KernelEncoder(self.text, pattern, self._reference)
         self._checked = False
         self.vocab_size = self._reference.vocab_size
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.schema import KEPT, expect_columns
 from gristmill.corpus.tables import read_batches
 from gristmill.corpus.text.columns import is_blank
@@ -55,6 +57,28 @@ def kept_batches(documents: Path, kept: pa.Table, beside: Sequence[str] = ()) ->
         first, done = first + batch.num_rows, stop
     if done < len(rows):
         raise SchemaError(f"kept names row {rows[done]} of {documents}, which has {first} rows")
+
+
+def languages_of_kept(documents: Path, kept: pa.Table, language: Path | None) -> Iterator[pa.RecordBatch]:
+    """``kept_batches`` less the blank ones, with ``known_lang``: the language found, else the one that is stated.
+
+    Parameters
+    ----------
+    language : language.parquet of the part; None where no language was looked for
+    """
+    found, seen = found_languages(kept, language), 0
+    for whole in kept_batches(documents, kept, ("lang",)):
+        stated = whole["lang"] if found is None else found.slice(seen, whole.num_rows)
+        seen += whole.num_rows
+        yield filled(whole.append_column("known_lang", primary_subtags(stated)[0]))
+
+
+def found_languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
+    """The language found for each kept row, in order of row."""
+    if language is None:
+        return None
+    rows = np.sort(kept["row"].to_numpy())
+    return pq.read_table(language, columns=["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
 
 
 def filled(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -10,7 +10,7 @@ from gristmill.tokenizer import _kernels_bpe, _kernels_ready
 from gristmill.tokenizer._kernels_bpe import FREE, KEY_TOKENS, NO_RANK
 from gristmill.tokenizer.composed_text import composed
 from gristmill.tokenizer.patterns import classes_of, pattern_of
-from gristmill.tokenizer.reference_encoder import ReferenceEncoder, Tokens, ids_type
+from gristmill.tokenizer.reference_encoder import Encoder, ReferenceEncoder, Tokens, ids_type
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 from gristmill.tokenizer.tokenizer_json import Config, vocab_size
 from gristmill.tokenizer.vocabulary import byte_symbols
@@ -63,7 +63,8 @@ class KernelEncoder:
     of more than 4,096 bytes, are encoded by the library.
     """
 
-    def __init__(self, text: TextTokenizer, pattern: int):
+    def __init__(self, text: TextTokenizer, pattern: int, reference: Encoder | None = None):
+        """``reference`` encodes what the kernels leave; the library when None."""
         config = text.for_text
         self.vocab_size = vocab_size(config)
         self._pattern = pattern
@@ -72,7 +73,7 @@ class KernelEncoder:
         self._words = np.zeros((CACHE_LINES, 8), np.uint64)
         self._composes = bool(config.get("normalizer"))
         self._names = _names([token["content"] for token in config["added_tokens"] if not token.get("special")])
-        self._reference = ReferenceEncoder(text)
+        self._reference = reference or ReferenceEncoder(text)
 
     def encode(self, texts: pa.LargeStringArray) -> Tokens:
         """Tokens of every text. Scratch: the ids as uint32, touched only as far as tokens are written."""

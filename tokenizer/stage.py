@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gristmill.corpus.errors import nearest
-from gristmill.corpus.recipe_values import Amount, Mistake, Section
+from gristmill.corpus.recipe_values import Amount, Mistake, Section, Slug
 from gristmill.corpus.stage import Artefacts, CorpusStage
 
 END, PAD = "<|endoftext|>", "<|pad|>"
@@ -33,6 +33,12 @@ class Specials(Section):
         return tuple(dict.fromkeys(name for name in (self.end, self.pad, self.begin, *self.control) if name))
 
 
+class ComparedTokenizers(Section):
+    """Tokenizers of others on the same kept text: their figures stand in the card beside those of the run's own."""
+
+    files: Annotated[dict[Slug, str], Field(min_length=1)]  # by name: tokenizer.json, or a SentencePiece model (.model)
+
+
 class Tokenizer(Section):
     """Byte-level BPE, trained on the kept text, or a tokenizer of one's own."""
 
@@ -44,6 +50,7 @@ class Tokenizer(Section):
     sample: Literal["kept", "mixture"] = "kept"  # domains as they were kept, or as the curriculum draws them
     specials: Specials = Specials()
     chat_template: str | None = None  # chatml, headers, plain, Jinja, or a file; else what stands beside path
+    compare: ComparedTokenizers | None = None  # others, whose figures stand in the card beside its own
 
     @property
     def given(self) -> bool:
@@ -83,6 +90,11 @@ def files_of(section: Tokenizer) -> Artefacts:
     """The files that the section names."""
     named = {"path": section.path, "chat_template": section.template_file}
     return {name: (path,) for name, path in named.items() if path}
+
+
+def files_of_compared(section: ComparedTokenizers) -> Artefacts:
+    """The files that the section names."""
+    return {f"files.{name}": (path,) for name, path in section.files.items()}
 
 
 class FillInMiddle(Section):
@@ -180,6 +192,23 @@ class TextCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedFacts:
+    """Kept text in the tokens of one tokenizer."""
+
+    name: str  # in the recipe; "" is the run's own
+    sha256: str  # of its file
+    vocab_size: int
+    counts: tuple[TextCounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFacts:
+    """Tokenizers on the same text, the run's own first."""
+
+    tokenizers: tuple[ComparedFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TokensFacts:
     """Tokens and bytes of text by domain; ``engine`` is kernels, or tokenizers where the kernels do not apply."""
 
@@ -219,6 +248,18 @@ TOKENIZER = CorpusStage(
     always=True,
     libraries="gristmill.tokenizer.vocabulary:library_versions",
     run="gristmill.flows.pipeline.assemble:learn_tokenizer",
+)
+COMPARISON = CorpusStage(
+    facts=ComparisonFacts,
+    name="tokenizer-comparison",
+    version="1",
+    reads=("documents", "language", "decide", "edits", "tokenizer"),
+    title="kept text in the tokens of other tokenizers, counted and not kept",
+    section=ComparedTokenizers,
+    key="tokenizer.compare",
+    artefacts=files_of_compared,
+    libraries="gristmill.tokenizer.vocabulary:library_versions",
+    run="gristmill.flows.pipeline.compare_tokenizers:compare_tokenizers",
 )
 TOKENS = CorpusStage(
     facts=TokensFacts,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -63,11 +64,13 @@ def tiktoken(path: str, pattern: str) -> Steps:
     words = {text: number for text, number in config["model"]["vocab"].items() if text not in special}
     ranks = {bytes(byte_of[one] for one in text): number for text, number in words.items()}
     encoding = Encoding("made", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
-    return (
-        pa.Array.to_pylist,
-        lambda texts: [encoding.encode_ordinary(text) for text in texts],
-        lists,
-    )
+    if config.get("normalizer"):  # form C, which Qwen's own tokenizer over tiktoken asks for text by text too
+        return (
+            pa.Array.to_pylist,
+            lambda texts: [encoding.encode_ordinary(normalize("NFC", one)) for one in texts],
+            lists,
+        )
+    return pa.Array.to_pylist, lambda texts: [encoding.encode_ordinary(one) for one in texts], lists
 
 
 def main() -> None:

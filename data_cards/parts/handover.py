@@ -1,14 +1,24 @@
 """What a run hands over: the tokenizer, rows, and shards with their digests."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
-from gristmill.tokenizer.stage import TextCounts, TokenizerFacts, TokensFacts
+from gristmill.tokenizer.stage import (
+    COMPARISON,
+    ComparedFacts,
+    ComparisonFacts,
+    TextCounts,
+    TokenizerFacts,
+    TokensFacts,
+)
+
+if TYPE_CHECKING:
+    from gristmill.tokenizer.compared_tokens import UsedEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,24 @@ class Tokenizer:
     unused: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)  # conversations without an answer to learn, by reason
     rearranged: Mapping[str, int] = field(default_factory=dict)  # documents with their middle at the end, by domain
+    compared: tuple["ComparedTokenizer", ...] = ()  # the run's own first; empty unless the recipe names others
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTokenizer:
+    """One tokenizer on the kept text; conversations as bare text.
+
+    ``unused`` counts the entries that no text uses, by domain and by language ("" where none is known) those that none
+    of it does.
+    """
+
+    name: str  # in the recipe; "" is the run's own
+    sha256: str
+    vocab_size: int
+    texts: tuple[TextCounts, ...]
+    unused: int
+    unused_by_domain: Mapping[str, int]
+    unused_by_language: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +129,7 @@ def tokenizer(reading: Reading) -> Tokenizer:
         unused=_unused(reading, facts.vocab_size),
         dropped=_counted(reading, "dropped"),
         rearranged=_counted(reading, "rearranged"),
+        compared=_compared(reading),
     )
 
 
@@ -114,12 +143,39 @@ def _counted(reading: Reading, fact: str) -> Mapping[str, int]:
 
 def _texts(reading: Reading) -> tuple[TextCounts, ...]:
     """Counts of all parts by domain and language, in order."""
+    return _summed(one for part in reading.facts("tokens", TokensFacts) for one in part.counts)
+
+
+def _summed(counts: Iterable[TextCounts]) -> tuple[TextCounts, ...]:
     total: dict[tuple[str, str], TextCounts] = {}
-    for part in reading.facts("tokens", TokensFacts):
-        for one in part.counts:
-            before = total.get((one.domain, one.lang))
-            total[one.domain, one.lang] = one if before is None else before + one
+    for one in counts:
+        before = total.get((one.domain, one.lang))
+        total[one.domain, one.lang] = one if before is None else before + one
     return tuple(one for _, one in sorted(total.items()))
+
+
+def _compared(reading: Reading) -> tuple[ComparedTokenizer, ...]:
+    parts = reading.facts(COMPARISON.name, ComparisonFacts)
+    if not parts:
+        return ()
+    from gristmill.tokenizer.compared_tokens import ENTRIES, used_entries
+
+    used = used_entries(reading.tables(COMPARISON.name, ENTRIES))
+    same = zip(*(part.tokenizers for part in parts), strict=True)
+    return tuple(_one_compared(counted, used.get(counted[0].name)) for counted in same)
+
+
+def _one_compared(parts: Sequence[ComparedFacts], used: "UsedEntries | None") -> ComparedTokenizer:
+    first, size = parts[0], parts[0].vocab_size
+    tables = ({}, {}) if used is None else (used.by_domain, used.by_language)
+    return ComparedTokenizer(
+        first.name,
+        first.sha256,
+        size,
+        _summed(one for part in parts for one in part.counts),
+        size - (used.everywhere if used else 0),
+        *({name: size - count for name, count in table.items()} for table in tables),
+    )
 
 
 def _unused(reading: Reading, vocab_size: int) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section
 from gristmill.data_cards.sections import (
+    compared_tokenizers,
     contact,
     dropping_rules,
     duplicates,
@@ -42,6 +43,7 @@ ORDER: tuple[Callable[[Card], Section | None], ...] = (
     mixture.section,
     packed_rows.section,
     tokens.section,
+    compared_tokenizers.section,
     training.section,
     uses.section,
     limits.section,

@@ -63,7 +63,7 @@ def _trained_tokenizer(context: RunContext, stage: Instance) -> Job:
     if section.sample == "mixture" and context.recipe.curriculum:
         options["shares"] = mean_shares(context)
     inputs = [[part.key, kept_digest(rows)] for part, rows in _with_kept(context, kept)]
-    settings = section.model_dump(exclude={"path", "from_"})
+    settings = section.model_dump(exclude={"path", "from_", "compare"})
     key = job_key("tokenizer", stage.spec.version, inputs, libraries=libraries_of(stage), section=settings, **options)
     parts = [(Ref(part, DOCUMENTS_FILE), rows) for part, rows in _with_kept(context, kept)]
     return Job("tokenizer", key, train_tokenizer, {"parts": parts, "section": section, **options})

@@ -154,6 +154,7 @@ class Recipe(Section):
             "tune": True,
             "sources": {"__all__": {"renamed"}},  # the names that it leads to stand in the lock
             "dedup": {"near": {"index"}},
-            "tokenizer": {"from_", "path"} if self.tokenizer.from_ else {"from_"},  # its digest is an artefact
+            # digests of files are artefacts
+            "tokenizer": {"from_", "compare", *(["path"] if self.tokenizer.from_ else [])},
         }
         return self.model_dump(mode="json", exclude=aside | {"trainer": set(FREE)})

@@ -21,6 +21,7 @@ from gristmill.flows.pipeline.use_checks import use_mistakes
 from gristmill.mixing.stage import PLAN, curriculum_mistakes, mixture_mistakes
 from gristmill.mixing.tuning import tuning_mistakes
 from gristmill.sources.catalogue import reader_names
+from gristmill.tokenizer.stage import Specials
 from gristmill.trainer.training_stage import stage_mistakes
 
 
@@ -148,15 +149,28 @@ def readable_sources(recipe: Recipe) -> Iterator[Mistake]:
 
 def own_tokenizer(recipe: Recipe) -> Iterator[Mistake]:
     """A tokenizer that cannot be read, or lacks a token that the recipe names; a missing file is reported elsewhere."""
-    path = recipe.tokenizer.path and Path(recipe.tokenizer.path)
-    if path and path.is_file():
-        from gristmill.tokenizer.tokenizer_json import faults, read_config
+    if recipe.tokenizer.path:
+        for key, text in _tokenizer_faults(recipe.tokenizer.path, recipe.special_tokens):
+            yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
 
-        try:
-            for key, text in faults(read_config(path), recipe.special_tokens):
-                yield Mistake((f"tokenizer.{key}", "tokenizer.path"), text)
-        except SourceError as error:
-            yield Mistake(("tokenizer.path",), str(error))
+
+def compared_tokenizers(recipe: Recipe) -> Iterator[Mistake]:
+    """A tokenizer to compare with that cannot be read."""
+    for name, path in recipe.tokenizer.compare.files.items() if recipe.tokenizer.compare else ():
+        for _, text in _tokenizer_faults(path, Specials(end="")):
+            yield Mistake((("tokenizer", "compare", "files", name),), text)
+
+
+def _tokenizer_faults(path: str, specials: Specials) -> Iterator[tuple[str, str]]:
+    """Keys of [tokenizer], and what is wrong; nothing of a file that is not there."""
+    if not Path(path).is_file():
+        return
+    from gristmill.tokenizer.tokenizer_json import faults, read_config
+
+    try:
+        yield from faults(read_config(Path(path)), specials)
+    except SourceError as error:
+        yield "path", str(error)
 
 
 def weighted_sample(recipe: Recipe) -> Iterator[Mistake]:
@@ -220,6 +234,7 @@ CHECKS: tuple[Callable[[Recipe], Iterable[Mistake]], ...] = (
     graph_sources,
     readable_sources,
     own_tokenizer,
+    compared_tokenizers,
     weighted_sample,
     chat_template,
     addresses,

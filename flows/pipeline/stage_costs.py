@@ -41,6 +41,7 @@ STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes s
     "substrings": StageCost(0.05, 0.010, 1.5),
     "edits": StageCost(0.10, 0.003),
     "tokenizer": StageCost(0.50, 1.0, 9.0),
+    "tokenizer-comparison": StageCost(0.20, 0.20),  # each by kernels; one that the library encodes costs 0.4 a MB more
     "tokens": StageCost(0.20, 0.085),
     "shards": StageCost(0.10, 0.012),
     "heldout": StageCost(0.15, 0.002),

@@ -26,7 +26,7 @@ from gristmill.filters.signals.stage import SIGNALS
 from gristmill.knowledge.stage import MENTIONS, VERBALISE
 from gristmill.mixing.stage import PIECES, PLAN
 from gristmill.sources.stage import DOCUMENTS
-from gristmill.tokenizer.stage import HELDOUT, SHARDS, TOKENIZER, TOKENS
+from gristmill.tokenizer.stage import COMPARISON, HELDOUT, SHARDS, TOKENIZER, TOKENS
 from gristmill.trainer.stage import TRAIN
 
 BUILT_IN: tuple[StageSpec, ...] = (
@@ -52,6 +52,7 @@ BUILT_IN: tuple[StageSpec, ...] = (
     SUBSTRINGS,
     EDITS,
     TOKENIZER,
+    COMPARISON,
     TOKENS,
     SHARDS,
     HELDOUT,

@@ -108,7 +108,7 @@ class WorkSizes:
         )
 
 
-_OF_KEPT = frozenset({"lines", "substrings", "edits", "tokens", "shards", "heldout"})
+_OF_KEPT = frozenset({"lines", "substrings", "edits", "tokenizer-comparison", "tokens", "shards", "heldout"})
 
 
 def _reading(kind: str) -> tuple[float, float]:
