@@ -5,9 +5,10 @@ Because pages are a pure function of card.json, ``check`` can render them again 
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gristmill.corpus.files import write_text
@@ -84,20 +85,30 @@ def render_html(card: Card, figures: dict[str, str]) -> str:
     return _environment(autoescape=True).get_template("card.html.jinja").render(figures=drawn, **_view(card))
 
 
-def render_page(kind: str, title: str, headline: str, glance: Glance, sections: Sequence[Section]) -> str:
+def render_page(
+    kind: str,
+    title: str,
+    headline: str,
+    glance: Glance,
+    sections: Sequence[Section],
+    figures: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """A page in the card's manner of something else than a card.
 
     Parameters
     ----------
     kind : what it is, above the title
     glance : figures on top, each with its name and a note
-    sections : with tables, items and code; figures belong to cards
+    figures : SVG by the name that a section gives; the one thing that is not escaped
 
     >>> "<h1>a &lt; b</h1>" in render_page("Two runs", "a < b", "nothing changed", (), ())
     True
     """
+    from markupsafe import Markup
+
+    drawn = {name: Markup(svg) for name, svg in figures.items()}
     view = {"kind": kind, "title": title, "headline": headline, "glance": glance, "sections": sections}
-    return _environment(autoescape=True).get_template("page.html.jinja").render(figures={}, **view)
+    return _environment(autoescape=True).get_template("page.html.jinja").render(figures=drawn, **view)
 
 
 def render_training(tables: TrainingTables) -> str:

@@ -27,14 +27,14 @@ def training_headline(tables: TrainingTables) -> str:
 def training_glance(tables: TrainingTables) -> list[tuple[str, str, str]]:
     """The figures at the top: value, what it counts, and a note."""
     tokens, seconds = _sum(tables, "tokens"), _sum(tables, "seconds")
-    share = utilisation(tables)
+    share, mfu = utilisation(tables), tables.timing.mfu if tables.timing else None
     parameters = [(number(tables.summary.parameters), "parameters", _active(tables))] if tables.summary else []
     return [
         (number(tables.steps), "steps", f"{number(int(tokens))} tokens"),
         *parameters,
         *_heldout(tables),
         (number(round(tokens / max(seconds, 1e-9))), "tokens a second", f"{number(round(seconds))} seconds in steps"),
-        *([(percent(tables.timing.mfu), "MFU", "of one large matmul")] if share and tables.timing else []),
+        *([(percent(mfu), "MFU", "of one large matmul")] if share and mfu is not None else []),
         *(
             [(number(tables.alarms.num_rows), "alarms", "with their documents below")]
             if tables.alarms is not None

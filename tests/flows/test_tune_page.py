@@ -10,7 +10,8 @@ import pytest
 from gristmill.flows.tune.proxy_runs import Finished
 from gristmill.flows.tune.proxy_task import DomainBits, ProxyFacts
 from gristmill.flows.tune.report_figures import Figures, Slice, Triangle, figures_of
-from gristmill.flows.tune.report_page import EDGE, HIGH, WIDE, Frame, report_page
+from gristmill.flows.tune.report_page import report_page
+from gristmill.flows.tune.report_svg import EDGE, HIGH, WIDE, Frame
 from gristmill.flows.tune.search_space import SearchSpace
 from gristmill.flows.tune.tune_answer import fit_swarm
 from gristmill.mixing.swarm import swarm
@@ -41,12 +42,13 @@ def found_of(name="a"):
     return {
         "proposal": {"predicted": 2.5, "half_width": 0.1, "shares": shares},
         "fit": {"kinds": kinds, "noise": 0.01, "noise_freedom": 3, "swarm_deviation": 0.2},
-        "comparison": {"sentence": f"{name} is better"},
+        "comparison": {"sentence": f"{name} is better", "difference": -0.1, "half_width": 0.01, "pairs": 3},
+        "run": "runs/mine/0123",
         "notices": [f"few documents in {name}"],
         "curriculum": f"shares = {{ {name} = 0.5 }}",
         "prior": shares,
         "caps": shares,
-        "next_runs": [{"runs": 2, "why": f"tells {name} apart"}],
+        "next_runs": [{"runs": 2, "shares": shares, "why": f"tells {name} apart"}],
     }
 
 
@@ -67,7 +69,7 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
     page = report_page(found_of(EVIL), figures)
     assert EVIL not in page
     assert "&lt;script&gt;" in page
-    assert not re.search(r"<script|src=|href=|url\(|@import|https?:", page)
+    assert not re.search(r"<script|src=|href=\"[^#]|url\(|@import|https?:", page)
     opened = []
 
     class Reader(HTMLParser):
@@ -76,7 +78,8 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
 
     Reader().feed(page)
     drawn = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(drawn) == opened.count("svg") == 1 + 3 + 1 + 1 + 1  # scatter, slices, triangle, regret, noise
+    assert len(drawn) == opened.count("svg") == 4  # predicted, slices with the triangle, regret, noise
+    assert [one.count("<g ") for one in drawn] == [1, 3 + 1, 1, 1]
     for one in drawn:
         root = ET.fromstring(one)
         for circle in root.iter("circle"):
@@ -96,6 +99,6 @@ def test_values_stand_where_the_axes_say():
 def test_two_domains_and_no_repeats_have_a_page():
     slices = (Slice("a", (0.0, 1.0), (2.0, 1.0), 0.5, 0.4),)
     figures = Figures((2.0, 1.0), (1.9, 1.1), 0.1, slices, None, (0.2, 0.0), ())
-    assert report_page(found_of(), figures).count("<svg") == 4
+    assert report_page(found_of(), figures).count("<g ") == 4
     with_triangle = Figures((2.0,), (2.0,), 0.1, slices, Triangle(NAMES, ((0.0, 0.0),), (1.0,), (0.2, 0.3)), (0.0,), ())
-    assert report_page(found_of(), with_triangle).count("<svg") == 5
+    assert report_page(found_of(), with_triangle).count("<g ") == 5
