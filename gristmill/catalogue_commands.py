@@ -1,4 +1,4 @@
-"""Commands that list what a recipe can name: signals, profiles, readers, stages; and one that compiles kernels."""
+"""Commands before the first run: a recipe to begin with, what it can name, and kernels that are compiled ahead."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +14,20 @@ Stage = Annotated[str | None, Parameter(help="only the signals of this stage")]
 
 Needed = Annotated[Path | None, Parameter(help="a recipe: only kernels of its stages; else those of most recipes")]
 Processes = Annotated[int, Parameter(converter=whole(0, MAX_WORKERS), help="processes at most; 0 = as many as cores")]
+
+Paths = Annotated[tuple[str, ...], Parameter(negative="", help="files, folders or globs, each a source of its own")]
+Out = Annotated[Path, Parameter(help="the recipe to write; it must not exist")]
+Called = Annotated[str | None, Parameter(help="the name of the recipe; that of the file when left out")]
+
+
+@app.command
+def init(paths: Paths, *, out: Out = Path("recipe.toml"), name: Called = None, json: Json = False) -> None:
+    """Write a recipe to begin with: a source for each path, with the keys that its first records ask for."""
+    from gristmill.corpus.typed_json import to_json
+    from gristmill.flows.inspect.first_recipe import write_first_recipe
+    from gristmill.show_catalogue import show_first_recipe
+
+    answer(to_json(write_first_recipe(paths, out, name)), json, show_first_recipe)
 
 
 @app.command

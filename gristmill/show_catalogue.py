@@ -108,3 +108,15 @@ def show_compiled(result: dict[str, Any]) -> None:
     """Which stages had kernels to compile."""
     text = f"compiled: {', '.join(result['compiled'])}" if result["compiled"] else "every kernel is compiled already"
     console().print(text, markup=False)
+
+
+def show_first_recipe(found: dict[str, Any]) -> None:
+    """The sources of a new recipe, and what to call next."""
+    view = _words("sources", "source", "files", "keys")
+    for one in found["sources"]:
+        files = ", ".join(f"{count} {format_}" for format_, count in one["files"].items())
+        keys = ", ".join(f"{key} = {value!r}" for key, value in one["keys"].items())
+        view.add_row(one["name"], files, keys)
+    console().print(view, markup=False)
+    recipe = found["recipe"]
+    console().print(f"\nwrote {recipe}; next: gristmill plan {recipe}, then gristmill run {recipe}", markup=False)

@@ -20,7 +20,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     if not file.bytes:
         return
     with open_raw(file, spec) as raw:
-        batches = _batches(raw)
+        batches = slices(raw)
         table = None
         try:
             table = Table(next(batches).schema, file, spec)
@@ -33,8 +33,8 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             part.reject(f"{file.path}#{table.rows}", 0, reason, f"no row from here on can be read: {error}")
 
 
-def _batches(raw: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """An empty batch with the schema, then slices of the file's batches, of about 8 MiB each."""
+def slices(raw: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """An empty batch with the schema, then slices of the file's batches, of about 8 MiB each; pa.ArrowException."""
     is_file = raw.read(len(_FILE_MAGIC)) == _FILE_MAGIC
     raw.seek(0)
     reader = pa.ipc.open_file(raw) if is_file else pa.ipc.open_stream(raw)

@@ -4,7 +4,7 @@ Each file gets a digest, the part of the store key that says what went in. Nothi
 dataset's card. What a folder holds beside its data (markers, checksums, a card) is passed over and reported.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,15 +94,30 @@ def list_source(
     SourceError : nothing matches, a file is missing or unreadable, or formats cannot be inferred (all are named)
     """
     found, passed_over = _found(paths, format, source, exclude, extra)
-    formats = {path: format or _told_by_name(path, source, extra) for path in found}
-    unknown = [path for path, name in formats.items() if name is None]
-    if unknown:
-        raise _no_format(unknown, source, extra)
+    formats = _formats(found, format, source, extra)
     files = []
     for path in sorted(found):
         content = _digested(found[path], source, digests)
-        files.append(InputFile(path, content.size, content.digest, formats[path] or "", content=content))
+        files.append(InputFile(path, content.size, content.digest, formats[path], content=content))
     return Listing(files, dict(sorted(passed_over.items())))
+
+
+def formats_of(paths: Sequence[str], *, source: str) -> dict[str, str]:
+    """The format of every file behind ``paths``, by its name alone: no file is read. SourceError as ``list_source``."""
+    found, _ = _found(paths, None, source, (), ())
+    return dict(sorted(_formats(found, None, source, ()).items()))
+
+
+def _formats(
+    found: Iterable[str],
+    format: str | None,  # noqa: A002
+    source: str,
+    extra: Sequence[Reader],
+) -> dict[str, str]:
+    formats = {path: format or _told_by_name(path, source, extra) for path in found}
+    if unknown := [path for path, name in formats.items() if name is None]:
+        raise _no_format(unknown, source, extra)
+    return {path: name for path, name in formats.items() if name is not None}
 
 
 def _found(

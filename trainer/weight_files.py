@@ -1,4 +1,4 @@
-"""Writing weights: safetensors files, whole on the disk, and a full disk said as every other file says it."""
+"""Writing weights: safetensors files, whole on the disk, and a full disk is one sentence, as of every other file."""
 
 import re
 from collections.abc import Mapping
