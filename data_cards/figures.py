@@ -26,7 +26,10 @@ OUTCOME_COLOURS = {
     "emptied": "#8d6e63",
     "rejected": "#9aa0a6",
 }
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a90a", "#8172b3", "#7f7f7f", "#8c564b")
+COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a90a", "#8172b3", "#7f7f7f", "#8c564b"),
+    *("#1b4f72", "#f4b183", "#66c2a5", "#8e2f5d", "#a6d8f0", "#7a2e0e", "#d9cf5a", "#4b3b8f", "#c0c0c0", "#d3a68c"),
+)
 STYLE = """<style>
 svg.figure{color:#1f2328;max-width:100%;height:auto}
 svg.figure text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif!important}

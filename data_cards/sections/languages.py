@@ -33,7 +33,7 @@ def _no_language(card: Card) -> list[str]:
 
 
 def _rules(card: Card) -> Table:
-    """Rules that judge some languages alone; all others judge every document."""
+    """Rules that judge some languages alone, or all but some; all others judge every document."""
     rows = [
         (
             one_line(rule.rule),
@@ -54,4 +54,4 @@ def _judged(card: Card) -> Table:
 
 
 def _listed(rule: JudgedRule) -> str:
-    return flat(", ".join(rule.judges))
+    return flat(", ".join(rule.judges)) or "all others"

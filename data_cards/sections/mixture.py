@@ -7,6 +7,7 @@ from gristmill.data_cards.page import Section, Share, Table
 from gristmill.data_cards.parts.mixture import DomainShare
 from gristmill.data_cards.wording import number, percent
 
+OPEN_PHASES = 6  # a curve is dozens of straight pieces, and drawn above
 COLUMNS = ("domain", "rows", "drawn", "epochs", "target", "realised", "difference, points")
 
 
@@ -19,7 +20,8 @@ def section(card: Card) -> Section:
         f"The plan fixes the order of {number(plan.samples)} samples ({number(plan.tokens)} tokens): which row "
         "of which domain stands at each place, for any number of ranks."
     ]
-    schedule = Table(("until token", "shares from", "shares to"), phases, "Schedule", 3)
+    columns, folded = ("until token", "shares from", "shares to"), len(phases) > OPEN_PHASES
+    schedule = Table(columns, phases, "Schedule", 3, folded)
     caption = "Shares over the tokens of the plan; beside each domain the share that the whole plan realises"
     tables = [Table(COLUMNS, rows), schedule, *_orders(card)]
     if plan.window_rows:

@@ -30,7 +30,7 @@ def _passed_over(facts: DecideFacts, documents: int) -> Iterator[str]:
     for rule, counts in facts.passed_over.items():
         total = sum(counts.values())
         if total > TOLD_FROM * documents:
-            notice = f"{_languages(facts.judges[rule])} alone and passed over {total:,} of {documents:,} documents"
+            notice = f"{_languages(facts.judges[rule])} and passed over {total:,} of {documents:,} documents"
             if set(counts) == {""} and total == documents:
                 notice += ": no language is known. Add [language] or sources.lang"
             else:
@@ -41,7 +41,9 @@ def _passed_over(facts: DecideFacts, documents: int) -> Iterator[str]:
 
 
 def _languages(judged: Sequence[str]) -> str:
-    return ", ".join(judged) if len(judged) <= _SHOWN else f"{len(judged)} languages"
+    if not judged:
+        return "languages that it fits"
+    return f"{', '.join(judged) if len(judged) <= _SHOWN else f'{len(judged)} languages'} alone"
 
 
 def _no_language(facts: DecideFacts, documents: int) -> Iterator[str]:

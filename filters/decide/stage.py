@@ -126,7 +126,7 @@ class DecideFacts:
 DECIDE = CorpusStage(
     facts=DecideFacts,
     name="decide",
-    version="3",
+    version="4",
     reads=("documents", EVERY_SIGNAL, "clusters"),
     title="which documents are kept, dropped or merged, and why",
     section=Decide,

@@ -323,6 +323,15 @@ def test_rules_of_one_name_count_together():
     assert reach_of((ENGLISH, german), languages).judges == {"stops": ("de", "en")}
 
 
+def test_what_a_rule_is_not_made_for_is_counted_and_told():
+    spaced = Rule("words", "words", at_least=5, not_for=("th",))
+    reach = reach_of((spaced,), ["en", "th", None])
+    assert (reach.judges, reach.passed_over) == ({"words": ()}, {"words": {"th": 1}})
+    (told,) = language_notices(facts_of(reach), 3)
+    assert told == "words judges languages that it fits and passed over 1 of 3 documents: 1 th."
+    assert reach_of((spaced,), ["en", None]).judges == {}
+
+
 def facts_of(reach, **given) -> DecideFacts:
     return DecideFacts(judges=reach.judges, passed_over=reach.passed_over, **given)
 
