@@ -93,7 +93,7 @@ def differing(found: Tokens, wanted: Tokens) -> int:
         (one.ids[one.offsets[doc] : one.offsets[doc + 1]] for one in (found, wanted))
         for doc in range(len(wanted.offsets) - 1)
     )
-    return sum(not np.array_equal(*pair) for pair in pairs)
+    return sum(not np.array_equal(one, other) for one, other in pairs)
 
 
 def taken(path: Path, folder: Path) -> Path:

@@ -125,7 +125,7 @@ class Ours:
         begin = time.process_time()
         tokens = self.encoder.encode(part)
         seconds = time.process_time() - begin
-        digest = hashlib.blake2b(tokens.ids.astype(np.uint32), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(tokens.ids.astype(np.uint32).tobytes(), digest_size=16).hexdigest()
         return {"seconds": seconds, "tokens": len(tokens.ids), "digest": digest}
 
 

@@ -8,12 +8,14 @@ import numpy as np
 from numba import njit
 
 from gristmill.corpus.text._kernels import K0, K1, below, hash_bytes, load64, mum
+from gristmill.corpus.text._kernels_bits import prefetch
 from gristmill.tokenizer._kernels_patterns import split
 
 U64, U32 = np.uint64, np.uint32
 MAX_WORD_BYTES = 4096  # places that the 12 bits of a pair's key can tell
 KEY_BYTES = 15  # longest word whose bytes and length fit the two integers of an exact cache key
 KEY_TOKENS = 4  # tokens that fit a word's place in the cache; words of more are merged each time
+AHEAD = 32  # words whose lines of the cache are asked for before the first of them is looked up
 FREE = U64(0xFFFFFFFFFFFFFFFF)
 NO_RANK = np.int64((1 << 20) - 1)  # one more than the ranks that 20 bits can tell
 NO_KEY = U32(0xFFFFFFFF)
@@ -172,6 +174,18 @@ def _stands(words, line, place, low, high):
 
 
 @njit(cache=True, nogil=True)
+def _look_ahead(data, at, lengths, first, stop, words, lows, highs, lines):
+    """Keys and lines of the words first to stop, at most AHEAD, which begin at ``at``; their lines are asked for."""
+    for word in range(first, stop):
+        n_bytes = np.int64(lengths[word])
+        low, high = _word_key(data, at, at + n_bytes)
+        line = np.int64(mum(low ^ K0, high ^ K1) & U64(words.shape[0] - 1))
+        prefetch(words, line)
+        lows[word - first], highs[word - first], lines[word - first] = low, high, line
+        at += n_bytes
+
+
+@njit(cache=True, nogil=True)
 def _longest(offsets):
     """Bytes of the longest document."""
     longest = 0
@@ -196,15 +210,17 @@ def encode(offsets, data, pattern, vocabulary, words, end_id, left, out, out_off
     symbols, keys = np.empty(MAX_WORD_BYTES, np.int64), np.empty(MAX_WORD_BYTES + 8, np.uint32)
     nexts, befores = np.empty(MAX_WORD_BYTES, np.int32), np.empty(MAX_WORD_BYTES, np.int32)
     lengths = np.empty(_longest(offsets), np.uint32)
+    lows, highs, lines = np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.uint64), np.empty(AHEAD, np.int64)
     n = 0
     out_offsets[0] = 0
     for doc in range(offsets.size - 1):
         at = offsets[doc]
         n_words = 0 if left[doc] else split(data, at, offsets[doc + 1], pattern, classes, lengths)
         for word in range(n_words):
+            if word % AHEAD == 0:
+                _look_ahead(data, at, lengths, word, min(word + AHEAD, n_words), words, lows, highs, lines)
             n_bytes = np.int64(lengths[word])
-            low, high = _word_key(data, at, at + n_bytes)
-            line = np.int64(mum(low ^ K0, high ^ K1) & U64(words.shape[0] - 1))
+            low, high, line = lows[word % AHEAD], highs[word % AHEAD], lines[word % AHEAD]
             place = 0 if _stands(words, line, 0, low, high) else 4
             if high and _stands(words, line, place, low, high):
                 one, two = words[line, place + 2], words[line, place + 3]

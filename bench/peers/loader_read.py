@@ -8,7 +8,9 @@ import json
 import sys
 import time
 from importlib import metadata
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -29,7 +31,17 @@ def litdata(rows, request):
     return lambda number: data[number]["tokens"]
 
 
+def without_pictures():
+    """mosaicml-streaming imports torchvision for its pictures; a build for CUDA does not load beside torch for CPUs."""
+    parts = {"torchvision": {}, "torchvision.datasets": {"VisionDataset": type("VisionDataset", (), {})}}
+    parts |= {"torchvision.transforms": {}, "torchvision.transforms.functional": {"to_tensor": None}}
+    for name, members in parts.items():
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(members, __spec__=ModuleSpec(name, None))
+
+
 def mosaic(rows, request):
+    without_pictures()
     from streaming import MDSWriter, StreamingDataset
 
     folder = Path(request["scratch"]) / "mds"

@@ -34,6 +34,23 @@ def load64(typing_context, data, at):
 
 
 @intrinsic
+def prefetch(typing_context, array, at):
+    """Ask for the cache line of array[at], which is to be read soon; an array of two dimensions counts its rows."""
+
+    def generate(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        step = builder.extract_value(struct.strides, 0)
+        address = builder.add(builder.ptrtoint(struct.data, _I64), builder.mul(arguments[1], step))
+        kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), *[ir.IntType(32)] * 3])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [_I8.as_pointer()], kind)
+        flags = [ir.Constant(ir.IntType(32), flag) for flag in (0, 3, 1)]  # read, keep in all levels, data
+        builder.call(call, [builder.inttoptr(address, _I8.as_pointer()), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def mum(typing_context, a, b):
     """High half xor low half of the 128-bit product a * b (the mixing step of wyhash)."""
 

@@ -104,6 +104,16 @@ def test_the_two_ways_to_nfc_agree(texts):
     assert large_strings(texts).equals(pa.array(texts, pa.large_string()))
 
 
+def test_texts_are_copied_only_where_nfc_changes_one():
+    composed = pa.array(["skip", "plain", None, "\u00e9", "", "語"], pa.large_string()).slice(1)
+    assert normalised(composed) is composed
+    mixed = pa.array(["skip", "e\u0301", None, "plain", "", "語", "\u212b"], pa.large_string()).slice(1)
+    changed = normalised(mixed)
+    assert changed.to_pylist() == ["\u00e9", None, "plain", "", "語", "\u00c5"]
+    assert (changed.type, mixed[0].as_py()) == (pa.large_string(), "e\u0301")
+    changed.validate(full=True)
+
+
 def test_meta_holds_what_json_has_no_type_for(tmp_path, read):
     row = {
         "text": "t", "created": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), "day": date(2024, 1, 2),
