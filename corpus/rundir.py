@@ -34,6 +34,8 @@ class RunDir:
         run = cls(runs / name / lock.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
         run.describe({RECIPE_FILE: recipe_text})
+        for listed, text in lock.lists.items():
+            write_text(run.path / listed, text)
         write_json(run.path / "lock.json", lock.to_json())
         for plugin in plugins:
             if plugin.source is not None:
@@ -73,7 +75,7 @@ class RunDir:
         """The lock: recipe, digests of inputs and artefacts, versions; StoreError when the file is damaged."""
         path = self.path / "lock.json"
         try:
-            return Lock.from_json(read_json(path))
+            return Lock.from_json(read_json(path), self.path)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error!r}); run the recipe again") from error
 
