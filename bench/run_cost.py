@@ -25,6 +25,7 @@ class RunCost:
     seconds: float
     result: dict[str, Any]
     load: float
+    peak_mb: float = 0.0  # of the largest child so far, in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Place:
         if done.returncode:
             sys.exit(f"gristmill {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return RunCost(spent, time.perf_counter() - begin, json.loads(done.stdout), os.getloadavg()[0])
+        peak_mb = after.ru_maxrss * 1024 / 1e6
+        return RunCost(spent, time.perf_counter() - begin, json.loads(done.stdout), os.getloadavg()[0], peak_mb)
 
     def forget(self, *, rates: bool = True) -> None:
         """Delete runs and store, and the rates that were measured; kernels stay."""

@@ -6,6 +6,7 @@ import re
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
 SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy, of an array: a short write, which has no number
+TOLD = re.compile(r"\[Errno (\d+)\]")  # shutil.copytree gathers texts
 PAGE = "could not verify page integrity"  # of a Parquet file, as Arrow says it
 UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 
@@ -18,13 +19,23 @@ def disk_problem(error: OSError) -> str | None:
     >>> disk_problem(OSError("no number"))
     >>> (disk_problem(OSError("512 requested and 496 written")) or "").partition(";")[0]
     'No space left on device'
+    >>> (disk_problem(OSError([("a", "b", "[Errno 28] No space left on device: 'b'")])) or "").partition(";")[0]
+    'No space left on device'
     """
     if PAGE in str(error):
         return "a page of a table is not what was written; run the recipe again, which names it and makes it anew"
-    if error.errno is None and SHORT.search(str(error)):
-        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if error.errno is None and (number := _number(str(error))):
+        error = OSError(number, os.strerror(number))
     if error.errno not in UNUSABLE:
         return None
     where = f"{error.filename}: " if error.filename else ""
     reason = error.strerror or error
     return f"{where}{reason}; what was finished is kept. The home is GRISTMILL_HOME, or .gristmill without it"
+
+
+def _number(text: str) -> int | None:
+    """The number of the system's error that a text tells."""
+    if SHORT.search(text):
+        return errno.ENOSPC
+    found = TOLD.search(text)
+    return int(found[1]) if found else None

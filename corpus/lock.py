@@ -3,16 +3,22 @@
 Format 2 holds the recipe without what decides no byte, the digest of every input, artefact and shipped profile, and the
 version of every stage that runs, of the libraries that decide its output, and of every plug-in. Format 1 (version
 0.1.0) held the graph and the language model alone; it is read into the same type.
+Of a source with more than ``MAX_LISTED`` files the lock holds sums and the digest of a list that lies beside it.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import content_key
 
 FORMAT = 2
+MAX_LISTED = 1000  # files of one source in lock.json and in a card: 170 bytes each in the first, 110 in README.md
+LISTS = "inputs"  # folder of the lists, beside lock.json and in a card
 _FIRST_ARTEFACTS = {"graph": ("mentions", "graph"), "language_model": ("language", "model")}
 
 
@@ -24,6 +30,24 @@ class LockedFile:
     bytes: int
     digest: str
     format: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManyFiles:
+    """The input files of a source that has too many to stand in the lock."""
+
+    files: int
+    bytes: int
+    formats: Sequence[str]
+    sha256: str  # of the list: a line of JSON for each file, in the order of the source
+    listed: str  # the list, beside the lock
+
+    @classmethod
+    def of(cls, source: str, files: Sequence[LockedFile], text: str) -> "ManyFiles":
+        """Of files and the text of their list."""
+        formats = sorted({file.format for file in files})
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(len(files), sum(file.bytes for file in files), formats, digest, f"{LISTS}/{source}.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +63,14 @@ class Lock:
     """What decides a run."""
 
     recipe: Mapping[str, Any]
-    inputs: Mapping[str, list[LockedFile]]  # by source
+    inputs: Mapping[str, Sequence[LockedFile]]  # by source; without those of ``beside``
     artefacts: Mapping[str, Mapping[str, str]]  # digest by stage and by what the files are
     stages: Mapping[str, str]  # version by stage
     libraries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # versions by stage
     plugins: Mapping[str, LockedPlugin] = field(default_factory=dict)
     profiles: Mapping[str, str] = field(default_factory=dict)  # digest of the rules of each shipped profile that judges
     format: int = FORMAT
+    beside: Mapping[str, ManyFiles] = field(default_factory=dict)  # by source: lists that were not read
 
     @property
     def run_id(self) -> str:
@@ -53,17 +78,36 @@ class Lock:
         return content_key(self.to_json())[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; without ``profiles`` where none is named, and in locks that were made before there were any."""
-        value = asdict(self)
-        return value if self.profiles else {name: one for name, one in value.items() if name != "profiles"}
+        """Plain JSON; long lists stand in ``lists``. Without ``profiles`` where none is named, as before there were any."""
+        inputs: dict[str, Any] = {}
+        for source, files in self.inputs.items():
+            if len(files) > MAX_LISTED:
+                inputs[source] = asdict(ManyFiles.of(source, files, _list(files)))
+            else:
+                inputs[source] = [asdict(one) for one in files]
+        inputs |= {source: asdict(one) for source, one in self.beside.items()}
+        rest = asdict(replace(self, inputs={}, beside={}))
+        for name in ("beside", *(() if self.profiles else ("profiles",))):
+            del rest[name]
+        return rest | {"inputs": inputs}
+
+    @property
+    def lists(self) -> dict[str, str]:
+        """The texts of long lists of files, by the path that each has beside the lock."""
+        long = {source: files for source, files in self.inputs.items() if len(files) > MAX_LISTED}
+        return {f"{LISTS}/{source}.jsonl": _list(files) for source, files in long.items()}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Lock":
+    def from_json(cls, value: Mapping[str, Any], folder: Path | None = None) -> "Lock":
         """The inverse of ``to_json``, and the reading of format 1.
+
+        Parameters
+        ----------
+        folder : where the lock lies, with the lists beside it; without it sources that have one are in ``beside``
 
         Raises
         ------
-        StoreError : a format that this version does not know
+        StoreError : a format that this version does not know, or a list that is missing or another one
         """
         if value.get("format") == 1:
             return cls(**_second_format(value))
@@ -72,9 +116,31 @@ class Lock:
                 f"lock.json has format {value.get('format')!r}; this version of gristmill reads 1 and {FORMAT}. "
                 "Use the version that made the run, or run its recipe again"
             )
-        inputs = {source: [LockedFile(**file) for file in files] for source, files in value["inputs"].items()}
+        many = {source: ManyFiles(**one) for source, one in value["inputs"].items() if isinstance(one, dict)}
+        listed = {source: one for source, one in value["inputs"].items() if source not in many}
+        if folder is not None:
+            listed |= {source: _read_list(folder, one) for source, one in many.items()}
+            many = {}
+        inputs = {
+            source: [LockedFile(**one) for one in listed[source]] for source in value["inputs"] if source in listed
+        }
         plugins = {name: LockedPlugin(**plugin) for name, plugin in value["plugins"].items()}
-        return cls(**{**value, "inputs": inputs, "plugins": plugins})
+        return cls(**{**value, "inputs": inputs, "plugins": plugins, "beside": many})
+
+
+def _list(files: Sequence[LockedFile]) -> str:
+    return "".join(json.dumps(asdict(file), sort_keys=True, ensure_ascii=False) + "\n" for file in files)
+
+
+def _read_list(folder: Path, many: ManyFiles) -> list[dict[str, Any]]:
+    path = folder / many.listed
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise StoreError(f"{path} is missing: the lock names it; run the recipe again") from None
+    if hashlib.sha256(data).hexdigest() != many.sha256:
+        raise StoreError(f"{path} is damaged: it is not the list that the lock names; run the recipe again")
+    return [json.loads(line) for line in data.decode().splitlines()]
 
 
 def _second_format(value: Mapping[str, Any]) -> dict[str, Any]:

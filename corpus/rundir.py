@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gristmill.corpus.entry_check import RECEIPT
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import read_json, write_json, write_text
 from gristmill.corpus.lock import Lock
@@ -34,6 +35,8 @@ class RunDir:
         run = cls(runs / name / lock.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
         run.describe({RECIPE_FILE: recipe_text})
+        for listed, text in lock.lists.items():
+            write_text(run.path / listed, text)
         write_json(run.path / "lock.json", lock.to_json())
         for plugin in plugins:
             if plugin.source is not None:
@@ -73,7 +76,7 @@ class RunDir:
         """The lock: recipe, digests of inputs and artefacts, versions; StoreError when the file is damaged."""
         path = self.path / "lock.json"
         try:
-            return Lock.from_json(read_json(path))
+            return Lock.from_json(read_json(path), self.path)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error!r}); run the recipe again") from error
 
@@ -135,20 +138,22 @@ class RunDir:
         """
         final, aside = self.path / name, self.path / f".{name.replace('/', '~')}.{os.getpid()}.tmp"
         shutil.rmtree(aside, ignore_errors=True)
-        ignore = shutil.ignore_patterns("receipt.json")
+        aside.mkdir(parents=True)
         for one in (entry, *others):
-            shutil.copytree(one, aside, copy_function=_link_or_copy, ignore=ignore, dirs_exist_ok=True)
+            for path in sorted(path for path in one.rglob("*") if path.is_file() and path.name != RECEIPT):
+                target = aside / path.relative_to(one)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link_or_copy(path, target)  # one error, and the system's; copytree gathers texts
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(parents=True, exist_ok=True)
         aside.rename(final)
         return final
 
 
-def _link_or_copy(source: str, target: str) -> str:
+def _link_or_copy(source: Path, target: Path) -> None:
     """A later file replaces one of its name: copied over, it would change the entry that the first is a link to."""
-    Path(target).unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-    return target

@@ -70,7 +70,7 @@ def _mistakes(folder: Path, text: str, card: Card, run: RunDir | None, folder_of
 def plugin_mistakes(folder: Path, card: Card) -> Iterator[str]:
     """Files of plug-ins are those that the recipe names and the lock knows: the corpus is rebuilt with them."""
     try:
-        locked = Lock.from_json(card.lock).plugins
+        locked = Lock.from_json(card.lock, folder).plugins
         files = [name for name in tomllib.loads(card.recipe).get("plugins", ()) if name.endswith(".py")]
     except (GristmillError, ValueError, KeyError, TypeError, AttributeError) as error:
         yield f"the lock and the recipe of {CARD} cannot be read: {error!r}"

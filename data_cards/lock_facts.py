@@ -15,8 +15,27 @@ def source_files(lock: LockJson) -> dict[str, tuple[LockedFile, ...]]:
     >>> nothing = {"recipe": {}, "artefacts": {}, "stages": {}, "libraries": {}, "plugins": {}}
     >>> source_files({"format": 2, "inputs": {"web": [file]}, **nothing})
     {'web': (LockedFile(path='a', bytes=1, digest='00', format='jsonl'),)}
+
+    Of very many there is one for the list of them.
     """
-    return {source: tuple(files) for source, files in Lock.from_json(lock).inputs.items()}
+    read = Lock.from_json(lock)
+    found = {source: tuple(files) for source, files in read.inputs.items()}
+    for source, many in read.beside.items():
+        named = f"{many.files:,} files, listed in {many.listed}"
+        found[source] = (LockedFile(named, many.bytes, many.sha256, ", ".join(many.formats)),)
+    return {source: found[source] for source in _sources(lock, found)}
+
+
+def file_counts(lock: LockJson) -> dict[str, int]:
+    """How many input files each source has."""
+    read = Lock.from_json(lock)
+    counts = {source: len(files) for source, files in read.inputs.items()}
+    return counts | {source: many.files for source, many in read.beside.items()}
+
+
+def _sources(lock: LockJson, found: Mapping[str, Any]) -> list[str]:
+    """In the order of the lock; that of 0.1.0 has them elsewhere."""
+    return [source for source in lock["inputs"] if source in found] or list(found)
 
 
 def stage_version(lock: LockJson, stage: str) -> str | None:

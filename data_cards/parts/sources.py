@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.corpus.account import Account
 from gristmill.corpus.lock import LockedFile
-from gristmill.data_cards.lock_facts import source_files
+from gristmill.data_cards.lock_facts import file_counts, source_files
 from gristmill.data_cards.reading import Reading
 from gristmill.data_cards.wording import flat
 from gristmill.sources.stage import DocumentsFacts
@@ -50,23 +50,28 @@ class RejectRow:
 
 def sources(reading: Reading) -> tuple[SourceRow, ...]:
     """One row a source of the recipe, in its order."""
-    files = source_files(reading.lock)
+    files, counts = source_files(reading.lock), file_counts(reading.lock)
     stages = [reading.manifest(name).accounts for name in ("documents", "decide", "tokens")]
     return tuple(
-        _row(spec, files.get(spec["name"], ()), *(found.get(spec["name"], Account()) for found in stages))
-        for spec in reading.recipe["sources"]
+        _row(spec, files.get(name, ()), counts.get(name, 0), *(found.get(name, Account()) for found in stages))
+        for name, spec in ((spec["name"], spec) for spec in reading.recipe["sources"])
     )
 
 
 def _row(
-    spec: Mapping[str, Any], files: tuple[LockedFile, ...], read: Account, decided: Account, encoded: Account
+    spec: Mapping[str, Any],
+    files: tuple[LockedFile, ...],
+    count: int,
+    read: Account,
+    decided: Account,
+    encoded: Account,
 ) -> SourceRow:
     formats = sorted({file.format for file in files if file.format})
     return SourceRow(
         **{key: spec[key] for key in ("name", "domain", "lang", "priority", "retention_budget")},
         license=flat(spec["license"] or "") or None,
         format=spec["format"] or ", ".join(formats) or None,
-        files=len(files),
+        files=count,
         file_bytes=sum(file.bytes for file in files),
         records=read.documents_in,
         rejected=read.documents_dropped + read.documents_merged,

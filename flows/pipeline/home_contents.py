@@ -56,6 +56,7 @@ class Home:
             yield from (path for path in sorted(store.glob(f"*/.*{END}")) if not is_held(path))
         written = {run.path for run in self.runs if is_written(run.path)}
         old = (now or time.time()) - _FILE_SECONDS
+        yield from (path for path in sorted(self.root.glob(f".*{END}")) if path.stat().st_mtime < old)
         for depth in ("*", "*/*", "*/*/*"):
             for path in sorted((self.root / "runs").glob(f"{depth}/.*{END}")):
                 if written.isdisjoint(path.parents) and (path.is_dir() or path.stat().st_mtime < old):

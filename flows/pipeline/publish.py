@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.corpus.files import content_key, file_sha256, read_json, write_json
+from gristmill.corpus.files import content_key, file_sha256, read_json, write_json, write_text
 from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
@@ -182,6 +182,9 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
         for path in kept:
             (folder / PLUGINS).mkdir(exist_ok=True)
             shutil.copyfile(path, folder / PLUGINS / path.name)
+        for listed, content in context.run.lock.lists.items():
+            write_text(folder / listed, content)
+            kept.append(folder / listed)
         if context.recipe.tokenizer.from_ is not None:  # it is another run's, which need not be there
             (folder / TOKENIZER.parent).mkdir()
             shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)

@@ -31,7 +31,7 @@ def rebuild_from_card(
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
-    lock = Lock.from_json(facts["lock"])
+    lock = Lock.from_json(facts["lock"], _folder_of(card))
     kept = kept_in(_folder_of(card) / PLUGINS, lock.plugins)
     checked = parse_recipe(facts["recipe"], f"{card}: recipe", find=kept)
     recipe = with_tokenizer(without_index(checked.recipe), _folder_of(card) / TOKENIZER)

@@ -1,5 +1,6 @@
 """Accounts, columns, parts, run directories, locks, seeds, errors: the small things on floor 0."""
 
+import errno
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.corpus import schema
+from gristmill.corpus import rundir, schema
 from gristmill.corpus._rooms import HOUSE, ROOMS
 from gristmill.corpus.account import Account, add_up, from_json, passed_on, to_json
 from gristmill.corpus.errors import SchemaError, StoreError, UnknownNameError
@@ -125,6 +126,23 @@ def test_placed_files_are_links_without_the_receipt(tmp_path):
         placed = run.place(entry, "shards/web")
     assert [path.name for path in placed.iterdir()] == ["data"]
     assert (placed / "data").samefile(entry / "data")
+
+
+def test_placing_on_a_full_disk_is_the_error_of_the_system(tmp_path, monkeypatch):
+    (tmp_path / "entry" / "deep").mkdir(parents=True)
+    (tmp_path / "entry" / "deep" / "data").write_text("x")
+    run = RunDir.create(tmp_path / "runs", "x", "", Lock({}, {}, {}, {}))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rundir.os, "link", full)
+    monkeypatch.setattr(rundir.shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        run.place(tmp_path / "entry", "plan")
+    assert found.value.errno == errno.ENOSPC
+    monkeypatch.undo()
+    assert (run.place(tmp_path / "entry", "plan") / "deep" / "data").read_text() == "x"
 
 
 def test_seeds_do_not_depend_on_order():

@@ -1,17 +1,21 @@
 """Checkpoints are whole or not there, and hold no pickle."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from gristmill.corpus.errors import TrainError
+from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.checkpoint import Checkpoint, load_latest, save
 from gristmill.trainer.training.log import Log
+from gristmill.trainer.training.loop import train
 
 
 def make(step):
@@ -157,3 +161,24 @@ def test_joined_bytes_do_not_tell_of_segments(tmp_path):
             begin = end
         log.join(tmp_path / f"{name}.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_crash_behind_the_last_checkpoint_leaves_none_too_many(run, config, tmp_path, monkeypatch):
+    """Planted: the disk is full once the last one is in place, before those of before are dropped."""
+    few = replace(config, checkpoint_steps=2, keep=0)
+    whole = train(run, tmp_path / "whole", few)
+    real = checkpoint.drop_surplus
+
+    def full(folder, spread):
+        if checkpoint.saved_steps(folder)[-1] == whole.steps:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(folder, spread)
+
+    monkeypatch.setattr(checkpoint, "drop_surplus", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(run, tmp_path / "full", few)
+    assert len(checkpoint.saved_steps(tmp_path / "full" / "checkpoints")) == 3
+    monkeypatch.undo()
+    train(run, tmp_path / "full", few)
+    steps = [checkpoint.saved_steps(tmp_path / name / "checkpoints") for name in ("whole", "full")]
+    assert steps[0] == steps[1]

@@ -54,7 +54,7 @@ def save(folder: Path, checkpoint: Checkpoint, spread: Sequence[float] = ()) -> 
     shutil.rmtree(final, ignore_errors=True)  # only a damaged one can stand here: training went on from before it
     aside.replace(final)
     fsync_path(folder)
-    _drop(folder, spread)
+    drop_surplus(folder, spread)
     return final
 
 
@@ -73,14 +73,15 @@ def expect_finite(checkpoint: Checkpoint) -> None:
             raise TrainError(f"{name} is not finite behind step {checkpoint.step}")
 
 
-def _drop(folder: Path, spread: Sequence[float]) -> None:
+def drop_surplus(folder: Path, spread: Sequence[float]) -> None:
     """Delete all but what is kept.
 
     A step of ``spread`` that is still to come keeps the last one; when it comes, its neighbours are the last two, so
     that what is kept at the end does not depend on where a training was interrupted.
     """
     found = saved_steps(folder)
-    kept = {min(found, key=lambda step, wanted=wanted: (abs(step - wanted), step)) for wanted in spread}
+    wanted_steps = spread if found else ()
+    kept = {min(found, key=lambda step, wanted=wanted: (abs(step - wanted), step)) for wanted in wanted_steps}
     for step in found[:-KEEP]:
         if step not in kept:
             shutil.rmtree(folder_of(folder, step))

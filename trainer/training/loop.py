@@ -239,6 +239,8 @@ class Training:
         return from_json(TrainSummary, read_json(self.out / "summary.json"), "summary.json")
 
     def _finish(self, session: Session) -> None:
+        spread = checkpoint.spread_evenly(session.config.keep, self.steps)
+        checkpoint.drop_surplus(self.out / "checkpoints", spread)  # a crash behind the last one may have left more
         after = evaluate(session.model, self.heldout, session.config, session.unigrams)
         if after.loss is not None and not math.isfinite(after.loss):
             raise self._diverged(f"the held-out loss is {after.loss} behind step {session.step}")
