@@ -1,8 +1,10 @@
 """The entropy score: its counts against plain Python, its parts, its reference, what it says of damaged text."""
 
 import itertools
+import json
 import math
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -233,6 +235,17 @@ def test_a_document_is_judged_alone(some):
         assert {name: values[number] for name, values in whole.parts.items()} == {
             name: values[0] for name, values in alone.parts.items()
         }
+
+
+def test_real_texts_have_the_same_digits_alone_in_a_batch_and_in_another_order():
+    lines = (Path(__file__).parents[2] / "samples/forum/fortunes.en.jsonl").read_text().splitlines()[:120]
+    some = [json.loads(line)["text"] for line in lines]
+    whole, turned = (
+        score(text_column(pa.record_batch({"text": one})), tables(), weights()) for one in (some, some[::-1])
+    )
+    alone = [score(text_column(pa.record_batch({"text": [one]})), tables(), weights()).parts for one in some]
+    for name, values in whole.parts.items():
+        assert values.tolist() == turned.parts[name][::-1].tolist() == [parts[name][0] for parts in alone]
 
 
 # ------------------------------------------------------------------------------------------------ what it says

@@ -66,6 +66,30 @@ def test_a_rare_type_is_raised_and_a_saturated_one_is_not():
     assert weight.sum() == pytest.approx(10)
 
 
+@given(documents, asked, st.randoms(use_true_random=False))
+def test_the_order_of_documents_and_of_quotas_does_not_matter(drawn, quotas, rng):
+    def factors(some, named):
+        kept, sizes, types, before = table(some)
+        places = naming(types, ~kept["heldout"].to_numpy(), named)
+        return quota_factors(kept, sizes, before, places, Quotas(named, 4.0))
+
+    order = list(range(len(drawn)))
+    rng.shuffle(order)
+    turned = factors([drawn[n] for n in order], dict(reversed(quotas.items())))
+    assert turned == pytest.approx(factors(drawn, quotas)[order], rel=1e-6)
+
+
+def test_documents_that_are_held_out_raise_nothing_and_count_nowhere():
+    kept, sizes, types, before = table(
+        [("a", True, 10, {"p"}, 1), ("a", False, 10, {"p"}, 1), ("a", False, 10, set(), 1)]
+    )
+    quotas = Quotas({"p": 2}, 4.0)
+    places = naming(types, ~kept["heldout"].to_numpy(), quotas.documents)
+    factor = quota_factors(kept, sizes, before, places, quotas)
+    assert (factor[0], factor[2]) == (1, 1)
+    assert quota_figures(places, before, before, quotas)["p"].documents == 1
+
+
 def test_what_cannot_be_reached_is_told():
     kept, sizes, types, before = table([("a", False, 10, {"p"}, 1)] * 4)
     quotas = Quotas({"p": 100, "q": 1}, 4.0)

@@ -366,6 +366,15 @@ def test_long_documents_keep_their_counts():
     assert signals["byte_entropy_bits"] == pytest.approx(bits(Counter(text.encode())), abs=1e-9)
 
 
+def test_log2_of_an_array_is_that_of_each_number():
+    from gristmill.filters.signals._kernels_entropy import log2_all
+
+    values = np.random.default_rng(1).random(999) * 10.0 ** np.arange(-30, 30).repeat(17)[:999]
+    found = log2_all(values)
+    assert found == pytest.approx([math.log2(value) for value in values], rel=1e-14, abs=1e-15)
+    assert found.tolist() == [log2_all(np.array([value]))[0] for value in values]
+
+
 def test_log2_is_exact_to_the_last_bits():
     from gristmill.filters.signals._kernels_entropy import log2
 
