@@ -1,6 +1,6 @@
 """A training step beside transformers' Qwen3Moe, from the same weights, and where its time goes.
 
-    python bench/moe.py [--rounds 5] [--quick] [--json]
+    python bench/moe.py [--rounds 5] [--vocab 2048 8192] [--quick] [--json]
 
 Every cell is one vocabulary, number of documents in a row, precision and number of experts. The model is written by
 ``gristmill export``'s layout and opened by transformers, once with ``grouped_mm`` and once with its own loop
@@ -98,9 +98,8 @@ class Ours:
     def head(self) -> None:
         assert self._upstream is not None
         with matmuls(self._config.precision, "cpu"):
-            loss, _ = cross_entropy(
-                self._upstream.requires_grad_()[self.batch.inputs], self.model.embedding, self.batch.targets
-            )
+            hidden = self._upstream.requires_grad_().index_select(0, self.batch.inputs)
+            loss, _ = cross_entropy(hidden, self.model.embedding, self.batch.targets)
         loss.backward()
 
     def update(self) -> None:
@@ -226,12 +225,13 @@ def shown(found: dict) -> str:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one vocabulary, one document a row, two rounds")
+    parser.add_argument("--vocab", type=int, nargs="*", default=[2048, 8192])
+    parser.add_argument("--quick", action="store_true", help="the first vocabulary, one document a row, two rounds")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rounds = 2 if arguments.quick else arguments.rounds
-    vocabs, documents = ((2048,), (1,)) if arguments.quick else ((2048, 8192), (1, 6))
+    vocabs, documents = (arguments.vocab[:1], (1,)) if arguments.quick else (arguments.vocab, (1, 6))
     for values in itertools.product(vocabs, documents, ("float32", "bfloat16"), (8, 64)):
         found = compared(Cell(*values), rounds)
         print(json.dumps(found) if arguments.json else shown(found), flush=True)

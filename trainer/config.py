@@ -18,6 +18,7 @@ from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
 from gristmill.trainer.model.precision import PRECISIONS
 from gristmill.trainer.model.shape import Shape, narrower
+from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
@@ -46,6 +47,7 @@ class TrainConfig:
     stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
     stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
     lora: Lora | None = None  # adapters that alone are trained
+    quantise: Quantise | None = None  # weights that are trained as they are stored
     start: str = ""  # model.safetensors of a checkpoint; weights are gone on from
     start_digest: str = ""  # its sha256
     batch_rows: int = 8
@@ -66,6 +68,7 @@ class TrainConfig:
         found = [f"trainer.{mistake.text}" for mistake in setting_mistakes(values)]
         found += [f"trainer.model.{mistake.text}" for mistake in self.model.mistakes()]
         found += [f"trainer.lora.{mistake.text}" for mistake in (self.lora.mistakes() if self.lora else ())]
+        found += [f"trainer.quantise.{mistake.text}" for mistake in (self.quantise.mistakes() if self.quantise else ())]
         found += [f"trainer.alarms.{mistake.text}" for mistake in self.alarms.mistakes()]
         for number, stage in enumerate(self.stages):
             found += [f"trainer.stages.{number}.{mistake.text}" for mistake in stage.mistakes()]
@@ -112,6 +115,10 @@ def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
     yield from value_mistakes(values, _KEYS, _NAMES)
     if values.get("lora") and not values.get("start"):
         yield Mistake(("lora", "start"), "lora: adapters change weights that trainer.start names, and it names none")
+    if values.get("lora") and values.get("quantise"):
+        yield Mistake(
+            ("quantise", "lora"), "quantise: lora trains adapters and no weight; merge them, and start from that"
+        )
     for name, weight in values.get("balance", {}).items():
         key = f"balance.{name}"
         if name not in BALANCES:

@@ -13,6 +13,7 @@ from gristmill.trainer.config import setting_mistakes
 from gristmill.trainer.former_keys import FORMER
 from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training_stage import TrainingStage
 
 
@@ -31,6 +32,7 @@ class Trainer(Section):
     balance: Mapping[str, float] = {"bias": 0.01}  # strengths by name, see docs/concepts/trainer.md; a table is whole
     stages: tuple[TrainingStage, ...] = ()  # they cover the phases of the curriculum; none = one stage
     lora: Lora | None = None  # adapters of low rank on weights of `start`
+    quantise: Quantise | None = None  # weights in 8 and 4 bits, trained as they are stored
     start: str = ""  # model.safetensors of a checkpoint whose weights are gone on from, with the same tokenizer
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once

@@ -204,7 +204,8 @@ def warm(trained, config):
 
 
 def test_a_warm_start_goes_on_from_weights_and_says_so(run, trained, warm, config, tmp_path):
-    train(run, tmp_path / "warm", changed(warm, window=3), max_steps=2)  # as wide as the last stage, to compare losses
+    warm = changed(warm, window=3)  # as the last stage, so that losses can be compared
+    train(run, tmp_path / "warm", warm, max_steps=2)
     train(run, tmp_path / "new", config, max_steps=2)
     assert read_json(tmp_path / "new" / "lineage.json") == []
     assert read_json(tmp_path / "warm" / "lineage.json") == [

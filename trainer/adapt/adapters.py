@@ -1,9 +1,11 @@
-"""Adapters of low rank on weights chosen by pattern, as parametrisations; merged they are weights again, to the bit.
+"""What changes weights chosen by pattern, as parametrisations: adapters of low rank, and rounding to few bits.
+
+Merged they are weights again, equal to the bit to what the model computed with.
 
 A weight ``[..., out, in]`` may be a stack of matrices, as those of experts are: each gets an adapter of its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gristmill.corpus.errors import TrainError
+from gristmill.trainer.adapt.quantisation import FakeQuantised, pack, quantise
 from gristmill.trainer.low_rank import Lora
+from gristmill.trainer.quantised_weights import Quantise
 
 MARK, ORIGINAL = ".parametrizations.", ".original"
 
@@ -41,24 +45,36 @@ def adapt(model: nn.Module, lora: Lora | None) -> None:
     ------
     TrainError : a pattern that names no weight, or a weight that is no matrix
     """
+    if lora:
+        parametrise(model, lora.weights, "trainer.lora.weights", lambda weight: LowRank(weight, lora))
+
+
+def round_weights(model: nn.Module, options: Quantise | None) -> None:
+    """Let the model compute with every weight of these names as it will be stored; None = with none.
+
+    Raises
+    ------
+    TrainError : as ``adapt``
+    """
+    if options:
+        quantile = options.quantile
+        parametrise(model, options.weights, "trainer.quantise.weights", lambda _: FakeQuantised(quantile))
+
+
+def parametrise(model: nn.Module, patterns: Sequence[str], key: str, make: Callable[[Tensor], nn.Module]) -> None:
+    """Register what ``make`` makes of each weight whose name fits a pattern; ``key`` is blamed for wrong ones."""
     names = [name for name, _ in model.named_parameters()]
-    for pattern in lora.weights if lora else ():
+    for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise TrainError(
-                f"trainer.lora.weights: no weight is called {pattern!r}; weights are called {', '.join(names[:4])} ..."
-            )
+            raise TrainError(f"{key}: no weight is called {pattern!r}; weights are called {', '.join(names[:4])} ...")
     for name in names:
-        if lora and any(fnmatchcase(name, pattern) for pattern in lora.weights):
-            _adapt_one(model, name, lora)
-
-
-def _adapt_one(model: nn.Module, name: str, lora: Lora) -> None:
-    owner, _, last = name.rpartition(".")
-    module = model.get_submodule(owner)
-    weight = getattr(module, last)
-    if weight.ndim < 2:
-        raise TrainError(f"trainer.lora.weights: {name} is no matrix and takes no adapter")
-    parametrize.register_parametrization(module, last, LowRank(weight, lora))
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            owner, _, last = name.rpartition(".")
+            module = model.get_submodule(owner)
+            weight = getattr(module, last)
+            if weight.ndim < 2:
+                raise TrainError(f"{key}: {name} is no matrix")
+            parametrize.register_parametrization(module, last, make(weight))
 
 
 def is_adapter(name: str) -> bool:
@@ -82,12 +98,27 @@ def _adapted(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
             yield from ((module, name) for name in module.parametrizations)  # type: ignore[union-attr]
 
 
-def merged_weights(weights: Mapping[str, Tensor], lora: Lora | None) -> dict[str, Tensor]:
-    """The weights of a checkpoint by the names of a plain model; those without adapters as they are."""
+def merged_weights(
+    weights: Mapping[str, Tensor], lora: Lora | None, options: Quantise | None = None
+) -> dict[str, Tensor]:
+    """The weights of a checkpoint by the names of a plain model, as it computes with them."""
     found = {name: weight for name, weight in weights.items() if MARK not in name}
     for name, weight in weights.items():
+        stem = name.removesuffix(ORIGINAL)
         if lora and name.endswith(ORIGINAL):
-            stem = name.removesuffix(ORIGINAL)
             scale = lora.alpha / lora.rank
             found[stem.replace(MARK, ".")] = weight + scale * (weights[f"{stem}.0.b"] @ weights[f"{stem}.0.a"])
+        elif options and name.endswith(ORIGINAL):
+            found[stem.replace(MARK, ".")] = FakeQuantised(options.quantile)(weight)
+    return found
+
+
+def packed_weights(weights: Mapping[str, Tensor], options: Quantise) -> dict[str, Tensor]:
+    """The weights of a checkpoint as they are stored: rounded ones packed (``NAME/eight``, ...), others as they are."""
+    found = {name: weight for name, weight in weights.items() if MARK not in name}
+    for name, weight in weights.items():
+        if name.endswith(ORIGINAL):
+            plain = name.removesuffix(ORIGINAL).replace(MARK, ".")
+            packed = pack(quantise(weight, options.quantile))
+            found |= {f"{plain}/{part}": tensor for part, tensor in packed.items()}
     return found

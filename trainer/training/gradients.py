@@ -54,7 +54,7 @@ def _forward(model: Model, batch: Packed, config: TrainConfig, context: int) -> 
     """Mean loss, the loss of each predicted token, and what the model gave."""
     with matmuls(config.precision, config.device):
         out = model(batch, context)
-        return *cross_entropy(out.hidden[batch.inputs], model.embedding, batch.targets), out
+        return *cross_entropy(out.hidden.index_select(0, batch.inputs), model.embedding, batch.targets), out
 
 
 def _totals(

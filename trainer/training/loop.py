@@ -251,7 +251,7 @@ class Training:
         summary = summarise(session, metrics, self.plan.names, after, made)
         write_json(self.out / "summary.json", asdict(summary))
         write_lineage(self.out, session.config)
-        if session.config.lora:
+        if session.config.lora or session.config.quantise:
             save_merged(self.out, session)
         write_json(self.out / "timing.json", asdict(timing(metrics, self.matmul_speed * self.ranks.world)))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
-from gristmill.trainer.adapt.adapters import adapt, merged_weights
+from gristmill.trainer.adapt.adapters import adapt, merged_weights, packed_weights, round_weights
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.stage import Change, Heldout
@@ -45,6 +45,7 @@ def _new(config: TrainConfig, start: Callable[[Model, TrainConfig], None] | None
     if start:
         start(model, config)
     adapt(model, config.lora)
+    round_weights(model, config.quantise)
     unigrams = torch.zeros(config.vocab_size, dtype=torch.int64)
     return Session(config, model, make_optimizer(model, config.learning_rate), unigrams)
 
@@ -94,9 +95,13 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, chang
 
 
 def save_merged(folder: Path, session: Session) -> None:
-    """merged.safetensors: the weights of an adapted model, by the names of a plain one."""
-    merged = merged_weights(session.model.state_dict(), session.config.lora)
-    write_weights(folder / "merged.safetensors", merged)
+    """merged.safetensors: the weights of a changed model by the names of a plain one; packed.safetensors: as stored."""
+    config, weights = session.config, {name: weight.cpu() for name, weight in session.model.state_dict().items()}
+    files = {"merged": merged_weights(weights, config.lora, config.quantise)}
+    if config.quantise:
+        files["packed"] = packed_weights(weights, config.quantise)
+    for name, tensors in files.items():
+        write_weights(folder / f"{name}.safetensors", tensors)
 
 
 def _heldout(value: dict[str, Any] | None) -> Heldout | None:
