@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from gristmill.filters.decide.stage import Quota
 from gristmill.filters.decide.weights import scaled
 
-ROUNDS = 100  # at most; an unreachable quota raises its documents to ``most``, and is told
+ROUNDS = 100  # at most; an unreachable quota raises its documents to ``most``, and is reported
 NEAR = 1 - 1e-3  # a quota is reached from here: weights are float32, and rounds end
 
 
