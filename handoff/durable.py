@@ -56,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
     fsync_path(path.parent)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write readable JSON with sorted keys, durably."""
     write_text(path, json_text(value))
 

@@ -48,7 +48,7 @@ class Attention(nn.Module):
         q, k, v = self.project(x, rope)
         seen = past.attend(q, k, v) if past is not None else None
         if seen is None:
-            mixed = [causal(*(_taken(one, group) for one in (q, k, v)), window) for group in batch.groups]
+            mixed = [causal(_taken(q, rows), _taken(k, rows), _taken(v, rows), window) for rows in batch.groups]
             mixed = mixed or [q]  # a batch without tokens, all of whose documents were taken down, has no group
             seen = torch.cat(mixed).index_select(0, batch.back)
         return functional.linear(seen.flatten(1), self.out)
