@@ -78,7 +78,7 @@ class Lock:
         return content_key(self.to_json())[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; long lists stand in ``lists``, and ``profiles`` is left out where none is named, as in old locks."""
+        """Plain JSON; long lists stand in ``lists``. ``profiles`` is left out where none is named, as in old locks."""
         inputs: dict[str, Any] = {}
         for source, files in self.inputs.items():
             if len(files) > MAX_LISTED:
