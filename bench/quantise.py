@@ -28,6 +28,7 @@ from gristmill.trainer.adapt.adapters import merged_weights, packed_weights, rou
 from gristmill.trainer.generate.generation import Generation
 from gristmill.trainer.generate.sampling import Sampling
 from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.evaluate import evaluate
@@ -80,6 +81,7 @@ def main():
     config = replace(
         config, heldout_rows=arguments.heldout_rows, learning_rate=config.learning_rate / 10, warmup_steps=5
     )
+    config = replace(config, precision=resolve_precision(config.precision, config.device))
     config = replace(config, start=str(start), start_digest=file_sha256(start), checkpoint_steps=10**6)
     weights = load_file(start)
     shown("original", plain(config, weights), size(weights), arguments.run, config)

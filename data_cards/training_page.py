@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.data_cards.page import Section, Table, share_of
-from gristmill.data_cards.training_figures import MOST_LAYERS, POINTS, loss_lines, utilisation
+from gristmill.data_cards.training_figures import MOST_LAYERS, POINTS, loss_lines
 from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.data_cards.wording import number, percent
 
@@ -27,14 +27,14 @@ def training_headline(tables: TrainingTables) -> str:
 def training_glance(tables: TrainingTables) -> list[tuple[str, str, str]]:
     """The figures at the top: value, what it counts, and a note."""
     tokens, seconds = _sum(tables, "tokens"), _sum(tables, "seconds")
-    share, mfu = utilisation(tables), tables.timing.mfu if tables.timing else None
+    timing = tables.timing
     parameters = [(number(tables.summary.parameters), "parameters", _active(tables))] if tables.summary else []
     return [
         (number(tables.steps), "steps", f"{number(int(tokens))} tokens"),
         *parameters,
         *_heldout(tables),
         (number(round(tokens / max(seconds, 1e-9))), "tokens a second", f"{number(round(seconds))} seconds in steps"),
-        *([(percent(mfu), "MFU", "of one large matmul")] if share and mfu is not None else []),
+        *([(percent(timing.mfu), "MFU", "of one large matmul")] if timing and timing.mfu is not None else []),
         *(
             [(number(tables.alarms.num_rows), "alarms", "with their documents below")]
             if tables.alarms is not None

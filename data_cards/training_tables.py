@@ -67,6 +67,7 @@ def read_training(run: Path, bounds: AlarmBounds) -> TrainingTables:
     StoreError : it has not come as far as its first checkpoint
     """
     train = run / "train"
+    summary = _document(TrainSummary, train / "summary.json")
     metrics, consumption = _table(train, "metrics"), _table(train, "consumption")
     if metrics is None or consumption is None or not metrics.num_rows:
         raise StoreError(f"{run} has no training that came as far as a checkpoint; `gristmill train` it first")
@@ -80,14 +81,15 @@ def read_training(run: Path, bounds: AlarmBounds) -> TrainingTables:
         alarms=_table(train, "alarms"),
         evaluation=_table(train, "evaluation"),
         load=_table(train, "load"),
-        summary=_document(TrainSummary, train / "summary.json"),
+        summary=summary if summary and summary.steps == metrics.num_rows else None,
         timing=_document(Timing, train / "timing.json"),
     )
 
 
 def _table(train: Path, name: str) -> pa.Table | None:
+    """Of segments, which a training that goes on has more of than when its table was last written to one file."""
     whole = train / f"{name}.parquet"
-    paths = [whole] if whole.exists() else sorted(train.glob(f"log/{name}-*.parquet"))
+    paths = sorted(train.glob(f"log/{name}-*.parquet")) or [whole] * whole.exists()
     return pa.concat_tables([pq.read_table(path) for path in paths]).combine_chunks() if paths else None
 
 

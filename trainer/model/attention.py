@@ -48,7 +48,7 @@ class Attention(nn.Module):
         q, k, v = self.project(x, rope)
         seen = past.attend(q, k, v) if past is not None else None
         if seen is None:
-            mixed = [causal(_taken(q, rows), _taken(k, rows), _taken(v, rows), window) for rows in batch.groups]
+            mixed = [_within(group, q, k, v, window) for group in batch.groups]
             mixed = mixed or [q]  # a batch without tokens, all of whose documents were taken down, has no group
             seen = torch.cat(mixed).index_select(0, batch.back)
         return functional.linear(seen.flatten(1), self.out)
@@ -64,6 +64,10 @@ class Attention(nn.Module):
 def _taken(x: Tensor, group: Tensor) -> Tensor:
     """Rows ``group [G, T]`` of ``x [N, H, C]``: [G, T, H, C]; faster back than by x[group]."""
     return x.index_select(0, group.flatten()).unflatten(0, group.shape)
+
+
+def _within(group: Tensor, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+    return causal(_taken(q, group), _taken(k, group), _taken(v, group), window)
 
 
 def causal(q: Tensor, k: Tensor, v: Tensor, window: int = 0) -> Tensor:
