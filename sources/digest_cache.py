@@ -100,7 +100,7 @@ class DigestCache:
         write_text(self._path, f"{_sum(text)}\n{text}")
 
     def forget(self) -> None:
-        """Know nothing any more: a file was found to be another one than it was said to be."""
+        """Know nothing any more: a file was found to be another one than it was listed as."""
         self._path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Writing weights: safetensors files, whole on the disk, and a full disk said as every other file says it."""
+"""Writing weights: safetensors files, whole on the disk, and a full disk is the error that every other file gives."""
 
 import re
 from collections.abc import Mapping
