@@ -193,7 +193,7 @@ def milled(folder: Path, per_source: int) -> list[Path]:
         runs.append(Path(_command("run", str(recipe), "--direct", "--until", "edits")["run"]))
     ids = folder / "ids.txt"
     ids.write_text(TAKEN + "\n")
-    _command("takedown", str(runs[1]), "--ids", str(ids))
+    _command("takedown", str(runs[1]), "--ids", str(ids), "--one-run")
     return runs
 
 
