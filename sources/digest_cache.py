@@ -100,11 +100,7 @@ class DigestCache:
         write_text(self._path, f"{_sum(text)}\n{text}")
 
     def forget(self) -> None:
-<<<<<<< HEAD
-        """Know nothing any more: a file was found to be another one than was listed."""
-=======
         """Know nothing any more: a file was found to be another one than it was listed as."""
->>>>>>> refs/heads/nights
         self._path.unlink(missing_ok=True)
 
 

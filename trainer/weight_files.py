@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Writing weights: safetensors files, whole on the disk, and a full disk is one sentence, as of every other file."""
-=======
 """Writing weights: safetensors files, whole on the disk, and a full disk is the error that every other file gives."""
->>>>>>> refs/heads/nights
 
 import re
 from collections.abc import Mapping
