@@ -7,8 +7,7 @@ document is left to the library.
 import numpy as np
 from numba import njit
 
-from gristmill.corpus.text._kernels import K0, K1, below, hash_bytes, load64, mum
-from gristmill.corpus.text._kernels_bits import prefetch
+from gristmill.corpus.text._kernels import K0, K1, below, hash_bytes, load64, mum, prefetch
 from gristmill.tokenizer._kernels_patterns import split
 
 U64, U32 = np.uint64, np.uint32

@@ -1,7 +1,7 @@
-"""The kept text of a part in the tokens of several tokenizers: what each comes to, and which of its entries it uses."""
+"""All kept text in the tokens of one tokenizer: what it comes to by domain and language, and which entries it uses."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,14 +17,13 @@ from gristmill.tokenizer.kept_text import languages_of_kept
 from gristmill.tokenizer.own_tokenizer import take_tokenizer
 from gristmill.tokenizer.reference_encoder import Tokens
 from gristmill.tokenizer.spelling import RoundTrip
-from gristmill.tokenizer.stage import ComparedFacts, ComparisonFacts, Specials, Tokenizer
+from gristmill.tokenizer.stage import ComparedFacts, Specials, Tokenizer
 from gristmill.tokenizer.text_counts import Encoded, TextCounter
 from gristmill.tokenizer.tokenizer_json import TOKENIZER
 
 ENTRIES = "entries.parquet"
 ENTRIES_SCHEMA = pa.schema(
     [
-        pa.field("tokenizer", pa.string(), False),  # "" is the run's own
         pa.field("domain", pa.string(), False),
         pa.field("lang", pa.string(), False),  # "" where none is known
         pa.field("token", pa.uint32(), False),  # only those that occur, each once
@@ -33,65 +32,57 @@ ENTRIES_SCHEMA = pa.schema(
 PLAIN = Specials(end="")  # no token ends a document, so that every token stands for text
 
 
-def compare_part(
-    documents: Path,
-    kept: pa.Table,
-    own: Path,
-    others: Mapping[str, Path],
-    folder: Path,
-    *,
-    language: Path | None = None,
+def compare_tokens(
+    parts: Sequence[tuple[Path, pa.Table, Path | None]], tokenizer: Path, folder: Path, *, name: str
 ) -> Outcome:
-    """Encode the kept documents of one part with every tokenizer; ``folder/entries.parquet`` says which entries occur.
+    """Encode the kept documents of all parts and count; ``folder/entries.parquet`` says which entries occur.
 
-    Conversations are taken as their bare text, without a chat template, and no middle is moved: all get the same text.
+    Conversations are taken as their bare text, without a chat template, and no middle is moved: any tokenizer gets the
+    same text. All parts in one call, since reading a published file of 150,000 tokens costs some CPU seconds.
 
     Parameters
     ----------
-    documents, kept, language : as in ``gristmill.tokenizer.encode.encode_part``
-    own : tokenizer.json of the run, with tokenizer_config.json beside it
-    others : tokenizer.json or SentencePiece model by name; what stands beside it is not looked at
+    parts : documents, kept and language of each, as in ``gristmill.tokenizer.encode.encode_part``
+    tokenizer : of the run, with tokenizer_config.json beside it, where ``name`` is ""; else any tokenizer.json or
+        SentencePiece model, and what stands beside it is not looked at
 
     Returns
     -------
-    Outcome : no rows; facts: ``ComparisonFacts``
+    Outcome : no rows; facts: ``ComparedFacts``
 
     Raises
     ------
-    SourceError : a file is no tokenizer
+    SourceError : the file is no tokenizer
     """
     with tempfile.TemporaryDirectory() as scratch:
-        compared = [_Compared("", own, own)]
-        compared += [_Compared(name, path, _taken(path, Path(scratch) / name)) for name, path in others.items()]
-    for batch in languages_of_kept(documents, kept, language):
-        for one in compared:
-            one.add(batch)
-    entries = pa.concat_tables([ENTRIES_SCHEMA.empty_table(), *(table for one in compared for table in one.entries())])
-    pq.write_table(entries, folder / ENTRIES, compression="zstd", compression_level=1)
-    return Outcome(0, {}, asdict(ComparisonFacts(tuple(one.facts() for one in compared))))
+        encoder = CheckedEncoder(_taken(tokenizer, Path(scratch)) if name else tokenizer)
+    counted = _Counted(encoder)
+    for documents, kept, language in parts:
+        for batch in languages_of_kept(documents, kept, language):
+            counted.add(batch)
+    pq.write_table(counted.entries(), folder / ENTRIES, compression="zstd", compression_level=1)
+    facts = ComparedFacts(name, file_sha256(tokenizer), encoder.vocab_size, counted.text.counts())
+    return Outcome(0, {}, asdict(facts))
 
 
 def _taken(path: Path, folder: Path) -> Path:
-    folder.mkdir()
     take_tokenizer(path, folder, section=Tokenizer(path=str(path), specials=PLAIN))
     return folder / TOKENIZER
 
 
-class _Compared:
-    """One tokenizer, and what it has come to so far."""
+class _Counted:
+    """What a tokenizer has come to so far."""
 
-    def __init__(self, name: str, path: Path, readable: Path):
-        self._name, self._sha256 = name, file_sha256(path)
-        self._encoder = CheckedEncoder(readable)
-        self._round_trip = RoundTrip(self._encoder.text)
-        self._counter = TextCounter(self._encoder.vocab_size, end_tokens=int(self._encoder.text.end_id is not None))
+    def __init__(self, encoder: CheckedEncoder):
+        self.text = TextCounter(encoder.vocab_size, end_tokens=int(encoder.text.end_id is not None))
+        self._encoder, self._round_trip = encoder, RoundTrip(encoder.text)
         self._used: dict[tuple[str, str], np.ndarray] = {}  # bool[vocab_size] by domain and language
 
     def add(self, batch: pa.RecordBatch) -> None:
         texts = batch["text"]
         tokens = self._encoder.encode(texts)
         holds = self._round_trip.holds(texts, tokens)
-        self._counter.add(Encoded(texts, tokens, batch["domain"], batch["known_lang"], holds))
+        self.text.add(Encoded(texts, tokens, batch["domain"], batch["known_lang"], holds))
         self._mark(tokens, batch["domain"].dictionary_encode(), batch["known_lang"].fill_null("").dictionary_encode())
 
     def _mark(self, tokens: Tokens, domains: pa.DictionaryArray, languages: pa.DictionaryArray) -> None:
@@ -103,14 +94,13 @@ class _Compared:
             used = self._used.setdefault(name, np.zeros(size, np.bool_))
             used[occur[occur // size == number] % size] = True
 
-    def facts(self) -> ComparedFacts:
-        return ComparedFacts(self._name, self._sha256, self._encoder.vocab_size, self._counter.counts())
-
-    def entries(self) -> Iterator[pa.Table]:
+    def entries(self) -> pa.Table:
+        tables = [ENTRIES_SCHEMA.empty_table()]
         for (domain, lang), used in sorted(self._used.items()):
             tokens = np.flatnonzero(used)
-            named = [pa.repeat(text, len(tokens)) for text in (self._name, domain, lang)]
-            yield pa.table([*named, pa.array(tokens, pa.uint32())], schema=ENTRIES_SCHEMA)
+            columns = [pa.repeat(domain, len(tokens)), pa.repeat(lang, len(tokens)), pa.array(tokens, pa.uint32())]
+            tables.append(pa.table(columns, schema=ENTRIES_SCHEMA))
+        return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +112,10 @@ class UsedEntries:
     by_language: Mapping[str, int]
 
 
-def used_entries(paths: Iterable[Path]) -> dict[str, UsedEntries]:
-    """By tokenizer.
-
-    Parameters
-    ----------
-    paths : ``ENTRIES`` of every part
-    """
-    table = pa.concat_tables([ENTRIES_SCHEMA.empty_table(), *map(pq.read_table, paths)])
-    return {
-        name: UsedEntries(pc.count_distinct(own["token"]).as_py(), _distinct(own, "domain"), _distinct(own, "lang"))
-        for name in pc.unique(table["tokenizer"]).to_pylist()
-        for own in [table.filter(pc.equal(table["tokenizer"], name))]
-    }
+def used_entries(path: Path) -> UsedEntries:
+    """From ``ENTRIES`` of one tokenizer."""
+    table = pq.read_table(path)
+    return UsedEntries(pc.count_distinct(table["token"]).as_py(), _distinct(table, "domain"), _distinct(table, "lang"))
 
 
 def _distinct(table: pa.Table, column: str) -> dict[str, int]:

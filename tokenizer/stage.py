@@ -193,19 +193,12 @@ class TextCounts:
 
 @dataclass(frozen=True, slots=True)
 class ComparedFacts:
-    """Kept text in the tokens of one tokenizer."""
+    """Kept text in the tokens of one tokenizer; of the stage's parts the first is the run's own."""
 
     name: str  # in the recipe; "" is the run's own
     sha256: str  # of its file
     vocab_size: int
     counts: tuple[TextCounts, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonFacts:
-    """Tokenizers on the same text, the run's own first."""
-
-    tokenizers: tuple[ComparedFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +243,7 @@ TOKENIZER = CorpusStage(
     run="gristmill.flows.pipeline.assemble:learn_tokenizer",
 )
 COMPARISON = CorpusStage(
-    facts=ComparisonFacts,
+    facts=ComparedFacts,
     name="tokenizer-comparison",
     version="1",
     reads=("documents", "language", "decide", "edits", "tokenizer"),

@@ -26,6 +26,7 @@ from gristmill.corpus.text._kernels_bits import (  # noqa: F401 - other rooms ta
     mulhi,
     mum,
     popc,
+    prefetch,
     range_mask,
     space_mask,
     word_mask,

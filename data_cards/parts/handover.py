@@ -1,24 +1,14 @@
 """What a run hands over: the tokenizer, rows, and shards with their digests."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.files import read_json
 from gristmill.data_cards.reading import Reading
-from gristmill.tokenizer.stage import (
-    COMPARISON,
-    ComparedFacts,
-    ComparisonFacts,
-    TextCounts,
-    TokenizerFacts,
-    TokensFacts,
-)
-
-if TYPE_CHECKING:
-    from gristmill.tokenizer.compared_tokens import UsedEntries
+from gristmill.tokenizer.stage import COMPARISON, ComparedFacts, TextCounts, TokenizerFacts, TokensFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,39 +133,29 @@ def _counted(reading: Reading, fact: str) -> Mapping[str, int]:
 
 def _texts(reading: Reading) -> tuple[TextCounts, ...]:
     """Counts of all parts by domain and language, in order."""
-    return _summed(one for part in reading.facts("tokens", TokensFacts) for one in part.counts)
-
-
-def _summed(counts: Iterable[TextCounts]) -> tuple[TextCounts, ...]:
     total: dict[tuple[str, str], TextCounts] = {}
-    for one in counts:
-        before = total.get((one.domain, one.lang))
-        total[one.domain, one.lang] = one if before is None else before + one
+    for part in reading.facts("tokens", TokensFacts):
+        for one in part.counts:
+            before = total.get((one.domain, one.lang))
+            total[one.domain, one.lang] = one if before is None else before + one
     return tuple(one for _, one in sorted(total.items()))
 
 
 def _compared(reading: Reading) -> tuple[ComparedTokenizer, ...]:
-    parts = reading.facts(COMPARISON.name, ComparisonFacts)
-    if not parts:
+    counted = reading.facts(COMPARISON.name, ComparedFacts)
+    if not counted:
         return ()
     from gristmill.tokenizer.compared_tokens import ENTRIES, used_entries
 
-    used = used_entries(reading.tables(COMPARISON.name, ENTRIES))
-    same = zip(*(part.tokenizers for part in parts), strict=True)
-    return tuple(_one_compared(counted, used.get(counted[0].name)) for counted in same)
-
-
-def _one_compared(parts: Sequence[ComparedFacts], used: "UsedEntries | None") -> ComparedTokenizer:
-    first, size = parts[0], parts[0].vocab_size
-    tables = ({}, {}) if used is None else (used.by_domain, used.by_language)
-    return ComparedTokenizer(
-        first.name,
-        first.sha256,
-        size,
-        _summed(one for part in parts for one in part.counts),
-        size - (used.everywhere if used else 0),
-        *({name: size - count for name, count in table.items()} for table in tables),
-    )
+    found = []
+    for one, path in zip(counted, reading.tables(COMPARISON.name, ENTRIES), strict=True):
+        used, size = used_entries(path), one.vocab_size
+        by_domain, by_language = (
+            {name: size - n for name, n in table.items()} for table in (used.by_domain, used.by_language)
+        )
+        unused = size - used.everywhere
+        found.append(ComparedTokenizer(one.name, one.sha256, size, one.counts, unused, by_domain, by_language))
+    return tuple(found)
 
 
 def _unused(reading: Reading, vocab_size: int) -> Mapping[str, int]:

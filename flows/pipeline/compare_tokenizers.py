@@ -1,4 +1,7 @@
-"""The stage that counts the kept text in the tokens of other tokenizers, part by part."""
+"""The stage that counts the kept text in the tokens of other tokenizers, one job for each of them."""
+
+from pathlib import Path
+from typing import Any
 
 from gristmill.corpus.receipt import Manifest
 from gristmill.flows.pipeline.context import RunContext
@@ -11,19 +14,25 @@ from gristmill.flows.pipeline.stages import Instance
 
 def compare_tokenizers(context: RunContext, stage: Instance) -> Manifest:
     """Nothing reads what it finds but the card: encoding waits for none of it, and shards do not change by it."""
-    from gristmill.tokenizer.compared_tokens import compare_part
-
     own = context.run.manifest("tokenizer").parts[0]
-    named = {name: context.inputs.of_stage(stage.name)[f"files.{name}"] for name in stage.options.files}
-    others = {name: file.paths[0] for name, file in named.items()}
-    digests = {name: file.digest for name, file in named.items()}
-    languages = context.run.manifest("language").parts if context.run.has("language") else ()
-    parts, jobs = context.run.manifest("documents").parts, []
-    for place, (part, kept) in enumerate(zip(parts, kept_by_part(context), strict=True)):
-        language = [languages[place]] if languages else []
-        inputs = [part.key, kept_digest(kept), own.key, *(one.key for one in language)]
-        key = job_key(stage.name, stage.spec.version, inputs, libraries=libraries_of(stage), others=digests)
-        arguments = {"documents": Ref(part, DOCUMENTS_FILE), "kept": kept, "own": Ref(own, "tokenizer.json")}
-        arguments |= {"others": others, **({"language": Ref(language[0], "language.parquet")} if language else {})}
-        jobs.append(Job(stage.name, key, compare_part, arguments))
+    files = context.inputs.of_stage(stage.name)
+    jobs = [_job(context, stage, "", own.key, Ref(own, "tokenizer.json"))]
+    for name in stage.options.files:
+        file = files[f"files.{name}"]
+        jobs.append(_job(context, stage, name, file.digest, file.paths[0]))
     return context.compute(stage.name, jobs)
+
+
+def _job(context: RunContext, stage: Instance, name: str, digest: str, tokenizer: Ref | Path) -> Job:
+    from gristmill.tokenizer.compared_tokens import compare_tokens
+
+    documents = context.run.manifest("documents").parts
+    languages = context.run.manifest("language").parts if context.run.has("language") else [None] * len(documents)
+    parts: list[tuple[Any, ...]] = []
+    inputs: list[list[str]] = []
+    for part, kept, language in zip(documents, kept_by_part(context), languages, strict=True):
+        parts.append((Ref(part, DOCUMENTS_FILE), kept, language and Ref(language, "language.parquet")))
+        inputs.append([part.key, kept_digest(kept), language.key if language else ""])
+    libraries = libraries_of(stage)
+    key = job_key(stage.name, stage.spec.version, inputs, libraries=libraries, tokenizer=digest, name=name)
+    return Job(stage.name, key, compare_tokens, {"parts": parts, "tokenizer": tokenizer, "name": name})

@@ -215,3 +215,15 @@ def test_instructions(word, other, block):
     )
     for mask, bytes_chosen in zip(masks, chosen, strict=True):
         assert mask == sum(1 << at for at in range(64) if block[at] in bytes_chosen)
+
+
+@njit
+def _asked_for(rows, at):
+    k.prefetch(rows, at)
+    return rows[at, 0], rows.shape[0]
+
+
+def test_a_line_that_is_asked_for_stays_as_it_is():
+    rows = np.arange(24, dtype=np.uint64).reshape(3, 8)
+    assert [_asked_for(rows, at) for at in range(3)] == [(0, 3), (8, 3), (16, 3)]
+    assert np.array_equal(rows, np.arange(24).reshape(3, 8))

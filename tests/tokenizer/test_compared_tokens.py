@@ -1,14 +1,13 @@
 """Other tokenizers on the kept text: counts are those of the library, and entries are those that occur."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.files import file_sha256
-from gristmill.tokenizer.compared_tokens import ENTRIES, compare_part, used_entries
+from gristmill.tokenizer.compared_tokens import ENTRIES, compare_tokens, used_entries
 from gristmill.tokenizer.own_tokenizer import take_tokenizer
 from gristmill.tokenizer.stage import Tokenizer as Section
 from gristmill.tokenizer.tokenizer_json import TOKENIZER
@@ -33,10 +32,17 @@ def files(tmp_path_factory):
 def compared(files, mill, tmp_path_factory):
     folder = tmp_path_factory.mktemp("part")
     documents = mill.documents(TEXTS).set_column(4, "lang", pa.array(LANGUAGES))
-    others = {name: files / f"{name}.json" for name in ("word_piece", "unigram")}
-    path = mill.write(folder / "part.parquet", documents)
-    outcome = compare_part(path, mill.kept(documents), files / "own" / TOKENIZER, others, folder)
-    return outcome, folder / ENTRIES
+    path, found = mill.write(folder / "part.parquet", documents), {}
+    tokenizers = {"": files / "own" / TOKENIZER} | {name: files / f"{name}.json" for name in ("word_piece", "unigram")}
+    for name, tokenizer in tokenizers.items():
+        out = folder / f"of_{name}"
+        out.mkdir()
+        halves = [(path, mill.kept(documents, rows), None) for rows in ([0, 2], [1, 3])]  # two parts are added up
+        found[name] = (
+            compare_tokens(halves, tokenizer, folder / f"of_{name}", name=name),
+            folder / f"of_{name}" / ENTRIES,
+        )
+    return found
 
 
 def ids_of(files, name):
@@ -51,9 +57,8 @@ def ids_of(files, name):
 
 
 def test_counts_are_those_of_the_library(files, compared):
-    outcome, _ = compared
-    shown = {one["name"]: one for one in outcome.facts["tokenizers"]}
-    assert list(shown) == ["", "word_piece", "unigram"]
+    shown = {name: outcome.facts for name, (outcome, _) in compared.items()}
+    assert all(one["name"] == name for name, one in shown.items())
     for name, file in (("", "byte_level"), ("word_piece", "word_piece"), ("unigram", "unigram")):
         one = shown[name]
         by_language = {count["lang"]: count for count in one["counts"]}
@@ -65,44 +70,36 @@ def test_counts_are_those_of_the_library(files, compared):
         assert one["vocab_size"] == Tokenizer.from_file(str(files / f"{file}.json")).get_vocab_size()
     assert sum(count["changed"] for count in shown["word_piece"]["counts"]) == 3  # capitals, two spaces, Chinese
     assert sum(count["changed"] for count in shown[""]["counts"]) == 0
-    assert (outcome.rows, outcome.accounts) == (0, {})
+    assert {(outcome.rows, len(outcome.accounts)) for outcome, _ in compared.values()} == {(0, 0)}
 
 
 def test_entries_are_those_that_occur(files, compared):
-    _, path = compared
+    _, path = compared["word_piece"]
     english = {token for ids in ids_of(files, "word_piece")[:2] for token in ids}
-    table = pq.read_table(path)
-    own = table.filter(pc.equal(table["tokenizer"], "word_piece"))
-    assert set(own.filter(pc.equal(own["lang"], "en"))["token"].to_pylist()) == english
-    used = used_entries([path, path])  # a second part with the same tokens adds none
-    assert list(used) == ["", "word_piece", "unigram"]
-    everywhere = set(own["token"].to_pylist())
-    assert used["word_piece"].everywhere == used["word_piece"].by_domain["web"] == len(everywhere)
-    assert used["word_piece"].by_language["en"] == len(english) < len(everywhere)
-    assert used_entries([]) == {}
+    table = pq.read_table(path).to_pylist()
+    assert {one["token"] for one in table if one["lang"] == "en"} == english
+    assert len({(one["lang"], one["token"]) for one in table}) == len(table)
+    used, everywhere = used_entries(path), {one["token"] for one in table}
+    assert used.everywhere == used.by_domain["web"] == len(everywhere)
+    assert used.by_language["en"] == len(english) < len(everywhere)
+    assert list(used.by_language) == ["", "en", "ru"]
 
 
 def test_the_language_found_goes_before_the_one_stated(files, mill, tmp_path):
     documents = mill.documents(["a dog", " \n", "ein Hund"])  # the blank one is left out
     pq.write_table(pa.table({"lang_id": ["en", "fr", "de"]}), tmp_path / "language.parquet")
-    arguments = (mill.write(tmp_path / "part.parquet", documents), mill.kept(documents), files / "own" / TOKENIZER, {})
-    outcome = compare_part(*arguments, tmp_path, language=tmp_path / "language.parquet")
-    (own,) = outcome.facts["tokenizers"]
-    assert [(one["lang"], one["documents"]) for one in own["counts"]] == [("de", 1), ("en", 1)]
+    part = mill.write(tmp_path / "part.parquet", documents), mill.kept(documents), tmp_path / "language.parquet"
+    facts = compare_tokens([part], files / "own" / TOKENIZER, tmp_path, name="").facts
+    assert [(one["lang"], one["documents"]) for one in facts["counts"]] == [("de", 1), ("en", 1)]
 
 
-def test_a_part_without_kept_text(files, mill, tmp_path):
-    documents = mill.documents(["a dog"])
-    kept = mill.kept(documents).slice(0, 0)
-    own = files / "own" / TOKENIZER
-    outcome = compare_part(mill.write(tmp_path / "part.parquet", documents), kept, own, {}, tmp_path)
-    assert outcome.facts["tokenizers"][0]["counts"] == ()
-    assert pq.read_table(tmp_path / ENTRIES).num_rows == 0
+def test_no_kept_text(files, tmp_path):
+    outcome = compare_tokens([], files / "own" / TOKENIZER, tmp_path, name="")
+    assert outcome.facts["counts"] == ()
+    assert used_entries(tmp_path / ENTRIES).everywhere == 0
 
 
-def test_a_file_that_is_no_tokenizer(files, mill, tmp_path):
-    documents = mill.documents(["a dog"])
+def test_a_file_that_is_no_tokenizer(tmp_path):
     (tmp_path / "wrong.json").write_text("{}")
-    own, others = files / "own" / TOKENIZER, {"wrong": tmp_path / "wrong.json"}
     with pytest.raises(SourceError, match=r"wrong\.json"):
-        compare_part(mill.write(tmp_path / "p.parquet", documents), mill.kept(documents), own, others, tmp_path)
+        compare_tokens([], tmp_path / "wrong.json", tmp_path, name="wrong")

@@ -13,6 +13,7 @@ from tokenizers import Regex, pre_tokenizers
 from gristmill.corpus.errors import SourceError
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_patterns, vocabulary
+from gristmill.tokenizer._kernels_bpe import AHEAD
 from gristmill.tokenizer._kernels_patterns import OURS
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kernel_encoder import KernelEncoder
@@ -112,6 +113,12 @@ def test_the_cache_of_words_changes_nothing(tokenizer, mill):
     fresh = fresh.encode(large(made))
     for encoder in (warm, tiny):
         assert np.array_equal(encoder.encode(large(made)).ids, fresh.ids)
+
+
+@pytest.mark.parametrize("n_words", [AHEAD - 1, AHEAD, AHEAD + 1, 3 * AHEAD + 2])
+def test_every_word_has_its_own_tokens_however_many_are_looked_up_together(encoders, n_words):
+    short = " ".join(f"w{number}" for number in range(n_words))
+    assert same(encoders, [short, "", " ".join("abcdefghijklmnop"[: 1 + n % 16] * 2 for n in range(n_words)), short])
 
 
 @pytest.mark.parametrize("text", [END, f"a{END}b", PAD, f"{END}{END}", f" {END} {PAD}\n", f"{'!' * 63}{END}"])
