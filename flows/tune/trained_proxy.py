@@ -69,7 +69,7 @@ def config_of(task: ProxyTask, shards: Mapping[str, Path]) -> TrainConfig:
         "checkpoint_steps": ONLY_AT_THE_END,
         **PRESETS[task.preset].trainer,
     }
-    quiet = AlarmBounds(load_std=0, dead_experts=0, domain_loss=0)  # nobody watches a proxy
+    quiet = AlarmBounds(load_std=0, dead_experts=0, domain_loss=0)  # a proxy is not watched
     return TrainConfig(**{**values, "model": Shape(**values["model"]), "alarms": quiet})
 
 
