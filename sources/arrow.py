@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from gristmill.corpus.meter import count
-from gristmill.sources.columnar import UNREADABLE, Table
+from gristmill.sources.columnar import UNREADABLE, Table, expect_readable
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import not_that_format, open_raw
 from gristmill.sources.part import BATCH_BYTES, Part
@@ -27,6 +27,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             for batch in batches:
                 table.write(batch, part)
         except UNREADABLE as error:
+            expect_readable(error)
             if table is None or not table.rows:
                 raise not_that_format(file, spec, error) from None
             reason = "truncated_archive" if isinstance(error, OSError) else "corrupt_archive"

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gristmill.corpus.disk import FULL
 from gristmill.corpus.errors import SourceError, nearest
 from gristmill.sources.fields import KNOWN, check_columns, locate, meta_json, rename_id
 from gristmill.sources.listing import InputFile
@@ -18,6 +19,12 @@ from gristmill.sources.reader import RejectError
 from gristmill.sources.spec import ReadSpec
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last for column names that are not UTF-8
+
+
+def expect_readable(error: Exception) -> None:
+    """Raise an error of the disk that is written, which says nothing of the file that is read."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        raise error
 
 
 class Table:

@@ -33,7 +33,7 @@ def keys_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     >>> keys_of([{"doc_id": 1, "body": "A mill.", "source": "x"}])
     {'text_field': 'body', 'id_field': 'doc_id'}
     >>> keys_of([{"question": "How?", "answer": "So."}])
-    {'template': '{question}\\n\\n{answer}'}
+    {'template': '{question}\n\n{answer}'}
     """
     if not records:
         return {}

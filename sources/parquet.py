@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.meter import count
-from gristmill.sources.columnar import UNREADABLE, Table
+from gristmill.sources.columnar import UNREADABLE, Table, expect_readable
 from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import not_that_format, open_raw
 from gristmill.sources.part import BATCH_BYTES, Part
@@ -30,6 +30,7 @@ def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
             for batch in _batches(opened, file.piece):
                 table.write(batch, part)
         except UNREADABLE as error:
+            expect_readable(error)
             if table.rows == first:
                 raise not_that_format(file, spec, error) from None
             part.reject(f"{file.path}#{table.rows}", 0, "corrupt_archive", f"no row from here on can be read: {error}")

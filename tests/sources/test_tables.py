@@ -397,3 +397,15 @@ def test_many_columns_are_checked_at_once(tmp_path, read):
     with pytest.raises(SourceError, match="no column 'body'") as caught:
         read(tmp_path / "a.csv", text_field="body")
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_a_full_disk_is_no_fault_of_a_table(tmp_path, read, monkeypatch, name):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    path = write(tmp_path / name, pa.table({"text": ["a", "b"]}))
+    monkeypatch.setattr("gristmill.corpus.tables.PartWriter.write", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        read(path)
+    assert caught.value.errno == 28
