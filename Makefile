@@ -22,7 +22,7 @@ run: install
 	$(BIN)/gristmill run $(RECIPE)
 
 test: install
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -60,7 +60,8 @@ class _Lines:
 
     def tick(self) -> None:
         with self._lock:
-            if time.monotonic() - self._written >= self._every:
+            is_done = bool(self._pace.parts) and self._pace.ended == self._pace.parts
+            if not is_done and time.monotonic() - self._written >= self._every:
                 self._write(self._pace.text())
 
     def _write(self, text: str) -> None:

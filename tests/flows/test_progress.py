@@ -166,3 +166,12 @@ def test_work_that_ends_at_once_says_nothing(capsys):
     with ConsoleReporter().stage("inputs", 0):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_a_stage_whose_parts_have_ended_says_no_more(capsys):
+    lines = progress._Lines("signals", Pace(1), every=0)
+    lines.tick()
+    lines.advance("0.1 s")
+    lines.tick()
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[:2] for line in said] == [["signals", "0/1"], ["signals", "1/1"]]
