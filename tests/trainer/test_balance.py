@@ -183,17 +183,6 @@ def test_bias_update_raises_the_idle_and_keeps_the_mean(counts):
                 assert a > b
 
 
-@given(st.lists(st.integers(0, 100), min_size=2, max_size=8), st.floats(0.001, 0.5))
-def test_bias_update_is_the_distance_from_the_mean_and_rests_at_balance(counts, rate):
-    bias, mean = torch.zeros(len(counts)), max(sum(counts) / len(counts), 1)
-    update_bias(bias, torch.tensor(counts), rate)
-    expected = [rate * (sum(counts) / len(counts) - count) / mean for count in counts]
-    assert bias.tolist() == pytest.approx(expected, abs=1e-6)
-    before = bias.clone()
-    update_bias(bias, torch.full((len(counts),), counts[0]), rate)
-    assert bias.tolist() == pytest.approx(before.tolist(), abs=1e-6)
-
-
 def _toy(name, weight, steps=100):
     """Inputs that mostly point one way, so that the experts nearest to it take almost everything unless helped."""
     torch.manual_seed(1)
