@@ -1,10 +1,10 @@
 """A trained model in 8 and 4 bits beside the original: bits per byte with errors, bytes, tokens a second.
 
-``python bench/quantise.py RUN`` takes the last checkpoint of a run's training and goes on from it for ``--steps`` of the
-plan, as it is and with ``[trainer.quantise]``, at a tenth of its rate. ``original``: the checkpoint; ``rounded``: the
-same, rounded afterwards; ``gone on``: with so many steps more; ``trained so``: with as many, rounded. Bytes are those of
-the stored tensors. Tokens a second of ``generate`` are by CPU seconds: rounded weights are computed with in float32, so
-that they make files smaller and nothing faster.
+``python bench/quantise.py RUN`` takes the last checkpoint of a run's training and goes on from it for ``--steps`` of
+the plan, as it is and with ``[trainer.quantise]``, at a tenth of its rate. ``original``: the checkpoint; ``rounded``:
+the same, rounded afterwards; ``gone on``: with so many steps more; ``trained so``: with as many, rounded. Bytes are
+those of the stored tensors. Tokens a second of ``generate`` are by CPU seconds: rounded weights are computed with in
+float32, so that they make files smaller and nothing faster.
 """
 
 import argparse

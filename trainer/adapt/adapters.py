@@ -114,7 +114,7 @@ def merged_weights(
 
 
 def packed_weights(weights: Mapping[str, Tensor], options: Quantise) -> dict[str, Tensor]:
-    """The weights of a checkpoint as they are stored: rounded ones packed (``NAME/eight``, ...), the others as they are."""
+    """The weights of a checkpoint as stored: rounded ones packed (``NAME/eight``, ...), the others as they are."""
     found = {name: weight for name, weight in weights.items() if MARK not in name}
     for name, weight in weights.items():
         if name.endswith(ORIGINAL):
