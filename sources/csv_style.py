@@ -51,7 +51,7 @@ def named_delimiter(line: bytes) -> str | None:
     >>> named_delimiter(b"sep=;\r\n1;2"), named_delimiter(b"sep=,text")
     (';', None)
     """
-    found = re.match(rb"sep=([!-~\t])\r?\n", line, re.IGNORECASE)
+    found = re.match(rb"sep=([,;|:~^\t])\r?\n", line, re.IGNORECASE)
     return found[1].decode() if found else None
 
 
@@ -71,10 +71,11 @@ def tell_style(sample: bytes, encoding: str, delimiter: str, quotes: bool | None
 
 
 def _whole_lines(sample: bytes, encoding: str) -> tuple[list[str], bool]:
-    """The lines that the sample holds to their end, and whether these are the whole file."""
+    """The lines that the sample holds to their end, without ``sep=;``, and whether these are the whole file."""
     is_whole = len(sample) < SAMPLE_BYTES
     whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
-    return whole.decode(encoding, "replace").splitlines(keepends=True), is_whole
+    lines = whole.decode(encoding, "replace").splitlines(keepends=True)
+    return lines[bool(named_delimiter(sample)) :], is_whole
 
 
 def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:

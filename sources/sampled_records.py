@@ -1,7 +1,9 @@
 """The first records of a file as they stand in it, before any recipe says what they mean."""
 
 import codecs
+import csv
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -75,10 +77,11 @@ def _of_rows(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]
     style = tell_style(sample, encoding, delimiter, None)
     lines = sample.decode(encoding, "replace").splitlines(keepends=True)
     rows = rows_of(iter(lines[bool(named_delimiter(sample)) :]), delimiter, style)
-    names = next(rows, [])
-    for row in islice(rows, RECORDS):
-        if len(row) == len(names):
-            yield dict(zip(names, row, strict=True))
+    with suppress(csv.Error):  # what a run would reject, or name as no CSV
+        names = next(rows, [])
+        for row in islice(rows, RECORDS):
+            if len(row) == len(names):
+                yield dict(zip(names, row, strict=True))
 
 
 def _of_parquet(file: InputFile, spec: ReadSpec) -> Iterator[dict[str, Any]]:

@@ -42,7 +42,7 @@ def _passed_over(facts: DecideFacts, documents: int) -> Iterator[str]:
 
 def _languages(judged: Sequence[str]) -> str:
     if not judged:
-        return "languages that it fits"
+        return "all other languages"
     return f"{', '.join(judged) if len(judged) <= _SHOWN else f'{len(judged)} languages'} alone"
 
 

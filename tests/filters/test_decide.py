@@ -328,7 +328,7 @@ def test_what_a_rule_is_not_made_for_is_counted_and_told():
     reach = reach_of((spaced,), ["en", "th", None])
     assert (reach.judges, reach.passed_over) == ({"words": ()}, {"words": {"th": 1}})
     (told,) = language_notices(facts_of(reach), 3)
-    assert told == "words judges languages that it fits and passed over 1 of 3 documents: 1 th."
+    assert told == "words judges all other languages and passed over 1 of 3 documents: 1 th."
     assert reach_of((spaced,), ["en", None]).judges == {}
 
 

@@ -66,7 +66,7 @@ def test_every_format_with_fields(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet", "a.arrow"])
-@pytest.mark.parametrize("data", [b"", b"\x00\xff" * 90, b"{}\n[1]\nno\n"])
+@pytest.mark.parametrize("data", [b"", b"\x00\xff" * 90, b"{}\n[1]\nno\n", b'a,b\n"x"y,2\n"open'])
 def test_what_is_not_its_format_is_no_error(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     assert set(guessed_keys(str(tmp_path / name), name[2:])) <= (

@@ -327,6 +327,7 @@ def test_the_recipe_may_say_what_quotes_are(tmp_path, read):
         ("a.csv", 'id;text\n1;"one; two\nlines"\n', ["one; two\nlines"]),
         ("a.csv", "sep=;\r\nid;text\r\n1;a,b\r\n", ["a,b"]),  # Excel's own word for it
         ("a.csv", "\ufeffsep=;\r\nid;text\r\n1;a,b\r\n", ["a,b"]),
+        ("a.csv", 'sep=;\nid;n;text\n1;2;"open\n2;3;b\n4;5;c\n', ['"open', "b", "c"]),  # sep=; is no row of two
         ("a.csv", "id\ttext\n1\ta,b\n", ["a,b"]),
         ("a.csv", "id|text\n1|a,b\n", ["a,b"]),
         ("a.tsv", "id,text\n1,a\n", ["a"]),
