@@ -38,7 +38,9 @@ class Knowledge(Section):
 
 def linking_options(section: Knowledge, seed: int) -> Knowledge:  # noqa: ARG001
     """What linking reads of the section: domains and quotas count in decide, and no text is linked again for them."""
-    return section.model_copy(update={"domains": {}, "quotas": {}, "quota_factor": 4.0})
+    return section.model_copy(
+        update={"domains": {}, "quotas": {}, "quota_factor": Knowledge.model_fields["quota_factor"].default}
+    )
 
 
 def expect_types(section: Knowledge) -> None:

@@ -38,7 +38,8 @@ _SYLLABLES = U64(3)  # characters of a word where no spaces stand between words,
 @leaf
 def _one_form(data, at):
     """(bytes read, first byte, second byte or 0) of the form that stands for the character at ``at``, or its first byte."""
-    first, second = data[at], data[at + 1]
+    first = data[at]
+    second = data[at + 1] if first >= 0xC3 else first  # what begins lower has no other form, and may end the buffer
     if first == 0xEF and 0xBC <= second <= 0xBD:
         point = (np.int64(second) & 63) << 6 | np.int64(data[at + 2]) & 63 | 0xF000
         if 0xFF01 <= point <= 0xFF5E:
