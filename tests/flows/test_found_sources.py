@@ -1,4 +1,4 @@
-"""``gristmill init`` of a folder with many kinds of files: a source for each way of reading, none left out in silence."""
+"""``gristmill init`` of a folder with many kinds of files: a source for each way of reading, none silently left out."""
 
 import gzip
 import json
