@@ -14,6 +14,7 @@ from torch.nn import functional
 from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
+from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
 from gristmill.trainer.model.shape import Shape, narrower
@@ -42,7 +43,7 @@ class Block(nn.Module):
         super().__init__()
         owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
         self.attention_norm, self.experts_norm = RmsNorm(shape.width, EPSILON), RmsNorm(shape.width, EPSILON)
-        self.attention = Attention(shape) if owns else None
+        self.attention = (LatentAttention if shape.kv_rank else Attention)(shape) if owns else None
         self.router = None if dense else Router(shape)
         self.experts = Experts(shape) if owns and not dense else None
         shared = shape.dense_hidden if dense else shape.shared_experts * shape.expert_width
@@ -94,7 +95,7 @@ class Model(nn.Module):
         each layer, where the tokens of the batch go on from earlier ones.
         """
         x = self.embed(batch.tokens)
-        rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
+        rope, routings, layers = rotary(batch.positions, self.shape.rotary_width), [], self.layers
         window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
         for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
