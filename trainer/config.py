@@ -52,6 +52,7 @@ class TrainConfig:
     start_digest: str = ""  # its sha256
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
+    recompute: bool = False  # blocks run once more for the gradient, so that less is kept for it
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -91,7 +92,15 @@ class TrainConfig:
         return found
 
 
-FREE = ("alarms", "checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
+FREE = (
+    "alarms",
+    "checkpoint_steps",
+    "device",
+    "keep",
+    "recompute",
+    "start",
+    "threads",
+)  # not micro_batches, which rounds otherwise
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:

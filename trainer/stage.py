@@ -36,6 +36,7 @@ class Trainer(Section):
     start: str = ""  # model.safetensors of a checkpoint whose weights are gone on from, with the same tokenizer
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
+    recompute: bool = False  # each layer runs once more for the gradient: the same one, in less memory and more time
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it

@@ -62,13 +62,15 @@ def one_query(q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
 class Cache:
     """The layers' caches, of ``sequences`` sequences that grow to ``longest`` tokens.
 
-    Bytes: 8 * layers * sequences * slots * kv heads * head width, slots = the window, or ``longest`` without one.
+    Bytes: 8 * layers * sequences * slots * kv heads * head width, slots = the window, or ``longest`` without one. With
+    ``kv_rank`` half of that, with kv_rank + rope_width in place of the last two: values are the first part of keys.
     """
 
     def __init__(self, shape: Shape, sequences: int, longest: int, device: torch.device):
         self.slots = min(shape.window or longest, longest)
-        size = (shape.layers, sequences, self.slots, shape.kv, shape.head_width)
-        keys, values = torch.zeros(size, device=device), torch.zeros(size, device=device)
+        kept = (1, shape.kv_rank + shape.rotary_width) if shape.kv_rank else (shape.kv, shape.head_width)
+        keys = torch.zeros((shape.layers, sequences, self.slots, *kept), device=device)
+        values = keys[..., : shape.kv_rank] if shape.kv_rank else torch.zeros_like(keys)
         self.layers = [LayerCache(*pair) for pair in zip(keys, values, strict=True)]
 
     def point(self, place: Place) -> list[LayerCache]:

@@ -48,9 +48,7 @@ class Attention(nn.Module):
         q, k, v = self.project(x, rope)
         seen = past.attend(q, k, v) if past is not None else None
         if seen is None:
-            mixed = [_within(group, q, k, v, window) for group in batch.groups]
-            mixed = mixed or [q]  # a batch without tokens, all of whose documents were taken down, has no group
-            seen = torch.cat(mixed).index_select(0, batch.back)
+            seen = within_documents(q, k, v, batch, window)
         return functional.linear(seen.flatten(1), self.out)
 
     def project(self, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,6 +57,13 @@ class Attention(nn.Module):
         q, k, v = functional.linear(x, self.qkv).unflatten(-1, (sum(heads), -1)).split(heads, 1)
         cos, sin = rope.unbind(1)
         return rotate(self.q_norm(q.float()), cos, sin), rotate(self.k_norm(k.float()), cos, sin), v
+
+
+def within_documents(q: Tensor, k: Tensor, v: Tensor, batch: Packed, window: int) -> Tensor:
+    """What ``q [N, H, C]`` sees of ``k`` and ``v [N, K, C]`` of its own document: [N, H, C]."""
+    mixed = [_within(group, q, k, v, window) for group in batch.groups]
+    mixed = mixed or [q]  # a batch without tokens, all of whose documents were taken down, has no group
+    return torch.cat(mixed).index_select(0, batch.back)
 
 
 def _taken(x: Tensor, group: Tensor) -> Tensor:

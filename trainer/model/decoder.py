@@ -10,10 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
+from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
 from gristmill.trainer.model.shape import Shape, narrower
@@ -42,7 +44,7 @@ class Block(nn.Module):
         super().__init__()
         owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
         self.attention_norm, self.experts_norm = RmsNorm(shape.width, EPSILON), RmsNorm(shape.width, EPSILON)
-        self.attention = Attention(shape) if owns else None
+        self.attention = (LatentAttention if shape.kv_rank else Attention)(shape) if owns else None
         self.router = None if dense else Router(shape)
         self.experts = Experts(shape) if owns and not dense else None
         shared = shape.dense_hidden if dense else shape.shared_experts * shape.expert_width
@@ -87,18 +89,25 @@ class Model(nn.Module):
         """Of the layers that have experts."""
         return [block.router for block in self.layers if block.router is not None]
 
-    def forward(self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None) -> Forward:
+    def forward(
+        self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None, *, recompute: bool = False
+    ) -> Forward:
         """Hidden states of every token of the batch.
 
         ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``. ``past`` has a cache for
-        each layer, where the tokens of the batch go on from earlier ones.
+        each layer, where the tokens of the batch go on from earlier ones. With ``recompute`` a block keeps its input
+        alone for the gradient and runs once more on the way back, with the random numbers of the first time. What it
+        returned, its counts among them, stays that of the first time.
+
+        Source: Chen et al., Training Deep Nets with Sublinear Memory Cost (arXiv 1604.06174), section 4.
         """
         x = self.embed(batch.tokens)
-        rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
+        rope, routings, layers = rotary(batch.positions, self.shape.rotary_width), [], self.layers
         window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
         for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
-            x, routing = block(x, rope, batch, layers[owner], window, own)
+            given = (x, rope, batch, layers[owner], window, own)
+            x, routing = checkpoint(block, *given, use_reentrant=False) if recompute else block(*given)
             routings += [routing] if routing is not None else []
         return Forward(self.norm(x), tuple(routings))
 

@@ -53,7 +53,7 @@ def add_gradients(
 def _forward(model: Model, batch: Packed, config: TrainConfig, context: int) -> tuple[Tensor, Tensor, Forward]:
     """Mean loss, the loss of each predicted token, and what the model gave."""
     with matmuls(config.precision, config.device):
-        out = model(batch, context)
+        out = model(batch, context, recompute=config.recompute)
         return *cross_entropy(out.hidden.index_select(0, batch.inputs), model.embedding, batch.targets), out
 
 
