@@ -43,7 +43,7 @@ from gristmill.trainer.model.packed import pack
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.router import Router
 from gristmill.trainer.training.optim import make_optimizer
-from gristmill.trainer.training.step import train_step
+from gristmill.trainer.training.step import clip, train_step
 
 ROWS, ROW_TOKENS, WIDTH, LAYERS = 8, 256, 256, 2
 EXPERTS = {8: {"expert_width": 256, "top_k": 2}, 64: {"expert_width": 64, "top_k": 4}}
@@ -103,7 +103,7 @@ class Ours:
         loss.backward()
 
     def update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clip(self.model, 1.0)
         self._optimizer.step()
         self.model.zero_grad()
 

@@ -38,7 +38,8 @@ class Experts(nn.Module):
             token, share, counts = in_whole_blocks(token, share, counts)
         ends, share = counts.cumsum(0).to(torch.int32), share[:, None]
         hidden = swiglu(grouped_linear(x.index_select(0, token), self.gate_up, ends))
-        return torch.zeros_like(x).index_add(0, token, share * grouped_linear(hidden, self.down, ends).to(x.dtype))
+        hidden = hidden * share.to(hidden.dtype)  # here, and not behind `down`: experts are narrower than the model
+        return torch.zeros_like(x).index_add(0, token, grouped_linear(hidden, self.down, ends).to(x.dtype))
 
 
 class Dense(nn.Module):

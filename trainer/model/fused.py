@@ -51,17 +51,19 @@ def swiglu(gate_up: Tensor) -> Tensor:
 class _SwiGlu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
         gate, up = gate_up.chunk(2, -1)
-        return functional.silu(gate).mul_(up)
+        open_gate = functional.silu(gate)
+        ctx.save_for_backward(gate_up, open_gate)
+        return open_gate * up
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (gate_up,) = ctx.saved_tensors
+        gate_up, open_gate = ctx.saved_tensors
         (gate, up), back = gate_up.chunk(2, -1), torch.empty_like(gate_up)
         of_gate, of_up = back.chunk(2, -1)
-        torch.mul(grad, functional.silu(gate), out=of_up)
-        of_gate.copy_(torch.ops.aten.silu_backward(grad * up, gate))
+        torch.mul(grad, open_gate, out=of_up)
+        torch.mul(grad, up, out=of_gate)
+        torch.ops.aten.silu_backward.grad_input(of_gate, gate, grad_input=of_gate)
         return back
 
 

@@ -42,13 +42,25 @@ def train_step(
     """Move the model one step along ``parts``; where loss or gradient is not finite, leave it as it is."""
     freeze(model, moment.frozen)
     sums = add_gradients(model, parts, config, moment.stage.context, ranks)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-    result = StepResult(sums.loss, sums.each, sums.counts, norm.item())
+    norm = clip(model, config.max_grad_norm)
+    result = StepResult(sums.loss, sums.each, sums.counts, norm)
     if result.is_finite:
         optimizer.step()
         _update_biases(model, sums.counts, config, moment)
     optimizer.zero_grad(set_to_none=True)
     return result
+
+
+def clip(model: Model, longest: float) -> float:
+    """Cut a gradient that is longer than ``longest`` to it; its norm before.
+
+    A shorter one is not multiplied by 1: a pass over all gradients.
+    """
+    learnt = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in learnt])
+    if norm + 1e-6 > longest:  # what torch adds before it divides
+        torch.nn.utils.clip_grads_with_norm_(learnt, longest, norm)
+    return norm.item()
 
 
 def freeze(model: Model, patterns: Sequence[str]) -> None:
