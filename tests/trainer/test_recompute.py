@@ -82,5 +82,6 @@ def test_a_training_with_it_is_the_training_without_and_goes_on_without(run, con
     one, other = (pq.read_table(tmp_path / name / "consumption.parquet") for name in ("plain", "mixed"))
     assert one.equals(other)
     saved, again = (checkpoint.load_latest(tmp_path / name / "checkpoints") for name in ("plain", "mixed"))
-    assert saved and again
+    assert saved
+    assert again
     assert not list(unequal(saved, again))
