@@ -1,7 +1,7 @@
 """Experts spread over ranks: each has a part of their weights and of what the optimizer keeps of them.
 
-A session is whole where it begins, is saved and is evaluated, and parted between: checkpoints know nothing of ranks, and
-a training goes on with another number of them, or in one process.
+A session is whole where it begins, is saved and is evaluated, and divided between: checkpoints know nothing of ranks,
+and a training goes on with another number of them, or in one process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,7 @@ def _change(session: Session, change: Callable[[Tensor], Tensor]) -> None:
     for weight in parted(session.model):
         whole_shape = weight.shape
         weight.data = change(weight.data)
-        state = session.optimizer.state[weight] if weight in session.optimizer.state else {}
+        state = session.optimizer.state.get(weight, {})
         for key, value in state.items():
             state[key] = change(value) if value.shape == whole_shape else value
 
