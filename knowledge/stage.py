@@ -8,9 +8,16 @@ from pydantic import Field
 
 from gristmill.corpus.errors import SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.corpus.stage import Artefacts, Label, PartStage, SideTable, Signal, StageSpec
+from gristmill.corpus.stage import Artefacts, CorpusStage, Label, PartStage, SideTable, Signal, StageSpec
 
 GRAPH_FILES = ("entities.parquet", "triples.parquet")
+
+
+class Neighbours(Section):
+    """What the graph says of the entities in packed rows, handed over beside these."""
+
+    max_neighbours: Annotated[int, Field(ge=1, le=64)] = 8  # of an entity in a document, drawn from all that it has
+    answers: Annotated[float, Field(ge=0, le=1)] = 0.15  # share of a document's entities that are to be guessed
 
 
 class Knowledge(Section):
@@ -24,6 +31,7 @@ class Knowledge(Section):
     quota_factor: Annotated[float, Field(ge=1, le=100)] = 4.0  # a document is drawn at most so much oftener for quotas
     support_bytes: Annotated[int, Field(ge=0)] = 200  # a triple has support where its ends stand so near each other
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
+    neighbours: Neighbours | None = None  # handed over beside rows, for a trainer that reads the graph
 
     def mistakes(self) -> Iterator[Mistake]:
         """A domain without types, and a type of two domains."""
@@ -37,10 +45,9 @@ class Knowledge(Section):
 
 
 def linking_options(section: Knowledge, seed: int) -> Knowledge:  # noqa: ARG001
-    """What linking reads of the section: domains and quotas count in decide, and no text is linked again for them."""
-    return section.model_copy(
-        update={"domains": {}, "quotas": {}, "quota_factor": Knowledge.model_fields["quota_factor"].default}
-    )
+    """What linking reads of the section: no text is linked again for what counts in decide or is read of rows."""
+    later = ("domains", "quotas", "quota_factor", "neighbours")
+    return section.model_copy(update={name: Knowledge.model_fields[name].default for name in later})
 
 
 def expect_types(section: Knowledge) -> None:
@@ -125,6 +132,31 @@ MENTIONS = PartStage(
         SideTable("types.parquet", "gristmill.corpus.schema:ENTITY_TYPES", aligned=True),
     ),
     labels=(Label("main_type", "type of most mentions; empty where none is linked"),),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursFacts:
+    """Mentions of one domain's kept documents and what its rows hold of them: mentions = placed + left out."""
+
+    mentions: int
+    placed: int  # in a row, whole
+    answers: int  # of these: to be guessed, without neighbours
+    left_out: dict[str, int]  # mentions by reason
+    edges: int  # neighbours handed over, once for each document and entity
+    leaking: int  # neighbours removed: they are, or their name holds, an answer of the document
+    beyond: int  # neighbours more than max_neighbours
+
+
+NEIGHBOURS = CorpusStage(
+    name="neighbours",
+    key="knowledge.neighbours",
+    version="1",
+    reads=("documents", "mentions", "decide", "edits", "tokenizer", "tokens", "shards", "heldout"),
+    title="entities in packed rows and their neighbours in the graph, beside the rows",
+    section=Neighbours,
+    facts=NeighboursFacts,
+    run="gristmill.flows.pipeline.row_neighbours:export_neighbours",
 )
 VERBALISE = StageSpec(
     name="verbalise",

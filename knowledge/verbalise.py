@@ -63,7 +63,7 @@ def verbalise_part(
     SourceError, SchemaError : the graph is not as agreed
     """
     entities, triples = read_tables(graph)
-    verbalised = _documents(_best_labels(entities, languages or ("en",)), triples)
+    verbalised = _documents(best_labels(entities, languages or ("en",)), triples)
     table = _as_documents(verbalised, source, domain, license)
     rows = write_part(folder / "documents.parquet", DOCUMENTS, table.to_batches())
     write_part(folder / "rejects.parquet", REJECTS, [])
@@ -87,7 +87,7 @@ def template(relation: str) -> str:
     return f"{{head}}: {words}: {{tails}}."
 
 
-def _best_labels(entities: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
+def best_labels(entities: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
     """One row an entity (id, label, lang, description, type), its best language first, sorted by id."""
     rank = pl.col("lang").replace_strict(
         {lang: i for i, lang in reversed(list(enumerate(languages)))}, default=len(languages), return_dtype=pl.Int64

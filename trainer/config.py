@@ -53,6 +53,7 @@ class TrainConfig:
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
     recompute: bool = False  # blocks run once more for the gradient, so that less is kept for it
+    spread_experts: bool = False  # each of several ranks holds a part of them
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -92,15 +93,8 @@ class TrainConfig:
         return found
 
 
-FREE = (
-    "alarms",
-    "checkpoint_steps",
-    "device",
-    "keep",
-    "recompute",
-    "start",
-    "threads",
-)  # not micro_batches, which rounds otherwise
+FREE = ("alarms", "checkpoint_steps", "device", "keep", "recompute", "spread_experts", "start", "threads")
+# micro_batches is none of them: it rounds otherwise. So do ranks, which no config names
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:
@@ -128,6 +122,9 @@ def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(
             ("quantise", "lora"), "quantise: lora trains adapters and no weight; merge them, and start from that"
         )
+    if values.get("spread_experts") and (values.get("lora") or values.get("quantise")):
+        text = "spread_experts: with lora or quantise a weight is more than a tensor; leave it out"
+        yield Mistake(("spread_experts", "lora", "quantise"), text)
     for name, weight in values.get("balance", {}).items():
         key = f"balance.{name}"
         if name not in BALANCES:

@@ -10,6 +10,7 @@ from gristmill.corpus.files import content_key, write_json
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_facts import check_facts
+from gristmill.flows.inspect.verify_neighbours import check_neighbours
 from gristmill.flows.inspect.verify_replay import Replay, check_replay
 from gristmill.flows.inspect.verify_stages import (
     check_accounts,
@@ -102,6 +103,7 @@ CHECKS = (
     check_alignment,
     check_tokenizer,
     check_shards,
+    check_neighbours,
     check_plan,
     check_labels,
     check_train_files,

@@ -14,6 +14,7 @@ from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.typed_json import Json
 from gristmill.data_cards.differences import differences
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.row_neighbours import folders_of
 
 ID_CHARS = 16
 LOCK = "its lock"
@@ -73,7 +74,7 @@ def placed_problems(context: RunContext, name: str) -> list[str]:
 
     Parameters
     ----------
-    name : tokenizer, plan, plan/pieces, shards/DOMAIN or heldout/DOMAIN
+    name : tokenizer, plan, plan/pieces, shards/DOMAIN, heldout/DOMAIN or neighbours/ROWS/DOMAIN
     """
     folder, receipts = context.run.path / name, _receipts_of(context, name)
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -95,6 +96,8 @@ def _receipts_of(context: RunContext, name: str) -> tuple[Receipt, ...]:
         return context.run.manifest("pieces").parts
     stage, _, domain = name.partition("/")
     parts = context.run.manifest(stage).parts
+    if stage == "neighbours":
+        return (parts[[f"{rows}/{one}" for rows, one in folders_of(context)].index(domain)],)
     return (dict(zip(context.recipe.domains, parts, strict=True))[domain],) if domain else parts[:1]
 
 

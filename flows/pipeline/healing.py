@@ -18,7 +18,14 @@ from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.store import Store
 
 TRIES = 2  # of one entry: a copy in the cache is fetched again first, the part itself is made again after that
-HANDED_OVER = ("tokenizer", "shards", "heldout", "plan", "card")  # folders of a run with files of the store
+HANDED_OVER = (
+    "tokenizer",
+    "shards",
+    "heldout",
+    "neighbours",
+    "plan",
+    "card",
+)  # folders of a run with files of the store
 
 
 @dataclass(frozen=True, slots=True)

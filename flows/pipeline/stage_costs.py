@@ -47,6 +47,7 @@ STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes s
     "heldout": StageCost(0.15, 0.002),
     "plan": StageCost(0.10, 0.0, 5.5),
     "pieces": StageCost(0.10, 0.003),
+    "neighbours": StageCost(1.5, 0.020, 2.0),
     "train": StageCost(4.0, 1.0),
     "card": StageCost(6.0, 0.05),
 }

@@ -23,7 +23,7 @@ from gristmill.filters.models.stage import (
 )
 from gristmill.filters.pii.stage import PII
 from gristmill.filters.signals.stage import SIGNALS
-from gristmill.knowledge.stage import MENTIONS, VERBALISE
+from gristmill.knowledge.stage import MENTIONS, NEIGHBOURS, VERBALISE
 from gristmill.mixing.stage import PIECES, PLAN
 from gristmill.sources.stage import DOCUMENTS
 from gristmill.tokenizer.stage import COMPARISON, HELDOUT, SHARDS, TOKENIZER, TOKENS
@@ -58,6 +58,7 @@ BUILT_IN: tuple[StageSpec, ...] = (
     HELDOUT,
     PLAN,
     PIECES,
+    NEIGHBOURS,
     TRAIN,
     CARD,
 )

@@ -26,6 +26,7 @@ OTHERS = {  # by stage: who does its work on a tiny input
     "decide": Call(f"{HERE}:decide_tiny"),
     "tokenizer": Call("gristmill.tokenizer.tiny_tokens:train_encode_and_pack"),
     "plan": Call("gristmill.handoff.tiny_plan:plan_and_read"),
+    "neighbours": Call("gristmill.knowledge.tiny_neighbours:draw"),
 }
 TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference", "entropy")
 

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
+from gristmill.trainer.model.fusion import Fusion, FusionShape
 from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
@@ -72,12 +73,13 @@ class Model(nn.Module):
     drown in the first block's output, and a model so started only reached the unigram level in 500,000 tokens.
     """
 
-    def __init__(self, shape: Shape, vocab_size: int):
+    def __init__(self, shape: Shape, vocab_size: int, fusion: FusionShape | None = None):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Parameter(torch.randn(vocab_size, shape.width) * 0.02)
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.layers))
         self.norm = RmsNorm(shape.width, EPSILON)
+        self.fusion = Fusion(shape.width, fusion) if fusion else None  # last: all other weights are as without
 
     @property
     def layers(self) -> list[Block]:
@@ -102,6 +104,7 @@ class Model(nn.Module):
         Source: Chen et al., Training Deep Nets with Sublinear Memory Cost (arXiv 1604.06174), section 4.
         """
         x = self.embed(batch.tokens)
+        mentions, fused = batch.mentions, None
         rope, routings, layers = rotary(batch.positions, self.shape.rotary_width), [], self.layers
         window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
@@ -109,7 +112,13 @@ class Model(nn.Module):
             given = (x, rope, batch, layers[owner], window, own)
             x, routing = checkpoint(block, *given, use_reentrant=False) if recompute else block(*given)
             routings += [routing] if routing is not None else []
-        return Forward(self.norm(x), tuple(routings))
+            if self.fusion is not None and mentions is not None and block is layers[0]:
+                fused = self.fusion(x, mentions, self.embed)
+                x = x.index_add(0, mentions.at, fused)
+        x = self.norm(x)
+        if self.fusion is not None and mentions is not None and fused is not None:
+            x = self.fusion.onto(x, fused, mentions)
+        return Forward(x, tuple(routings))
 
     def embed(self, tokens: Tensor) -> Tensor:
         """``tokens int64[N]`` -> float32[N, D], normalised."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Batch
 from gristmill.handoff.row_digest import within
+from gristmill.trainer.model.mentions import Mentions
 
 SHORTEST_LOG2 = 4  # documents of up to 16 tokens share a group
 
@@ -28,11 +29,12 @@ class Packed(NamedTuple):
     domain: Tensor  # int64[N], of the row
     slices: Tensor  # int64[3, S]: row in the batch, first token in the row, length of each document slice
     epoch: Tensor  # int64[B], of the row
+    mentions: Mentions | None = None  # entities of a graph, where the model is to know them
 
     def to(self, device: str) -> "Packed":
         """The same batch on ``device``."""
         groups = tuple(group.to(device) for group in self.groups)
-        rest = {name: value.to(device) for name, value in self._asdict().items() if name != "groups"}
+        rest = {name: one.to(device) for name, one in self._asdict().items() if name != "groups" and one is not None}
         return Packed(groups=groups, **rest)
 
 

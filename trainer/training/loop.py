@@ -46,6 +46,7 @@ from gristmill.trainer.training.optim import set_learning_rate
 from gristmill.trainer.training.probe import facts_known
 from gristmill.trainer.training.session import Session, begin, capture, restore, save_merged
 from gristmill.trainer.training.setting_changes import config_at, read_changes
+from gristmill.trainer.training.spread_experts import are_spread, divide, whole
 from gristmill.trainer.training.stage_checks import expect_stages
 from gristmill.trainer.training.step import StepResult, probe, train_step
 from gristmill.trainer.training.step_tables import StepTables
@@ -106,6 +107,8 @@ class Training:
         self.matmul_speed = matmul_speed(config.precision, config.device, torch.get_num_threads())
         self.changes, self.facts = read_changes(out), facts
         self.session = self._resumed_or_fresh(config)
+        if are_spread(config, self.ranks):
+            divide(self.session, self.ranks)
         expect_stages(run, self.plan, config, [name for name, _ in self.session.model.named_parameters()])
 
     @property
@@ -215,8 +218,9 @@ class Training:
                 f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
             )
         unigrams = self.ranks.sum(self.session.unigrams)
-        if self.ranks.is_first:
-            self._write(replace(self.session, unigrams=unigrams))
+        with whole(self.session, self.ranks):
+            if self.ranks.is_first:
+                self._write(replace(self.session, unigrams=unigrams))
         self.ranks.wait()
 
     def _write(self, session: Session) -> None:
@@ -234,8 +238,9 @@ class Training:
         """Evaluate on the held-out rows; write tables, summary and timing. One rank does, and all have the summary."""
         session = self.session
         session.unigrams = self.ranks.sum(session.unigrams)
-        if self.ranks.is_first:
-            self._finish(session)
+        with whole(session, self.ranks):
+            if self.ranks.is_first:
+                self._finish(session)
         self.ranks.wait()
         return from_json(TrainSummary, read_json(self.out / "summary.json"), "summary.json")
 

@@ -14,6 +14,7 @@ from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.training.gradients import add_gradients
 from gristmill.trainer.training.ranks import ALONE, Ranks
+from gristmill.trainer.training.spread_experts import global_norm
 from gristmill.trainer.training.timeline import ANY_TIME, Moment, is_frozen
 
 
@@ -42,7 +43,7 @@ def train_step(
     """Move the model one step along ``parts``; where loss or gradient is not finite, leave it as it is."""
     freeze(model, moment.frozen)
     sums = add_gradients(model, parts, config, moment.stage.context, ranks)
-    norm = clip(model, config.max_grad_norm)
+    norm = clip(model, config.max_grad_norm, ranks)
     result = StepResult(sums.loss, sums.each, sums.counts, norm)
     if result.is_finite:
         optimizer.step()
@@ -51,15 +52,14 @@ def train_step(
     return result
 
 
-def clip(model: Model, longest: float) -> float:
+def clip(model: Model, longest: float, ranks: Ranks = ALONE) -> float:
     """Cut a gradient that is longer than ``longest`` to it; its norm before.
 
     A shorter one is not multiplied by 1: a pass over all gradients.
     """
-    learnt = [parameter for parameter in model.parameters() if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in learnt])
+    norm = global_norm(model, ranks)
     if norm + 1e-6 > longest:  # what torch adds before it divides
-        torch.nn.utils.clip_grads_with_norm_(learnt, longest, norm)
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), longest, norm)
     return norm.item()
 
 
@@ -92,7 +92,7 @@ def probe(
     model.eval()
     freeze(model, moment.frozen)
     loss = add_gradients(model, parts, config, moment.stage.context, ranks).loss
-    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    norm = global_norm(model, ranks)
     model.zero_grad(set_to_none=True)
     model.train(was_training)
     return Probe(loss, norm.item())

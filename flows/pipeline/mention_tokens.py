@@ -1,0 +1,103 @@
+"""From the bytes of a mention to its tokens, for the kept documents of one part."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.corpus.errors import SchemaError
+from gristmill.knowledge.row_mentions import DocumentMentions
+from gristmill.tokenizer.moved_bytes import after_cuts
+from gristmill.tokenizer.reference_encoder import Tokens
+from gristmill.tokenizer.token_places import NOWHERE, ByteStretches, TokenPlaces
+
+
+def part_mentions(
+    kept: pa.Table, mentions: Path, tokens: Path, places: TokenPlaces, left_out: Counter[str]
+) -> DocumentMentions:
+    """Mentions of some documents of a part at their tokens; what has none is counted by reason.
+
+    ``cut_text``: a byte of it was cut or masked. ``no_tokens``: nothing of the document was encoded. ``other_text``:
+    its tokens do not stand for the bytes of its text. ``rearranged``: it lies on both sides of a cut of fill in middle.
+
+    Parameters
+    ----------
+    kept : doc_id, row, spans of the documents
+    mentions, tokens : mentions.parquet and tokens.parquet of the part
+    left_out : counts are added to it
+
+    Raises
+    ------
+    SchemaError : the mentions are of other documents
+    """
+    kept = kept.sort_by("row").combine_chunks()
+    found = pq.read_table(mentions).take(kept["row"])
+    if found["doc_id"].cast(pa.string()) != kept["doc_id"].cast(pa.string()):
+        raise SchemaError(f"{mentions} does not belong to the kept rows: other documents stand there")
+    lists = found["mentions"].combine_chunks()
+    flat = lists.flatten()
+    document = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
+    begin, end = (flat.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
+    moved, whole = after_cuts(kept["spans"].combine_chunks(), ByteStretches(document, begin, end))
+    encoded = _Encoded(tokens, kept["doc_id"].combine_chunks())
+    reasons = np.select([~whole, encoded.place[document] < 0, ~encoded.usable(places)[document]], [1, 2, 3])
+    left_out.update(
+        {name: int((reasons == n).sum()) for n, name in enumerate(("cut_text", "no_tokens", "other_text"), 1)}
+    )
+    at = np.flatnonzero(reasons == 0)
+    stretches = ByteStretches(encoded.place[document[at]], moved.start[at], moved.end[at])
+    placed = places.find(encoded.tokens, stretches)
+    together = placed.start != NOWHERE
+    left_out["rearranged"] += int((~together).sum())
+    chosen = pa.array(at[together])
+    return DocumentMentions(
+        kept["doc_id"].combine_chunks().cast(pa.string()),
+        document[at[together]],
+        placed.start[together],
+        placed.length[together],
+        flat.field("entity").take(chosen),
+        flat.field("label").take(chosen),
+    )
+
+
+class _Encoded:
+    """The tokens of a part's documents; ``place`` of each wanted document among them, -1 where it has none."""
+
+    def __init__(self, path: Path, doc_ids: pa.Array):
+        with pq.ParquetFile(path) as file:
+            self._conversations = "targets" in file.schema_arrow.names
+        table = pq.read_table(
+            path, columns=["doc_id", "comes_back", "tokens"], filters=pc.field("doc_id").isin(doc_ids)
+        )
+        table = table.combine_chunks()
+        self.place = pc.index_in(
+            doc_ids.cast(pa.string()), value_set=table["doc_id"].combine_chunks().cast(pa.string())
+        )
+        self.place = self.place.fill_null(-1).to_numpy().astype(np.int64)
+        lists = table["tokens"].combine_chunks()
+        offsets = np.append(0, np.cumsum(lists.value_lengths().to_numpy().astype(np.int64)))
+        self.tokens = Tokens(offsets, lists.flatten().to_numpy())
+        self._comes_back = table["comes_back"].to_numpy()
+
+    def usable(self, places: TokenPlaces) -> np.ndarray:
+        """Bool [n_docs]: the tokens of the document are the bytes of its text."""
+        if self._conversations or not places.joins_bytes:
+            return np.zeros(len(self.place), bool)
+        return np.append(self._comes_back, False)[self.place].astype(bool)
+
+
+def together(parts: list[DocumentMentions]) -> DocumentMentions:
+    """The mentions of all parts, documents numbered over all."""
+    first = np.append(0, np.cumsum([len(part.doc_ids) for part in parts])).tolist()
+    nothing, no_text = np.empty(0, np.int64), pa.array([], pa.string())
+    return DocumentMentions(
+        doc_ids=pa.concat_arrays([no_text, *(part.doc_ids for part in parts)]),
+        document=np.concatenate([nothing, *(part.document + n for part, n in zip(parts, first, strict=False))]),
+        start=np.concatenate([nothing, *(part.start for part in parts)]),
+        length=np.concatenate([nothing, *(part.length for part in parts)]),
+        entity=pa.concat_arrays([no_text, *(part.entity for part in parts)]),
+        label=pa.concat_arrays([no_text, *(part.label for part in parts)]),
+    )
