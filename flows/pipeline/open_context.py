@@ -55,8 +55,8 @@ def store_of(recipe: Recipe) -> Store:
 
 def store_of_run(run: RunDir, recipe: Recipe) -> Store:
     """The store of a run: the recipe's, else the one in the home that the run stands in."""
-    root = run.path.resolve().parents[2]
-    base = root if (root / "store").is_dir() else home()
+    above = run.path.resolve().parents
+    base = above[2] if len(above) > 2 and (above[2] / "store").is_dir() else home()
     return _store_at(recipe.store.path or str(base / "store"), base / "cache")
 
 

@@ -3,6 +3,8 @@
 N tokens, D width, E experts, I expert width, K top_k, S choices. Dropless: an expert takes what it is given.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -101,4 +103,14 @@ def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     if torch.is_autocast_enabled(kind):  # autocast covers linear but not grouped_mm
         dtype = torch.get_autocast_dtype(kind)
         rows, weight = rows.to(dtype), weight.to(dtype)
+    if kind == "cpu" and len(rows) < len(weight):  # a token in use: grouped_mm goes over idle experts as well
+        return _busy_linear(rows, weight, ends)
     return functional.grouped_mm(rows, weight.mT, offs=ends)
+
+
+def _busy_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+    """``grouped_linear`` by a product for each expert that has rows."""
+    bounds = [0, *ends.tolist()]
+    busy = ((expert, rows[start:stop]) for expert, (start, stop) in enumerate(pairwise(bounds)) if stop > start)
+    found = [functional.linear(part, weight[expert]) for expert, part in busy]
+    return torch.cat(found) if found else rows.new_zeros(0, weight.shape[1])
