@@ -1,6 +1,6 @@
 """Fusion of graph neighbours: does what a graph says of the entities of a text help to predict it?
 
-    python bench/fusion.py [--data DIR] [--run RUN] [--seeds 5] [--steps 240] [--quick] [--json]
+    python bench/fusion.py [--data DIR] [--run RUN] [--seeds 5] [--steps 150] [--keep FOLDER] [--quick] [--json]
 
 Four arms with equal parameters, equal batches in equal order and, by seed, equal initial weights: ``none`` (one learned
 vector in place of every neighbour), ``shuffled`` (in place of every neighbour another entity, as a permutation of all
@@ -227,7 +227,7 @@ def compare(other: str, column: int, bits: dict[str, list[np.ndarray]], counts: 
     )
 
 
-def measure(run: Path, seeds: int, steps: int, *, as_json: bool) -> None:
+def measure(run: Path, seeds: range, steps: int, keep: Path, *, as_json: bool) -> None:
     """Train all arms with all seeds and print the lines."""
     domains = Loader(run, batch_rows=ROWS).plan.names
     config = TrainConfig(2048, ROW, batch_rows=32)
@@ -243,10 +243,13 @@ def measure(run: Path, seeds: int, steps: int, *, as_json: bool) -> None:
         file=sys.stderr,
     )
     bits: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
-    for seed in range(seeds):
+    for seed in seeds:
         for arm, (_, permuted) in ARMS.items():
-            model = trained(arm, seed, feeds[permuted], graph.relations, config.vocab_size)
-            bits[arm].append(bits_by_document(model, asked[permuted]))
+            file = keep / f"{arm}-{steps}-{seed}.npy"
+            if not file.exists():
+                model = trained(arm, seed, feeds[permuted], graph.relations, config.vocab_size)
+                np.save(file, bits_by_document(model, asked[permuted]))
+            bits[arm].append(np.load(file))
             found = " ".join(f"{kind} {total:.0f}" for kind, total in zip(KINDS, bits[arm][-1].sum(0), strict=True))
             print(f"seed {seed} {arm}: bits {found}", file=sys.stderr, flush=True)
     for column in range(len(KINDS)):
@@ -268,14 +271,20 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--run", type=Path, help="a run with neighbours that an earlier call milled")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the bits of each arm and seed, which a later call reads"
+    )
     given = parser.parse_args()
     os.chdir(HOUSE)
     torch.set_num_threads(1)
     steps, seeds = (20, 2) if given.quick else (given.steps, given.seeds)
     with tempfile.TemporaryDirectory() as folder:
         run = given.run or mill(given.data, Path(folder), steps * ROWS * ROW)
-        measure(run, seeds, steps, as_json=given.json)
+        keep = given.keep or Path(folder)
+        keep.mkdir(parents=True, exist_ok=True)
+        measure(run, range(given.first_seed, seeds), steps, keep, as_json=given.json)
 
 
 if __name__ == "__main__":
