@@ -239,8 +239,8 @@ def main() -> None:
             target="<= 5 s per million",
             equal=found == expected and mirror,
             rss_mb=peak_rss_mb(),
-            note=f"{right:,} of {len(expected):,} planted changes classified, {len(found):,} found; swapped runs "
-            f"{'are' if mirror else 'are not'} the mirror image; "
+            note=f"{right:,} of {len(expected):,} planted changes classified, {len(found):,} found; "
+            f"swapped runs {'are' if mirror else 'are not'} the mirror image; "
             f"{cpu:.1f} CPU seconds; both runs took {milling:.0f} s",
         ),
         arguments.json,

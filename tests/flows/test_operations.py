@@ -133,5 +133,7 @@ def test_the_image_copies_what_it_installs_and_runs_as_nobody_special():
     words = {line.split(" ")[0] for line in lines if line and line[0].isupper()}
     assert words >= {"FROM", "COPY", "RUN", "USER", "ENTRYPOINT", "STOPSIGNAL"}
     assert "torch==2.13.0" in " ".join(lines)
+    made = [line.startswith("RUN mkdir") for line in lines].index(True)
+    assert lines.index("USER mill") < made < lines.index("VOLUME /home/mill/.gristmill")  # or the volume is root's
     ignored = (HOUSE / ".dockerignore").read_text().split()
     assert not [name for name in ("constraints.txt", "pyproject.toml", "flows", "samples") if name in ignored]
