@@ -155,7 +155,7 @@ def naive_brackets(read_text: str) -> tuple[int, int]:
     """(brackets, of these out of place)."""
     depth = since = n = bad = 0
     for at, one in enumerate(read_text):
-        bare = one in CLOSING and not depth or one in OPENING and read_text[at + 1 : at + 2] in ("", " ")
+        bare = (one in CLOSING and not depth) or (one in OPENING and read_text[at + 1 : at + 2] in ("", " "))
         if bare and re.search(r"[:;=]-?$", read_text[:at]):  # a smiley
             continue
         if one in OPENING:
