@@ -68,7 +68,7 @@ KNOTS = {
 }
 CURVES = {name: np.array(KNOTS.get(name, BY_DEVIATION), np.float64) for name in FEATURES}
 RIDGE, RIDGE_OF_CLASS = 0.5, 3.0
-STEPS = {"maxiter": 200}  # of about 1,760 that it would take: the last bit of a feature moves points by up to 1.3
+STEPS = {"maxiter": 200}  # of some 1,600: the last bit of a sum moves points by up to 1.3; see docs/decisions/0050
 EMPHASIS = {  # kinds that stood near the bound count more, kinds far beyond it less: 21 are dropped by half, not 18
     "keyboard_mash": 5, "word_shuffle_doc": 1.6, "word_shuffle_line": 1.6, "salad_unigram": 1.3, "words_cut": 1.3,
     "nav_menu": 1.3, "ocr_8": 1.3, "language_mix_words": 1.2, "base64_line": 0.3, "base64_lines": 0.3,
@@ -169,11 +169,11 @@ def unaccented(text: str) -> str:
 def texts_by_language(data: Path, folds: Sequence[int]) -> dict[str, list[str]]:
     """Texts to count, those of the collections of a language in turn."""
     groups: dict[str, list[list[str]]] = {}
-    for fold in folds:
-        for (language, collection, _), texts in documents_of(data, FOLDS[fold]).items():
-            name = "code" if language in CODE else "math" if collection == "metamath-set.mm" else language
-            if len(name) == 2 or name in ("code", "math", *EXTRA):
-                groups.setdefault(name, []).append(texts)
+    collections = [name for fold in folds for name in FOLDS[fold]]
+    for (language, collection, _), texts in documents_of(data, collections).items():
+        name = "code" if language in CODE else "math" if collection == "metamath-set.mm" else language
+        if len(name) == 2 or name in ("code", "math", *EXTRA):
+            groups.setdefault(name, []).append(texts)
     return {name: [text for row in zip_longest(*some) for text in row if text] for name, some in groups.items()}
 
 

@@ -11,6 +11,7 @@ Speed: MB of text per CPU second, matching alone and linking whole, against Hype
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,13 +35,15 @@ Linked = list[dict[tuple[int, int], str]]  # spans -> entity, one a document
 
 
 def main() -> None:
-    arguments = options(__doc__).parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--quality", action="store_true", help="how right it is alone, not how fast")
+    arguments = parser.parse_args()
     if arguments.data is None:
         sys.exit("gold sets and graph stand in shared data: --data ../shared/data")
     with tempfile.TemporaryDirectory() as folder:
         graph_folder = write_graph(arguments.data, Path(folder) / "graph")
         quality(arguments.data, graph_folder, arguments.json)
-        for labels in LABELS:
+        for labels in () if arguments.quality else LABELS:
             speed(arguments.data, Path(folder) / str(labels), labels, TEXT_MB[arguments.quick], arguments.json)
 
 
@@ -62,6 +65,7 @@ def quality(data: Path, folder: Path, as_json: bool) -> None:
             low, high = interval([count])
             shares = f"precision {precision:.3f} recall {recall:.3f} F1 {f1(count):.3f} ({low:.3f} to {high:.3f})"
             print(f"{name}: {how}: {shares}")
+        print_errors(name, texts, documents, found, graph)
         theirs.append(counts[0])
         ours.append(counts[1])
     means = [float(np.mean([f1(count) for count in group])) for group in (ours, theirs)]
@@ -97,6 +101,42 @@ def print_ceiling(name: str, documents: Sequence[GoldDocument], found: Found, gr
     recall = among / known
     print(f"{name}: ceiling: {spans} gold mentions, the graph has the entity of {known}")
     print(f"{name}: among the candidates: {among} ({recall:.3f}), so F1 at most {2 * recall / (1 + recall):.3f}")
+
+
+def print_errors(name: str, texts: TextColumn, documents: Sequence[GoldDocument], found: Found, graph: Graph) -> None:
+    """What became of each gold mention whose entity the graph has, and what each wrong link stands on."""
+    linked, (best, _) = by_score(texts, found, graph), choose_entities(texts, found, graph)
+    lost, wrong = Counter(), Counter()
+    for d, (links, document) in enumerate(zip(linked, documents, strict=True)):
+        rows = range(*found.offsets[d : d + 2])
+        at = {tuple(found.rows[m, :2].tolist()): m for m in rows}
+        for span, meant in document.mentions.items():
+            if meant is not None and links.get(span) != meant:
+                lost[_how_lost(span, meant, at, best, found, graph)] += 1
+        for span, entity in links.items():
+            if document.mentions.get(span) != entity:
+                wrong[_how_wrong(span, document)] += 1
+    for what, counts in (("gold links not found", lost), ("wrong links", wrong)):
+        print(f"{name}: {what}: " + "; ".join(f"{kind} {n}" for kind, n in counts.most_common()))
+
+
+def _how_lost(span: tuple[int, int], meant: str, at: dict, best: np.ndarray, found: Found, graph: Graph) -> str:
+    if span not in at:
+        overlaps = any(start < span[1] and span[0] < end for start, end in at)
+        return "another span was matched" if overlaps else "no name of the graph"
+    name = found.rows[at[span], 2]
+    candidates = graph.candidates[graph.candidate_offsets[name] : graph.candidate_offsets[name + 1]]
+    if meant not in graph.ids.take(pa.array(candidates)).to_pylist():
+        return "not among the candidates"
+    chosen = graph.ids[int(best[at[span]])].as_py()
+    return "left unlinked" if chosen == meant else "another candidate is likelier"
+
+
+def _how_wrong(span: tuple[int, int], document: GoldDocument) -> str:
+    if span in document.mentions:
+        return "another entity is meant" if document.mentions[span] is not None else "the graph lacks what is meant"
+    overlaps = any(start < span[1] and span[0] < end for start, end in document.mentions)
+    return "part of a mention, or around it" if overlaps else "no mention"
 
 
 def by_degree(found: Found, graph: Graph) -> Linked:

@@ -174,13 +174,22 @@ def _count_character(symbols, kinds, at, n, counts):
         counts[CONTROLS] += 1
 
 
+@leaf
+def _is_smiley(symbols, at, n, turn, depth):
+    """A bracket behind : ; = or such a sign and a nose is a face where it has nothing to close, or to open."""
+    if (depth > 0) if turn < 0 else (at + 1 < n and symbols[at + 1] != BLANK):
+        return False
+    before = symbols[at - 1]
+    return before in (0x3A, 0x3B, 0x3D) or (before == 0x2D and at > 1 and symbols[at - 2] in (0x3A, 0x3B, 0x3D))
+
+
 @kernel
 def _count_brackets(symbols, n, counts):
-    """Brackets that close what is not open, or stay open over two lines or 300 characters."""
+    """Brackets that close what is not open, or stay open over two lines or 300 characters; smileys are none."""
     depth, since = 0, 0
     for at in range(n):
         turn = _bracket(symbols[at])
-        if turn == 0:
+        if turn == 0 or _is_smiley(symbols, at, n, turn, depth):
             continue
         counts[BRACKETS] += 1
         if turn > 0:
