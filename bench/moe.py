@@ -43,8 +43,9 @@ from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import pack
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.router import Router
+from gristmill.trainer.training.division import clip
 from gristmill.trainer.training.optim import make_optimizer
-from gristmill.trainer.training.step import clip, train_step
+from gristmill.trainer.training.step import train_step
 
 ROWS, ROW_TOKENS, WIDTH, LAYERS = 8, 256, 256, 2
 EXPERTS = {8: {"expert_width": 256, "top_k": 2}, 64: {"expert_width": 64, "top_k": 4}}

@@ -18,12 +18,13 @@ from gristmill.trainer.model.packed import pack_batch
 from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training.checkpoint import folder_of
 from gristmill.trainer.training.consumption import figures_of_parts
+from gristmill.trainer.training.division import expect_divisible
 from gristmill.trainer.training.gradients import add_gradients
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.micro_batches import parts_of
 from gristmill.trainer.training.ranks import Ranks
 from gristmill.trainer.training.session import begin
-from gristmill.trainer.training.spread_experts import are_spread
+from gristmill.trainer.training_stage import TrainingStage
 from tests.trainer.conftest import changed, make_run
 
 SAMPLES, STEPS = 25, 7  # 4 rows a step; the last has one row, and the second of two ranks none
@@ -180,7 +181,7 @@ def difference(through, xs):
             for grad in grads:
                 distributed.all_reduce(grad)
             grads = [grad.chunk(2)[rank] for grad in grads]
-        found.append([x.grad, *grads])
+        found.append([torch.zeros_like(x) if x.grad is None else x.grad, *grads])
     return max((float((a - b).abs().max()) for a, b in zip(*found) if a.numel()), default=0.0)
 whole_gate_up, whole_down = experts.gate_up.data.clone(), experts.down.data.clone()
 def unsorted(rows, counts, run):
@@ -207,24 +208,37 @@ def test_rows_come_back_from_other_ranks_as_from_this_one(tmp_path):
         assert kept > 1e-2
 
 
-def test_experts_spread_over_two_ranks_equal_those_of_one(short_run, still, whole, tmp_path):
-    """Micro-batches among them, of which the second rank has fewer; and a training that goes on in one process."""
-    spread = replace(still, spread_experts=True, micro_batches=2)
-    first, second = train_on_two(short_run, tmp_path / "spread", spread, STEPS)
-    assert first == second
-    expect_equal_trainings(tmp_path / "spread", whole)
-    train_on_two(short_run, tmp_path / "spread-mixed", spread, 4)
-    train(short_run, tmp_path / "spread-mixed", spread)
-    expect_equal_trainings(tmp_path / "spread-mixed", whole)
+@pytest.mark.parametrize("key", ["spread_experts", "shard_weights"])
+def test_what_two_ranks_divide_is_trained_as_by_one(short_run, still, whole, tmp_path, key):
+    """With micro-batches, and recomputation; one process begins the training and ends it, two are between."""
+    divided = replace(still, micro_batches=2, recompute=True, **{key: True})
+    train(short_run, tmp_path / "out", divided, max_steps=1)
+    train_on_two(short_run, tmp_path / "out", divided, 5)
+    train(short_run, tmp_path / "out", divided)
+    expect_equal_trainings(tmp_path / "out", whole)
 
 
-def test_experts_that_cannot_be_spread_are_refused(still):
-    with pytest.raises(TrainError, match=r"trainer\.spread_experts: with lora or quantise"):
-        replace(still, spread_experts=True, quantise=Quantise(weights=("*.experts.*",)))
-    three = replace(still, spread_experts=True)
-    assert not are_spread(three, Ranks())
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"spread_experts": True, "quantise": Quantise(weights=("*.experts.*",))}, "spread_experts: with lora or"),
+        ({"shard_weights": True, "quantise": Quantise(weights=("*.experts.*",))}, "shard_weights: with lora or"),
+        ({"shard_weights": True, "spread_experts": True}, "shard_weights divides experts as well"),
+        (
+            {"shard_weights": True, "stages": (TrainingStage(name="a", frozen=("embedding",)),), "stage_stops": (9,)},
+            "shard_weights: weights of a group",
+        ),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(still, changes, text):
+    with pytest.raises(TrainError, match=f"trainer.{text}"):
+        replace(still, **changes)
+
+
+def test_experts_that_ranks_cannot_share_evenly_are_refused(still):
+    expect_divisible(replace(still, spread_experts=True), Ranks(1, 2))
     with pytest.raises(TrainError, match=r"spread_experts: trainer\.model\.experts 4 cannot be divided among 3"):
-        are_spread(three, Ranks(0, 3))
+        expect_divisible(replace(still, spread_experts=True), Ranks(0, 3))
 
 
 def test_two_ranks_equal_one_and_go_on_as_one(short_run, still, whole, tmp_path):

@@ -66,10 +66,10 @@ def within_documents(q: Tensor, k: Tensor, v: Tensor, batch: Packed, window: int
     laid, sizes = torch.cat([group.flatten() for group in batch.groups]), [group.numel() for group in batch.groups]
     moved = not _in_order(laid, len(q))
     parts = ((_Laid.apply(t, laid, batch.back) if moved else t).split(sizes) for t in (q, k, v))
-    mixed = [
-        causal(*(t.unflatten(0, group.shape) for t in of_group), window)
-        for group, *of_group in zip(batch.groups, *parts, strict=True)
-    ]
+    mixed = []
+    for group, *of_group in zip(batch.groups, *parts, strict=True):
+        of_q, of_k, of_v = (t.unflatten(0, group.shape) for t in of_group)  # [G, T, H or K, C]
+        mixed.append(causal(of_q, of_k, of_v, window))
     seen = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
     return seen.index_select(0, batch.back) if moved else seen
 

@@ -19,8 +19,8 @@ from gristmill.trainer.model.decoder import Forward, Model
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.training.division import as_many, parted, replicated
 from gristmill.trainer.training.ranks import ALONE, Ranks
-from gristmill.trainer.training.spread_experts import as_many, parted, replicated
 
 
 class StepSums(NamedTuple):

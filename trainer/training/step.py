@@ -12,9 +12,9 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.balance import update_biases
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.training.division import clip, global_norm
 from gristmill.trainer.training.gradients import add_gradients
 from gristmill.trainer.training.ranks import ALONE, Ranks
-from gristmill.trainer.training.spread_experts import global_norm
 from gristmill.trainer.training.timeline import ANY_TIME, Moment, is_frozen
 
 
@@ -44,23 +44,12 @@ def train_step(
     freeze(model, moment.frozen)
     sums = add_gradients(model, parts, config, moment.stage.context, ranks)
     norm = clip(model, config.max_grad_norm, ranks)
-    result = StepResult(sums.loss, sums.each, sums.counts, norm)
+    result = StepResult(sums.loss, sums.each, sums.counts, norm.item())
     if result.is_finite:
         optimizer.step()
         _update_biases(model, sums.counts, config, moment)
     optimizer.zero_grad(set_to_none=True)
     return result
-
-
-def clip(model: Model, longest: float, ranks: Ranks = ALONE) -> float:
-    """Cut a gradient that is longer than ``longest`` to it; its norm before.
-
-    A shorter one is not multiplied by 1: a pass over all gradients.
-    """
-    norm = global_norm(model, ranks)
-    if norm + 1e-6 > longest:  # what torch adds before it divides
-        torch.nn.utils.clip_grads_with_norm_(model.parameters(), longest, norm)
-    return norm.item()
 
 
 def freeze(model: Model, patterns: Sequence[str]) -> None:
