@@ -1,6 +1,6 @@
 """A training step beside transformers' Qwen3Moe, from the same weights, and where its time goes.
 
-    python bench/moe.py [--rounds 5] [--vocab 2048 8192] [--quick] [--json]
+    python bench/moe.py [--rounds 5] [--vocab 2048 8192] [--only step experts generate] [--quick] [--json]
 
 Every cell is one vocabulary, number of documents in a row, precision and number of experts. The model is written by
 ``gristmill export``'s layout and opened by transformers, once with ``grouped_mm`` and once with its own loop
@@ -50,7 +50,7 @@ from gristmill.trainer.training.step import train_step
 ROWS, ROW_TOKENS, WIDTH, LAYERS = 8, 256, 256, 2
 EXPERTS = {8: {"expert_width": 256, "top_k": 2}, 64: {"expert_width": 64, "top_k": 4}}
 PARTS = ("whole", "body", "head", "update")
-LAYOUT = LAYOUTS["qwen3moe"]
+LAYOUT, WORKS = LAYOUTS["qwen3moe"], ("step", "experts", "generate")
 
 
 @dataclass(frozen=True)
@@ -232,18 +232,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--vocab", type=int, nargs="*", default=[2048, 8192])
+    parser.add_argument("--only", nargs="*", default=WORKS, choices=WORKS)
     parser.add_argument("--quick", action="store_true", help="the first vocabulary, one document a row, two rounds")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rounds = 2 if arguments.quick else arguments.rounds
     vocabs, documents = (arguments.vocab[:1], (1,)) if arguments.quick else (arguments.vocab, (1, 6))
-    for values in itertools.product(vocabs, documents, ("float32", "bfloat16"), (8, 64)):
+    cells = itertools.product(vocabs, documents, ("float32", "bfloat16"), (8, 64))
+    for values in cells if "step" in arguments.only else ():
         found = compared(Cell(*values), rounds)
         print(json.dumps(found) if arguments.json else shown(found), flush=True)
-    for experts, precision in itertools.product((8, 64), ("float32", "bfloat16")):
+    layers = itertools.product((8, 64), ("float32", "bfloat16"))
+    for experts, precision in layers if "experts" in arguments.only else ():
         print(json.dumps(experts_alone(experts, precision, rounds)), flush=True)
-    for sequences in (1, 8):
+    for sequences in (1, 8) if "generate" in arguments.only else ():
         print(json.dumps(generation(sequences, min(rounds, 3))), flush=True)
 
 

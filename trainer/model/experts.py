@@ -103,7 +103,8 @@ def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     if torch.is_autocast_enabled(kind):  # autocast covers linear but not grouped_mm
         dtype = torch.get_autocast_dtype(kind)
         rows, weight = rows.to(dtype), weight.to(dtype)
-    if kind == "cpu" and len(rows) < len(weight):  # a token in use: grouped_mm goes over idle experts as well
+    in_use = kind == "cpu" and not torch.is_grad_enabled()  # what learns keeps its graph, with rows and without
+    if in_use and len(rows) < len(weight):  # a token in use: grouped_mm goes over idle experts as well
         return _busy_linear(rows, weight, ends)
     return functional.grouped_mm(rows, weight.mT, offs=ends)
 
