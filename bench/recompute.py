@@ -3,8 +3,8 @@
     python bench/recompute.py [--quick] [--json]
 
 Steps of 8 rows of 256 tokens, width 128, 8 experts, vocabulary 8,192, by number of layers. ``ours`` and ``theirs`` are
-megabytes with and without ``trainer.recompute`` behind the forward pass; on the way back one layer's are made at a
-time. The gradients must be equal to the bit.
+megabytes with and without ``trainer.recompute`` behind the forward pass; on the way back a layer's are made at a time.
+The gradients must be equal to the bit.
 """
 
 import sys

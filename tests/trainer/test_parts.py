@@ -204,7 +204,7 @@ def difference(through, xs):
             for grad in grads:
                 distributed.all_reduce(grad)
             grads = [grad.chunk(2)[rank] for grad in grads]
-        found.append([x.grad, *grads])
+        found.append([torch.zeros_like(x) if x.grad is None else x.grad, *grads])
     return max((float((a - b).abs().max()) for a, b in zip(*found) if a.numel()), default=0.0)
 whole_gate_up, whole_down = experts.gate_up.data.clone(), experts.down.data.clone()
 def unsorted(rows, counts, run):

@@ -3,6 +3,8 @@
 N tokens, D width, E experts, I expert width, K top_k, S choices. Dropless: an expert takes what it is given.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,14 +41,26 @@ class Experts(nn.Module):
         token, share, counts = order // top_k, routing.weights.flatten()[order], routing.counts
         if _compiles_shapes(x):
             token, share, counts = in_whole_blocks(token, share, counts)
-        rows = x.index_select(0, token)
-        rows = through_ranks(rows, counts, self.of_each) if self.spread else self.of_each(rows, counts)
-        return torch.zeros_like(x).index_add(0, token, share[:, None] * rows.to(x.dtype))
+        rows, share = x.index_select(0, token), share[:, None]
+        if self.spread:
+            rows = through_ranks(torch.cat((rows, share), 1), counts, self._arrived)
+        else:
+            rows = self.of_each(rows, share, counts)
+        return torch.zeros_like(x).index_add(0, token, rows.to(x.dtype))
 
-    def of_each(self, rows: Tensor, counts: Tensor) -> Tensor:
-        """``rows [S, D]`` through the experts that are here, the first ``counts[0]`` through the first ...: [S, D]."""
+    def of_each(self, rows: Tensor, share: Tensor, counts: Tensor) -> Tensor:
+        """``rows [S, D]`` through the experts that are here, times ``share [S, 1]``: [S, D].
+
+        The first ``counts[0]`` go through the first expert, the next ``counts[1]`` through the second ...
+        """
         ends = counts.cumsum(0).to(torch.int32)
-        return grouped_linear(swiglu(grouped_linear(rows, self.gate_up, ends)), self.down, ends)
+        hidden = swiglu(grouped_linear(rows, self.gate_up, ends))
+        hidden = hidden * share.to(hidden.dtype)  # here, and not behind `down`: experts are narrower than the model
+        return grouped_linear(hidden, self.down, ends)
+
+    def _arrived(self, rows: Tensor, counts: Tensor) -> Tensor:
+        """Rows from other ranks, each with its share behind it: [S, D + 1]."""
+        return self.of_each(rows[:, :-1].contiguous(), rows[:, -1:], counts)
 
 
 class Dense(nn.Module):
@@ -89,4 +103,14 @@ def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     if torch.is_autocast_enabled(kind):  # autocast covers linear but not grouped_mm
         dtype = torch.get_autocast_dtype(kind)
         rows, weight = rows.to(dtype), weight.to(dtype)
+    if kind == "cpu" and len(rows) < len(weight):  # a token in use: grouped_mm goes over idle experts as well
+        return _busy_linear(rows, weight, ends)
     return functional.grouped_mm(rows, weight.mT, offs=ends)
+
+
+def _busy_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+    """``grouped_linear`` by a product for each expert that has rows."""
+    bounds = [0, *ends.tolist()]
+    busy = ((expert, rows[start:stop]) for expert, (start, stop) in enumerate(pairwise(bounds)) if stop > start)
+    found = [functional.linear(part, weight[expert]) for expert, part in busy]
+    return torch.cat(found) if found else rows.new_zeros(0, weight.shape[1])

@@ -29,7 +29,9 @@ class Names(NamedTuple):
         """From lists of tokens."""
         lengths = np.array([len(name) for name in tokens], np.int64)
         table = np.zeros((len(tokens), max(lengths, default=0)), np.int64)
-        table[np.arange(table.shape[1]) < lengths[:, None]] = np.concatenate([*map(np.int64, tokens), []])
+        table[np.arange(table.shape[1]) < lengths[:, None]] = np.concatenate(
+            [np.array(name, np.int64) for name in tokens] or [np.empty(0, np.int64)]
+        )
         return cls(table, lengths)
 
 
@@ -60,7 +62,8 @@ def mentions_of(slices: np.ndarray, row_tokens: int, spans: "EntitySpans", names
     used = used[used != NONE]
     local = np.where(spans.neighbours[seen] == NONE, NONE, np.searchsorted(used, spans.neighbours[seen]))
     arrays = (at[seen], local, spans.relations[seen], names.tokens[used], names.lengths[used])
-    return Mentions(*map(torch.from_numpy, arrays), torch.from_numpy(_latest(at[seen], length)))
+    at, local, relations, tokens, lengths, latest = map(torch.from_numpy, (*arrays, _latest(at[seen], length)))
+    return Mentions(at, local, relations, tokens, lengths, latest)
 
 
 def _latest(at: np.ndarray, length: np.ndarray) -> np.ndarray:

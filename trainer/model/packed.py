@@ -80,8 +80,8 @@ def pack(
     domain_of = np.repeat(np.asarray(domain, np.int64)[row], length)
     slices, epoch = np.stack((row, start, length)), np.zeros(len(tokens), np.int64)
     arrays = (stream, positions, back, inputs, stream[inputs + 1], domain_of, slices, epoch)
-    stream, positions, back, inputs, targets, domain_of, *rows = map(torch.from_numpy, arrays)
-    return Packed(stream, positions, groups, back, inputs, targets, domain_of, *rows)
+    stream, positions, back, inputs, targets, domain_of, slices, epoch = map(torch.from_numpy, arrays)
+    return Packed(stream, positions, groups, back, inputs, targets, domain_of, slices, epoch)
 
 
 def _groups(begin: np.ndarray, length: np.ndarray, positions: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:

@@ -14,7 +14,7 @@ from gristmill.corpus.errors import TrainError
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed
-from gristmill.trainer.training.ranks import Ranks
+from gristmill.trainer.training.ranks import ALONE, Ranks
 from gristmill.trainer.training.session import Session
 from gristmill.trainer.training.spread_experts import collected, spread, spread_weights
 
@@ -95,12 +95,15 @@ def global_norm(model: Model, ranks: Ranks) -> Tensor:
     return (norm.square() + ranks.sum(others.square())).sqrt()
 
 
-def clip(model: Model, longest: float, ranks: Ranks) -> Tensor:
-    """Cut the gradient to the norm ``longest``; what its norm was."""
+def clip(model: Model, longest: float, ranks: Ranks = ALONE) -> Tensor:
+    """Cut a gradient that is longer than ``longest`` to it; what its norm was.
+
+    A shorter one is not multiplied by 1: a pass over all gradients.
+    """
     norm = global_norm(model, ranks)
-    factor = (longest / (norm + SMALLEST_NORM)).clamp(max=1.0)
-    for gradient in _gradients(list(model.parameters())):
-        gradient.mul_(factor)
+    if norm + SMALLEST_NORM > longest:
+        for gradient in _gradients(list(model.parameters())):
+            gradient.mul_(longest / (norm + SMALLEST_NORM))
     return norm
 
 

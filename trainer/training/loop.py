@@ -179,6 +179,7 @@ class Training:
             flops=self._flops(parts, result, moment),
             load=load_figures(result.counts),
             layers=layer_figures(result.counts),
+            choices=tuple(map(tuple, result.counts.tolist())),
             domains=domain_figures(self.plan.names, sums),
             seconds=time.perf_counter() - began,
         )
