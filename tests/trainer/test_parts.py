@@ -171,7 +171,7 @@ def train_on_two(run, *jobs):
         subprocess.Popen([*command, str(rank), repr(jobs)], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
         for rank in (0, 1)
     ]
-    told = [process.communicate(timeout=300)[0] for process in both]
+    told = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     return told
 
@@ -224,7 +224,7 @@ def test_rows_come_back_from_other_ranks_as_from_this_one(tmp_path):
         subprocess.Popen([*command, str(rank), str(tmp_path / "m")], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
         for rank in (0, 1)
     ]
-    told = [[float(n) for n in process.communicate(timeout=300)[0].split()] for process in both]
+    told = [[float(n) for n in process.communicate(timeout=900)[0].split()] for process in both]
     for right, alone, unsorted, _, kept, _ in told:
         assert max(right, alone) < 1e-5
         assert unsorted > 1e-2
