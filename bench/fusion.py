@@ -210,20 +210,20 @@ def compare(other: str, column: int, bits: dict[str, list[np.ndarray]], counts: 
     by_seed = [mean_error((theirs - ours)[has, column]) for theirs, ours in pairs]
     mean, error = mean_error(np.array([one for one, _ in by_seed]))
     theirs = float(np.mean([one[has, column].mean() for one in bits[other]]))
+    tokens = int(counts[:, column].sum())
     each = ", ".join(f"{one:+.2f} +- {of_documents:.2f}" for one, of_documents in by_seed)
     return Comparison(
-        work=f"bits of {KINDS[column]} per document that attention saves",
+        work=f"bits of {KINDS[column]} per document that attention saves against {other}",
         peer=other,
         peer_version="",
         unit="bits",
         ours=mean,
         theirs=theirs,
-        ratio=mean / theirs,
+        ratio=None,
         target="whichever way it comes out",
         equal=None,
         rss_mb=peak_rss_mb(),
-        note=f"+- {error:.2f} over seeds; {int(has.sum())} documents, {int(counts[:, column].sum())} tokens; "
-        f"by seed {each}",
+        note=f"of {theirs:.1f}, +- {error:.2f} over seeds; {int(has.sum())} documents, {tokens} tokens; by seed {each}",
     )
 
 

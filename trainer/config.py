@@ -55,6 +55,7 @@ class TrainConfig:
     recompute: bool = False  # blocks run once more for the gradient, so that less is kept for it
     spread_experts: bool = False  # each of several ranks holds a part of them
     shard_weights: bool = False  # each of several ranks holds a part of every tensor
+    int8_gradients: bool = False  # ranks send their gradients in 8 bits, and what that leaves out later
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -150,6 +151,9 @@ def _division_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
             )
     if values.get("shard_weights") and values.get("spread_experts"):
         yield Mistake(("shard_weights", "spread_experts"), "shard_weights divides experts as well; leave one out")
+    if values.get("shard_weights") and values.get("int8_gradients"):
+        text = "int8_gradients: with shard_weights torch sums the gradients; leave one out"
+        yield Mistake(("int8_gradients", "shard_weights"), text)
     if values.get("shard_weights") and any(map(_freezes, values.get("stages") or ())):
         yield Mistake(
             ("shard_weights", "stages"), "shard_weights: weights of a group are frozen together or not at all"

@@ -39,6 +39,7 @@ class Trainer(Section):
     recompute: bool = False  # each layer runs once more for the gradient: the same one, in less memory and more time
     spread_experts: bool = False  # each rank of a process group holds a part of the experts, and tokens go to them
     shard_weights: bool = False  # each rank of a process group holds a part of every tensor (FSDP2)
+    int8_gradients: bool = False  # ranks send their gradients in 8 bits, and what rounding leaves out with the next one
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it

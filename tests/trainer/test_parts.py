@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from gristmill.corpus._rooms import HOUSE
@@ -16,13 +18,21 @@ from gristmill.handoff.loader import Loader
 from gristmill.trainer.model.balance import BALANCES
 from gristmill.trainer.model.packed import pack_batch
 from gristmill.trainer.quantised_weights import Quantise
-from gristmill.trainer.training.checkpoint import folder_of
+from gristmill.trainer.training.checkpoint import folder_of, load
 from gristmill.trainer.training.consumption import figures_of_parts
 from gristmill.trainer.training.division import expect_divisible
 from gristmill.trainer.training.gradients import add_gradients
+from gristmill.trainer.training.int8_sums import (
+    add_gradients_in_int8,
+    rounded,
+    scale_of,
+    stored,
+    taken_out,
+)
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.micro_batches import parts_of
 from gristmill.trainer.training.ranks import Ranks
+from gristmill.trainer.training.replay import unequal
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training_stage import TrainingStage
 from tests.trainer.conftest import changed, make_run
@@ -126,29 +136,42 @@ def test_a_training_in_micro_batches_equals_one_without(short_run, still, whole,
 
 
 RANK = """
-import sys
+import shutil, sys
+from dataclasses import replace
 from torch import distributed
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.loop import train
 from pathlib import Path
-run, out, meeting, rank, stop, config = sys.argv[1:]
+run, meeting, rank, jobs = sys.argv[1:]
 distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
-summary = train(Path(run), Path(out), eval(config), max_steps=int(stop))
-print(summary.steps, summary.loss.heldout_after)
+for out, stop, config in eval(jobs):
+    if stop:
+        summary = train(Path(run), Path(out), config, max_steps=stop)
+        print(summary.steps, summary.loss.heldout_after)
+    elif rank == "0":  # out without residuals
+        shutil.copytree(out, out + "-forgot")
+        saved = checkpoint.load_latest(Path(out, "checkpoints"))
+        kept = {name: value for name, value in saved.training.items() if not name.startswith("residual.")}
+        assert len(kept) < len(saved.training)
+        checkpoint.save(Path(out + "-forgot", "checkpoints"), replace(saved, training=kept))
+    distributed.barrier()
 distributed.destroy_process_group()
 """
 
 
-def train_on_two(run, out, config, stop):
-    meeting = out.with_name(f"meeting-{stop}")
-    command = [sys.executable, "-c", RANK, str(run), str(out), str(meeting)]
+def train_on_two(run, *jobs):
+    """Each job is a folder, the step to stop at, and a config."""
+    jobs = [(str(out), stop, config) for out, stop, config in jobs]
+    meeting = f"{jobs[0][0]}-meeting-{jobs[0][1]}"
+    command = [sys.executable, "-c", RANK, str(run), meeting]
     both = [
-        subprocess.Popen([*command, str(rank), str(stop), repr(config)], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
+        subprocess.Popen([*command, str(rank), repr(jobs)], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
         for rank in (0, 1)
     ]
-    told = [process.communicate(timeout=300)[0] for process in both]
+    told = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     return told
 
@@ -201,21 +224,72 @@ def test_rows_come_back_from_other_ranks_as_from_this_one(tmp_path):
         subprocess.Popen([*command, str(rank), str(tmp_path / "m")], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
         for rank in (0, 1)
     ]
-    told = [[float(n) for n in process.communicate(timeout=300)[0].split()] for process in both]
+    told = [[float(n) for n in process.communicate(timeout=900)[0].split()] for process in both]
     for right, alone, unsorted, _, kept, _ in told:
         assert max(right, alone) < 1e-5
         assert unsorted > 1e-2
         assert kept > 1e-2
 
 
-@pytest.mark.parametrize("key", ["spread_experts", "shard_weights"])
-def test_what_two_ranks_divide_is_trained_as_by_one(short_run, still, whole, tmp_path, key):
+def test_what_two_ranks_divide_is_trained_as_by_one(short_run, still, whole, tmp_path):
     """With micro-batches, and recomputation; one process begins the training and ends it, two are between."""
-    divided = replace(still, micro_batches=2, recompute=True, **{key: True})
-    train(short_run, tmp_path / "out", divided, max_steps=1)
-    train_on_two(short_run, tmp_path / "out", divided, 5)
-    train(short_run, tmp_path / "out", divided)
-    expect_equal_trainings(tmp_path / "out", whole)
+    divided = {
+        key: replace(still, micro_batches=2, recompute=True, **{key: True})
+        for key in ("spread_experts", "shard_weights")
+    }
+    for key, config in divided.items():
+        train(short_run, tmp_path / key, config, max_steps=1)
+    train_on_two(short_run, *((tmp_path / key, 5, config) for key, config in divided.items()))
+    for key, config in divided.items():
+        train(short_run, tmp_path / key, config)
+        expect_equal_trainings(tmp_path / key, whole)
+
+
+def test_gradients_in_8_bits_go_on_to_the_bit_and_not_without_their_residuals(short_run, still, whole, tmp_path):
+    config, through, stopped = replace(still, int8_gradients=True), tmp_path / "through", tmp_path / "stopped"
+    forgot = tmp_path / "stopped-forgot"
+    jobs = [(through, STEPS), (stopped, 4), (stopped, 0), (stopped, STEPS), (forgot, STEPS)]
+    told = train_on_two(short_run, *((out, stop, config) for out, stop in jobs))
+    assert told[0] == told[1]
+    ends = [load(folder_of(out / "checkpoints", STEPS)) for out in (through, stopped, forgot)]
+    assert not list(unequal(ends[0], ends[1]))
+    assert list(unequal(ends[0], ends[2]))
+    losses = [pq.read_table(out / "metrics.parquet")["loss"].to_numpy() for out in (through, whole)]
+    assert 0 < np.abs(losses[0] - losses[1]).max() < 0.01
+
+
+MATRICES = st.lists(st.lists(st.floats(-1e3, 1e3, width=32), min_size=6, max_size=6), min_size=2, max_size=8)
+
+
+@given(MATRICES, st.integers(1, 3))
+def test_what_is_sent_and_what_is_left_are_the_gradients(steps, world):
+    """In each step and over all of them, whatever the ranks; and no step leaves more than half a unit."""
+    gradients = torch.tensor(steps)[:, None, None] * torch.arange(1.0, world + 1)[:, None, None]  # [steps, W, 1, 6]
+    left, sent = torch.zeros(world, 1, 6), torch.zeros(1, 6, dtype=torch.float64)
+    for gradient in gradients:
+        wanted = gradient + left
+        scale = scale_of(wanted.abs().amax(-1, keepdim=True).amax(0))
+        numbers = rounded(wanted, scale)
+        left = wanted - scale * numbers
+        assert (left.abs() <= scale * 0.5001).all()
+        sent += (scale * numbers.sum(0, dtype=torch.int32)).double()
+    total = gradients.double().sum((0, 1))
+    assert torch.allclose(sent + left.double().sum(0), total, rtol=1e-5, atol=1e-5 * (1 + float(total.abs().max())))
+
+
+def test_residuals_of_another_number_of_ranks_are_the_first_ones(still):
+    """And one process adds them to its first gradient, and has none then."""
+    tensors = stored([{"a": torch.ones(2, 3)}, {"a": 2 * torch.ones(2, 3), "b": torch.ones(1, 1)}])
+    assert taken_out(dict(tensors), Ranks(1, 2)).keys() == {"a", "b"}
+    assert taken_out(dict(tensors), Ranks(1, 3)) == {}
+    of_all = taken_out(tensors, Ranks())
+    assert not tensors
+    assert of_all["a"].tolist() == [[3.0] * 3] * 2
+    weight = torch.nn.Parameter(torch.zeros(2, 3))
+    weight.grad = torch.full((2, 3), 4.0)
+    add_gradients_in_int8([("a", weight)], of_all, Ranks())
+    assert weight.grad.tolist() == [[7.0] * 3] * 2
+    assert of_all.keys() == {"b"}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +298,7 @@ def test_what_two_ranks_divide_is_trained_as_by_one(short_run, still, whole, tmp
         ({"spread_experts": True, "quantise": Quantise(weights=("*.experts.*",))}, "spread_experts: with lora or"),
         ({"shard_weights": True, "quantise": Quantise(weights=("*.experts.*",))}, "shard_weights: with lora or"),
         ({"shard_weights": True, "spread_experts": True}, "shard_weights divides experts as well"),
+        ({"shard_weights": True, "int8_gradients": True}, "int8_gradients: with shard_weights torch sums"),
         (
             {"shard_weights": True, "stages": (TrainingStage(name="a", frozen=("embedding",)),), "stage_stops": (9,)},
             "shard_weights: weights of a group",
@@ -243,11 +318,10 @@ def test_experts_that_ranks_cannot_share_evenly_are_refused(still):
 
 def test_two_ranks_equal_one_and_go_on_as_one(short_run, still, whole, tmp_path):
     """Two ranks to the end, the second without a row in the last step; and two for four steps, then one."""
-    first, second = train_on_two(short_run, tmp_path / "two", still, STEPS)
+    first, second = train_on_two(short_run, (tmp_path / "two", STEPS, still), (tmp_path / "mixed", 4, still))
     assert first == second
     expect_equal_trainings(tmp_path / "two", whole)
     ranks = pq.read_table(tmp_path / "two" / "consumption.parquet")["rank"].to_pylist()
     assert ranks == [*[0, 1] * 12, 0]
-    train_on_two(short_run, tmp_path / "mixed", still, 4)
     train(short_run, tmp_path / "mixed", still)
     expect_equal_trainings(tmp_path / "mixed", whole)

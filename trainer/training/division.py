@@ -65,8 +65,13 @@ def parted(model: Model) -> list[nn.Parameter]:
 
 def replicated(model: Model) -> list[nn.Parameter]:
     """All other weights, which each rank has."""
+    return [weight for _, weight in named_replicated(model)]
+
+
+def named_replicated(model: Model) -> list[tuple[str, nn.Parameter]]:
+    """The same with their names."""
     own = {id(weight) for weight in parted(model)}
-    return [weight for weight in model.parameters() if id(weight) not in own]
+    return [(name, weight) for name, weight in model.named_parameters() if id(weight) not in own]
 
 
 def as_many(parts: Sequence[Packed], ranks: Ranks) -> list[Packed]:

@@ -19,7 +19,8 @@ from gristmill.trainer.model.decoder import Forward, Model
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
-from gristmill.trainer.training.division import as_many, parted, replicated
+from gristmill.trainer.training.division import as_many, named_replicated, parted, replicated
+from gristmill.trainer.training.int8_sums import add_gradients_in_int8
 from gristmill.trainer.training.ranks import ALONE, Ranks
 
 
@@ -50,7 +51,10 @@ def add_gradients(
         loss += mean.detach()
         counts += torch.stack([routing.counts for routing in out.routings])
         losses.append(each)
-    ranks.add_gradients(replicated(model))
+    if ranks.residuals is None:
+        ranks.add_gradients(replicated(model))
+    else:
+        add_gradients_in_int8(named_replicated(model), ranks.residuals, ranks)
     return StepSums(ranks.sum(loss).item(), ranks.sum(counts), tuple(losses[:own]))
 
 

@@ -34,6 +34,7 @@ from gristmill.trainer.training.evaluation_tables import write_evaluations
 from gristmill.trainer.training.fact_pairs import FactTokens
 from gristmill.trainer.training.flops import matmul_speed, step_flops
 from gristmill.trainer.training.heldout_rows import read_heldout
+from gristmill.trainer.training.int8_sums import stored
 from gristmill.trainer.training.lineage import write_lineage
 from gristmill.trainer.training.metrics import (
     StepFigures,
@@ -160,7 +161,8 @@ class Training:
         set_learning_rate(session.optimizer, rate)
         if self.ranks.world > 1:  # each rank drops its own, whichever ranks there were before
             torch.manual_seed(derive_seed(config.seed, f"step {session.step} rank {self.ranks.rank}"))
-        result = train_step(session.model, session.optimizer, parts, config, moment, self.ranks)
+        ranks = replace(self.ranks, residuals=session.residuals) if config.int8_gradients else self.ranks
+        result = train_step(session.model, session.optimizer, parts, config, moment, ranks)
         if not result.is_finite:
             at = f"at step {session.step + 1}, and the norm of its gradient {result.grad_norm:g}"
             raise self._diverged(f"the loss is {result.loss:g} {at}")
@@ -218,9 +220,10 @@ class Training:
                 f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
             )
         unigrams = self.ranks.sum(self.session.unigrams)
+        residuals = stored(self.ranks.gather(self.session.residuals))
         with whole(self.session, self.ranks) as session:
             if self.ranks.is_first:
-                self._write(replace(session, unigrams=unigrams))
+                self._write(replace(session, unigrams=unigrams, residuals=residuals))
         self.ranks.wait()
 
     def _write(self, session: Session) -> None:

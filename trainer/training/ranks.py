@@ -20,6 +20,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    residuals: dict[str, Tensor] | None = None  # gradients are sent in 8 bits: what this rank has not sent yet
 
     @property
     def is_first(self) -> bool:
@@ -32,6 +33,18 @@ class Ranks:
             value = value.clone()
             distributed.all_reduce(value)
         return value
+
+    def largest(self, value: Tensor) -> Tensor:
+        """The largest over ranks, number by number."""
+        value = value.clone()
+        distributed.all_reduce(value, distributed.ReduceOp.MAX)
+        return value
+
+    def each(self, value: Tensor) -> Tensor:
+        """What every rank has, in their order: [W, ...] of tensors of one kind and shape."""
+        found = [torch.empty_like(value) for _ in range(self.world)]
+        distributed.all_gather(found, value.contiguous())
+        return torch.stack(found)
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Give every parameter the sum of its gradients; a rank without rows adds nothing."""

@@ -1,7 +1,7 @@
 """What a training holds in memory, and how all of it goes into a checkpoint and comes back."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.stage import Change, Heldout
 from gristmill.trainer.training.checkpoint import Checkpoint
+from gristmill.trainer.training.int8_sums import taken_out
 from gristmill.trainer.training.lineage import warm_start
 from gristmill.trainer.training.optim import make_optimizer
+from gristmill.trainer.training.ranks import current
 from gristmill.trainer.training.setting_changes import CHANGEABLE, expect_same_changes
 from gristmill.trainer.weight_files import write_weights
 
@@ -32,6 +34,7 @@ class Session:
     step: int = 0
     cursor: int = 0  # samples of the plan consumed
     heldout_before: Heldout | None = None
+    residuals: dict[str, Tensor] = field(default_factory=dict)  # of this rank: what it did not send yet of gradients
 
 
 def begin(config: TrainConfig) -> Session:
@@ -51,8 +54,8 @@ def _new(config: TrainConfig, start: Callable[[Model, TrainConfig], None] | None
 
 
 def capture(session: Session, plan_digest: str, changes: tuple[Change, ...] = ()) -> Checkpoint:
-    """The whole session as tensors and plain JSON."""
-    training = {"generator": torch.get_rng_state(), "unigrams": session.unigrams}
+    """The whole session as tensors and plain JSON; its residuals are those of all ranks, by ``int8_sums.stored``."""
+    training = {"generator": torch.get_rng_state(), "unigrams": session.unigrams, **session.residuals}
     if torch.device(session.config.device).type == "cuda":
         training["generator.cuda"] = torch.cuda.get_rng_state(session.config.device)
     for name, parameter in session.model.named_parameters():
@@ -80,6 +83,7 @@ def restore(checkpoint: Checkpoint, config: TrainConfig, plan_digest: str, chang
     session = _new(config)
     session.model.load_state_dict(checkpoint.model)
     training = dict(checkpoint.training)
+    session.residuals = taken_out(training, current())
     session.unigrams.copy_(training.pop("unigrams"))
     torch.set_rng_state(training.pop("generator"))
     if "generator.cuda" in training:
