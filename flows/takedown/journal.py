@@ -35,7 +35,7 @@ def open_journal(run: RunDir, journal: RunDir, names: list[str], **more: Any) ->
 
 
 def read_stopped(journal: RunDir) -> Stopped:
-    """What was asked for; DamagedFileError where nobody knows any more what is to be removed."""
+    """What was asked for; DamagedFileError where what is to be removed is unknown by now."""
     return read_typed(Stopped, journal.path / NAMES, NAMES_LOST)
 
 
