@@ -12,7 +12,6 @@ the next one, from the journal that it leaves in the run directory.
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.run_stages import STAGES_FILE
-from gristmill.corpus.rundir import OF_TAKEDOWN, TAKEDOWN, RunDir
-from gristmill.corpus.state_files import Record, read_record, read_typed
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.corpus.store_use import using
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.home_contents import Home
@@ -39,14 +37,11 @@ from gristmill.flows.pipeline.stages import stage_named
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown.home_search import HomeSearch, search_home
 from gristmill.flows.takedown.index_removal import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
+from gristmill.flows.takedown.journal import JOURNAL, RESULT, open_journal, read_result, read_stopped
 from gristmill.flows.takedown.other_runs import take_down_in_others
 from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
 NOT_AGAIN = ("documents", "train", "card")  # rewritten, deleted, and written last
-JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
-NAMES, RETRAINING = "names.json", "retraining"  # the file in the journal, and its key in a takedown that retrains
-NAMES_LOST = 'write {"names": [...]} into it, with the documents that were to be taken down, and take them down again'
-RESULT, RESULT_LOST = "result.json", "put it back from a copy: the entries that it was made from may be gone"
 CERTIFICATE = Path("train/certificate.json")  # names what was asked for, as takedown.json does
 Found = dict[str, Any]
 
@@ -134,19 +129,6 @@ def _names_of(journal: RunDir) -> list[str]:
     return list(stopped.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """What a takedown that was killed had been asked for."""
-
-    names: tuple[str, ...]
-    retraining: Record | None = None
-
-
-def read_stopped(journal: RunDir) -> Stopped:
-    """What the journal of a takedown says; DamagedFileError where nobody knows what is to be removed any more."""
-    return read_typed(Stopped, journal.path / NAMES, NAMES_LOST)
-
-
 @contextmanager
 def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
     """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
@@ -179,21 +161,12 @@ def document_folders(context: RunContext, run: RunDir) -> list[Path]:
     return [context.store.folder(part) for part in run.manifest("documents").parts]
 
 
-def open_journal(run: RunDir, journal: RunDir, names: list[str], **more: Any) -> None:
-    """Keep the manifests as they are and what is to be done, so that a killed takedown can be carried on."""
-    aside = journal.path.with_name(f"{JOURNAL}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(run.path / "manifests", aside / "manifests")
-    write_json(aside / NAMES, {"names": names, **more})
-    aside.rename(journal.path)
-
-
 def _carry_out(context: RunContext, journal: RunDir, names: list[str], date: str) -> Found:
     """Each step can be repeated: entries are found again, and what the old ones say is needed until result.json."""
     done = journal.path / RESULT
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal, names)})
-    result = dict(read_record(done, OF_TAKEDOWN, RESULT_LOST))
+    result = read_result(journal)
     for receipt in superseded(context.run, journal):
         context.store.delete(receipt)
     append_record(context.run, result)

@@ -23,8 +23,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import BudgetError, StoreError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import OF_TAKEDOWN, RunDir
-from gristmill.corpus.state_files import read_record
+from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -36,6 +35,14 @@ from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget, removal
 from gristmill.flows.takedown.closure import close
 from gristmill.flows.takedown.index_removal import forget_in_index, index_of
+from gristmill.flows.takedown.journal import (
+    JOURNAL,
+    RESULT,
+    RETRAINING,
+    open_journal,
+    read_result,
+    read_stopped,
+)
 from gristmill.flows.takedown.overwritten_rows import MASKED, Erasure, overwrite_rows, pieces_of, restamp_plan
 from gristmill.flows.takedown.refusals import expect_retrainable, not_covered
 
@@ -75,7 +82,7 @@ def takedown_and_retrain(
     """
     date = date or datetime.now(UTC).date().isoformat()
     with removal.context_of(run_path, reporter) as context:
-        journal, names = RunDir(context.run.path / removal.JOURNAL), sorted(set(doc_ids))
+        journal, names = RunDir(context.run.path / JOURNAL), sorted(set(doc_ids))
         if journal.path.exists():  # a takedown was killed
             stopped = _stopped(journal)
             result = _carry_out(context, journal, date)
@@ -87,7 +94,7 @@ def takedown_and_retrain(
 
 
 def _stopped(journal: RunDir) -> list[str]:
-    stopped = removal.read_stopped(journal)
+    stopped = read_stopped(journal)
     if stopped.retraining is None:
         raise StoreError(f"{journal.path}: a takedown without --retrain was stopped here; run it again without")
     return list(stopped.names)
@@ -110,7 +117,7 @@ def _prepare(context: RunContext, journal: RunDir, names: list[str]) -> None:
     first = first_step(plan, {name: column.to_numpy() for name, column in rows.items()}, config.batch_rows)
     base = base_before(context.run.path / "train", config, plan, first)
     found = {"asked": asked, "closure": closure, "first_step": first, "base_checkpoint": base}
-    removal.open_journal(context.run, journal, names, **{removal.RETRAINING: found})
+    open_journal(context.run, journal, names, **{RETRAINING: found})
 
 
 def _pieces(context: RunContext, stage: str, doc_ids: list[str]) -> pa.Table:
@@ -122,10 +129,10 @@ def _pieces(context: RunContext, stage: str, doc_ids: list[str]) -> pa.Table:
 
 def _carry_out(context: RunContext, journal: RunDir, date: str) -> Found:
     """Each step can be repeated: entries are found again, and a training goes back once more."""
-    done = journal.path / removal.RESULT
+    done = journal.path / RESULT
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal)})
-    result = dict(read_record(done, OF_TAKEDOWN, removal.RESULT_LOST))
+    result = read_result(journal)
     for receipt in removal.superseded(context.run, journal):
         context.store.delete(receipt)
     removal.append_record(context.run, {name: value for name, value in result.items() if name != "certificate"})
@@ -135,7 +142,7 @@ def _carry_out(context: RunContext, journal: RunDir, date: str) -> Found:
 
 
 def _rewrite(context: RunContext, journal: RunDir) -> Found:
-    stated, parts = removal.read_stopped(journal), removal.document_folders(context, journal)
+    stated, parts = read_stopped(journal), removal.document_folders(context, journal)
     assert stated.retraining is not None  # _stopped has looked
     found = dict(stated.retraining)
     closure = list(found["closure"])

@@ -18,6 +18,7 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.takedown import refusals, removal, retrain
 from gristmill.flows.takedown.closure import close
+from gristmill.flows.takedown.journal import JOURNAL
 from gristmill.flows.takedown.retrain import takedown_and_retrain
 from gristmill.flows.takedown.search import Slices
 from gristmill.handoff.plan import Plan
@@ -149,7 +150,7 @@ def test_a_killed_call_is_carried_on(done, copied, monkeypatch):
     again = takedown_and_retrain(copied, chosen(before), date=DAY)
     assert again["certificate"]["final"] == result["certificate"]["final"]
     assert read_json(copied / "manifests" / "train.json") == read_json(whole / "manifests" / "train.json")
-    assert not (copied / removal.JOURNAL).exists()
+    assert not (copied / JOURNAL).exists()
 
 
 def lineage(folder, **entry):
@@ -181,7 +182,7 @@ REFUSALS = {
         "weights outside of any run, which is not there",
     ),
     "plain takedown stopped": (
-        lambda run, _: write_json(run / removal.JOURNAL / "names.json", {"names": ["x"]}),
+        lambda run, _: write_json(run / JOURNAL / "names.json", {"names": ["x"]}),
         "run it again without",
     ),
 }

@@ -29,7 +29,7 @@ from gristmill.flows.pipeline.open_context import read_run
 from gristmill.flows.pipeline.run_report import read_report
 from gristmill.flows.pipeline.run_state import named_latest, read_approval, read_state
 from gristmill.flows.pipeline.training_lineage import read_lineage
-from gristmill.flows.takedown.removal import read_stopped
+from gristmill.flows.takedown.journal import read_stopped
 
 
 @dataclass(frozen=True)
