@@ -256,6 +256,22 @@ def false_finds(clean: list[str], passages: list[list[str]], index: Passages) ->
                       len(false) / len(clean) * 10_000, None, None, "<= 1", None, peak_rss_mb(), note)  # fmt: skip
 
 
+def words_in_a_row(clean: list[str], passages: list[list[str]], folder: Path) -> Comparison:
+    """Clean documents that hold four words or more in a row of a passage of 8 to 15."""
+    short = folder / "short.jsonl"
+    texts = ["".join(passage) for passage in passages if len(passage) <= LENGTHS[0][1]]
+    short.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    index, most = load_passages((("short", (short,)),), short_ngram=5), [0] * len(clean)
+    for batch in batches(clean):
+        pairs = score(batch, index, THRESHOLD)[1]
+        for document, words in zip(pairs["doc_id"].to_pylist(), pairs["words"].to_pylist(), strict=True):
+            most[int(document)] = max(most[int(document)], words)
+    counts = "; ".join(f"{n} words {interval(sum(one >= n for one in most), len(most))}" for n in (4, 5, 6, 7))
+    four, note = sum(one >= 4 for one in most) / len(most) * 10_000, f"{len(texts)} passages of 8 to 15 words; {counts}"
+    return Comparison("words in a row of a short passage", "clean documents", "", "documents per 10,000, four words",
+                      four, None, None, "", None, peak_rss_mb(), note)  # fmt: skip
+
+
 def against_the_peer(folder: Path, planted: list[Planted], clean: list[str], index: Passages) -> Iterator[Comparison]:
     """The rate on planted and clean documents together, and what either finds."""
     python = Path(os.environ.get("DECONTAMINATE_PYTHON", HOUSE / ".bench" / "decontaminate" / "bin" / "python"))
@@ -287,11 +303,13 @@ def against_the_peer(folder: Path, planted: list[Planted], clean: list[str], ind
 
 
 def main() -> None:
-    given = options(__doc__).parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--passages", type=int, default=3000)
+    given = parser.parse_args()
     draw = random.Random(SEED)
     texts, clean = corpus(given.data)
     draw.shuffle(clean)
-    n_clean, n_passages = (1000, 300) if given.quick else (10_000, 3000)
+    n_clean, n_passages = (1000, 300) if given.quick else (10_000, given.passages)
     hosts, clean = clean[: len(clean) // 3][:4000], clean[len(clean) // 3 :][:n_clean]
     passages = passages_from(texts, n_passages, draw)
     with tempfile.TemporaryDirectory() as folder:
@@ -301,7 +319,8 @@ def main() -> None:
         index = load_passages((("passages", (sets,)),))
         planted = list(planted_in(passages, [host[:4000] for host in hosts], draw))
         found = found_by([one.text for one in planted], index)
-        for one in (*recalls(planted, found), false_finds(clean, passages, index)):
+        limits = words_in_a_row(clean, passages, Path(folder))
+        for one in (*recalls(planted, found), false_finds(clean, passages, index), limits):
             say(one, given.json)
         for one in against_the_peer(Path(folder), planted, clean, index):
             say(one, given.json)

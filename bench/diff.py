@@ -193,19 +193,23 @@ def milled(folder: Path, per_source: int) -> list[Path]:
         runs.append(Path(_command("run", str(recipe), "--direct", "--until", "edits")["run"]))
     ids = folder / "ids.txt"
     ids.write_text(TAKEN + "\n")
-    _command("takedown", str(runs[1]), "--ids", str(ids), "--one-run")
+    taken = _command("takedown", str(runs[1]), "--ids", str(ids), "--one-run", status=1)  # the first run has it still
+    assert len(taken["removed"]) == 1, taken["removed"]
     return runs
 
 
-def _command(*arguments: str) -> dict[str, Any]:
+def _command(*arguments: str, status: int = 0) -> dict[str, Any]:
     command = [sys.executable, "-m", "gristmill", *arguments, "--json"]
-    done = subprocess.run(command, cwd=HOUSE, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(command, cwd=HOUSE, stdout=subprocess.PIPE, check=False)
+    if done.returncode != status:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
     return json.loads(done.stdout)
 
 
 def main() -> None:
     from bench.compare import Comparison, options, peak_rss_mb, say
     from gristmill.flows.diff.diff_runs import diff_runs
+    from tests.flows.test_diff import MIRROR, ordered
 
     parser = options(__doc__)
     parser.add_argument("--documents", type=int, default=1_000_000)
@@ -220,6 +224,7 @@ def main() -> None:
         result = diff_runs(runs[0], runs[1])
         ours, cpu = time.perf_counter() - begin, time.process_time() - cpu
         found, expected = classified(result, names_of(*runs)), planted(per_source)
+        mirror = ordered(diff_runs(runs[1], runs[0]), {}) == ordered(result, MIRROR)
         right = sum(found.get(name) == change for name, change in expected.items())
     documents = sum(one["documents_in"] for one in result["by_source"]["before"].values())
     say(
@@ -232,9 +237,10 @@ def main() -> None:
             theirs=None,
             ratio=None,
             target="<= 5 s per million",
-            equal=found == expected,
+            equal=found == expected and mirror,
             rss_mb=peak_rss_mb(),
-            note=f"{right:,} of {len(expected):,} planted changes classified, {len(found):,} found; "
+            note=f"{right:,} of {len(expected):,} planted changes classified, {len(found):,} found; swapped runs "
+            f"{'are' if mirror else 'are not'} the mirror image; "
             f"{cpu:.1f} CPU seconds; both runs took {milling:.0f} s",
         ),
         arguments.json,

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for tests
 from tests.flows.notes_corpus import MEASURED, RECIPE, TRAINER, write_sources
 
 NOTES = 120
+SHOWN_EVERY = 20
 CALLS = ("fsync", "rename", "replace", "mkdir", "link", "unlink", "rmdir", "ftruncate")
 NO_CONTENT = MEASURED | {"in-use.lock", "latest.json"}
 Answer = dict[str, Any]
@@ -60,6 +61,11 @@ def contents(home: Path) -> dict[str, str]:
     return found
 
 
+def emptied(home: Path) -> None:
+    """A home that is not there."""
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def forked(work: Callable[[], Answer], kill_after: float | None = None) -> Answer | None:
     """What ``work`` returns in a child; None where it was killed."""
     return all_forked([work], kill_after)[0]
@@ -80,6 +86,28 @@ def all_forked(works: list[Callable[[], Answer]], kill_after: float | None = Non
         os.waitpid(child, 0)
         answers.append(json.loads(text) if text else None)
     return answers
+
+
+def import_all(modules: Iterable[str]) -> None:
+    """Import what an undisturbed run has imported, so that every trial has it from its beginning."""
+    for name in modules:
+        with suppress(Exception):
+            importlib.import_module(name)
+
+
+def without_drawing() -> None:
+    """In this process and its forks no figure is drawn and no machine is timed: half of a run, and nothing of it lasts.
+
+    The figures are files all the same, and cards and pages hold them.
+    """
+    from gristmill.data_cards import figures
+    from gristmill.flows.pipeline import estimate
+
+    def empty_figure(_draw: Any, _shown: Any, name: str) -> str:
+        return f'<svg class="figure" role="img" aria-label="{name}"></svg>'
+
+    figures.svg_text = empty_figure
+    estimate.calibrate = lambda: 1.0
 
 
 def _kill(child: int) -> None:
@@ -120,11 +148,18 @@ def mill(recipe: Path, home: Path, before: Callable[[], Any] = lambda: None, unt
         return {"ok": False, "traceback": traceback.format_exc()}
 
 
+def kind_of(name: str) -> str:
+    """The kind of a file of a home: ids, numbers of parts and of processes are left out."""
+    short = re.sub(r"[0-9a-f]{32}|[0-9a-f]{16}", "ID", re.sub(r"\d{5}-of-\d{5}|\d{9}", "N", name))
+    return re.sub(r"\.\d+\.tmp", ".N.tmp", re.sub(r".*/(home|whole)/", "", short))
+
+
 class Steps:
     """Counts the calls of this process that change the disk, once before and once after; at one of them, it acts."""
 
     def __init__(self, place: int = 0, act: Callable[[str], None] = lambda _: None):
         self.place, self.act, self.done = place, act, 0
+        self.kinds: list[str] = []  # of every step: before or after, the call, and the kind of its file
         self._guard = threading.Lock()
 
     def install(self) -> None:
@@ -137,16 +172,18 @@ class Steps:
         def call(*arguments: Any, **options: Any) -> Any:
             if not writes(*arguments, **options):
                 return real(*arguments, **options)
-            self._step(str(arguments[0]))
+            what = f"{real.__name__} {kind_of(str(arguments[0]))}"
+            self._step(str(arguments[0]), f"before {what}")
             result = real(*arguments, **options)
-            self._step(str(arguments[0]))
+            self._step(str(arguments[0]), f"after {what}")
             return result
 
         return call
 
-    def _step(self, name: str) -> None:
+    def _step(self, name: str, kind: str) -> None:
         with self._guard:
             self.done += 1
+            self.kinds.append(kind)
             here = self.done == self.place
         if here:
             self.act(name)
@@ -164,19 +201,17 @@ class Bench:
     """
 
     def __init__(self, folder: Path, seed: int, sources: str = "", extra: str = ""):
-        self.folder, self.rng = folder, random.Random(seed)
+        self.folder, self.seed, self.rng = folder, seed, random.Random(seed)
         self.recipe = folder / "faults.toml"
         space = "[store]\ncheck_space = false\n"
         recipe = RECIPE.format(folder=sources or folder, plugins="[]", extra=extra or space)
         self.recipe.write_text(recipe + TRAINER.format(batch_rows=4, extra="checkpoint_steps = 3") + "[card]\n")
         self.write_sources()
         self.whole, self.home = folder / "whole", folder / "home"
-        for name in self._undisturbed(self.whole)["modules"]:  # what it imported, every trial has from now on
-            with suppress(Exception):
-                importlib.import_module(name)
+        import_all(self._undisturbed(self.whole)["modules"])
         self.want = contents(self.whole)
         begin = time.perf_counter()
-        self.steps = int(self._undisturbed(self.home)["steps"])
+        self.steps: list[str] = self._undisturbed(self.home)["steps"]
         self.seconds = time.perf_counter() - begin
         if (now := contents(self.home)) != self.want:
             raise SystemExit(f"two undisturbed runs differ: {self.differing(now)}")
@@ -185,7 +220,7 @@ class Bench:
         def work() -> Answer:
             counter = Steps()
             found = mill(self.recipe, home, counter.install)
-            return {**found, "steps": counter.done, "modules": sorted(sys.modules)}
+            return {**found, "steps": counter.kinds, "modules": sorted(sys.modules)}
 
         found = forked(work)
         if not found or not found["ok"]:
@@ -201,7 +236,7 @@ class Bench:
 
     def empty(self, *, whole: bool = False) -> None:
         """A new home, or a copy of the undisturbed one with its hard links."""
-        shutil.rmtree(self.home, ignore_errors=True)
+        emptied(self.home)
         if whole:
             os.system(f"cp -a {self.whole} {self.home}")
 
@@ -228,6 +263,8 @@ class Bench:
             sys.stderr.writelines(crashes)
         row.survived += whole and not crashes
         row.seconds += time.perf_counter() - begin
+        if row.tried % SHOWN_EVERY == 0:
+            sys.stderr.write(row.line + "\n")
 
     def differing(self, now: dict[str, str]) -> list[str]:
         """Files that are not those of the undisturbed run."""

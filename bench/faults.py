@@ -13,11 +13,9 @@ of the trials of the long form. Where TMPDIR is a memory disk, flushes cost noth
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -27,13 +25,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.flaky_s3
 
-from bench.fault_trial import Answer, Bench, Row, Steps, all_forked, contents, forked, kill_at, mill
+from bench.changed_inputs import CHANGES, Change, changed_inputs
+from bench.fault_trial import Answer, Bench, Row, Steps, all_forked, forked, kill_at, kind_of, mill, without_drawing
 from bench.flaky_s3 import BUCKET, serving, set_errors
+from tests.flows.notes_corpus import SOURCES
 
 PAGE_BYTES = 4096
 ERRORS = 0.3
 NIGHTS = 5  # runs that a flaky store gets to end
-SHORT = "documents"  # the stage that reads inputs
 
 
 class Faults:
@@ -43,11 +42,19 @@ class Faults:
         self.bench, self.rng = bench, bench.rng
 
     def kills(self, n: int) -> Row:
-        """kill -9 before and after each call that changes the disk."""
-        row, every = Row("kill -9 at a step"), range(1, self.bench.steps + 1)
-        for place in sorted(self.rng.sample(every, min(n, len(every)))):
-            self.bench.trial(row, kill_at(place))
+        """kill -9 before and after each kind of call that changes the disk: one step of each kind, drawn at random."""
+        row, places = Row("kill -9 at a step"), self.steps
+        for kind in sorted(self.rng.sample(sorted(places), min(n, len(places)))):
+            self.bench.trial(row, kill_at(self.rng.choice(places[kind])))
         return row
+
+    @cached_property
+    def steps(self) -> dict[str, list[int]]:
+        """Steps of the undisturbed run by kind."""
+        found: dict[str, list[int]] = {}
+        for place, kind in enumerate(self.bench.steps):
+            found.setdefault(kind, []).append(place + 1)
+        return found
 
     def random_kills(self, n: int) -> Row:
         """kill -9 at any moment."""
@@ -62,8 +69,7 @@ class Faults:
         found: dict[str, list[str]] = {}
         for path in sorted(path for path in self.bench.whole.rglob("*") if path.is_file() and path.stat().st_size):
             name = path.relative_to(self.bench.whole).as_posix()
-            kind = re.sub(r"[0-9a-f]{16,32}", "ID", re.sub(r"\d{5}-of-\d{5}|\d{9}", "N", name))
-            found.setdefault(kind, []).append(name)
+            found.setdefault(kind_of(name), []).append(name)
         return found
 
     def bits(self, n: int) -> Row:
@@ -93,7 +99,7 @@ class Faults:
             raise OSError(28, "No space left on device", name)
 
         for _ in range(n):
-            self.bench.trial(row, Steps(self.rng.randrange(1, self.bench.steps, 2), full).install)
+            self.bench.trial(row, Steps(self.rng.randrange(1, len(self.bench.steps), 2), full).install)
         return row
 
     def full_disks(self, n: int) -> Row:
@@ -118,48 +124,29 @@ class Faults:
         return row
 
     def inputs(self, n: int) -> Row:
-        """Another text in an input at some moment of reading, and back at a later one."""
-        return self._changed(Row("input changed while read"), n, SHORT)
+        """An input changes at a drawn byte of its reading, and back at a later one."""
+        with tempfile.TemporaryDirectory() as folder:
+            return changed_inputs(n, Path(folder), self.bench.seed)
 
     def inputs_of_runs(self, n: int) -> Row:
         """The same against whole runs."""
-        return self._changed(Row("input changed in a run"), n, None)
-
-    def _changed(self, row: Row, n: int, until: str | None) -> Row:
-        """Runs of the other text are runs of their own; no entry of either may hold the other's."""
-        bench = self.bench
-        begin = time.perf_counter()
-        bench.empty()
-        forked(lambda: mill(bench.recipe, bench.home, until=until))
-        seconds = time.perf_counter() - begin
-        want = {name: sha for name, sha in contents(bench.home).items() if name.startswith("store/")}
+        row, path = Row("input changed in a run"), self.bench.folder / f"{SOURCES[0]}.jsonl"
+        listed = path.read_bytes()
         for _ in range(n):
-            begin = time.perf_counter()
-            bench.empty()
-            first = forked(lambda: mill(bench.recipe, bench.home, self._change(seconds), until))
-            bench.write_sources()
-            last = forked(lambda: mill(bench.recipe, bench.home, until=until))
-            row.tried += 1
-            row.met += first is None or not first["ok"]
-            row.reported += first is not None and bool(first.get("sentence"))
-            now = contents(bench.home)
-            whole = bool(last and last["ok"] and first and "traceback" not in first)
-            whole = whole and all(now.get(name) == sha for name, sha in want.items())
-            if not whole:
-                sys.stderr.write(f"{row.fault}: {first} {last}\n")
-            row.survived += whole
-            row.seconds += time.perf_counter() - begin
+            self.bench.write_sources(self.rng.choice(["quern", "mall"]))  # of another length, and of the same
+            other = path.read_bytes()
+            self.bench.write_sources()
+            begin, position = self.rng.randrange(len(listed)), self.rng.randrange(len(listed))
+            change = Change(path, listed, other, self.rng.choice(CHANGES), begin, None, position, keeps_times=True)
+            self.bench.empty()
+            self.bench.judge(
+                row, lambda change=change: [forked(lambda: self._changed(change))], self.bench.write_sources
+            )
         return row
 
-    def _change(self, seconds: float) -> Callable[[], None]:
-        moments = sorted(self.rng.uniform(0, 0.9) * seconds for _ in range(2))
-        word = self.rng.choice(["quern", "mall"])  # of another length, and of the same
-
-        def change() -> None:
-            threading.Timer(moments[0], lambda: self.bench.write_sources(word)).start()
-            threading.Timer(moments[1], self.bench.write_sources).start()
-
-        return change
+    def _changed(self, change: Change) -> Answer:
+        found = mill(self.bench.recipe, self.bench.home, change.install)
+        return found | ({} if change.done else {"traceback": "the file did not change"})
 
     def clocks(self, n: int) -> Row:
         """The clock jumps by years during the run, both ways."""
@@ -257,7 +244,7 @@ def rows(only: list[str], seed: int, size: Callable[[int, int], int]) -> Iterato
     with tempfile.TemporaryDirectory() as folder:
         faults = Faults(Bench(Path(folder), seed)) if only != ["s3"] else None
         table: dict[str, tuple[str, int, int]] = {
-            "kills": ("kills", 6, faults.bench.steps if faults else 0),
+            "kills": ("kills", 6, len(faults.steps) if faults else 0),
             "random": ("random_kills", 4, 200),
             "bits": ("bits", 8, len(faults.kinds) if faults else 0),
             "full": ("full_calls", 4, 100),
@@ -283,6 +270,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     import gristmill.flows.direct  # noqa: F401  imported once, before any fork
+
+    without_drawing()
 
     def size(quick: int, long: int) -> int:
         return quick if options.quick else max(1, round(long * options.share))

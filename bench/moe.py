@@ -31,6 +31,7 @@ from torch import Tensor  # isort: skip
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.moe_time import by_kind
 from bench.peers.moe_transformers import IMPLEMENTATIONS, Peer, generated
 from gristmill.trainer.generate.generation import Generation
 from gristmill.trainer.generate.sampling import Sampling
@@ -42,6 +43,7 @@ from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import pack
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.router import Router
+from gristmill.trainer.training.division import clip
 from gristmill.trainer.training.optim import make_optimizer
 from gristmill.trainer.training.step import train_step
 
@@ -103,7 +105,7 @@ class Ours:
         loss.backward()
 
     def update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clip(self.model, 1.0)
         self._optimizer.step()
         self.model.zero_grad()
 
@@ -125,8 +127,10 @@ def compared(cell: Cell, rounds: int) -> dict:
     apart = {name: float((peer.logits() - wanted).abs().max() / wanted.abs().max()) for name, peer in theirs.items()}
     if cell.precision == "float32" and max(apart.values()) > 1e-5:
         raise SystemExit(f"{cell}: logits differ by {apart}, so that nothing is compared")
-    times = interleaved({"ours": ours, **theirs}, rounds)
-    return {"cell": vars(cell), "logits_apart": apart, "cpu_seconds": times, "ratios": ratios(times)}
+    runners = {"ours": ours, **theirs}
+    times = interleaved(runners, rounds)
+    kinds = {name: by_kind(one.whole) for name, one in runners.items()}
+    return {"cell": vars(cell), "logits_apart": apart, "cpu_seconds": times, "ratios": ratios(times), "kinds": kinds}
 
 
 def interleaved(runners: Mapping[str, Ours | Peer], rounds: int) -> dict[str, dict[str, list[float]]]:
@@ -211,7 +215,7 @@ def generation(sequences: int, rounds: int, prompt: int = 64, new_tokens: int = 
 
 
 def shown(found: dict) -> str:
-    """A cell in two lines."""
+    """A cell in a few lines."""
     cell, times = found["cell"], found["cpu_seconds"]
     head = f"V {cell['vocab']:5} {cell['documents']} doc {cell['precision']:8} {cell['experts']:2} experts"
     apart = ", ".join(f"{name} {value:.1e}" for name, value in found["logits_apart"].items())
@@ -219,6 +223,8 @@ def shown(found: dict) -> str:
     for name, parts in times.items():
         medians = "  ".join(f"{part} {1e3 * statistics.median(values):.0f}" for part, values in parts.items())
         lines.append(f"    {name:10} ms {medians}")
+        profiled = "  ".join(f"{kind} {value:.0f}" for kind, value in found["kinds"][name].items())
+        lines.append(f"    {'':10} of which, by the profiler: {profiled}")
     return "\n".join([*lines, f"    logits apart: {apart}"])
 
 

@@ -35,6 +35,8 @@ def real_texts(data: Path | None) -> list[str]:
         if {"text", "lang"} <= set(pq.read_schema(path).names):
             table = pq.read_table(path, columns=["text", "lang"])
             texts += [row["text"] for row in table.to_pylist() if row["lang"] == "en" and row["text"].strip()]
+    if not texts:
+        raise SystemExit(f"{data} has no English texts: --data names a folder with text/*.parquet")
     order = np.random.default_rng(0).permutation(len(texts))
     return [texts[i] for i in order]
 

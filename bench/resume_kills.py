@@ -1,10 +1,11 @@
 """Trainings that are killed at random steps and go on: weights and log of consumed rows of one that was not.
 
-    python bench/resume_kills.py [--kills 30] [--seed 1] [--json]
+    python bench/resume_kills.py [--kills 30] [--seed 1] [--ranks 1] [--json]
 
 A training of a small model on a generated run, in a process of its own, gets SIGKILL as soon as it has printed a step
 drawn at random, anywhere: between checkpoints, while one is written, while a table is sealed. It is started again until
-it ends. Then every file of the training is compared, bytes with bytes, but for the clock's columns.
+it ends. Then every file of the training is compared, bytes with bytes, but for the clock's columns. With several ranks
+each is a process of one gloo group, and all are killed.
 """
 
 import argparse
@@ -32,6 +33,10 @@ from pathlib import Path
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.training.loop import train
+rank, world, meeting = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+if world > 1:
+    from torch import distributed
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
 model = dict(layers=1, width=16, heads=1, experts=4, expert_width=16, dropout=0.1)
 sizes = dict(vocab_size=256, row_tokens=64, batch_rows=4, checkpoint_steps=7, keep=2)
 config = TrainConfig(precision="float32", model=Shape(**model), **sizes)
@@ -60,18 +65,25 @@ def make_run(folder):
     )
 
 
-def train(run, out, kill_at=None):
+def train(run, out, ranks, kill_at=None):
     """Train until the end, or until a step from ``kill_at`` on has been printed; returns whether it was killed."""
-    command = [sys.executable, "-c", TRAIN, str(run), str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stdout:
+    with tempfile.TemporaryDirectory() as meeting:
+        command = [sys.executable, "-c", TRAIN, str(run), str(out)]
+        running = [
+            subprocess.Popen([*command, str(rank), str(ranks), f"{meeting}/point"], stdout=subprocess.PIPE, text=True)
+            for rank in range(ranks)
+        ]
+        for line in running[0].stdout:
             if kill_at is not None and int(line) >= kill_at:
-                running.send_signal(signal.SIGKILL)
+                for one in running:
+                    one.send_signal(signal.SIGKILL)
                 break
-        running.stdout.read()
-    if kill_at is None and running.returncode:
-        raise SystemExit(f"training ended with status {running.returncode}")
-    return running.returncode == -signal.SIGKILL
+        for one in running:
+            one.communicate()
+    ended = [one.returncode for one in running]
+    if kill_at is None and any(ended):
+        raise SystemExit(f"training ended with status {ended}")
+    return -signal.SIGKILL in ended
 
 
 def outcome(out):
@@ -86,23 +98,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     draw, killed, trainings, equal = random.Random(arguments.seed), [], 0, True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_run(folder)
-        train(folder, folder / "whole")
+        train(folder, folder / "whole", arguments.ranks)
         whole = outcome(folder / "whole")
         while len(killed) < arguments.kills:
             out, trainings, last = folder / f"killed{trainings}", trainings + 1, 0
             while last < STEPS - 1 and len(killed) < arguments.kills:
                 last = draw.randint(last + 1, min(last + STEPS // 3, STEPS))
-                if train(folder, out, last):
+                if train(folder, out, arguments.ranks, last):
                     killed.append(last)
-            train(folder, out)
+            train(folder, out, arguments.ranks)
             equal &= outcome(out) == whole
-    line = {"work": "resume after SIGKILL", "kills": len(killed), "at_steps": killed, "trainings": trainings}
+    line = {
+        "work": "resume after SIGKILL",
+        "ranks": arguments.ranks,
+        "kills": len(killed),
+        "at_steps": killed,
+        "trainings": trainings,
+    }
     print(json.dumps(line | {"files": len(whole), "equal": equal}))
     return 0 if equal and len(killed) == arguments.kills else 1
 

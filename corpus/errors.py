@@ -8,6 +8,7 @@ GristmillError
 ├── UnknownNameError   a signal, rule, key or stage unknown here       (KeyError)
 │   └── AmbiguousNameError  the beginning of several names
 ├── StoreError         the store or a run directory is damaged         (OSError)
+│   ├── DamagedFileError   a small file of a run or a home is torn, or says something else (also ValueError)
 │   ├── DamagedEntryError  a store entry is not what its receipt says
 │   ├── LockedError    another process writes this run
 │   └── ReadOnlyError  a folder that had to be written cannot be
@@ -27,6 +28,7 @@ A message says what is wrong and where, what was expected, and which recipe key 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from gristmill.handoff.failures import DamagedFileError as DamagedFileError
 from gristmill.handoff.failures import GristmillError as GristmillError
 from gristmill.handoff.failures import PlanError as PlanError
 from gristmill.handoff.failures import SchemaError as SchemaError

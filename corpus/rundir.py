@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from gristmill.corpus.entry_check import RECEIPT
 from gristmill.corpus.errors import StoreError
@@ -16,11 +15,16 @@ from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.stage import Plugin
+from gristmill.corpus.state_files import Record, damaged, read_records
 
 RECIPE_FILE = "recipe.toml"
 PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
 EXPORTS = "exports.json"  # where text of the run was exported to
+EXPORTS_LOST = "put it back from a copy, or write each folder with an export into it: no takedown reaches them"
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
+OF_TAKEDOWN = {"date": str, "removed": tuple[str, ...]}  # keys that each record has
+TAKEDOWNS_LOST = "put it back from a copy: it alone says what was taken down from this run"
+SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # of JSON that is not as it was written
 
 
 class RunDir:
@@ -77,15 +81,19 @@ class RunDir:
         path = self.path / "lock.json"
         try:
             return Lock.from_json(read_json(path), self.path)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged ({error!r}); run the recipe again") from error
+        except SHAPE as error:
+            raise damaged(path, error) from error
 
     @property
     def exports(self) -> list[str]:
         """Folders that text of the run was exported to and that are still there: copies, which no takedown reaches."""
+        return [one["folder"] for one in self.export_records if Path(one["folder"]).exists()]
+
+    @property
+    def export_records(self) -> list[Record]:
+        """What ``gristmill export`` recorded, oldest first; DamagedFileError where that cannot be known."""
         path = self.path / EXPORTS
-        named = [one["folder"] for one in read_json(path)["exports"]] if path.exists() else []
-        return [folder for folder in named if Path(folder).exists()]
+        return read_records(path, "exports", {"folder": str}, EXPORTS_LOST) if path.exists() else []
 
     @property
     def stages(self) -> RunStages:
@@ -93,14 +101,19 @@ class RunDir:
         path = self.path / STAGES_FILE
         try:
             return RunStages.from_json(read_json(path))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged ({error!r}); run the recipe again, which writes it anew") from None
+        except SHAPE as error:
+            raise damaged(path, error) from None
 
     @property
-    def takedowns(self) -> list[dict[str, Any]]:
-        """What ``gristmill takedown`` recorded, oldest first; empty for a run that had none."""
+    def takedowns(self) -> list[Record]:
+        """What ``gristmill takedown`` recorded, oldest first; empty for a run that had none.
+
+        Raises
+        ------
+        DamagedFileError : the file is there and does not say what was taken down
+        """
         path = self.path / TAKEDOWN
-        return read_json(path)["takedowns"] if path.exists() else []
+        return read_records(path, "takedowns", OF_TAKEDOWN, TAKEDOWNS_LOST) if path.exists() else []
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Record a finished stage."""
@@ -111,11 +124,14 @@ class RunDir:
         return self.path / "manifests" / f"{stage}.json"
 
     def manifest(self, stage: str) -> Manifest:
-        """The manifest of a finished stage; StoreError when the run has not come that far."""
+        """The manifest of a finished stage; StoreError when the run has not come that far, or it is damaged."""
         path = self.manifest_path(stage)
         if not path.exists():
             raise StoreError(f"{self.path} has no {stage} yet; `gristmill run` its recipe first")
-        return Manifest.from_json(read_json(path))
+        try:
+            return Manifest.from_json(read_json(path))
+        except SHAPE as error:
+            raise damaged(path, error) from None
 
     def has(self, stage: str) -> bool:
         """True when the stage is done in this run."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gristmill.corpus.rundir import RunDir
-from gristmill.corpus.typed_json import Json, to_json
+from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.typed_json import Json, from_json, to_json
 from gristmill.data_cards.wording import number
 
 LISTS = ("removed", "reelected", "copies", "left")  # of the record; their length is shown
@@ -46,15 +46,18 @@ def takedowns(run: RunDir) -> list[Json]:
 
 
 def _counted(record: Mapping[str, Any]) -> Takedown:
-    return Takedown(
-        date=record["date"],
-        **{name: len(record.get(name, [])) for name in LISTS},
+    lists = from_json(Mapping[str, tuple[Any, ...]], {name: record.get(name, []) for name in LISTS}, TAKEDOWN)
+    others = from_json(Mapping[str, int], record.get("entries_of_others", {}), f"{TAKEDOWN}: entries_of_others")
+    counted = {
+        "date": record["date"],
+        **{name: len(found) for name, found in lists.items()},
         **{name: record.get(name, 0) for name in COUNTS},
-        entries_of_others=sum(record.get("entries_of_others", {}).values()),
-        retrained=record.get("retrained"),
-        training_deleted=bool(record.get("train")),
-        replayed_steps=record.get("replayed_steps"),
-    )
+        "entries_of_others": sum(others.values()),
+        "retrained": record.get("retrained"),
+        "training_deleted": bool(record.get("train")),
+        "replayed_steps": record.get("replayed_steps"),
+    }
+    return from_json(Takedown, counted, TAKEDOWN)
 
 
 def sentence(takedowns: Sequence[Takedown]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from gristmill.data_cards.figures import COLOURS, svg_text
 from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.handoff.schedule import ONE
+from gristmill.trainer.alarm_bounds import beyond_chance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,12 +122,26 @@ def draw_shares(tables: TrainingTables) -> "Figure":
     return figure
 
 
+def recent_load(tables: TrainingTables, layer: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the alarm of a layer's load looks at: steps, and the deviation of the load of the last ``window`` of them.
+
+    Of a training of a version that did not count choices: the mean deviation of single steps.
+    """
+    name = f"choices/{layer}"
+    if name not in tables.metrics.column_names:
+        return averaged(tables.column(f"load_std/{layer}") or [])
+    window, chosen = tables.bounds.window, np.array(tables.metrics[name].to_pylist())
+    upto = np.concatenate((np.zeros_like(chosen[:1]), chosen.cumsum(0)))
+    steps = np.arange(min(window, len(chosen)), len(chosen) + 1)
+    return steps, np.array([beyond_chance(upto[stop] - upto[max(stop - window, 0)]) for stop in steps])
+
+
 def draw_load(tables: TrainingTables) -> "Figure":
     """Above: standard deviation of the experts' load in units of their mean, by layer. Below: largest and smallest."""
     figure, (above, below) = _two(4.4)
     for layer in range(tables.layers):
         colour, label = colour_of(layer), f"layer {layer}"
-        above.plot(*averaged(tables.column(f"load_std/{layer}") or []), color=colour, label=label, linewidth=1.4)
+        above.plot(*recent_load(tables, layer), color=colour, label=label, linewidth=1.4)
         for name in ("max_over_mean", "min_over_mean"):
             below.plot(*averaged(tables.column(f"load_{name}/{layer}") or []), color=colour, linewidth=1.2)
     if tables.bounds.load_std:
@@ -244,7 +259,7 @@ def _rings(axes: "Axes", tables: TrainingTables, kind: str) -> None:
 def _legend(axes: "Axes", *, backwards: bool = False) -> None:
     handles, labels = axes.get_legend_handles_labels()
     order = slice(None, None, -1 if backwards else 1)
-    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 4}  # above: a phone shows the left half first
     axes.legend(handles[order], labels[order], fontsize=9, handlelength=1, handleheight=1, **place)
 
 

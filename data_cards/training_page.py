@@ -122,7 +122,10 @@ def _load(tables: TrainingTables) -> Section:
         for layer in range(tables.layers)
     ]
     text = ["How unevenly a batch's tokens are spread over the experts of a layer, in units of their mean; even is 0."]
-    caption = f"Averaged over {_part(tables)}. Dashed: the bound of the alarm, {tables.bounds.load_std:g}."
+    caption = (
+        f"Above: the last {tables.bounds.window} steps together, without what chance makes of so few choices; dashed: "
+        f"the bound of the alarm, {tables.bounds.load_std:g}. Below: single steps, averaged over {_part(tables)}."
+    )
     table = Table(("layer", *(name.replace("_", " ") for name in names)), rows, f"Mean of the last {tail} steps")
     return Section("load", "Load of the experts", text, ("load.svg", caption), [table])
 
@@ -145,9 +148,9 @@ def _experts(tables: TrainingTables) -> Section | None:
 def _alarms(tables: TrainingTables) -> Section:
     bounds = tables.bounds
     rule = (
-        f"Running medians over {bounds.window} steps: standard deviation of a layer's load above {bounds.load_std:g}, "
-        f"dead experts above {bounds.dead_experts:g}, a domain's loss {bounds.domain_loss:g} nats a token above its "
-        "own. An alarm rings once, and again only after its figure was back; 0 never rings."
+        f"Of the last {bounds.window} steps: standard deviation of a layer's load, beyond chance, above "
+        f"{bounds.load_std:g}, dead experts above {bounds.dead_experts:g}, a domain's loss {bounds.domain_loss:g} nats "
+        "a token above its running median. An alarm rings once, and again only when its figure was back; 0 never rings."
     )
     if tables.alarms is None:
         return Section("alarms", "Alarms", [rule, "This training was not watched."])

@@ -22,7 +22,7 @@ Called = Annotated[str | None, Parameter(help="the name of the recipe; that of t
 
 @app.command
 def init(paths: Paths, *, out: Out = Path("recipe.toml"), name: Called = None, json: Json = False) -> None:
-    """Write a recipe to begin with: a source for each path, with the keys that its first records ask for."""
+    """Write a recipe to begin with: a source for each way of reading, with the keys that the first records ask for."""
     from gristmill.corpus.typed_json import to_json
     from gristmill.flows.inspect.first_recipe import write_first_recipe
     from gristmill.show_catalogue import show_first_recipe

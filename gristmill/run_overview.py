@@ -3,10 +3,10 @@
 from html import escape
 from typing import Any
 
-from gristmill.corpus.files import read_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.open_context import stages_of_run
+from gristmill.flows.pipeline.run_report import read_report
 from gristmill.flows.pipeline.run_summary import mixture, notices, sources
 
 COSTS = ("computed", "reused", "seconds", "cpu_seconds")
@@ -22,18 +22,17 @@ def overview(run: RunDir) -> dict[str, Any]:
 
     What the stage cost (``COSTS``) is left out for a stage that the last command did not come to.
     """
-    path = run.path / "report.json"
-    report = read_json(path) if path.exists() else {"stages": {}}
+    report = read_report(run.path)
     stages = {}
     for name in done_stages(run):
-        cost = report["stages"].get(name, {})
+        cost = report.stages.get(name, {})
         stages[name] = {key: cost[key] for key in COSTS if key in cost} | _flow(run.manifest(name))
     result = {
         "run": str(run.path),
         "stages": stages,
-        "maintenance": report.get("maintenance", {}),
-        "healed": report.get("healed", []),
-        "came_from": report.get("came_from"),
+        "maintenance": dict(report.maintenance),
+        "healed": list(report.healed),
+        "came_from": report.came_from,
         "sources": sources(run) if run.has("decide") else {},
         "mixture": mixture(run) if run.has("plan") else {},
         "notices": list(notices(run)) if run.has("decide") else [],

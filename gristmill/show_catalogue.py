@@ -118,5 +118,8 @@ def show_first_recipe(found: dict[str, Any]) -> None:
         keys = ", ".join(f"{key} = {value!r}" for key, value in one["keys"].items())
         view.add_row(one["name"], files, keys)
     console().print(view, markup=False)
+    if left_out := found["left_out"]:
+        names = ", ".join(left_out[:8]) + (f" and {len(left_out) - 8} more" if len(left_out) > 8 else "")
+        console().print(f"\nleft out, no reader knows them by their name: {names}", markup=False)
     recipe = found["recipe"]
     console().print(f"\nwrote {recipe}; next: gristmill plan {recipe}, then gristmill run {recipe}", markup=False)

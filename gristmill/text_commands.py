@@ -14,7 +14,7 @@ Target = Annotated[
     Parameter(
         name="--to",
         help="documents: jsonl, parquet, arrow; packed rows: rows-parquet, memmap, megatron, mds, litdata; the trained "
-        "model, for transformers: dots1, qwen3moe; or a format that an installed package adds",
+        "model, for transformers: dots1, qwen3moe, deepseekv3; or a format that an installed package adds",
     ),
 ]
 Folder = Annotated[

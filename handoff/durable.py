@@ -7,6 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from gristmill.handoff.failures import DamagedFileError
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -66,5 +68,13 @@ def json_text(value: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read one JSON object."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON object.
+
+    Raises
+    ------
+    DamagedFileError : what stands in the file is no JSON: it is torn, empty, or not text
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is no JSON: {error}") from None

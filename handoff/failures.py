@@ -13,5 +13,9 @@ class StoreError(GristmillError, OSError):
     """The store or a run directory is damaged."""
 
 
+class DamagedFileError(StoreError, ValueError):
+    """A small file of a run or a home is not what was written."""
+
+
 class PlanError(GristmillError, ValueError):
     """A schedule cannot be met, or a plan is damaged."""

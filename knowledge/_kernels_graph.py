@@ -1,5 +1,7 @@
 """Choosing an entity for each mention, and the triples of each document. Arrays in, arrays out; nothing raised."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -144,6 +146,13 @@ def choose_entities(
             total += weights[3] if is_small[m] else 0.0
             entities[m] = senses[name]
             odds[m] = total + weights[13] * np.log2(times[name])
+
+
+@njit(cache=True, nogil=True)
+def fill_scores(odds, scores):
+    """Probabilities of logarithms of odds, one by one: a library's exp of many at once may differ in its last bit."""
+    for m in range(odds.size):
+        scores[m] = 1.0 / (1.0 + math.exp(-odds[m]))
 
 
 @njit(cache=True, nogil=True)

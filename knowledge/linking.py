@@ -60,7 +60,8 @@ def find_mentions(texts: TextColumn, graph: Graph, min_score: float = MIN_SCORE)
     """
     found = find_names(texts, graph)
     entities, odds = choose_entities(texts, found, graph)
-    scores = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+    scores = np.empty(len(odds), np.float32)
+    _kernels_graph.fill_scores(odds, scores)
     linked = scores >= min_score
     kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(linked, dtype=np.int64)])[found.offsets]
     columns = (column[linked] for column in (*found.rows.T, entities, scores))

@@ -45,7 +45,7 @@ class Known:
 
 
 class DigestCache:
-    """A file of digests; ``save`` writes it. A damaged one knows nothing.
+    """A file of digests; ``save`` writes it. One that ``is_damaged`` knows nothing.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class DigestCache:
 
     def __init__(self, path: Path, reread_bytes: int = 0, clock: Callable[[], float] = time.time):
         self._path, self._clock = path, clock
-        self._known = _load(path)
+        self._known, self.is_damaged = _load(path)
         self._doubted = self._oldest(reread_bytes)
         self.believed = 0  # files that were not read
         self.differing: list[str] = []  # files with other bytes than before under the same size and times
@@ -95,7 +95,9 @@ class DigestCache:
     def save(self) -> None:
         """Write what is known, durably; other runs of the home may have added theirs, which stay."""
         oldest = self._clock() - KEPT_SECONDS
-        rows = [_line(*item) for item in sorted((_load(self._path) | self._known).items()) if item[1].read_at > oldest]
+        rows = [
+            _line(*item) for item in sorted((_load(self._path)[0] | self._known).items()) if item[1].read_at > oldest
+        ]
         text = "".join(rows)
         write_text(self._path, f"{_sum(text)}\n{text}")
 
@@ -125,13 +127,16 @@ def _sum(text: str) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
-def _load(path: Path) -> dict[Identity, Known]:
+def _load(path: Path) -> tuple[dict[Identity, Known], bool]:
+    """What the file knows, and whether it is there and is not what was written."""
     found: dict[Identity, Known] = {}
-    with suppress(OSError, UnicodeDecodeError):
-        head, _, text = path.read_text(encoding="utf-8").partition("\n")
+    is_damaged = False
+    with suppress(OSError):
+        head, _, text = path.read_bytes().decode(errors="replace").partition("\n")
+        is_damaged = head != _sum(text)
         for line in text.splitlines() if head == _sum(text) else ():
             device, inode, size, mtime, ctime, read_at, digest, blocks = line.split(" ")
             kept = b"" if blocks == "-" else bytes.fromhex(blocks)
             known = Known(int(size), int(mtime), int(ctime), float(read_at), digest, kept)
             found[int(device), int(inode)] = known
-    return found
+    return found, is_damaged

@@ -102,10 +102,15 @@ def list_source(
     return Listing(files, dict(sorted(passed_over.items())))
 
 
-def formats_of(paths: Sequence[str], *, source: str) -> dict[str, str]:
-    """The format of every file behind ``paths``, by its name alone: no file is read. SourceError as ``list_source``."""
+def formats_of(paths: Sequence[str], *, source: str) -> dict[str, str | None]:
+    """The format of every file behind ``paths`` by its name alone, None where it tells none; no file is read.
+
+    Raises
+    ------
+    SourceError : nothing matches
+    """
     found, _ = _found(paths, None, source, (), ())
-    return dict(sorted(_formats(found, None, source, ()).items()))
+    return {path: _told_by_name(path, source, ()) for path in sorted(found)}
 
 
 def _formats(

@@ -52,6 +52,9 @@ class TrainConfig:
     start_digest: str = ""  # its sha256
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
+    recompute: bool = False  # blocks run once more for the gradient, so that less is kept for it
+    spread_experts: bool = False  # each of several ranks holds a part of them
+    shard_weights: bool = False  # each of several ranks holds a part of every tensor
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it
@@ -91,7 +94,18 @@ class TrainConfig:
         return found
 
 
-FREE = ("alarms", "checkpoint_steps", "device", "keep", "start", "threads")  # not micro_batches, which rounds otherwise
+FREE = (
+    "alarms",
+    "checkpoint_steps",
+    "device",
+    "keep",
+    "recompute",
+    "shard_weights",
+    "spread_experts",
+    "start",
+    "threads",
+)
+# micro_batches is none of them: it rounds otherwise. So do ranks, which no config names
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]]:
@@ -119,12 +133,31 @@ def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(
             ("quantise", "lora"), "quantise: lora trains adapters and no weight; merge them, and start from that"
         )
+    yield from _division_mistakes(values)
     for name, weight in values.get("balance", {}).items():
         key = f"balance.{name}"
         if name not in BALANCES:
             yield Mistake((key,), f"{key} is unknown{nearest(name, BALANCES)}")
         elif not checks.WEIGHT.holds(weight):
             yield Mistake((key,), f"{key} is {weight}, expected {checks.WEIGHT.expected}")
+
+
+def _division_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
+    for key in ("spread_experts", "shard_weights"):
+        if values.get(key) and (values.get("lora") or values.get("quantise")):
+            yield Mistake(
+                (key, "lora", "quantise"), f"{key}: with lora or quantise a weight is more than a tensor; leave it out"
+            )
+    if values.get("shard_weights") and values.get("spread_experts"):
+        yield Mistake(("shard_weights", "spread_experts"), "shard_weights divides experts as well; leave one out")
+    if values.get("shard_weights") and any(map(_freezes, values.get("stages") or ())):
+        yield Mistake(
+            ("shard_weights", "stages"), "shard_weights: weights of a group are frozen together or not at all"
+        )
+
+
+def _freezes(stage: TrainingStage | Mapping[str, Any]) -> bool:
+    return bool(stage["frozen"] if isinstance(stage, Mapping) else stage.frozen)
 
 
 _KEYS: dict[str, Check] = {

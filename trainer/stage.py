@@ -36,6 +36,9 @@ class Trainer(Section):
     start: str = ""  # model.safetensors of a checkpoint whose weights are gone on from, with the same tokenizer
     batch_rows: int = 8
     micro_batches: int = 1  # parts that a step's rows are divided into, where they do not fit at once
+    recompute: bool = False  # each layer runs once more for the gradient: the same one, in less memory and more time
+    spread_experts: bool = False  # each rank of a process group holds a part of the experts, and tokens go to them
+    shard_weights: bool = False  # each rank of a process group holds a part of every tensor (FSDP2)
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     max_grad_norm: float = 1.0  # a longer gradient is cut to it

@@ -1,7 +1,9 @@
 """Versions of the packages that made the run, so that a rebuild can be set up."""
 
+from collections.abc import Mapping
+
 from gristmill.corpus.extras import installed_versions
-from gristmill.corpus.files import read_json
+from gristmill.corpus.state_files import read_typed
 from gristmill.data_cards.reading import Reading
 
 FILE = "environment.json"  # in the run directory
@@ -12,7 +14,7 @@ PACKAGES += ("pyarrow", "tokenizers", "torch")
 def environment(reading: Reading) -> dict[str, str]:
     """What the run recorded of its environment; the present one for a run that recorded nothing."""
     path = reading.run.path / FILE
-    return read_json(path) if path.exists() else present()
+    return dict(read_typed(Mapping[str, str], path)) if path.exists() else present()
 
 
 def present() -> dict[str, str]:

@@ -21,6 +21,7 @@ from gristmill.corpus.text._kernels import (
     words,
 )
 from gristmill.corpus.text._kernels_jit import kernel, leaf
+from gristmill.filters.models._kernels_known import COST_UNITS
 from gristmill.filters.signals._kernels_words import find_key
 
 GATE_WORDS = 1 << 15  # 2^21 bits, 256 KiB: stays in the second-level cache and refuses nearly every gram
@@ -28,6 +29,7 @@ SEED = 4  # words: half of the shortest passage that is looked for word by word
 GRAM = 5  # words, of which shares are taken: a seed and one more
 NEAR_MIN, NEAR_MAX = 8, 15  # words of a passage that is also compared word by word
 NEAR_GAP = 64  # words that may stand between its two pieces
+RARE = 90 * COST_UNITS  # of a run of its words: as good as many more words; see ``rarity``
 _PIECES = NEAR_MAX + 1  # lengths of a first piece
 _SYLLABLES = U64(3)  # characters of a word where no spaces stand between words, on average
 
@@ -122,16 +124,21 @@ def _cut_unspaced(data, starts, ends, n, starts2, ends2):
 
 
 @kernel
-def _hash_words(data, start, stop, scratch, hashes):
-    """Hashes of the words of one text; returns their number. scratch (starts, ends, starts2, ends2)."""
+def _cut_words(data, start, stop, scratch):
+    """(number of words, whether they stand in starts2 and ends2) of scratch (starts, ends, starts2, ends2)."""
     starts, ends, starts2, ends2 = scratch
     n = words(data, start, stop, starts, ends)
     for t in range(n):
         if _is_unspaced(data, starts[t]):
-            n = _cut_unspaced(data, starts, ends, n, starts2, ends2)
-            hash_tokens(data, starts2, ends2, n, False, hashes)
-            return n
-    hash_tokens(data, starts, ends, n, False, hashes)
+            return _cut_unspaced(data, starts, ends, n, starts2, ends2), True
+    return n, False
+
+
+@kernel
+def _hash_words(data, start, stop, scratch, hashes):
+    """Hashes of the words of one text; returns their number."""
+    n, is_cut = _cut_words(data, start, stop, scratch)
+    hash_tokens(data, scratch[2 * is_cut], scratch[2 * is_cut + 1], n, False, hashes)
     return n
 
 
@@ -142,6 +149,28 @@ def hash_passages(offsets, data, scratch, hashes, ends):
     for text in range(offsets.size - 1):
         n += _hash_words(data, offsets[text], offsets[text + 1], scratch, hashes[n:])
         ends[text] = n
+
+
+@kernel
+def pack_words(offsets, data, scratch, packed, begins, ends):
+    """The words of every text alone, a blank where something stood between two.
+
+    packed uint8[data.size]; begins int64[n_texts]: where a text begins in it; ends int64[n_words]: the byte behind each word.
+    """
+    n, size = np.int64(0), np.int64(0)
+    for text in range(offsets.size - 1):
+        count, is_cut = _cut_words(data, offsets[text], offsets[text + 1], scratch)
+        starts, stops = scratch[2 * is_cut], scratch[2 * is_cut + 1]
+        begins[text] = size
+        for t in range(count):
+            if t > 0 and starts[t] > stops[t - 1]:
+                packed[size] = 32
+                size += 1
+            for at in range(starts[t], stops[t]):
+                packed[size] = data[at]
+                size += 1
+            ends[n] = size
+            n += 1
 
 
 @kernel
@@ -227,7 +256,7 @@ def _is_near(words_of, n, place, hashes, n_words, at, base, latest):
 @kernel
 def _add_hits(hits, at, base, document, index, state, hashes, n_words, touched, n_touched):
     """One seed of a document, at word ``at``: its entries in the index, each longer by one when its predecessor was hit."""
-    firsts, words_of, entries, weights, standing, row_of = index
+    firsts, words_of, entries, weights, standing, row_of, costs, frames = index
     last, run, counted, stamps, sums, rows, near, latest = state
     now = base + at
     for e in range(hits[0], hits[1]):
@@ -244,9 +273,12 @@ def _add_hits(hits, at, base, document, index, state, hashes, n_words, touched, 
         last[e] = now
         rows[passage] = max(rows[passage], run[e])
         n = firsts[passage + 1] - firsts[passage]
-        if NEAR_MIN <= n <= NEAR_MAX and (place == 0 or place == n - SEED) and not near[passage]:
-            own = words_of[firsts[passage] : firsts[passage + 1]]
-            near[passage] = _is_near(own, n, place, hashes, n_words, at, base, latest[row_of[passage]])
+        if NEAR_MIN <= n <= NEAR_MAX and not near[passage]:
+            end = firsts[passage] + place + SEED
+            near[passage] = not frames[e] and costs[end] - costs[end - run[e]] >= RARE
+            if (place == 0 or place == n - SEED) and not near[passage]:
+                own = words_of[firsts[passage] : firsts[passage + 1]]
+                near[passage] = _is_near(own, n, place, hashes, n_words, at, base, latest[row_of[passage]])
     return n_touched
 
 
@@ -257,7 +289,8 @@ def overlaps(offsets, data, gate, keys, ranges, index, totals, needed, threshold
     keys uint64[2^k], ranges int64[2^k, 2]: seeds and their range in entries. index: firsts int64[n_passages + 1] and
     words_of uint64[], hashes of the words of all passages; entries int64[n_entries, 3]: passage, place of the seed in it
     and entry of the place before, -1 for none, places of one passage downwards; weights int64[n_entries] of the 5-gram
-    that ends with the seed; standing bool[n_entries], where that is shared by many passages; row_of int64[n_passages].
+    that ends with the seed; standing bool[n_entries], where that is shared by many passages; row_of int64[n_passages]; costs int64[n_words + 1] of the words before, see ``rarity``;
+    frames bool[n_entries], where the seed is shared by many passages.
     totals int64[n_passages]: sum of weights, 0 for one too short; needed int64[n_passages]: words in a row that are
     enough. state: last, run int64[n_entries], counted int64[n_entries], stamps, sums, rows int64[n_passages],
     near bool[n_passages], latest int64[n_rows, 16]; last, counted, stamps and latest -1.

@@ -107,7 +107,7 @@ def score(batch: pa.RecordBatch, passages: Passages, threshold: float) -> tuple[
 def _overlaps(text: TextColumn, passages: Passages, threshold: float, best: np.ndarray, hits: np.ndarray) -> int:
     capacity = word_capacity(text.offsets)
     scratch = (tuple(np.empty((4, capacity), np.int64)), *np.empty((2, capacity), np.uint64))
-    entries, row_of = len(passages.index[2]), passages.index[-1]
+    entries, row_of = len(passages.index[2]), passages.index[5]
     n_passages, unseen = len(passages.totals), -1
     state = (
         np.full(entries, unseen, np.int64),

@@ -17,6 +17,7 @@ from gristmill.corpus.tables import read_part
 from gristmill.corpus.text._kernels import word_capacity
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.filters.lists import _kernels_passages as kernels
+from gristmill.filters.lists.rarity import costs_of
 from gristmill.filters.signals._kernels_words import fill_keys
 
 _FIXED = 1 << 20  # weights are summed as integers: the order of words does not matter
@@ -141,7 +142,8 @@ def _indexed(
     place_of = np.full(len(words_of) + 1, -1, np.int64)
     place_of[entries] = np.arange(len(entries))
     before = np.where(places[entries] > 0, place_of[entries - 1], -1)
-    standing = counts > np.maximum(_STANDING, n_passages // 100)
+    many = np.maximum(_STANDING, n_passages // 100)
+    standing = counts > many
     short = (sizes >= kernels.NEAR_MIN) & (sizes <= kernels.NEAR_MAX) & (sizes > short_ngram)
     index = (
         firsts,
@@ -150,8 +152,10 @@ def _indexed(
         np.where(before >= 0, weights[entries - 1], 0),  # of the 5-gram that begins a word before the seed
         (before >= 0) & standing[entries - 1],
         np.where(short, np.cumsum(short) - 1, -1),
+        costs_of(column, firsts, short),
+        (_sharing(seeds, owners, firsts_of) > many)[entries],
     )
-    needed = np.clip(sizes * 2 // 5, short_ngram, ngram)
+    needed = np.where(short, short_ngram - 1, np.clip(sizes * 2 // 5, short_ngram, ngram))
     return Passages(names, items, firsts_of, *_look_up(seeds[entries]), index, totals, needed)
 
 

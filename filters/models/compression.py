@@ -17,6 +17,7 @@ import zstandard
 
 from gristmill.corpus.stage import Measured
 from gristmill.filters.models.stage import Compression
+from gristmill.filters.signals._kernels_entropy import log2_all
 
 TABLE = Path(__file__).with_name("compression_table.json")
 KINDS = (("ascii", 1.2), ("two_bytes", 2.2), ("three_bytes", 9.0))  # by bytes a character, below these
@@ -67,8 +68,8 @@ def residual(ratio: np.ndarray, n_bytes: np.ndarray, n_chars: np.ndarray) -> np.
     for number, (kind, _) in enumerate(KINDS):
         knots = table()["tables"][kind]
         chosen = (kinds == number) & (n_bytes >= knots["length"][0])
-        at = np.log2(np.maximum(n_bytes[chosen], 1))
-        known = np.log2(knots["length"])
+        at = log2_all(np.maximum(n_bytes[chosen], 1))
+        known = log2_all(np.array(knots["length"], np.float64))
         median = np.interp(at, known, knots["median"])
         found[chosen] = (ratio[chosen] - median) / np.interp(at, known, knots["mad"])
     return found

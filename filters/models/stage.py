@@ -259,7 +259,7 @@ REFERENCE = PartStage(
 )
 COMPRESSION = PartStage(
     name="compression",
-    version="1",
+    version="2",
     title="how much zstd shortens a document",
     section=Compression,
     libraries="gristmill.filters.models.compression:library_versions",

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from gristmill.corpus.files import read_json
+from gristmill.corpus.state_files import Record, read_typed
 from gristmill.flows.diff.decided_columns import DecidedColumns
 from gristmill.flows.diff.made_differently import Differs, differing
 from gristmill.flows.diff.turned_rules import Side
@@ -71,4 +71,4 @@ def _plan(context: RunContext) -> dict[str, Any]:
 
 def _card(context: RunContext) -> dict[str, Any]:
     path = context.run.path / "card" / "card.json"
-    return read_json(path) if path.exists() else {}
+    return dict(read_typed(Record, path, "`gristmill card RUN` writes it anew")) if path.exists() else {}

@@ -1,27 +1,32 @@
 """The gate: before a model is trained and before a run becomes the latest of its recipe, its drift is measured."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from gristmill.corpus.errors import PausedError
+from gristmill.corpus.errors import DamagedFileError, PausedError
 from gristmill.corpus.files import content_key
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.typed_json import to_json
 from gristmill.flows.drift.changes_between import Compared, Measured, compare
 from gristmill.flows.drift.good_nights import (
+    BINS_FILE,
+    DRIFT_FILE,
     NightRecord,
     freeze_bins,
     frozen_bins,
     good_nights,
+    mended_bins,
     read_record,
     write_record,
 )
 from gristmill.flows.drift.night_figures import night_figures
 from gristmill.flows.inspect.runs import note_latest
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.run_state import APPROVAL_FILE, now, write_state
+from gristmill.flows.pipeline.run_state import now, read_approval, write_state
 from gristmill.flows.pipeline.stages import Instance
+
+T = TypeVar("T")
 
 TRAIN = "train"
 SHOWN = 5  # measures in the reason of a pause; RUN/drift.json has all
@@ -64,17 +69,28 @@ def gate_of(context: RunContext) -> Gate:
     if drift is None:
         return Gate(None, approved=False)
     nights = good_nights(run.path, drift.nights)
-    bins = frozen_bins(run.path.parent)
+    bins = _healed(context, BINS_FILE, lambda: frozen_bins(run.path.parent), lambda: mended_bins(run.path))
     settings = drift.model_dump(mode="json")
     keys = [run.manifest(name).key for name in ("decide", "tokens")]
     of = content_key([*keys, list(nights), settings, to_json(bins)])
-    record = read_record(run.path)
+    record = _healed(context, DRIFT_FILE, lambda: read_record(run.path), lambda: None)
     if record is None or record.of != of:
         figures = night_figures(context, bins)
         compared: Compared = compare(figures, list(nights.values()), drift.bounds)
         record = NightRecord(of, now(), tuple(nights), figures, compared.measured, compared.left_out)
         write_record(run.path, record)
-    return Gate(record, (run.path / APPROVAL_FILE).exists())
+    return Gate(record, read_approval(run) is not None)
+
+
+def _healed(context: RunContext, name: str, read: Callable[[], T], anew: Callable[[], T]) -> T:
+    """What a file says; where it is damaged, a run says so and makes it anew. Who runs nothing gets the error."""
+    try:
+        return read()
+    except DamagedFileError as error:
+        if context.healing is None:
+            raise
+        context.healing.note(name, str(error))
+        return anew()
 
 
 def gated(context: RunContext, stages: Iterable[Instance]) -> Iterator[Instance]:

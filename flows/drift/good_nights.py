@@ -1,14 +1,15 @@
 """The good runs of a recipe: complete, verified, and measured under its [drift]; and the bins frozen by the first."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.rundir import RunDir
-from gristmill.corpus.typed_json import from_json, to_json
+from gristmill.corpus.state_files import read_typed
+from gristmill.corpus.typed_json import to_json
 from gristmill.flows.drift.changes_between import Measured
 from gristmill.flows.drift.night_figures import Bins, NightFigures
 from gristmill.flows.inspect.verify import VERIFIED
@@ -41,9 +42,9 @@ def write_record(run: Path, record: NightRecord) -> None:
 
 
 def read_record(run: Path) -> NightRecord | None:
-    """The record of a run; None where it has none."""
+    """The record of a run; None where it has none, DamagedFileError where it says something else."""
     path = run / DRIFT_FILE
-    return from_json(NightRecord, read_json(path), str(path)) if path.exists() else None
+    return read_typed(NightRecord, path) if path.exists() else None
 
 
 def good_nights(run: Path, at_most: int) -> dict[str, NightFigures]:
@@ -65,10 +66,18 @@ def _is_good(run: Path) -> bool:
 
 
 def frozen_bins(folder: Path) -> Bins:
-    """Edges by source and signal, as the first good run with them has chosen them."""
+    """Edges by source and signal, as the first good run with them has chosen them; DamagedFileError."""
     path = folder / BINS_FILE
-    found: Mapping[str, Mapping[str, Sequence[Any]]] = read_json(path) if path.exists() else {}
-    return {source: {name: tuple(edges) for name, edges in one.items()} for source, one in found.items()}
+    return read_typed(Mapping[str, Mapping[str, tuple[float, ...]]], path) if path.exists() else {}
+
+
+def mended_bins(run: Path) -> Bins:
+    """The same where the file is damaged, from the records of the good runs, the oldest first; written anew."""
+    found: Bins = {}
+    for figures in good_nights(run, sys.maxsize).values():
+        found = _merged(figures.bins, found)
+    write_json(run.parent / BINS_FILE, to_json(found))
+    return found
 
 
 def freeze_bins(run: Path) -> None:
@@ -77,9 +86,11 @@ def freeze_bins(run: Path) -> None:
     if record is None:
         return
     frozen = frozen_bins(run.parent)
-    merged = {
-        source: {**record.figures.bins.get(source, {}), **frozen.get(source, {})}
-        for source in sorted({*record.figures.bins, *frozen})
-    }
+    merged = _merged(record.figures.bins, frozen)
     if merged != frozen:
         write_json(run.parent / BINS_FILE, to_json(merged))
+
+
+def _merged(new: Bins, frozen: Bins) -> Bins:
+    """What is frozen stays."""
+    return {source: {**new.get(source, {}), **frozen.get(source, {})} for source in sorted({*new, *frozen})}

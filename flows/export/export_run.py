@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import GristmillError, StoreError, UnknownNameError
-from gristmill.corpus.files import file_sha256, fsync_path, read_json, write_json
+from gristmill.corpus.files import file_sha256, fsync_path, write_json
 from gristmill.corpus.rundir import EXPORTS
+from gristmill.corpus.state_files import Record, read_typed
 from gristmill.flows.export.target import BY, COLUMNS, ORDERS, Exported, ExportOptions
 from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
@@ -118,9 +119,10 @@ def _open_folder(folder: Path, export: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     marker = folder / UNFINISHED
     if marker.exists() and not (folder / EXPORT_FILE).exists():
-        if read_json(marker) != export:
+        begun = read_typed(Record, marker, "delete the folder, or name another one")
+        if begun != export:
             raise StoreError(
-                f"--out {folder} holds an unfinished export of {read_json(marker).get('run')} with other options or of "
+                f"--out {folder} holds an unfinished export of {begun.get('run')} with other options or of "
                 "another state of the run; finish that one, or delete the folder"
             )
         for path in [one for pattern in WRITTEN for one in folder.rglob(pattern)]:
@@ -153,7 +155,7 @@ def _finish(folder: Path, result: dict[str, Any]) -> None:
 def _record(context: RunContext, folder: Path, result: dict[str, Any]) -> None:
     """Put the export into the run's list, in place of an earlier one into the same folder."""
     path, where = context.run.path / EXPORTS, str(folder.resolve())
-    before = read_json(path)["exports"] if path.exists() else []
+    before = context.run.export_records
     entry = {
         "folder": where,
         **{name: result[name] for name in ("target", "plan", "by", "with", "documents", "heldout")},

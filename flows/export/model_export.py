@@ -30,6 +30,11 @@ def export_qwen3moe(context: RunContext, folder: Path, options: ExportOptions) -
     return export_model(context, folder, options, "qwen3moe")
 
 
+def export_deepseekv3(context: RunContext, folder: Path, options: ExportOptions) -> Exported:
+    """DeepseekV3ForCausalLM: keys and values of a latent, sigmoid scores with a bias, groups, shared experts."""
+    return export_model(context, folder, options, "deepseekv3")
+
+
 def export_model(context: RunContext, folder: Path, options: ExportOptions, name: str) -> Exported:
     """Write the model of a finished training in the layout of this name.
 

@@ -29,6 +29,7 @@ TARGETS: Mapping[str, str] = {
     "litdata": "gristmill.flows.export.litdata_rows:export_litdata",
     "dots1": "gristmill.flows.export.model_export:export_dots1",
     "qwen3moe": "gristmill.flows.export.model_export:export_qwen3moe",
+    "deepseekv3": "gristmill.flows.export.model_export:export_deepseekv3",
 }
 GROUP = "gristmill.exports"
 

@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gristmill.corpus.files import read_json
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.corpus.store_use import is_written
 from gristmill.flows.pipeline.run_state import latest_id
+from gristmill.flows.pipeline.training_lineage import read_lineage
 
-LINEAGE = "train/lineage.json"
 DAY_SECONDS = 86_400.0
 
 
@@ -69,9 +67,8 @@ def _ancestors(runs: list[RunDir], found: Mapping[Path, str]) -> Iterator[tuple[
     waiting = list(found)
     while waiting:
         path = waiting.pop()
-        lineage: Any = read_json(path / LINEAGE) if (path / LINEAGE).exists() else []
-        for entry in lineage:
-            other = known.get(Path(entry["run"]).name)
+        for entry in read_lineage(path):
+            other = known.get(Path(entry.run).name)
             if other is not None and other not in found:
                 found = {**found, other: ""}
                 waiting.append(other)

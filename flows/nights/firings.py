@@ -1,14 +1,18 @@
 """When a schedule fired last and how that ended, beside the runs of its recipe: what was missed follows from it."""
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.files import write_json
+from gristmill.corpus.state_files import damaged, read_typed
 from gristmill.flows.pipeline.open_context import home
 from gristmill.flows.pipeline.run_state import now
 
 FILE = "schedule.json"
+SEEN = "every time before now counts as seen, so that no firing is caught up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,16 @@ def firings_file(recipe: str) -> Path:
 
 def read_firings(recipe: str) -> Firings:
     """The last firing; where there was none, or the file is damaged, everything before now counts as seen."""
+    path = firings_file(recipe)
     try:
-        return Firings(**read_json(firings_file(recipe)))
-    except (OSError, ValueError, TypeError):
+        found = read_typed(Firings, path, SEEN)
+        _ = found.seen_until
+    except FileNotFoundError:
         return Firings(now())
+    except ValueError as error:
+        sys.stderr.write(f"gristmill: {error if isinstance(error, DamagedFileError) else damaged(path, error, SEEN)}\n")
+        return Firings(now())
+    return found
 
 
 def note_firing(recipe: str, outcome: str | None = None) -> Firings:

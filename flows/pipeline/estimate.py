@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.files import write_json
+from gristmill.corpus.state_files import Record, read_typed
 from gristmill.corpus.warmup import not_made
 from gristmill.flows.pipeline.run_report import StageReport
 from gristmill.flows.pipeline.stage_costs import (
@@ -40,12 +41,9 @@ class Rates:
     @classmethod
     def of_home(cls, home: Path) -> "Rates":
         """Those that runs of this home have measured, and the shipped ones scaled to the machine."""
-        path = home / RATES_FILE
-        found = read_json(path) if path.exists() else {}
-        measured = found.get("stages", {}) if found.get("format") == FORMAT else {}
-        machine = calibrate()
+        measured, machine = measured_costs(home), calibrate()
         shipped = {name: _scaled(cost, machine) for name, cost in STAGES.items()}
-        return cls(shipped | {name: StageCost(**cost) for name, cost in measured.items()}, machine)
+        return cls(shipped | measured, machine)
 
     def of(self, stage: Instance) -> StageCost:
         """The cost of a stage; of one of a list, what another of it cost."""
@@ -56,6 +54,27 @@ class Rates:
         """CPU seconds of a whole stage."""
         cost = self.of(stage)
         return cost.fixed + cost.each * work
+
+
+def measured_costs(home: Path) -> dict[str, StageCost]:
+    """What runs of this home have measured; none of another format.
+
+    Raises
+    ------
+    DamagedFileError : rates.json says something else
+    """
+    path = home / RATES_FILE
+    if not path.exists() or read_typed(Record, path).get("format") != FORMAT:
+        return {}
+    return dict(read_typed(_Rates, path).stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """rates.json."""
+
+    format: int
+    stages: Mapping[str, StageCost]
 
 
 def beside_stages(stages: Sequence[Instance], sizes: WorkSizes, machine: float) -> dict[str, float]:
@@ -75,10 +94,8 @@ def learn(home: Path, stages: Sequence[Instance], reports: Mapping[str, StageRep
         if (report := reports.get(stage.name)) and not report.reused and report.cpu_seconds > 0
     }
     if measured:
-        path = home / RATES_FILE
-        before = read_json(path) if path.exists() else {}
-        kept = before.get("stages", {}) if before.get("format") == FORMAT else {}
-        write_json(path, {"format": FORMAT, "stages": kept | {name: _plain(cost) for name, cost in measured.items()}})
+        costs = {name: _plain(cost) for name, cost in (measured_costs(home) | measured).items()}
+        write_json(home / RATES_FILE, {"format": FORMAT, "stages": costs})
 
 
 def _learned(cost: StageCost, seconds: float, work: float) -> StageCost:

@@ -26,7 +26,7 @@ from gristmill.flows.pipeline.former_names import Names
 from gristmill.flows.pipeline.healing import Healing
 from gristmill.flows.pipeline.latest_tokenizer import FILE as TOKENIZER
 from gristmill.flows.pipeline.latest_tokenizer import with_latest_tokenizer, with_tokenizer
-from gristmill.flows.pipeline.listed_inputs import DIFFERING, digests_of, doubted, listed_inputs
+from gristmill.flows.pipeline.listed_inputs import DIFFERING, DIGESTS_FILE, digests_of, doubted, listed_inputs
 from gristmill.flows.pipeline.locking import build_lock
 from gristmill.flows.pipeline.plugged_in import kept_in, name_of, plugged_in
 from gristmill.flows.pipeline.progress import Reporter, SilentReporter
@@ -55,8 +55,8 @@ def store_of(recipe: Recipe) -> Store:
 
 def store_of_run(run: RunDir, recipe: Recipe) -> Store:
     """The store of a run: the recipe's, else the one in the home that the run stands in."""
-    root = run.path.resolve().parents[2]
-    base = root if (root / "store").is_dir() else home()
+    above = run.path.resolve().parents
+    base = above[2] if len(above) > 2 and (above[2] / "store").is_dir() else home()
     return _store_at(recipe.store.path or str(base / "store"), base / "cache")
 
 
@@ -107,6 +107,8 @@ def open_checked(
         healing = Healing()
         for what, found in drop_damaged(run):
             healing.note(what, found)
+        if digests is not None and digests.is_damaged:
+            healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
         for path in digests.differing if digests else ():
             healing.note(path, DIFFERING)
         run.describe(described)

@@ -1,20 +1,28 @@
 """The small files that a run keeps for people and for the next run: where one is damaged, it is written anew.
 
-No stage reads them, so nothing that is made can be wrong by them; what stood in a report alone, the ancestor, is lost.
+No stage reads them, so nothing that is made can be wrong by them. What stood in a report alone, the ancestor, is lost;
+a damaged approval opens no gate, so that a person has to look again.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gristmill.corpus.errors import StoreError
+from gristmill.corpus.errors import DamagedFileError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.pipeline.estimate import RATES_FILE, measured_costs
 from gristmill.flows.pipeline.run_report import REPORT_FILE, came_from
-from gristmill.flows.pipeline.run_state import LATEST_FILE, STATE_FILE, latest_id, named_latest, read_state
-
-_DAMAGE = (StoreError, ValueError, KeyError, TypeError)
+from gristmill.flows.pipeline.run_state import (
+    APPROVAL_FILE,
+    LATEST_FILE,
+    STATE_FILE,
+    latest_id,
+    named_latest,
+    read_approval,
+    read_state,
+)
 
 
 def drop_damaged(run: RunDir) -> Iterator[tuple[str, str]]:
@@ -26,6 +34,8 @@ def drop_damaged(run: RunDir) -> Iterator[tuple[str, str]]:
         run.path / STATE_FILE: lambda: read_state(run),
         run.path / REPORT_FILE: lambda: came_from(run.path),
         run.path / STAGES_FILE: lambda: run.stages,
+        run.path / APPROVAL_FILE: lambda: read_approval(run),
+        run.path.parents[2] / RATES_FILE: lambda: measured_costs(run.path.parents[2]),
         run.path.parent / LATEST_FILE: lambda: named_latest(run.path.parent),
     }
     for path, read in readers.items():
@@ -42,6 +52,6 @@ def drop_damaged(run: RunDir) -> Iterator[tuple[str, str]]:
 def _problem(path: Path, read: Callable[[], Any]) -> str | None:
     try:
         _ = path.exists() and read()
-    except _DAMAGE as error:
-        return str(error) if isinstance(error, StoreError) else f"{path.name} is damaged ({error!r})"
+    except DamagedFileError as error:
+        return str(error)
     return None

@@ -1,15 +1,17 @@
 """What each stage of a run cost and where its documents and bytes went: shown as it happens, and kept in the run."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.state_files import read_typed
 from gristmill.flows.pipeline.progress import Reporter, StageProgress
 from gristmill.flows.pipeline.run_state import latest_id
 
@@ -28,6 +30,16 @@ class StageReport:
     documents_out: int
     bytes_in: int
     bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """RUN/report.json: what the last command did, stage by stage."""
+
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # keys of StageReport
+    maintenance: Mapping[str, str] = field(default_factory=dict)
+    healed: tuple[Mapping[str, str], ...] = ()
+    came_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -83,18 +95,20 @@ class RunReport:
 
 
 def came_from(run: Path) -> str | None:
-    """What the report of a run says; None where there is none, ValueError or TypeError where it is damaged."""
-    report = run / REPORT_FILE
-    found = read_json(report) if report.exists() else {}
-    if not isinstance(found, dict):
-        raise TypeError(f"{REPORT_FILE} is no object")
-    return found.get("came_from")
+    """The run that this one came from, as its report says; None where there is none, or no report."""
+    return read_report(run).came_from
+
+
+def read_report(run: Path) -> KeptReport:
+    """RUN/report.json; an empty one where there is none, DamagedFileError where it says something else."""
+    path = run / REPORT_FILE
+    return read_typed(KeptReport, path) if path.exists() else KeptReport()
 
 
 def _ancestor(run: Path) -> str | None:
     """A run that is begun again keeps the ancestor that it had."""
     known = None
-    with suppress(ValueError, TypeError):  # a run names it when it begins again
+    with suppress(DamagedFileError):  # a run names it when it begins again
         known = came_from(run)
     latest = latest_id(run.parent)
     return known or (latest if latest != run.name else None)

@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from gristmill.corpus.credentials import without_credentials
-from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.errors import DamagedFileError, StoreError
+from gristmill.corpus.files import write_json
 from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.state_files import damaged, read_typed
 
 STATE_FILE, APPROVAL_FILE = "state.json", "approval.json"
 LATEST_FILE = "latest.json"  # beside the runs of a recipe: {run, verified}
@@ -30,6 +31,16 @@ class RunState:
     since: str  # ISO 8601
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The same as it stands in the file, where the state may be any text."""
+
+    state: str
+    stage: str | None
+    reason: str
+    since: str
+
+
 def write_state(run: RunDir, state: State, reason: str = "") -> RunState:
     """Note the state of a run; credentials in addresses are left out of the reason."""
     found = RunState(state, _last_stage(run), without_credentials(reason), now())
@@ -42,20 +53,36 @@ def read_state(run: RunDir) -> RunState | None:
 
     Raises
     ------
-    StoreError : the file is damaged
+    DamagedFileError : it says something else
     """
     path = run.path / STATE_FILE
     if not path.exists():
         return None
-    try:
-        found = RunState(**read_json(path))
-    except (ValueError, TypeError) as error:
-        problem: object = error
-    else:
-        if found.state in get_args(State):
-            return found
-        problem = found.state
-    raise StoreError(f"{path} is damaged ({problem!r}); run the recipe again, which writes it anew")
+    found = read_typed(_Noted, path)
+    if found.state not in get_args(State):
+        raise damaged(path, f"no state is called {found.state!r}")
+    return RunState(cast(State, found.state), found.stage, found.reason, found.since)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """RUN/approval.json: a person has opened the gate of a paused run."""
+
+    by: str
+    when: str  # ISO 8601
+    note: str
+
+
+def read_approval(run: RunDir) -> Approval | None:
+    """The approval of a run; None where it has none.
+
+    Raises
+    ------
+    DamagedFileError : the file does not say who opened the gate, so it is shut
+    """
+    path = run.path / APPROVAL_FILE
+    remedy = "run the recipe again, which deletes it, look at RUN/drift.json, and `gristmill approve` the run once more"
+    return read_typed(Approval, path, remedy) if path.exists() else None
 
 
 @contextmanager
@@ -86,19 +113,27 @@ def latest_id(folder: Path) -> str | None:
     """
     try:
         return named_latest(folder)
-    except (ValueError, KeyError, TypeError):
+    except DamagedFileError:
         return _complete_last(folder)
 
 
 def named_latest(folder: Path) -> str | None:
-    """The run that latest.json names; ValueError, KeyError or TypeError where the file is damaged."""
+    """The run that latest.json names; DamagedFileError where it names none."""
     path = folder / LATEST_FILE
     if not path.exists():
         return None
-    found = read_json(path)["run"]
-    if not isinstance(found, str) or not found:
-        raise TypeError(f"{LATEST_FILE} names {found!r}")
-    return found
+    latest = read_typed(_Latest, path)
+    if not latest.run:
+        raise damaged(path, "it names no run")
+    return latest.run
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """latest.json."""
+
+    run: str
+    verified: bool
 
 
 def _complete_last(folder: Path) -> str | None:

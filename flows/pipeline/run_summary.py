@@ -1,10 +1,11 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from gristmill.corpus.account import Account
+from gristmill.corpus.account import Account, Accounts
 from gristmill.corpus.facts import read_facts
 from gristmill.corpus.rundir import RunDir
 from gristmill.dedup.clusters.stage import Near
@@ -71,13 +72,22 @@ def notices(run: RunDir) -> tuple[str, ...]:
     """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
 
     What rules made for some languages passed over is noticed where it is above 1 %. Quotas that weights do not reach.
+    Sources of which rules keep nothing.
     """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
-    return (*found, *_unmet_quotas(facts), *_not_encoded(run))
+    return (*found, *_nothing_kept(manifest.accounts), *_unmet_quotas(facts), *_not_encoded(run))
+
+
+def _nothing_kept(accounts: Accounts) -> Iterator[str]:
+    """Sources that rules drop whole: seldom what was meant."""
+    for source, one in accounts.items():
+        if one.documents_dropped and not one.documents_kept:
+            dropped = f"{one.documents_dropped:,} of {one.documents_in:,} documents are dropped"
+            yield f"nothing of {source} is kept, {dropped}: `gristmill samples RUN --source {source}` shows why"
 
 
 def _unmet_quotas(facts: DecideFacts) -> tuple[str, ...]:

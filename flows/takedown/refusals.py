@@ -2,15 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import read_json
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.training_lineage import read_lineage
 from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 
-LINEAGE = "lineage.json"  # of train/: [{run, checkpoint, kind}], what the training began from or learned from
 BEGAN = {"warm": "began from", "teacher": "learned from"}
 
 
@@ -36,12 +34,12 @@ def expect_retrainable(context: RunContext, closure: Collection[str], slices: Sl
 
 def _ancestors(run: Path, closure: Collection[str], slices: Slices, seen: set[Path]) -> Iterator[str]:
     """A sentence for every model before this one that saw the documents, or of which that is unknown."""
-    for entry in _lineage(run):
-        other = _folder_of(run, entry["run"])
-        if entry["kind"] not in BEGAN or other in seen:
+    for entry in read_lineage(run):
+        other = _folder_of(run, entry.run)
+        if entry.kind not in BEGAN or other in seen:
             continue
         seen.add(other)
-        began = f"the training {BEGAN[entry['kind']]} {other if entry['run'] else 'weights outside of any run'}"
+        began = f"the training {BEGAN[entry.kind]} {other if entry.run else 'weights outside of any run'}"
         if not (other / "lock.json").exists():
             yield f"{began}, which is not there, so that nothing shows whether it saw the documents"
         elif _saw(other, closure, slices):
@@ -79,10 +77,4 @@ def not_covered(context: RunContext) -> list[str]:
     ]
     sentences += [f"{name} that were fitted on text with the documents in it" for name in fitted]
     sentences += [f"the export in {folder}" for folder in context.run.exports]
-    return sentences + [f"the proxy run {one['run']}" for one in _lineage(context.run.path) if one["kind"] == "proxy"]
-
-
-def _lineage(run: Path) -> list[dict[str, str]]:
-    path = run / "train" / LINEAGE
-    found: Any = read_json(path) if path.exists() else []
-    return found
+    return sentences + [f"the proxy run {one.run}" for one in read_lineage(context.run.path) if one.kind == "proxy"]

@@ -12,6 +12,7 @@ the next one, from the journal that it leaves in the run directory.
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest, Receipt
 from gristmill.corpus.run_stages import STAGES_FILE
-from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.rundir import OF_TAKEDOWN, TAKEDOWN, RunDir
+from gristmill.corpus.state_files import Record, read_record, read_typed
 from gristmill.corpus.store_use import using
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.home_contents import Home
@@ -43,6 +45,8 @@ from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 NOT_AGAIN = ("documents", "train", "card")  # rewritten, deleted, and written last
 JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
 NAMES, RETRAINING = "names.json", "retraining"  # the file in the journal, and its key in a takedown that retrains
+NAMES_LOST = 'write {"names": [...]} into it, with the documents that were to be taken down, and take them down again'
+RESULT, RESULT_LOST = "result.json", "put it back from a copy: the entries that it was made from may be gone"
 CERTIFICATE = Path("train/certificate.json")  # names what was asked for, as takedown.json does
 Found = dict[str, Any]
 
@@ -119,15 +123,28 @@ def _from_other_runs(
 
 
 def _stopped_in(run: RunDir) -> list[str]:
-    path = run.path / JOURNAL / NAMES
-    return list(read_json(path)["names"]) if path.exists() else []
+    journal = RunDir(run.path / JOURNAL)
+    return list(read_stopped(journal).names) if journal.path.exists() else []
 
 
 def _names_of(journal: RunDir) -> list[str]:
-    stopped = read_json(journal.path / NAMES)
-    if RETRAINING in stopped:
+    stopped = read_stopped(journal)
+    if stopped.retraining is not None:
         raise StoreError(f"{journal.path}: a takedown with --retrain was stopped here; run it again with --retrain")
-    return stopped["names"]
+    return list(stopped.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a takedown that was killed had been asked for."""
+
+    names: tuple[str, ...]
+    retraining: Record | None = None
+
+
+def read_stopped(journal: RunDir) -> Stopped:
+    """What the journal of a takedown says; DamagedFileError where nobody knows what is to be removed any more."""
+    return read_typed(Stopped, journal.path / NAMES, NAMES_LOST)
 
 
 @contextmanager
@@ -135,6 +152,7 @@ def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext
     """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
     opened = reopen_run(run_path, reporter=reporter, plugins=True, first_format=True)
     with opened as context, using(context.store.root):
+        _ = context.run.exports, context.run.takedowns  # what is written to behind the removal can be read
         context.run.sweep()
         context.store = context.store.watched(EntryWatch())
         context.listed = Inputs({}, list_artefacts(context.stages))
@@ -172,10 +190,10 @@ def open_journal(run: RunDir, journal: RunDir, names: list[str], **more: Any) ->
 
 def _carry_out(context: RunContext, journal: RunDir, names: list[str], date: str) -> Found:
     """Each step can be repeated: entries are found again, and what the old ones say is needed until result.json."""
-    done = journal.path / "result.json"
+    done = journal.path / RESULT
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal, names)})
-    result = read_json(done)
+    result = dict(read_record(done, OF_TAKEDOWN, RESULT_LOST))
     for receipt in superseded(context.run, journal):
         context.store.delete(receipt)
     append_record(context.run, result)

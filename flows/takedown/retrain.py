@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import BudgetError, StoreError
-from gristmill.corpus.files import read_json, write_json
+from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
-from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.rundir import OF_TAKEDOWN, RunDir
+from gristmill.corpus.state_files import read_record
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -86,10 +87,10 @@ def takedown_and_retrain(
 
 
 def _stopped(journal: RunDir) -> list[str]:
-    stopped = read_json(journal.path / removal.NAMES)
-    if removal.RETRAINING not in stopped:
+    stopped = removal.read_stopped(journal)
+    if stopped.retraining is None:
         raise StoreError(f"{journal.path}: a takedown without --retrain was stopped here; run it again without")
-    return stopped["names"]
+    return list(stopped.names)
 
 
 def _prepare(context: RunContext, journal: RunDir, names: list[str]) -> None:
@@ -121,10 +122,10 @@ def _pieces(context: RunContext, stage: str, doc_ids: list[str]) -> pa.Table:
 
 def _carry_out(context: RunContext, journal: RunDir, date: str) -> Found:
     """Each step can be repeated: entries are found again, and a training goes back once more."""
-    done = journal.path / "result.json"
+    done = journal.path / removal.RESULT
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal)})
-    result = read_json(done)
+    result = dict(read_record(done, OF_TAKEDOWN, removal.RESULT_LOST))
     for receipt in removal.superseded(context.run, journal):
         context.store.delete(receipt)
     removal.append_record(context.run, {name: value for name, value in result.items() if name != "certificate"})
@@ -134,10 +135,11 @@ def _carry_out(context: RunContext, journal: RunDir, date: str) -> Found:
 
 
 def _rewrite(context: RunContext, journal: RunDir) -> Found:
-    stated = read_json(journal.path / removal.NAMES)
-    found, parts = stated[removal.RETRAINING], removal.document_folders(context, journal)
+    stated, parts = removal.read_stopped(journal), removal.document_folders(context, journal)
+    assert stated.retraining is not None  # _stopped has looked
+    found = dict(stated.retraining)
     closure = list(found["closure"])
-    named = forget.find_named(parts, [*stated["names"], *closure])
+    named = forget.find_named(parts, [*stated.names, *closure])
     slices = forget.slices_of(parts, named)
     rejects = [
         sorted({*places, *forget.rejects_that_say(part, slices)})

@@ -1,6 +1,7 @@
 """The page of a training: it stands alone, says what the tables say, and is made of an unfinished one as well."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from gristmill.data_cards.training_figures import (
     expert_shares,
     loss_lines,
     planned_shares,
+    recent_load,
     utilisation,
 )
 from gristmill.data_cards.training_page import training_glance, training_sections
 from gristmill.data_cards.training_tables import read_training
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.trace import trace
-from gristmill.trainer.alarm_bounds import AlarmBounds
+from gristmill.trainer.alarm_bounds import AlarmBounds, beyond_chance
 from gristmill.trainer.training.alarm_log import ALARMS
 from gristmill.trainer.training.loop import train
 from tests.data_cards.test_render import Page
@@ -207,3 +209,13 @@ def test_a_browser_shows_it_whole_at_both_widths(copied, tmp_path):
             assert page.evaluate("document.querySelectorAll('svg.figure').length") == 6
             assert errors == []
         browser.close()
+
+
+def test_the_load_that_is_drawn_is_the_alarms_of_the_last_steps_together(tables):
+    bounds = BOUNDS.model_copy(update={"window": 3})
+    steps, drawn = recent_load(replace(tables, bounds=bounds), 0)
+    chosen = np.array(tables.metrics["choices/0"].to_pylist())
+    assert steps.tolist() == list(range(3, 8))
+    assert drawn.tolist() == [beyond_chance(chosen[step - 3 : step].sum(0)) for step in steps]
+    old = replace(tables, metrics=tables.metrics.drop_columns(["choices/0", "choices/1"]))
+    assert len(recent_load(old, 0)[1])  # of a version that counted none

@@ -13,6 +13,7 @@ from gristmill.corpus.tables import write_part
 from gristmill.filters.models.compression import (
     KINDS,
     library_versions,
+    measure,
     ratios,
     residual,
     table,
@@ -82,3 +83,17 @@ def test_the_table_names_what_it_was_fitted_with():
     assert table()["level"] == 3
     assert table()["zstd"].split(".")[0] == library_versions()["zstd"].split(".")[0]
     assert set(table()["tables"]) == {kind for kind, _ in KINDS}
+
+
+@given(st.lists(st.text(min_size=1, max_size=3000), min_size=2, max_size=9))
+def test_a_document_is_judged_alone(texts):
+    """The same bits as in a batch, and in another order."""
+    column = pa.array(texts, pa.large_string())
+    found, turned = (measure_columns(one) for one in (column, column[::-1]))
+    alone = [measure_columns(column.slice(n, 1)) for n in range(len(texts))]
+    assert found == turned[::-1] == [row for one in alone for row in one]
+
+
+def measure_columns(texts):
+    columns = measure(pa.record_batch({"text": texts}), Compression(), None).columns
+    return list(zip(*(column.to_pylist() for column in columns.values()), strict=True))

@@ -23,9 +23,13 @@ from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.recipe_file import check_tables
 from gristmill.corpus.schema import signals_schema
 from gristmill.corpus.tables import read_part, write_part
+from gristmill.corpus.text.columns import text_column
 from gristmill.filters.lists import decontaminate
 from gristmill.filters.lists.evaluation_sets import load_passages
 from gristmill.filters.lists.stage import CONTAMINATION, BenchmarkFacts, Decontaminate
+from gristmill.filters.models import _kernels_known as known
+from gristmill.filters.models import _kernels_marks as marks
+from gristmill.filters.models.entropy_score import gather, tables
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -75,11 +79,38 @@ def is_near(passage: list[str], document: list[str]) -> bool:
     )
 
 
+def naive_costs(passage: list[str]) -> list[float]:
+    """Bits of the characters of the first 0, 1, 2 ... words."""
+    texts = [" ".join(passage[:n]) for n in range(len(passage) + 1)]
+    counts, _ = gather(text_column(pa.table({"text": pa.array(texts, pa.large_string())})), tables())
+    return (counts[:, marks.N_COUNTS + known.BITS] / known.COST_UNITS).tolist()
+
+
+def holds_rare_words(passage: list[str], document: list[str], standing: set, frames: set) -> bool:
+    """Four words or more in a row that cost 90 bits together, the last four of them in few passages."""
+    costs = naive_costs(passage)
+    for at in range(len(passage)):
+        for start in range(len(document)):
+            if at and start and passage[at - 1] == document[start - 1]:
+                continue
+            n = run = 0
+            while at + n < len(passage) and start + n < len(document) and passage[at + n] == document[start + n]:
+                n += 1
+                end = at + n
+                run = 4 if n == 4 or tuple(passage[end - 5 : end]) in standing else run + 1
+                is_frame = tuple(passage[end - 4 : end]) in frames
+                if n >= 4 and not is_frame and costs[end] - costs[end - run] >= 90:
+                    return True
+    return False
+
+
 def twin(document: str, passages: list[str], ngram: int, short: int) -> dict[int, tuple[float, int, bool]]:
     """(share, words in a row, found) of each passage that has a share or a find; texts of words between blanks."""
     held, split = document.lower().split(), [passage.lower().split() for passage in passages]
     sharing = Counter(gram for passage in split for gram in set(grams(passage, 5)))
     standing = {gram for gram, n in sharing.items() if n > max(10, len(passages) // 100)}
+    fours = Counter(gram for passage in split for gram in set(grams(passage, 4)))
+    frames = {gram for gram, n in fours.items() if n > max(10, len(passages) // 100)}
     out = {}
     for number, passage in enumerate(split):
         if len(passage) <= short:
@@ -88,12 +119,14 @@ def twin(document: str, passages: list[str], ngram: int, short: int) -> dict[int
         mine = set(grams(held, 5))
         share = sum(w for w, gram in zip(weights, grams(passage, 5), strict=True) if gram in mine) / sum(weights)
         row = in_a_row(passage, held, standing)
-        found = share >= 0.5 or row >= min(max(len(passage) * 2 // 5, short), ngram)
-        out[number] = share, row, found or (8 <= len(passage) <= 15 and is_near(passage, held))
+        is_short = 8 <= len(passage) <= 15
+        found = share >= 0.5 or row >= (short - 1 if is_short else min(max(len(passage) * 2 // 5, short), ngram))
+        rare = is_short and holds_rare_words(passage, held, standing, frames)
+        out[number] = share, row, found or rare or (is_short and is_near(passage, held))
     return out
 
 
-words = st.sampled_from(["a", "b", "B", "cc", "ddd"])
+words = st.sampled_from(["a", "b", "B", "cc", "ddd", "qzxjk", "ḫwvqŋz"])
 texts = st.lists(words, max_size=40).map(" ".join)
 few = st.lists(st.sampled_from(["p q r s t u", "p q r s t u v w", "p q r s t u v w x y"]), max_size=3).map(" ".join)
 
@@ -157,8 +190,12 @@ HAN = "这个文件描述了当前修订版本软件包中的全部变更并被�
         (FIFTEEN, FIFTEEN.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)}), True),  # full width
         (FIFTEEN, FIFTEEN.replace("rye", "rey"), True),
         (FIFTEEN, "the old mill by the river grinds " + "buy shoes " * 20 + FIFTEEN.split("grinds ")[1], True),
-        (FIFTEEN, FIFTEEN.split("rye")[0], True),  # seven words
-        (FIFTEEN, "the old mill by the river and wheat for nine", False),
+        (FIFTEEN, FIFTEEN.split("and")[0], True),  # eight words
+        (FIFTEEN, "the old mill by the river", True),  # six words
+        (FIFTEEN, "the old mill by the lake", False),  # five
+        ("zeppelin pilot hugo eckener met amelia earhart there", "the zeppelin pilot Hugo Eckener", True),  # rare
+        ("it was not the end of the day yet", "on the end of the road", False),  # four common ones
+        (FIFTEEN, "the old mill by the brook and wheat for nine", False),
         (FIFTEEN[:38], FIFTEEN[:38].replace("by", "at"), True),  # eight words, one changed, no 5-gram left
         ("straße über den fluß nach großen Σίσυφος ohne", "STRASSE ÜBER DEN FLUSS NACH GROSSEN ΣΊΣΥΦΟΣ OHNE", True),
         ("un été à la plage près de nîmes", "un e\u0301te\u0301 a\u0300 la plage pre\u0300s de ni\u0302mes", True),
@@ -292,6 +329,15 @@ def test_standing_words_of_a_benchmark_weigh_little(tmp_path):
     signals, pairs = score([frame, passages[0]], index)
     assert 0 < signals["contamination"][0].as_py() < 0.5
     assert pairs["doc_id"].to_pylist() == ["1"]  # 15 words in a row of the frame are no find, the whole is one
+
+
+def test_rare_words_that_many_passages_share_are_no_mark(tmp_path):
+    """Twelve questions on one man: his four names alone are no find, with the next word they are."""
+    rest = ["born", "died", "lived", "sang", "wrote", "ran", "slept", "ate", "drank", "fought", "prayed", "swam"]
+    passages = [f"Wolfgang Xaver Dittersdorfer Žižka {word} in that small town" for word in rest]
+    index = load_passages((("b", (jsonl(tmp_path / "b.jsonl", passages),)),))
+    pairs = score(["Wolfgang Xaver Dittersdorfer Žižka.", "Herr Wolfgang Xaver Dittersdorfer Žižka ran"], index)[1]
+    assert [(row["doc_id"], row["item"]) for row in pairs.to_pylist()] == [("1", "5")]
 
 
 def test_many_hits_outgrow_the_first_table(tmp_path):

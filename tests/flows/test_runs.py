@@ -149,7 +149,7 @@ def test_a_damaged_run_hides_no_other(copied):
     (broken / "stages.json").write_text("{")
     rows = list_runs()["rows"]
     assert [row["recipe"] for row in rows] == ["broken", "small"]
-    assert "JSONDecodeError" in rows[0]["problem"]
+    assert "stages.json is damaged" in rows[0]["problem"]
     assert rows[1]["problem"] is None
 
 

@@ -1,6 +1,7 @@
 """Joins against a query in polars over the same mentions and triples; a triple that is planted wrong changes them."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gristmill.corpus.text.columns import text_column
 from gristmill.knowledge.graph import load_graph
 from gristmill.knowledge.linking import find_mentions, join_documents
-from gristmill.knowledge.support import close_pairs, new_pairs, support_of
+from gristmill.knowledge.support import ClosePairs, close_pairs, new_pairs, support_of
 from gristmill.knowledge.type_counts import documents_by_type, main_types, type_counts
 
 from .conftest import SAMPLE_GRAPH, written_graph
@@ -127,3 +128,16 @@ def test_types_by_definition(toy, docs):
     assert main_types(counts).to_pylist() == [one[0][0] if one else "" for one in expected]
     found = {t: sum(len({e for e in doc if TYPES[e] == t}) >= 1 for doc in named) for t in ("x", "y")}
     assert {t: row["1"] for t, row in documents_by_type(counts).items()} == {t: n for t, n in found.items() if n}
+
+
+def test_a_batch_of_many_documents_on_a_large_graph():
+    """100,000 documents and 10 M entities: (document, pair) as one number would not fit in 63 bits."""
+    n, many = 100_000, 10_000_000
+    graph = SimpleNamespace(heads=np.array([many - 1, 7, 3]), tails=np.array([5, 7, many - 2]), n_entities=many)
+    docs = np.arange(n)
+    pairs = ClosePairs(docs, np.full(n, 5), np.full(n, many - 1), docs % 9)
+    asked = np.concatenate([docs[-1000:], docs[:2], docs[-2:]])
+    triples = np.concatenate([np.zeros(1000, np.int64), [1, 2, 2, 1]])
+    assert support_of(asked, triples, pairs, graph).tolist() == [*(docs[-1000:] % 9).tolist(), 0, 0, 0, 0]
+    none = ClosePairs(*np.zeros((4, 0), np.int64))
+    assert support_of(asked, triples, none, graph).sum() == 0

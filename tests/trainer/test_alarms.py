@@ -21,7 +21,20 @@ from tests.trainer.conftest import changed
 
 BOUNDS = AlarmBounds(load_std=0.3, dead_experts=0.5, domain_loss=0.3, window=3)
 PLANTED = 60  # a step of the long run, whose rows become noise
-NAMES = ("load_std/0", "load_dead/0", "loss/web")
+NAMES = ("choices/0", "choices/0", "loss/web")
+
+
+def spread(window):
+    """Of the loads of all choices of some steps: standard deviation in units of the mean, less that of chance."""
+    together = [sum(one) for one in zip(*window, strict=True)]
+    mean, n = statistics.fmean(together), max(sum(together), 1)
+    by_chance = (len(together) - 1) / n
+    return max(statistics.pvariance([one / max(mean, 1e-9) for one in together]) - by_chance, 0) ** 0.5
+
+
+def dead(window):
+    together = [sum(one) for one in zip(*window, strict=True)]
+    return float(sum(one < 0.1 * statistics.fmean(together) for one in together))
 
 
 def naive(rows, bounds):
@@ -33,33 +46,63 @@ def naive(rows, bounds):
             values = [one for _, one in known]
             if kind == "domain_loss":
                 window = values[max(at - BOUNDS.window, 0) : at]
-                spread = [abs(one - statistics.median(window)) for one in window]
+                away = [abs(one - statistics.median(window)) for one in window]
                 figure = value - statistics.median(window) if window else 0.0
-                limit = max(bound, 6 * statistics.median(spread)) if window else bound
+                limit = max(bound, 6 * statistics.median(away)) if window else bound
             else:
                 window = values[max(at + 1 - BOUNDS.window, 0) : at + 1]
-                figure, limit = statistics.median(window), bound
+                figure, limit = (spread if kind == "load_std" else dead)(window), bound
             above.append(len(window) == BOUNDS.window and figure > limit)
             if above[-1] and not (len(above) > 1 and above[-2]) and bound:
                 yield Alarm(step, kind, column.partition("/")[2], figure, bound)
 
 
 VALUES = st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]), st.floats(0, 3))
-ROWS = st.lists(st.tuples(VALUES, st.sampled_from([0.0, 1.0]), VALUES), max_size=40)
+CHOICES = st.one_of(st.none(), st.lists(st.sampled_from([0, 1, 50, 900]), min_size=4, max_size=4))
+ROWS = st.lists(st.tuples(CHOICES, VALUES), max_size=40)
 
 
 @settings(deadline=None, max_examples=150)
 @given(ROWS, st.integers(0, 40), st.booleans())
 def test_alarms_are_those_of_the_definition_and_of_a_training_that_went_on(values, cut, silent):
     bounds = BOUNDS.model_copy(update={"load_std": 0.0}) if silent else BOUNDS
-    rows = [{"step": step, **dict(zip(NAMES, row, strict=True)), "loss": 9.0} for step, row in enumerate(values, 1)]
+    rows = [
+        {"step": step, "choices/0": choices, "loss/web": loss, "loss": 9.0}
+        for step, (choices, loss) in enumerate(values, 1)
+    ]
     expected = sorted(naive(rows, (bounds.load_std, bounds.dead_experts, bounds.domain_loss)))
     watch = Watch(bounds)
-    assert sorted(alarm for row in rows for alarm in watch.see(row)) == expected
+    same([alarm for row in rows for alarm in watch.see(row)], expected)
     later = Watch(bounds)
-    later.recall(pa.Table.from_pylist(rows[:cut], pa.schema([(name, pa.float64()) for name in (*NAMES, "step")])))
+    schema = pa.schema([("step", pa.int64()), ("choices/0", pa.list_(pa.int64())), ("loss/web", pa.float64())])
+    later.recall(pa.Table.from_pylist(rows[:cut], schema))
     found = [alarm for row in rows[cut:] for alarm in later.see(row)]
-    assert sorted(found) == [alarm for alarm in expected if alarm.step > cut]
+    same(found, [alarm for alarm in expected if alarm.step > cut])
+
+
+def same(found, expected):
+    assert [one[:3] for one in sorted(found)] == [one[:3] for one in expected]
+    assert [one.value for one in sorted(found)] == pytest.approx([one.value for one in expected])
+
+
+def rings_of(choices, steps=60):
+    """Kinds that ring with so many choices of each expert in every step, those of ``choices(step)``."""
+    watch = Watch(AlarmBounds())
+    return {alarm.kind for step in range(steps) for alarm in watch.see({"step": step, "choices/0": choices(step)})}
+
+
+def test_an_even_router_of_few_tokens_is_no_alarm_and_a_leaning_one_is():
+    """64 choices a step among 8 experts: each step's deviation is 0.33 by chance, and says nothing."""
+    rng = torch.Generator().manual_seed(0)
+
+    def drawn(chances):
+        return torch.bincount(torch.tensor(chances).multinomial(64, replacement=True, generator=rng), minlength=8)
+
+    even, leaning = [1.0] * 8, [1.5, *[1.0] * 6, 0.5]
+    assert rings_of(lambda _: drawn(even).tolist()) == set()
+    assert rings_of(lambda _: drawn(leaning).tolist()) == {"load_std"}
+    assert rings_of(lambda step: [32 * (one // 2 == step % 4) for one in range(8)]) == set()  # in turn is even
+    assert rings_of(lambda _: [9] * 7 + [0]) == {"load_std", "dead_experts"}
 
 
 @pytest.mark.parametrize(("key", "value"), [("window", 0), ("load_std", -1.0), ("domain_loss", float("nan"))])
@@ -79,8 +122,8 @@ def test_planted_load_rings_in_every_layer_once(run, config, tmp_path, monkeypat
     config = changed(config, forced_balance=not forced, alarms=BOUNDS)
     train(run, tmp_path, config)
     found = alarms(tmp_path, "load_std", "dead_experts")
-    expected = {("load_std", "0", 1.0), ("load_std", "1", 1.0), ("dead_experts", "0", 2.0), ("dead_experts", "1", 2.0)}
-    assert {(row["kind"], row["place"], row["value"]) for row in found} == (expected if forced else set())
+    expected = {("load_std", "0", 1), ("load_std", "1", 1), ("dead_experts", "0", 2), ("dead_experts", "1", 2)}
+    assert {(row["kind"], row["place"], round(row["value"], 1)) for row in found} == (expected if forced else set())
     assert {row["step"] for row in found} <= {BOUNDS.window}
     documents = [one["doc_id"] for row in trace(run, BOUNDS.window - 1, config.batch_rows) for one in row["documents"]]
     assert all(set(row["documents"]) == set(documents) for row in found)
@@ -127,7 +170,7 @@ def test_the_log_names_step_and_documents(run, config, tmp_path, monkeypatch, ca
     train(run, tmp_path, replace(config, alarms=BOUNDS), max_steps=3)
     first = alarms(tmp_path, "load_std")[0]
     told = [record.getMessage() for record in caplog.records]
-    assert f"step 3: load_std of layer 0 is 1, above 0.3; documents {first['documents'][0]}," in told[0]
+    assert f"step 3: load_std of layer 0 is 0.997, above 0.3; documents {first['documents'][0]}," in told[0]
     assert len(told) == 4
 
 

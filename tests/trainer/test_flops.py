@@ -11,6 +11,7 @@ from gristmill.trainer.training.flops import matmul_speed, step_flops
 from tests.trainer.conftest import VOCAB, changed
 
 SHAPES = [{}, {"dense_layers": 1, "kv_heads": 1}, {"top_k": 1, "shared_experts": 0}, {"layers": 4, "shared_span": 2}]
+SHAPES += [{"kv_rank": 6}, {"kv_rank": 6, "q_rank": 5, "rope_width": 2}]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -11,7 +11,7 @@ from gristmill.trainer.layouts.model_files import Ids, write_model
 from gristmill.trainer.layouts.parity import logits_of
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.shape import Shape
-from tests.trainer.test_layouts import SMALL, SOFTMAX, model_of
+from tests.trainer.test_layouts import DEEPSEEK, SMALL, SOFTMAX, model_of
 
 PROMPTS = [[3, 1, 4, 1, 5, 9, 2, 6], [7], [2, 7, 1, 8], [*range(20, 33)]]
 NEW = 14
@@ -21,6 +21,8 @@ SHAPES = [
     {"window": 1, "dense_layers": 1},
     {**SOFTMAX, "shared_span": 2, "top_k": 1},
     {"mass": 0.4, "window": 9},
+    {"kv_rank": 6, "q_rank": 5, "rope_width": 4},
+    {"kv_rank": 6, "window": 4, "layers": 4, "shared_span": 2},
 ]
 GREEDY = Sampling()
 
@@ -80,7 +82,7 @@ def test_the_ring_has_as_many_slots_as_the_window():
 def test_greedy_text_is_that_of_transformers(tmp_path):
     import transformers
 
-    for number, (layout, shape) in enumerate((("dots1", {"window": 6}), ("qwen3moe", SOFTMAX))):
+    for number, (layout, shape) in enumerate((("dots1", {"window": 6}), ("qwen3moe", SOFTMAX), DEEPSEEK)):
         model, folder = model_of(layout, **shape), tmp_path / str(number)
         folder.mkdir()
         write_model(folder, LAYOUTS[layout], model, 64, Ids(None, None, None))

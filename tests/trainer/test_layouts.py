@@ -17,10 +17,17 @@ from gristmill.trainer.model.shape import Shape
 VOCAB, ROW = 64, 32
 SMALL = {"layers": 2, "width": 16, "heads": 2, "experts": 4, "expert_width": 8}
 SOFTMAX = {"score": "softmax", "shared_experts": 0}
+LATENT = {"kv_rank": 6, "q_rank": 5, "rope_width": 4}
+DEEPSEEK = (
+    "deepseekv3",
+    {**LATENT, "experts": 8, "groups": 4, "kept_groups": 2, "dense_layers": 1, "route_scale": 1.5},
+)
 HELD = [
     ("dots1", {}),
     ("dots1", {"heads": 4, "kv_heads": 2, "window": 8, "dense_layers": 1, "route_scale": 1.5, "shared_experts": 2}),
     ("dots1", {"experts": 8, "groups": 4, "kept_groups": 2, "dropout": 0.1, "expert_dropout": 0.1}),
+    DEEPSEEK,
+    ("deepseekv3", {"kv_rank": 8, "heads": 1, "layers": 3, "shared_experts": 2, "dense_layers": 2, "dense_width": 24}),
     ("qwen3moe", SOFTMAX),
     ("qwen3moe", {**SOFTMAX, "window": 5, "dense_layers": 1, "kv_heads": 1}),
     ("qwen3moe", {**SOFTMAX, "top_k": 1}),
@@ -34,6 +41,15 @@ REFUSED = [
     ("dots1", {"shared_experts": 0}, "shared_experts is 0"),
     ("dots1", {"top_k": 1}, "top_k is 1"),
     ("dots1", {"groups": 4, "kept_groups": 2}, "groups is 4"),
+    ("dots1", LATENT, "kv_rank is 6"),
+    ("dots1", LATENT, "q_rank is 5"),
+    ("qwen3moe", {**SOFTMAX, **LATENT}, "rope_width is 4"),
+    ("deepseekv3", {}, "kv_rank is 0"),
+    ("deepseekv3", {**LATENT, "window": 4}, "window is 4"),
+    ("deepseekv3", {**LATENT, **SOFTMAX}, "score is softmax"),
+    ("deepseekv3", {**LATENT, "top_k": 1}, "top_k is 1"),
+    ("deepseekv3", {**LATENT, "mass": 0.5}, "mass is 0.5"),
+    ("deepseekv3", {**LATENT, "shared_span": 2}, "shared_span is 2"),
     ("qwen3moe", {}, "score is sigmoid"),
     ("qwen3moe", {}, "shared_experts is 1"),
     ("qwen3moe", {**SOFTMAX, "groups": 2, "kept_groups": 1}, "kept_groups is 1"),
@@ -114,13 +130,46 @@ def widen_window(config, weights):
     config["sliding_window"] += 1
 
 
-FAULTS = (swap_gate_and_up, drop_bias, zero_bias, forget_renormalisation, tie_embeddings, widen_window)
+def turn_other_pairs(config, weights):
+    config["rope_interleave"] = False
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_seen(tmp_path, fault):
-    model = model_of("dots1", window=8)
-    write_model(tmp_path, LAYOUTS["dots1"], model, ROW, Ids(None, 0, 1))
+def forget_groups(config, weights):
+    config["n_group"] = config["topk_group"] = 1
+
+
+def forget_scale(config, weights):
+    config["routed_scaling_factor"] = 1.0
+
+
+def swap_keys_and_values(config, weights):
+    for name in [name for name in weights if "kv_b_proj" in name]:
+        keys, values = weights[name].unflatten(0, (-1, 2, config["v_head_dim"])).unbind(1)
+        weights[name] = torch.stack((values, keys), 1).flatten(0, 2)
+
+
+def forget_norm_of_latents(config, weights):
+    for name in [name for name in weights if "kv_a_layernorm" in name]:
+        weights[name].fill_(1.0)
+
+
+def drop_latent_of_queries(config, weights):
+    config["q_lora_rank"] = None
+
+
+FAULTS = (swap_gate_and_up, drop_bias, zero_bias, forget_renormalisation, tie_embeddings)
+OF_LATENT = (turn_other_pairs, forget_groups, forget_scale, swap_keys_and_values, forget_norm_of_latents)
+OF_LATENT = (*FAULTS, *OF_LATENT, drop_latent_of_queries)
+DOTS1 = ("dots1", {"window": 8})
+PLANTED = [*((DOTS1, one) for one in (*FAULTS, widen_window)), *((DEEPSEEK, one) for one in OF_LATENT)]
+
+
+@pytest.mark.parametrize(("written", "fault"), PLANTED)
+def test_a_planted_fault_is_seen(tmp_path, written, fault):
+    name, shape = written
+    model = model_of(name, **shape)
+    write_model(tmp_path, LAYOUTS[name], model, ROW, Ids(None, 0, 1))
+    assert not compare(tmp_path, model, ROW).problems()
     config, weights = json.loads((tmp_path / CONFIG).read_text()), load_file(tmp_path / WEIGHTS)
     fault(config, weights)
     (tmp_path / CONFIG).write_text(json.dumps(config))

@@ -127,6 +127,8 @@ SHAPES = {
     "plain": {},
     "grouped queries": {"kv_heads": 1},
     "window": {"window": 3},
+    "latent": {"kv_rank": 8, "window": 5},
+    "latent of queries": {"kv_rank": 6, "q_rank": 4, "rope_width": 6},
     "dense first": {"dense_layers": 1},
     "shared layers": {"layers": 6, "shared_bottom": 2, "shared_span": 2, "own_top": 2},
     "one expert": {"top_k": 1},
@@ -222,7 +224,10 @@ def test_dense_layers_have_no_router_and_the_width_of_what_a_token_uses():
     assert len(model(make_batch([(0, 0, 24)])[1]).routings) == 2
 
 
-@pytest.mark.parametrize("shape", [{"expert_width": 64}, {"kv_heads": 1}, {"dense_layers": 1, "dense_width": 256}])
+@pytest.mark.parametrize(
+    "shape",
+    [{"expert_width": 64}, {"kv_heads": 1}, {"dense_layers": 1, "dense_width": 256}, {"kv_rank": 40, "q_rank": 24}],
+)
 def test_every_matrix_starts_with_the_spread_of_its_fan_in(shape):
     model = make_model(width=64, heads=4, layers=2, **shape)
     for name, weight in model.named_parameters():

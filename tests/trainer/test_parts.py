@@ -11,15 +11,20 @@ import torch
 from safetensors.torch import load_file
 
 from gristmill.corpus._rooms import HOUSE
+from gristmill.corpus.errors import TrainError
 from gristmill.handoff.loader import Loader
 from gristmill.trainer.model.balance import BALANCES
 from gristmill.trainer.model.packed import pack_batch
+from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training.checkpoint import folder_of
 from gristmill.trainer.training.consumption import figures_of_parts
+from gristmill.trainer.training.division import expect_divisible
 from gristmill.trainer.training.gradients import add_gradients
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.micro_batches import parts_of
+from gristmill.trainer.training.ranks import Ranks
 from gristmill.trainer.training.session import begin
+from gristmill.trainer.training_stage import TrainingStage
 from tests.trainer.conftest import changed, make_run
 
 SAMPLES, STEPS = 25, 7  # 4 rows a step; the last has one row, and the second of two ranks none
@@ -146,6 +151,94 @@ def train_on_two(run, out, config, stop):
     told = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     return told
+
+
+EXCHANGE = """
+import sys
+import torch
+from torch import distributed
+from gristmill.trainer.model import exchange, experts as experts_module
+from gristmill.trainer.model.experts import Experts
+from gristmill.trainer.model.router import Router
+from gristmill.trainer.model.shape import Shape
+rank, meeting = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+torch.manual_seed(0)
+shape = Shape(width=16, experts=4, expert_width=8)
+experts, router = Experts(shape), Router(shape)
+right, there = exchange.through_ranks, [torch.randn(5, 16) + 2 * router.weight[0], torch.zeros(0, 16)]
+def difference(through, xs):
+    experts_module.through_ranks = through
+    found = []
+    for spread in (False, True):
+        x = xs[rank].detach().requires_grad_()
+        weights = [w.detach().chunk(2)[rank] if spread else w.detach() for w in (whole_gate_up, whole_down)]
+        experts.gate_up.data, experts.down.data, experts.spread = weights[0].clone(), weights[1].clone(), spread
+        experts.zero_grad()
+        (experts(x, router(x)) * torch.arange(16.0)).sum().backward()
+        grads = [experts.gate_up.grad, experts.down.grad]
+        if not spread:
+            for grad in grads:
+                distributed.all_reduce(grad)
+            grads = [grad.chunk(2)[rank] for grad in grads]
+        found.append([torch.zeros_like(x) if x.grad is None else x.grad, *grads])
+    return max((float((a - b).abs().max()) for a, b in zip(*found) if a.numel()), default=0.0)
+whole_gate_up, whole_down = experts.gate_up.data.clone(), experts.down.data.clone()
+def unsorted(rows, counts, run):
+    return right(rows, counts, lambda here, n: run(here.flip(0), n))
+def kept(rows, counts, run):
+    return right(rows.detach(), counts, run)
+both = [torch.randn(7, 16), torch.randn(9, 16)]
+print(*[difference(way, xs) for way in (right, unsorted, kept) for xs in (both, there)])
+distributed.destroy_process_group()
+"""
+
+
+def test_rows_come_back_from_other_ranks_as_from_this_one(tmp_path):
+    """Also where a rank has no rows, and an expert none; rows in another order, or without a gradient, are seen."""
+    command = [sys.executable, "-c", EXCHANGE]
+    both = [
+        subprocess.Popen([*command, str(rank), str(tmp_path / "m")], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
+        for rank in (0, 1)
+    ]
+    told = [[float(n) for n in process.communicate(timeout=300)[0].split()] for process in both]
+    for right, alone, unsorted, _, kept, _ in told:
+        assert max(right, alone) < 1e-5
+        assert unsorted > 1e-2
+        assert kept > 1e-2
+
+
+@pytest.mark.parametrize("key", ["spread_experts", "shard_weights"])
+def test_what_two_ranks_divide_is_trained_as_by_one(short_run, still, whole, tmp_path, key):
+    """With micro-batches, and recomputation; one process begins the training and ends it, two are between."""
+    divided = replace(still, micro_batches=2, recompute=True, **{key: True})
+    train(short_run, tmp_path / "out", divided, max_steps=1)
+    train_on_two(short_run, tmp_path / "out", divided, 5)
+    train(short_run, tmp_path / "out", divided)
+    expect_equal_trainings(tmp_path / "out", whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"spread_experts": True, "quantise": Quantise(weights=("*.experts.*",))}, "spread_experts: with lora or"),
+        ({"shard_weights": True, "quantise": Quantise(weights=("*.experts.*",))}, "shard_weights: with lora or"),
+        ({"shard_weights": True, "spread_experts": True}, "shard_weights divides experts as well"),
+        (
+            {"shard_weights": True, "stages": (TrainingStage(name="a", frozen=("embedding",)),), "stage_stops": (9,)},
+            "shard_weights: weights of a group",
+        ),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(still, changes, text):
+    with pytest.raises(TrainError, match=f"trainer.{text}"):
+        replace(still, **changes)
+
+
+def test_experts_that_ranks_cannot_share_evenly_are_refused(still):
+    expect_divisible(replace(still, spread_experts=True), Ranks(1, 2))
+    with pytest.raises(TrainError, match=r"spread_experts: trainer\.model\.experts 4 cannot be divided among 3"):
+        expect_divisible(replace(still, spread_experts=True), Ranks(0, 3))
 
 
 def test_two_ranks_equal_one_and_go_on_as_one(short_run, still, whole, tmp_path):

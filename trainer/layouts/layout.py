@@ -13,7 +13,7 @@ from gristmill.trainer.model.shape import Shape
 
 SIZES = ("preset", "layers", "width", "heads", "kv_heads", "experts", "expert_width", "top_k")
 TRAINING = ("dropout", "expert_dropout")  # of no effect in use
-EVERY = frozenset((*SIZES, *TRAINING, "window", "dense_layers", "dense_width", "own_top"))  # that every layout holds
+EVERY = frozenset((*SIZES, *TRAINING, "dense_layers", "dense_width", "own_top"))  # that every layout holds
 
 
 class Want(NamedTuple):
@@ -94,18 +94,33 @@ def _qwen3moe(shape: Shape) -> dict[str, Any]:
     }
 
 
+def _deepseekv3(shape: Shape) -> dict[str, Any]:
+    grouped = {name: value for name, value in _dots1(shape).items() if "window" not in name}
+    return grouped | {
+        "q_lora_rank": shape.q_rank or None,
+        "kv_lora_rank": shape.kv_rank,
+        "qk_nope_head_dim": shape.head_width,
+        "qk_rope_head_dim": shape.rotary_width,
+        "v_head_dim": shape.head_width,
+        "head_dim": shape.rotary_width,  # what its rotation goes by
+        "rope_interleave": True,  # as most readers take for granted of this class
+        "num_nextn_predict_layers": 0,
+    }
+
+
+BIASED = (
+    Want("score", "sigmoid", lambda shape: shape.score == "sigmoid"),
+    Want("shared_experts", "1 or more", lambda shape: shape.shared_experts > 0),
+    Want("top_k", "2 or more: it weighs a single expert otherwise", lambda shape: shape.top_k > 1),
+    Want("groups", "groups of 2 experts or more", lambda shape: shape.experts >= 2 * shape.groups),
+)
 DOTS1 = Layout(
     name="dots1",
     model_type="dots1",
     architecture="Dots1ForCausalLM",
-    wants=(
-        Want("score", "sigmoid", lambda shape: shape.score == "sigmoid"),
-        Want("shared_experts", "1 or more", lambda shape: shape.shared_experts > 0),
-        Want("top_k", "2 or more: it weighs a single expert otherwise", lambda shape: shape.top_k > 1),
-        Want("groups", "groups of 2 experts or more", lambda shape: shape.experts >= 2 * shape.groups),
-    ),
+    wants=BIASED,
     settings=_dots1,
-    keys=frozenset(("kept_groups", "route_scale")),
+    keys=frozenset(("window", "kept_groups", "route_scale")),
     biased=True,
 )
 QWEN3MOE = Layout(
@@ -118,6 +133,18 @@ QWEN3MOE = Layout(
         Want("kept_groups", "0, or all groups", lambda shape: shape.kept_groups in (0, shape.groups)),
     ),
     settings=_qwen3moe,
-    keys=frozenset(("groups",)),
+    keys=frozenset(("window", "groups")),
 )
-LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (DOTS1, QWEN3MOE)}
+DEEPSEEKV3 = Layout(
+    name="deepseekv3",
+    model_type="deepseek_v3",
+    architecture="DeepseekV3ForCausalLM",
+    wants=(
+        *BIASED,
+        Want("kv_rank", "1 or more: its keys and values come from a latent", lambda shape: shape.kv_rank > 0),
+    ),
+    settings=_deepseekv3,
+    keys=frozenset(("q_rank", "rope_width", "kept_groups", "route_scale")),
+    biased=True,
+)
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (DOTS1, QWEN3MOE, DEEPSEEKV3)}

@@ -1,6 +1,7 @@
 """What transformers opens: config.json, generation_config.json and model.safetensors, by a layout.
 
-D width, V vocabulary, E experts, I width of an expert or of a dense network.
+D width, V vocabulary, E experts, I width of an expert or of a dense network; of a latent, letters as in
+``trainer.model.latent``.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from gristmill.corpus.files import write_json
 from gristmill.trainer.layouts.layout import Layout
 from gristmill.trainer.model.attention import ROPE_BASE, Attention
 from gristmill.trainer.model.decoder import EPSILON, Block, Model
+from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.weight_files import write_weights
 
 WEIGHTS, CONFIG, GENERATION = "model.safetensors", "config.json", "generation_config.json"
@@ -107,7 +109,10 @@ def _of_block(layout: Layout, block: Block) -> Iterator[tuple[str, Tensor]]:
     assert block.attention is not None
     yield "input_layernorm.weight", block.attention_norm.weight
     yield "post_attention_layernorm.weight", block.experts_norm.weight
-    yield from _of_attention(block.attention)
+    if isinstance(block.attention, LatentAttention):
+        yield from _of_latent(block.attention)
+    else:
+        yield from _of_attention(block.attention)
     dense = "mlp" if block.experts is None else "mlp.shared_experts"
     if block.shared is not None:
         yield from _swiglu(dense, block.shared.gate_up, block.shared.down)
@@ -127,6 +132,26 @@ def _of_attention(attention: Attention) -> Iterator[tuple[str, Tensor]]:
     yield "self_attn.o_proj.weight", attention.out
     yield "self_attn.q_norm.weight", attention.q_norm.weight
     yield "self_attn.k_norm.weight", attention.k_norm.weight
+
+
+def _of_latent(attention: LatentAttention) -> Iterator[tuple[str, Tensor]]:
+    width = attention.turned
+    query = attention.q.unflatten(0, (attention.heads, -1))
+    interleaved = torch.cat((query[:, :-width], _neighbours(query[:, -width:])), 1).flatten(0, 1)
+    if attention.q_latent is not None and attention.q_norm is not None:
+        yield "self_attn.q_a_proj.weight", attention.q_latent
+        yield "self_attn.q_a_layernorm.weight", attention.q_norm.weight
+    yield f"self_attn.q_{'proj' if attention.q_latent is None else 'b_proj'}.weight", interleaved
+    latent, bearing = attention.kv_latent[:-width], attention.kv_latent[None, -width:]
+    yield "self_attn.kv_a_proj_with_mqa.weight", torch.cat((latent, _neighbours(bearing)[0]))
+    yield "self_attn.kv_a_layernorm.weight", attention.kv_norm.weight
+    yield "self_attn.kv_b_proj.weight", attention.kv
+    yield "self_attn.o_proj.weight", attention.out
+
+
+def _neighbours(rows: Tensor) -> Tensor:
+    """``rows [H, R, D]`` whose halves are turned as pairs, as rows whose neighbours are."""
+    return rows.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
 
 
 def _swiglu(name: str, gate_up: Tensor, down: Tensor) -> Iterator[tuple[str, Tensor]]:

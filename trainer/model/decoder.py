@@ -10,10 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from gristmill.trainer.model.attention import Attention, Past, rotary
 from gristmill.trainer.model.experts import Dense, Experts
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
+from gristmill.trainer.model.fusion import Fusion, FusionShape
+from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
 from gristmill.trainer.model.shape import Shape, narrower
@@ -42,7 +45,7 @@ class Block(nn.Module):
         super().__init__()
         owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
         self.attention_norm, self.experts_norm = RmsNorm(shape.width, EPSILON), RmsNorm(shape.width, EPSILON)
-        self.attention = Attention(shape) if owns else None
+        self.attention = (LatentAttention if shape.kv_rank else Attention)(shape) if owns else None
         self.router = None if dense else Router(shape)
         self.experts = Experts(shape) if owns and not dense else None
         shared = shape.dense_hidden if dense else shape.shared_experts * shape.expert_width
@@ -70,12 +73,13 @@ class Model(nn.Module):
     drown in the first block's output, and a model so started only reached the unigram level in 500,000 tokens.
     """
 
-    def __init__(self, shape: Shape, vocab_size: int):
+    def __init__(self, shape: Shape, vocab_size: int, fusion: FusionShape | None = None):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Parameter(torch.randn(vocab_size, shape.width) * 0.02)
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.layers))
         self.norm = RmsNorm(shape.width, EPSILON)
+        self.fusion = Fusion(shape.width, fusion) if fusion else None  # last: all other weights are as without
 
     @property
     def layers(self) -> list[Block]:
@@ -87,20 +91,34 @@ class Model(nn.Module):
         """Of the layers that have experts."""
         return [block.router for block in self.layers if block.router is not None]
 
-    def forward(self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None) -> Forward:
+    def forward(
+        self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None, *, recompute: bool = False
+    ) -> Forward:
         """Hidden states of every token of the batch.
 
         ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``. ``past`` has a cache for
-        each layer, where the tokens of the batch go on from earlier ones.
+        each layer, where the tokens of the batch go on from earlier ones. With ``recompute`` a block keeps its input
+        alone for the gradient and runs once more on the way back, with the random numbers of the first time. What it
+        returned, its counts among them, stays that of the first time.
+
+        Source: Chen et al., Training Deep Nets with Sublinear Memory Cost (arXiv 1604.06174), section 4.
         """
         x = self.embed(batch.tokens)
-        rope, routings, layers = rotary(batch.positions, self.shape.head_width), [], self.layers
+        mentions, fused = batch.mentions, None
+        rope, routings, layers = rotary(batch.positions, self.shape.rotary_width), [], self.layers
         window = narrower(window, self.shape.window)
         kept = past or [None] * len(layers)
         for block, owner, own in zip(layers, self.shape.owners, kept, strict=True):
-            x, routing = block(x, rope, batch, layers[owner], window, own)
+            given = (x, rope, batch, layers[owner], window, own)
+            x, routing = checkpoint(block, *given, use_reentrant=False) if recompute else block(*given)
             routings += [routing] if routing is not None else []
-        return Forward(self.norm(x), tuple(routings))
+            if self.fusion is not None and mentions is not None and block is layers[0]:
+                fused = self.fusion(x, mentions, self.embed)
+                x = x.index_add(0, mentions.at, fused)
+        x = self.norm(x)
+        if self.fusion is not None and mentions is not None and fused is not None:
+            x = self.fusion.onto(x, fused, mentions)
+        return Forward(x, tuple(routings))
 
     def embed(self, tokens: Tensor) -> Tensor:
         """``tokens int64[N]`` -> float32[N, D], normalised."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Batch
 from gristmill.handoff.row_digest import within
+from gristmill.trainer.model.mentions import Mentions
 
 SHORTEST_LOG2 = 4  # documents of up to 16 tokens share a group
 
@@ -28,11 +29,12 @@ class Packed(NamedTuple):
     domain: Tensor  # int64[N], of the row
     slices: Tensor  # int64[3, S]: row in the batch, first token in the row, length of each document slice
     epoch: Tensor  # int64[B], of the row
+    mentions: Mentions | None = None  # entities of a graph, where the model is to know them
 
     def to(self, device: str) -> "Packed":
         """The same batch on ``device``."""
         groups = tuple(group.to(device) for group in self.groups)
-        rest = {name: value.to(device) for name, value in self._asdict().items() if name != "groups"}
+        rest = {name: one.to(device) for name, one in self._asdict().items() if name != "groups" and one is not None}
         return Packed(groups=groups, **rest)
 
 
@@ -78,8 +80,8 @@ def pack(
     domain_of = np.repeat(np.asarray(domain, np.int64)[row], length)
     slices, epoch = np.stack((row, start, length)), np.zeros(len(tokens), np.int64)
     arrays = (stream, positions, back, inputs, stream[inputs + 1], domain_of, slices, epoch)
-    stream, positions, back, inputs, targets, domain_of, *rows = map(torch.from_numpy, arrays)
-    return Packed(stream, positions, groups, back, inputs, targets, domain_of, *rows)
+    stream, positions, back, inputs, targets, domain_of, slices, epoch = map(torch.from_numpy, arrays)
+    return Packed(stream, positions, groups, back, inputs, targets, domain_of, slices, epoch)
 
 
 def _groups(begin: np.ndarray, length: np.ndarray, positions: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:

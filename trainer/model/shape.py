@@ -6,9 +6,8 @@ from typing import Any
 from pydantic import model_validator
 
 from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.trainer import checks
-from gristmill.trainer.checks import Pair, value_mistakes
-from gristmill.trainer.model.scores import SCORES
+from gristmill.trainer.checks import value_mistakes
+from gristmill.trainer.model.shape_checks import KEYS, NAMES, PAIRS, layer_owners
 
 PRESETS: Mapping[str, Mapping[str, int]] = {  # experts / those that a token uses; a key that is given goes before it
     "8/2": {"experts": 8, "top_k": 2},
@@ -30,6 +29,9 @@ class Shape(Section):
     width: int = 96  # a multiple of 8
     heads: int = 3  # a divisor of half of the width
     kv_heads: int = 0  # heads of keys and values, a divisor of heads; 0 = as many
+    kv_rank: int = 0  # width of the one latent that a token's keys and values come from; 0 = they come from the token
+    q_rank: int = 0  # of the latent of queries, beside kv_rank; 0 = queries come from the token
+    rope_width: int = 0  # even, beside kv_rank: what is added to a head to bear the position; 0 = half of a head
     window: int = 0  # tokens that attention sees, the token itself among them; 0 = the whole document
     dropout: float = 0.0  # on each residual branch
     dense_layers: int = 0  # the first layers have one network of `dense_width` in place of experts
@@ -57,7 +59,7 @@ class Shape(Section):
 
     def mistakes(self) -> Iterator[Mistake]:
         """All that the model cannot be."""
-        yield from value_mistakes(self.model_dump(), _KEYS, _NAMES, _PAIRS)
+        yield from value_mistakes(self.model_dump(), KEYS, {"preset": ("", *PRESETS), **NAMES}, PAIRS)
 
     @property
     def kv(self) -> int:
@@ -68,6 +70,11 @@ class Shape(Section):
     def head_width(self) -> int:
         """Of queries, keys and values."""
         return self.width // self.heads
+
+    @property
+    def rotary_width(self) -> int:
+        """Of the part of queries and keys that is turned by the position: all, or with a latent what is added."""
+        return (self.rope_width or self.head_width // 2) if self.kv_rank else self.head_width
 
     @property
     def moe_layers(self) -> int:
@@ -81,15 +88,8 @@ class Shape(Section):
 
     @property
     def owners(self) -> tuple[int, ...]:
-        """The layer whose weights each layer uses: the first ones share, those between by groups, the last have own.
-
-        >>> Shape(layers=8, shared_bottom=2, shared_span=2, own_top=2).owners
-        (0, 0, 2, 2, 4, 4, 6, 7)
-        """
-        top = self.layers - self.own_top
-        span = self.shared_span
-        middle = (at - (at - self.shared_bottom) % span for at in range(self.shared_bottom, top))
-        return (*[0] * self.shared_bottom, *middle, *range(top, self.layers))
+        """The layer whose weights each layer uses: ``layer_owners`` of ``trainer.model.shape_checks``."""
+        return layer_owners(self.layers, self.shared_bottom, self.shared_span, self.own_top)
 
 
 def narrower(*windows: int) -> int:
@@ -99,64 +99,3 @@ def narrower(*windows: int) -> int:
     (5, 0)
     """
     return min((one for one in windows if one), default=0)
-
-
-def _spans_one_kind(dense_layers: int, layers: int, shared_bottom: int, shared_span: int, own_top: int) -> bool:
-    if shared_bottom + own_top > layers:
-        return True  # the other check says so
-    owners = Shape(layers=layers, shared_bottom=shared_bottom, shared_span=shared_span, own_top=own_top).owners
-    return dense_layers >= layers or owners[dense_layers] >= dense_layers
-
-
-_KEYS = {
-    **dict.fromkeys(("layers", "heads", "experts", "top_k", "groups", "shared_span"), checks.POSITIVE),
-    **dict.fromkeys(
-        ("kv_heads", "window", "dense_layers", "shared_bottom", "own_top", "shared_experts", "kept_groups"),
-        checks.COUNT,
-    ),
-    **dict.fromkeys(("width", "expert_width"), checks.WIDTH),
-    "dense_width": checks.Check(f"0 or {checks.WIDTH.expected}", lambda value: value == 0 or checks.WIDTH.holds(value)),
-    **dict.fromkeys(("dropout", "expert_dropout", "mass"), checks.CHANCE),
-    "route_scale": checks.ABOVE_ZERO,
-}
-_NAMES = {"preset": ("", *PRESETS), "score": SCORES}
-_PAIRS = (
-    Pair(("top_k", "experts"), lambda _, experts: f"1 to {experts} (trainer.model.experts)", lambda k, e: k <= e),
-    Pair(
-        ("heads", "width"),
-        lambda _, width: f"a divisor of half of trainer.model.width {width}",
-        lambda heads, width: width % (2 * heads) == 0,  # rotary positions turn the halves of a head
-    ),
-    Pair(
-        ("kv_heads", "heads"),
-        lambda _, heads: f"0 or a divisor of trainer.model.heads {heads}",
-        lambda kv, heads: kv == 0 or heads % kv == 0,
-    ),
-    Pair(
-        ("dense_layers", "layers"),
-        lambda _, layers: f"fewer than trainer.model.layers {layers}: some layer must have experts",
-        lambda dense, layers: dense < layers,
-    ),
-    Pair(
-        ("shared_bottom", "own_top", "layers"),
-        lambda _, top, layers: f"with trainer.model.own_top {top} no more than trainer.model.layers {layers}",
-        lambda bottom, top, layers: bottom + top <= layers,
-    ),
-    Pair(
-        ("dense_layers", "layers", "shared_bottom", "shared_span", "own_top"),
-        lambda *_: "a number of layers that parts no group of shared weights (trainer.model.shared_bottom, _span)",
-        _spans_one_kind,
-    ),
-    Pair(
-        ("groups", "experts"),
-        lambda _, experts: f"a divisor of trainer.model.experts {experts}",
-        lambda groups, experts: experts % groups == 0,
-    ),
-    Pair(
-        ("kept_groups", "groups", "experts", "top_k"),
-        lambda _, groups, experts, k: f"0 or up to {groups}, and enough of {experts // groups} experts for top_k {k}",
-        lambda kept, groups, experts, k: (
-            kept == 0 or (kept <= groups and (experts % groups or kept * experts // groups >= k))
-        ),
-    ),
-)

@@ -30,11 +30,23 @@ def token_products(shape: Shape) -> int:
     >>> token_products(Shape(layers=1, width=8, heads=1, experts=4, expert_width=8, shared_experts=0))
     288
     """
-    width, heads = shape.width, shape.heads + 2 * shape.kv
-    attention = width * shape.head_width * (heads + shape.heads)
+    width = shape.width
     moe = width * shape.experts + 3 * width * shape.expert_width * shape.shared_experts
     dense = 3 * width * shape.dense_hidden
-    return shape.layers * attention + shape.moe_layers * moe + shape.dense_layers * dense
+    return shape.layers * attention_products(shape) + shape.moe_layers * moe + shape.dense_layers * dense
+
+
+def attention_products(shape: Shape) -> int:
+    """Multiplications of a token in the projections of one layer's attention.
+
+    >>> attention_products(Shape(width=8, heads=1)), attention_products(Shape(width=8, heads=1, kv_rank=2))
+    (256, 240)
+    """
+    width, inner, long = shape.width, shape.heads * shape.head_width, shape.head_width + shape.rotary_width
+    if not shape.kv_rank:
+        return width * (2 * inner + 2 * shape.kv * shape.head_width)
+    query = (shape.q_rank or width) * shape.heads * long + shape.q_rank * width
+    return query + width * (shape.kv_rank + shape.rotary_width) + shape.kv_rank * 2 * inner + inner * width
 
 
 def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: int, context: int = 0) -> float:
@@ -50,7 +62,8 @@ def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: 
     pairs = sum(_seen(part.positions, window) for part in parts)
     products = tokens * token_products(shape) + choices * 3 * shape.width * shape.expert_width
     products += targets * vocab_size * shape.width
-    products += shape.layers * pairs * 2 * shape.heads * shape.head_width  # scores, and sums of values
+    turned = shape.rotary_width if shape.kv_rank else 0
+    products += shape.layers * pairs * shape.heads * (2 * shape.head_width + turned)  # scores, and sums of values
     return float(PASSES * PER_PRODUCT * products)
 
 

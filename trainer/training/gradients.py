@@ -19,6 +19,7 @@ from gristmill.trainer.model.decoder import Forward, Model
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
+from gristmill.trainer.training.division import as_many, parted, replicated
 from gristmill.trainer.training.ranks import ALONE, Ranks
 
 
@@ -34,6 +35,9 @@ def add_gradients(
     model: Model, parts: Sequence[Packed], config: TrainConfig, context: int = 0, ranks: Ranks = ALONE
 ) -> StepSums:
     """Add the gradient of a step to the model's; ``parts`` are this process's, ``context`` as in ``Model.forward``."""
+    own = len(parts)
+    if parted(model):
+        parts = as_many(parts, ranks)
     sizes = torch.tensor([[len(part.tokens), len(part.targets)] for part in parts]).sum(0)
     tokens, targets = ranks.sum(sizes.to(config.device)).tolist()
     whole = _totals(model, parts, config, context, ranks, tokens) if len(parts) * ranks.world > 1 else None
@@ -46,14 +50,14 @@ def add_gradients(
         loss += mean.detach()
         counts += torch.stack([routing.counts for routing in out.routings])
         losses.append(each)
-    ranks.add_gradients(model.parameters())
-    return StepSums(ranks.sum(loss).item(), ranks.sum(counts), tuple(losses))
+    ranks.add_gradients(replicated(model))
+    return StepSums(ranks.sum(loss).item(), ranks.sum(counts), tuple(losses[:own]))
 
 
 def _forward(model: Model, batch: Packed, config: TrainConfig, context: int) -> tuple[Tensor, Tensor, Forward]:
     """Mean loss, the loss of each predicted token, and what the model gave."""
     with matmuls(config.precision, config.device):
-        out = model(batch, context)
+        out = model(batch, context, recompute=config.recompute)
         return *cross_entropy(out.hidden.index_select(0, batch.inputs), model.embedding, batch.targets), out
 
 

@@ -28,6 +28,7 @@ from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.training import checkpoint, ranks
 from gristmill.trainer.training.bits_per_byte import token_bytes
 from gristmill.trainer.training.consumption import consumed_rows, figures_of_parts, in_order_of_samples
+from gristmill.trainer.training.division import divide, expect_divisible, whole
 from gristmill.trainer.training.evaluate import evaluate
 from gristmill.trainer.training.evaluation_tables import write_evaluations
 from gristmill.trainer.training.fact_pairs import FactTokens
@@ -104,9 +105,11 @@ class Training:
         spelled = token_bytes(run / "tokenizer" / "tokenizer.json", config.vocab_size)
         self.spelled = None if spelled is None else torch.from_numpy(spelled).to(config.device)
         self.matmul_speed = matmul_speed(config.precision, config.device, torch.get_num_threads())
+        expect_divisible(config, self.ranks)
         self.changes, self.facts = read_changes(out), facts
         self.session = self._resumed_or_fresh(config)
         expect_stages(run, self.plan, config, [name for name, _ in self.session.model.named_parameters()])
+        divide(self.session, self.ranks)
 
     @property
     def steps(self) -> int:
@@ -174,6 +177,7 @@ class Training:
             flops=self._flops(parts, result, moment),
             load=load_figures(result.counts),
             layers=layer_figures(result.counts),
+            choices=tuple(map(tuple, result.counts.tolist())),
             domains=domain_figures(self.plan.names, sums),
             seconds=time.perf_counter() - began,
         )
@@ -214,8 +218,9 @@ class Training:
                 f"the loss is {loss:g} and the norm of the gradient {norm:g} behind step {self.session.step}"
             )
         unigrams = self.ranks.sum(self.session.unigrams)
-        if self.ranks.is_first:
-            self._write(replace(self.session, unigrams=unigrams))
+        with whole(self.session, self.ranks) as session:
+            if self.ranks.is_first:
+                self._write(replace(session, unigrams=unigrams))
         self.ranks.wait()
 
     def _write(self, session: Session) -> None:
@@ -231,10 +236,10 @@ class Training:
 
     def finish(self) -> TrainSummary:
         """Evaluate on the held-out rows; write tables, summary and timing. One rank does, and all have the summary."""
-        session = self.session
-        session.unigrams = self.ranks.sum(session.unigrams)
-        if self.ranks.is_first:
-            self._finish(session)
+        self.session.unigrams = self.ranks.sum(self.session.unigrams)
+        with whole(self.session, self.ranks) as session:
+            if self.ranks.is_first:
+                self._finish(session)
         self.ranks.wait()
         return from_json(TrainSummary, read_json(self.out / "summary.json"), "summary.json")
 

@@ -25,11 +25,13 @@ def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
     So is ``bits_per_byte/<domain>``, and where the run has no byte-level tokenizer. ``alarms`` counts what rang.
 
     ``load_<figure>`` is the mean over layers, ``load_<figure>/<layer>`` that of one: a collapsed layer hides in a mean.
+    ``choices/<layer>`` is how often each of its experts was chosen.
     """
     fields = [("step", pa.int64()), ("loss", pa.float64()), ("learning_rate", pa.float64())]
     fields += [("grad_norm", pa.float64()), ("tokens", pa.int64()), ("flops", pa.float64()), ("alarms", pa.int64())]
     fields += [(f"load_{name}", pa.float64()) for name in LOAD_FIGURES]
     fields += [(f"load_{name}/{layer}", pa.float64()) for layer in range(layers) for name in LOAD_FIGURES]
+    fields += [(f"choices/{layer}", pa.list_(pa.int64())) for layer in range(layers)]
     fields += [(f"{name}/{domain}", pa.float64()) for name in ("loss", "bits_per_byte") for domain in domains]
     fields += [(f"tokens/{domain}", pa.int64()) for domain in domains]
     return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
@@ -112,13 +114,14 @@ class StepFigures:
     tokens: int
     load: Load
     layers: tuple[Load, ...]
+    choices: tuple[tuple[int, ...], ...]  # of every layer, its experts'
     domains: dict[str, DomainFigures]
     seconds: float
     flops: float = 0.0  # operations of its matrix products
 
-    def row(self) -> dict[str, int | float | None]:
+    def row(self) -> dict[str, int | float | tuple[int, ...] | None]:
         """A row of metrics.parquet, without its alarms."""
-        columns: dict[str, int | float | None] = {
+        columns: dict[str, int | float | tuple[int, ...] | None] = {
             "step": self.step,
             "loss": self.loss,
             "learning_rate": self.learning_rate,
@@ -131,6 +134,7 @@ class StepFigures:
         columns |= {f"load_{name}": value for name, value in asdict(self.load).items()}
         for layer, load in enumerate(self.layers):
             columns |= {f"load_{name}/{layer}": value for name, value in asdict(load).items()}
+        columns |= {f"choices/{layer}": of_experts for layer, of_experts in enumerate(self.choices)}
         columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
         columns |= {f"bits_per_byte/{name}": domain.bits_per_byte for name, domain in self.domains.items()}
         return columns | {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}

@@ -12,6 +12,7 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.balance import update_biases
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.training.division import clip, global_norm
 from gristmill.trainer.training.gradients import add_gradients
 from gristmill.trainer.training.ranks import ALONE, Ranks
 from gristmill.trainer.training.timeline import ANY_TIME, Moment, is_frozen
@@ -42,7 +43,7 @@ def train_step(
     """Move the model one step along ``parts``; where loss or gradient is not finite, leave it as it is."""
     freeze(model, moment.frozen)
     sums = add_gradients(model, parts, config, moment.stage.context, ranks)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    norm = clip(model, config.max_grad_norm, ranks)
     result = StepResult(sums.loss, sums.each, sums.counts, norm.item())
     if result.is_finite:
         optimizer.step()
@@ -80,7 +81,7 @@ def probe(
     model.eval()
     freeze(model, moment.frozen)
     loss = add_gradients(model, parts, config, moment.stage.context, ranks).loss
-    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    norm = global_norm(model, ranks)
     model.zero_grad(set_to_none=True)
     model.train(was_training)
     return Probe(loss, norm.item())
