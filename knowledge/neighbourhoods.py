@@ -149,7 +149,9 @@ def _draw(pairs: Pairs, answer: np.ndarray, asked: Asked, graph: Graph, options:
     tail_offsets = offsets_of(np.bincount(graph.tails, minlength=graph.n_entities))
     ways = [hashed(graph.relations, inverse) for inverse in ("", "inverse ")]
     _kernels_neighbours.draw_neighbours(
-        *(column[of_pair] for column in (pairs.document, pairs.entity, pairs.key)),
+        pairs.document[of_pair],
+        pairs.entity[of_pair],
+        pairs.key[of_pair],
         (asked.offsets, asked.keys, *asked.revealing),
         (graph.head_offsets, graph.kinds, graph.tails),
         (tail_offsets, graph.kinds[order], graph.heads[order]),

@@ -83,8 +83,9 @@ def _read(found: Any, options: Read, account: GraphAccount) -> tuple[str, Rows]:
     descriptions = dict(_values(found, "descriptions", options.languages))
     aliases = _aliases(found, options.languages)
     kind = next((one for one in types if one in options.types), types[0] if types else "")
-    rows = [
-        (name, label, lang, aliases.get(lang, ()), descriptions.get(lang, ""), kind) for lang, label in labels.items()
+    rows: list[Entity] = [
+        (name, label, lang, tuple(aliases.get(lang, ())), descriptions.get(lang, ""), kind)
+        for lang, label in labels.items()
     ]
     triples, counts = _triples(name, claims, options)
     account.statements += len(triples) + sum(counts.values())
