@@ -44,6 +44,7 @@ def show_mix(result: dict[str, Any]) -> None:
         phases.add_row(one["domain"], *(f"{phase['tokens'][one['domain']]:,}" for phase in result["phases"]))
     out.print(phases)
     _show_buckets(result["domains"], out)
+    _show_quotas(result["quotas"], out)
     out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
     out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
 
@@ -56,6 +57,17 @@ def _show_buckets(domains: list[dict[str, Any]], out: Console) -> None:
             for part in one["buckets"]:
                 values = "" if part["low"] is None else f"{part['low']:.4g} to {part['high']:.4g}"
                 view.add_row(one["domain"], f"{part['rows']:,}", values, f"{part['opens']:.3f}", f"{part['times']:.3f}")
+        out.print()
+        out.print(view)
+
+
+def _show_quotas(quotas: list[dict[str, Any]], out: Console) -> None:
+    """Documents of each type with a quota, in a pass over the corpus and in the whole curriculum."""
+    if quotas:
+        view = table("quotas", "type", "asked", "documents", "in a pass", "drawn", "reached")
+        for one in quotas:
+            numbers = [f"{one['asked']:,}", f"{one['documents']:,}", f"{one['in_a_pass']:,.1f}", f"{one['drawn']:,.1f}"]
+            view.add_row(one["type"], *numbers, "yes" if one["reached"] else "no")
         out.print()
         out.print(view)
 

@@ -1,6 +1,7 @@
 """The graph in memory: integer columns. How it is read from files stands in ``graph``."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ class Graph:
     degrees: np.ndarray  # int64[n_entities]: triples that the entity takes part in
     joined: np.ndarray  # int64[...] smaller * n_entities + larger entity of every pair that a triple joins, ascending
     dangling: int  # triples left out because an end is no entity
+    index: Any = None  # ``linking.IndexedNames`` of a graph that is mapped, see ``mapped_graph``; else made when needed
 
     @property
     def n_entities(self) -> int:

@@ -101,7 +101,7 @@ def distinct_entities(mentions: Mentions, graph: Graph) -> tuple[np.ndarray, np.
 
 def find_names(texts: TextColumn, graph: Graph) -> Found:
     """Every name of the graph in ``texts``: whole words, leftmost, the longest first."""
-    index, names = name_index(graph)
+    index, names = graph.index or name_index(graph)
     offsets, capitals = np.zeros(texts.n_docs + 1, np.int64), np.zeros(texts.n_docs)
     room = len(texts.data) // BYTES_A_MENTION
     while True:
@@ -113,9 +113,16 @@ def find_names(texts: TextColumn, graph: Graph) -> Found:
         room = needed
 
 
+class IndexedNames(NamedTuple):
+    """Hash tables over the names of a graph, and int64[n] the name of each place in them."""
+
+    tables: _kernels.NameIndex
+    names: np.ndarray
+
+
 @lru_cache(maxsize=1)
-def name_index(graph: Graph) -> tuple[_kernels.NameIndex, np.ndarray]:
-    """Hash tables over the names of a graph, and the name of each place in them; 80,000 names take 9 MB."""
+def name_index(graph: Graph) -> IndexedNames:
+    """The index of a graph's names; 80,000 take 9 MB."""
     names = text_column(pa.table({"name": graph.names}), "name")
     keys, first_keys = np.zeros((2, names.n_docs), np.uint64)
     spans = np.zeros((names.n_docs, 5), np.int64)
@@ -128,4 +135,4 @@ def name_index(graph: Graph) -> tuple[_kernels.NameIndex, np.ndarray]:
     _kernels.fill_slots(keys, slots)
     _kernels.fill_firsts(first_keys, spans, firsts, lengths)
     _kernels.open_gate(spans, names.data, gate)
-    return _kernels.NameIndex(keys, spans, names.data, slots, firsts, lengths, gate), order
+    return IndexedNames(_kernels.NameIndex(keys, spans, names.data, slots, firsts, lengths, gate), order)

@@ -14,10 +14,12 @@ import pyarrow as pa
 from gristmill.corpus.schema import MENTION, MENTIONS, TRIPLES
 from gristmill.corpus.stage import Measured
 from gristmill.corpus.text.columns import TextColumn, text_column
+from gristmill.knowledge.benchmarks import BenchmarkTriples, documents_and_stated, load_benchmarks, stated
 from gristmill.knowledge.graph import load_graph
 from gristmill.knowledge.graph_table import Graph
 from gristmill.knowledge.linking import Mentions, distinct_entities, find_mentions, join_documents
-from gristmill.knowledge.stage import SIGNALS, Knowledge, MentionsFacts
+from gristmill.knowledge.mapped_graph import open_graph
+from gristmill.knowledge.stage import BENCHMARKS, SIGNALS, Knowledge, MentionsFacts
 from gristmill.knowledge.support import close_pairs, new_pairs, support_of
 from gristmill.knowledge.type_counts import AT_LEAST, documents_by_type, main_types, type_counts, type_rows
 
@@ -35,39 +37,58 @@ class Joined(NamedTuple):
     new_pairs: np.ndarray  # int64[n_docs]
 
 
-def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Graph:
-    """The graph, with the names to look for.
+class Known(NamedTuple):
+    """What is linked to: a graph, and the triples of benchmarks; None where the recipe names none."""
+
+    graph: Graph
+    benchmarks: BenchmarkTriples | None = None
+
+
+def prepare(options: Knowledge, files: Mapping[str, tuple[Path, ...]]) -> Known:
+    """The graph, with the names to look for: mapped where its index was made, else loaded.
 
     Raises
     ------
     SourceError, SchemaError : the graph is not as agreed, see ``load_graph``
+    StoreError : the index is damaged
     """
-    folder = files["graph"][0].parent
-    return load_graph(folder, languages=options.languages, min_label_chars=options.min_label_chars)
+    if "index" in files:
+        graph = open_graph(files["index"][0].parent)
+    else:
+        folder = files["graph"][0].parent
+        graph = load_graph(folder, languages=options.languages, min_label_chars=options.min_label_chars)
+    asked = {name.removeprefix(BENCHMARKS): paths[0] for name, paths in files.items() if name.startswith(BENCHMARKS)}
+    return Known(graph, load_benchmarks(asked, graph) if asked else None)
 
 
-def measure(batch: pa.RecordBatch, options: Knowledge, state: Graph) -> Measured:
+def measure(batch: pa.RecordBatch, options: Knowledge, state: Known) -> Measured:
     """Link a batch to the graph and join the graph's triples to its documents."""
+    graph, benchmarks = state
     texts, doc_ids = text_column(batch), batch.column("doc_id")
-    mentions = find_mentions(texts, state, options.min_score)
-    docs, triples = join_documents(mentions, state)
-    pairs, types = close_pairs(mentions, options.support_bytes), type_counts(mentions, state)
-    joined = Joined(docs, triples, support_of(docs, triples, pairs, state), new_pairs(pairs, state, texts.n_docs))
-    signals = _signals(texts, mentions, joined, state)
+    mentions = find_mentions(texts, graph, options.min_score)
+    docs, triples = join_documents(mentions, graph)
+    pairs, types = close_pairs(mentions, options.support_bytes), type_counts(mentions, graph)
+    joined = Joined(docs, triples, support_of(docs, triples, pairs, graph), new_pairs(pairs, graph, texts.n_docs))
+    signals = _signals(texts, mentions, joined, graph)
     tables = {
-        "mentions.parquet": _mention_rows(doc_ids, mentions, state),
-        "triples.parquet": _triple_rows(doc_ids.take(pa.array(docs)), joined, state),
+        "mentions.parquet": _mention_rows(doc_ids, mentions, graph),
+        "triples.parquet": _triple_rows(doc_ids.take(pa.array(docs)), joined, graph),
         "types.parquet": type_rows(doc_ids, types),
     }
     columns = {"main_type": main_types(types), **{name: pa.array(column) for name, column in signals.items()}}
-    facts = _facts(mentions, joined, signals, state)
+    facts = _facts(mentions, joined, signals, graph)
+    if benchmarks is not None:
+        stating, of = stated(pairs, benchmarks)
+        columns["benchmark_triples"] = pa.array(np.bincount(stating, minlength=texts.n_docs).astype(np.float64))
+        documents, n_stated = documents_and_stated(stating, of, benchmarks)
+        facts = replace(facts, benchmark_documents=documents, benchmark_stated=n_stated)
     return Measured(columns, facts=replace(facts, documents_by_type=documents_by_type(types)), tables=tables)
 
 
-def conclude(facts: MentionsFacts | None, folder: Path, options: Knowledge, state: Graph) -> MentionsFacts:  # noqa: ARG001
+def conclude(facts: MentionsFacts | None, folder: Path, options: Knowledge, state: Known) -> MentionsFacts:  # noqa: ARG001
     """The facts of a part: the most frequent types alone, and the triples of the graph that lead nowhere."""
     facts = facts or MentionsFacts(0, 0, 0, 0, 0, 0, {})
-    return replace(facts, dangling_triples=state.dangling, top_types=dict(_top(facts.top_types)))
+    return replace(facts, dangling_triples=state.graph.dangling, top_types=dict(_top(facts.top_types)))
 
 
 def _signals(texts: TextColumn, mentions: Mentions, joined: Joined, graph: Graph) -> dict[str, np.ndarray]:

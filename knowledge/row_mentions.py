@@ -34,7 +34,7 @@ class RowMentions(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """Slices of documents in rows, int64 [n_pieces], in order of document and offset."""
+    """Slices of documents in rows, int64 [n_pieces], in order of document and offset; an empty one comes first."""
 
     key: np.ndarray  # document and offset
     row: np.ndarray
@@ -62,11 +62,8 @@ def mentions_in_rows(mentions: DocumentMentions, shards: Path) -> tuple[RowMenti
     pieces, targets = _read(shards, mentions.doc_ids)
     key = (mentions.document << _PLACE) + mentions.start
     at = np.searchsorted(pieces.key, key, side="right") - 1
-    inside = at >= 0
-    at = np.maximum(at, 0)
-    offset = key - pieces.key[at] if len(pieces.key) else np.zeros(len(key), np.int64)
-    length = pieces.length[at] if len(pieces.key) else offset
-    inside &= offset < length
+    offset, length = key - pieces.key[at], pieces.length[at]
+    inside = offset < length
     whole = inside & (offset + mentions.length <= length)
     chosen = np.flatnonzero(whole)
     row, start = pieces.row[at[chosen]], (pieces.start[at] + offset)[chosen]
@@ -88,7 +85,8 @@ def _read(shards: Path, doc_ids: pa.StringArray) -> tuple[Pieces, Stretches]:
         if "targets" in batch.schema.names:
             targets.append(_stretches(batch.column("targets"), rows))
         first += batch.num_rows
-    whole = np.concatenate([np.empty((4, 0), np.int64), *columns], axis=1)
+    before_all = np.array([[-1], [0], [0], [0]])
+    whole = np.concatenate([before_all, *columns], axis=1)
     found = Stretches(*np.concatenate([np.empty((2, 0), np.int64), *targets], axis=1))
     return Pieces(*whole[:, np.argsort(whole[0])]), found
 

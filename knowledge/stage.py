@@ -1,16 +1,16 @@
 """What the recipe says of the knowledge graph, and the stage that joins text with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from gristmill.corpus.errors import SourceError, nearest
 from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.corpus.stage import Artefacts, CorpusStage, Label, PartStage, SideTable, Signal, StageSpec
-
-GRAPH_FILES = ("entities.parquet", "triples.parquet")
+from gristmill.corpus.stage import DOCUMENTS, Artefacts, CorpusStage, Label, PartStage, SideTable, Signal, StageSpec
+from gristmill.knowledge.graph_source import GRAPH_FILES, Read, files_of, format_of
 
 
 class Neighbours(Section):
@@ -20,10 +20,27 @@ class Neighbours(Section):
     answers: Annotated[float, Field(ge=0, le=1)] = 0.15  # share of a document's entities that are to be guessed
 
 
+class Verbalise(Section):
+    """The graph as a source of text in several languages, for sources of the format graph."""
+
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]  # a document for each entity in each of them
+    templates: dict[str, dict[str, str]] = {}  # sentences of one's own, by language and relation
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A sentence that does not hold the head once and the tails once."""
+        for language, sentences in self.templates.items():
+            for relation, text in sentences.items():
+                if text.count("{head}") != 1 or text.count("{tails}") != 1:
+                    yield Mistake(
+                        (f"templates.{language}.{relation}",), "a sentence holds {head} once and {tails} once"
+                    )
+
+
 class Knowledge(Section):
     """The graph that text is joined with."""
 
-    graph: str  # folder with entities.parquet and triples.parquet
+    graph: str  # folder with entities.parquet and triples.parquet; or files to read, a pattern for several
+    read: Read | None = None  # how files of another form are read: Wikidata's dump, N-Triples, CSV, Parquet
     languages: tuple[str, ...] = ()  # labels of these languages only; all when empty
     min_label_chars: Annotated[int, Field(ge=1)] = 4
     domains: dict[str, tuple[str, ...]] = {}  # kept documents whose main type is one of these belong to this domain
@@ -31,10 +48,14 @@ class Knowledge(Section):
     quota_factor: Annotated[float, Field(ge=1, le=100)] = 4.0  # a document is drawn at most so much oftener for quotas
     support_bytes: Annotated[int, Field(ge=0)] = 200  # a triple has support where its ends stand so near each other
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25  # probability; names without a likelier entity are left out
+    benchmarks: dict[str, str] = {}  # by name: files of a benchmark's triples, counted where a document states them
+    verbalise: Verbalise | None = None  # sources of the format graph in these languages; else one in English
     neighbours: Neighbours | None = None  # handed over beside rows, for a trainer that reads the graph
 
     def mistakes(self) -> Iterator[Mistake]:
-        """A domain without types, and a type of two domains."""
+        """A domain without types, and a type of two domains; files of an unknown form."""
+        if self.read is not None and format_of(self.graph, self.read) is None:
+            yield Mistake(("read.format", "graph"), f"the name {self.graph!r} does not tell its form")
         owners: dict[str, str] = {}
         for name, types in self.domains.items():
             if not types:
@@ -46,7 +67,7 @@ class Knowledge(Section):
 
 def linking_options(section: Knowledge, seed: int) -> Knowledge:  # noqa: ARG001
     """What linking reads of the section: no text is linked again for what counts in decide or is read of rows."""
-    later = ("domains", "quotas", "quota_factor", "neighbours")
+    later = ("domains", "quotas", "quota_factor", "neighbours", "read", "verbalise")
     return section.model_copy(update={name: Knowledge.model_fields[name].default for name in later})
 
 
@@ -57,22 +78,50 @@ def expect_types(section: Knowledge) -> None:
     ------
     SourceError : names the key, the type and the nearest known one
     """
-    named = [(f"domains.{name}", kind) for name, types in section.domains.items() for kind in types]
-    named += [("quotas", kind) for kind in section.quotas]
-    if not named:
+    named = _named_types(section)
+    if not named or is_read(section):  # the types of a graph that is read are known once it is
         return
+    check_types(section, f"{section.graph.rstrip('/')}/{GRAPH_FILES[0]}")
+
+
+def check_types(section: Knowledge, entities: str | Path) -> None:
+    """The same, of a file of entities."""
     import pyarrow.parquet as pq
 
-    known = set(pq.read_table(f"{section.graph.rstrip('/')}/{GRAPH_FILES[0]}", columns=["type"])["type"].to_pylist())
-    for key, kind in named:
+    known = set(pq.read_table(entities, columns=["type"])["type"].to_pylist())
+    for key, kind in _named_types(section):
         if kind not in known:
             near = nearest(kind, sorted(one for one in known if one))
             raise SourceError(f"knowledge.{key}: no entity of the graph has the type {kind!r}{near}")
 
 
+def _named_types(section: Knowledge) -> list[tuple[str, str]]:
+    """(key, type) of every type that the section names."""
+    named = [(f"domains.{name}", kind) for name, types in section.domains.items() for kind in types]
+    return named + [("quotas", kind) for kind in section.quotas]
+
+
+def is_read(section: Knowledge) -> bool:
+    """Whether the graph is read from files of another form; else its two tables are there."""
+    return format_of(section.graph, section.read) is not None
+
+
+def source_files(options: Knowledge) -> Artefacts:
+    """The files that a graph is read from."""
+    return {"graph": files_of(options.graph, options.read)}
+
+
 def graph_files(options: Knowledge) -> Artefacts:
-    """The files of the graph."""
-    return {"graph": [f"{options.graph.rstrip('/')}/{name}" for name in GRAPH_FILES]}
+    """The two tables of the graph; nothing where they are made. And the triples of benchmarks."""
+    benchmarks = {f"{BENCHMARKS}{name}": (path,) for name, path in options.benchmarks.items()}
+    if is_read(options):
+        return benchmarks
+    if Path(options.graph).is_file():
+        raise SourceError(
+            f"knowledge.graph: the name {options.graph} does not tell what the file holds; set knowledge.read.format "
+            "to wikidata, ntriples, csv, tsv or parquet"
+        )
+    return {"graph": [f"{options.graph.rstrip('/')}/{name}" for name in GRAPH_FILES], **benchmarks}
 
 
 SIGNALS = (
@@ -94,6 +143,17 @@ SIGNALS = (
 )
 
 
+BENCHMARK_SIGNAL = Signal(
+    "benchmark_triples", "triples", 0, None, "triples of benchmarks whose two entities are named close together"
+)
+BENCHMARKS = "benchmarks."  # begins the names of their artefacts
+
+
+def chosen_signals(options: Knowledge) -> tuple[Signal, ...]:
+    """Those of every graph, and that of benchmarks where the recipe names some."""
+    return (*SIGNALS, BENCHMARK_SIGNAL) if options.benchmarks else SIGNALS
+
+
 @dataclass(frozen=True, slots=True)
 class MentionsFacts:
     """What was linked."""
@@ -109,13 +169,68 @@ class MentionsFacts:
     documents_by_type: dict[str, dict[str, int]] = field(default_factory=dict)  # the same of each type
     triples_by_relation: dict[str, int] = field(default_factory=dict)
     supported_by_relation: dict[str, int] = field(default_factory=dict)  # with both ends close together
+    benchmark_documents: dict[str, int] = field(default_factory=dict)  # that state a triple of each benchmark
+    benchmark_stated: dict[str, int] = field(default_factory=dict)  # triples of it that documents state, together
 
 
+@dataclass(frozen=True, slots=True)
+class GraphFacts:
+    """What was read of a graph's files: lines = used + left out."""
+
+    lines: int  # or rows of tables
+    used_lines: int
+    entity_rows: int  # one for each entity and language
+    triples: int
+    left_out: dict[str, int]  # lines by reason
+    statements_left_out: dict[str, int]  # statements of the lines that are used
+    malformed: tuple[str, ...]  # where the first malformed lines stand
+
+
+GRAPH = CorpusStage(
+    facts=GraphFacts,
+    name="graph",
+    key="knowledge",
+    version="1",
+    title="a knowledge graph of another form read into tables of entities and triples",
+    section=Knowledge,
+    asked=is_read,
+    artefacts=source_files,
+    run="gristmill.flows.pipeline.graph_entries:read_graph",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts:
+    """A graph as it is linked to."""
+
+    entities: int
+    names: int  # labels and aliases that are looked for, and those added to them
+    candidates: int  # entities of all names
+    triples: int  # distinct, with entities at both ends
+    dangling_triples: int
+
+    def to_json(self) -> dict[str, int]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+INDEX = CorpusStage(
+    facts=IndexFacts,
+    name="names",
+    key="knowledge",
+    version="1",
+    reads=("graph",),
+    title="names of the graph's entities as an index in files, which every process that links maps",
+    section=Knowledge,
+    run="gristmill.flows.pipeline.graph_entries:index_names",
+)
 MENTIONS = PartStage(
     facts=MentionsFacts,
     name="mentions",
     key="knowledge",
     version="3",
+    reads=(DOCUMENTS, "names"),
+    made=("index", "graph.json"),
     title="entities of the graph in the text, and the triples that join them",
     section=Knowledge,
     artefacts=graph_files,
@@ -125,7 +240,8 @@ MENTIONS = PartStage(
     measure="gristmill.knowledge.mentions:measure",
     prepare="gristmill.knowledge.mentions:prepare",
     conclude="gristmill.knowledge.mentions:conclude",
-    signals=SIGNALS,
+    signals=(*SIGNALS, BENCHMARK_SIGNAL),
+    chosen=chosen_signals,
     tables=(
         SideTable("mentions.parquet", "gristmill.corpus.schema:MENTIONS", aligned=True),
         SideTable("triples.parquet", "gristmill.corpus.schema:TRIPLES"),
@@ -152,7 +268,7 @@ NEIGHBOURS = CorpusStage(
     name="neighbours",
     key="knowledge.neighbours",
     version="1",
-    reads=("documents", "mentions", "decide", "edits", "tokenizer", "tokens", "shards", "heldout"),
+    reads=("names", "documents", "mentions", "decide", "edits", "tokenizer", "tokens", "shards", "heldout"),
     title="entities in packed rows and their neighbours in the graph, beside the rows",
     section=Neighbours,
     facts=NeighboursFacts,

@@ -132,21 +132,17 @@ def _sentences(entities: pl.DataFrame, triples: pl.DataFrame) -> pl.DataFrame:
     )
     shape = {relation: template(relation) for relation in triples["relation"].unique().to_list()}
     sentence = pl.col("relation").replace_strict(shape, return_dtype=pl.String)
-    return grouped.select("head", "facts", sentence=_fill(sentence, pl.col("label"), _listed(pl.col("tail_label"))))
+    return grouped.select("head", "facts", sentence=fill(sentence, pl.col("label"), _listed(pl.col("tail_label"))))
 
 
-def _fill(sentence: pl.Expr, head: pl.Expr, tails: pl.Expr) -> pl.Expr:
+def fill(sentence: pl.Expr, head: pl.Expr, tails: pl.Expr) -> pl.Expr:
     """Templates with their two places filled; what is filled in is never read as a template."""
-    before_tails, after_tails = (sentence.str.split("{tails}").list.get(i) for i in (0, 1))
-    before = before_tails.str.split("{head}")
-    after = after_tails.str.split("{head}")  # no template names the head twice
-    return pl.concat_str(
-        before.list.get(0),
-        pl.when(before.list.len() > 1).then(head).otherwise(pl.lit("")),
-        before.list.get(1, null_on_oob=True).fill_null(""),
-        tails,
-        after.list.get(0),
-    )
+    pieces = []
+    for side in (0, 1):  # before the tails, and after them; the head stands once, in either
+        around = sentence.str.split("{tails}").list.get(side).str.split("{head}")
+        named = pl.when(around.list.len() > 1).then(head).otherwise(pl.lit(""))
+        pieces.append((around.list.get(0), named, around.list.get(1, null_on_oob=True).fill_null("")))
+    return pl.concat_str(*pieces[0], tails, *pieces[1])
 
 
 def _listed(names: pl.Expr) -> pl.Expr:

@@ -42,6 +42,18 @@ def conversation_of(text: str, meta: str | None, spans: Sequence[Span]) -> Conve
     return Conversation([_message(one, cut) for one in found["messages"]], found.get("tools") or [])
 
 
+def message_bytes(meta: str | None, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Where the content of each message lies in the text that remains after ``spans``; empty for no conversation.
+
+    >>> meta = '{"messages": [{"content": [0, 2]}, {"content": [4, 6]}]}'
+    >>> message_bytes(meta, [{"start": 0, "end": 1, "reason": "x"}])
+    [(0, 1), (3, 5)]
+    """
+    cut = _CutText(b"", spans)
+    found = orjson.loads(meta or "{}").get("messages") or []
+    return [(cut.now(one["content"][0]), cut.now(one["content"][1])) for one in found]
+
+
 def _message(found: Mapping[str, Any], cut: "_CutText") -> dict[str, Any]:
     content = cut.between(*found["content"])
     if not content.strip() and "tool_calls" not in found:
@@ -71,9 +83,10 @@ class _CutText:
 
     def between(self, start: int, end: int) -> str:
         """What remains of the bytes [start, end)."""
-        return self._text[self._now(start) : self._now(end)].decode()
+        return self._text[self.now(start) : self.now(end)].decode()
 
-    def _now(self, at: int) -> int:
+    def now(self, at: int) -> int:
+        """Where the byte ``at`` stands."""
         moved = at
         for start, end, left in self._spans:
             if start >= at:

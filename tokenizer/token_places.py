@@ -49,7 +49,8 @@ class TokenPlaces:
     def __init__(self, tokenizer: Path, marks: Sequence[str] = ()):
         text = TextTokenizer(tokenizer)
         self.joins_bytes = is_concatenation(text.config)
-        self._widths = np.array([len(one) for one in token_bytes(text.config)], np.int64)
+        self.words = token_bytes(text.config)
+        self._widths = np.array([len(one) for one in self.words], np.int64)
         self._marks = [text.control[name] for name in marks]
         self._end_id = text.end_id
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from gristmill.corpus.facts import add_facts
 from gristmill.data_cards.reading import Reading
 from gristmill.filters.decide.stage import DecideFacts
-from gristmill.knowledge.stage import MentionsFacts
+from gristmill.knowledge.stage import GraphFacts, MentionsFacts, NeighboursFacts
 
 TYPES, RELATIONS = 20, 20  # that a card names
 LINKED = ("mentions", "triples", "documents_with_entity", "documents_with_linked_pair")
@@ -50,6 +50,48 @@ class TypeQuota:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Lines, or statements of lines, of the graph's files that gave nothing, for one reason."""
+
+    reason: str
+    lines: int
+    statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSource:
+    """What was read of a graph of another form: lines = used + left out."""
+
+    lines: int
+    used_lines: int
+    entity_rows: int
+    triples: int
+    left_out: tuple[LeftOut, ...]
+    malformed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Neighbourhoods handed over beside rows: mentions = placed + left out."""
+
+    mentions: int
+    placed: int
+    answers: int
+    edges: int
+    leaking: int
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkStated:
+    """A benchmark's triples in all documents, before any was dropped."""
+
+    benchmark: str
+    documents: int  # that state one
+    stated: int  # triples that documents state, together
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """Counts over all documents; the types are the most frequent ones of each part, added up."""
 
@@ -62,6 +104,9 @@ class Knowledge:
     coverage: tuple[Coverage, ...] = ()
     relations: tuple[Relation, ...] = ()
     quotas: tuple[TypeQuota, ...] = ()
+    benchmarks: tuple[BenchmarkStated, ...] = ()
+    source: GraphSource | None = None
+    neighbours: Beside | None = None
 
 
 def knowledge(reading: Reading) -> Knowledge | None:
@@ -79,7 +124,34 @@ def knowledge(reading: Reading) -> Knowledge | None:
         coverage=tuple(_coverage(total)) if total else (),
         relations=tuple(_relations(total)) if total else (),
         quotas=tuple(TypeQuota(name, **asdict(one)) for name, one in sorted(decided.quotas.items())),
+        benchmarks=tuple(_benchmarks(total)) if total else (),
+        source=_source(reading),
+        neighbours=_beside(reading),
     )
+
+
+def _benchmarks(facts: MentionsFacts) -> Iterator[BenchmarkStated]:
+    for name, documents in facts.benchmark_documents.items():
+        yield BenchmarkStated(name, documents, facts.benchmark_stated[name])
+
+
+def _source(reading: Reading) -> GraphSource | None:
+    """None where the tables of the graph were there."""
+    if not reading.has("graph"):
+        return None
+    (facts,) = reading.facts("graph", GraphFacts)
+    names = sorted({*facts.left_out, *facts.statements_left_out})
+    left_out = tuple(LeftOut(one, facts.left_out.get(one, 0), facts.statements_left_out.get(one, 0)) for one in names)
+    counts = (facts.lines, facts.used_lines, facts.entity_rows, facts.triples)
+    return GraphSource(*counts, left_out, tuple(facts.malformed))
+
+
+def _beside(reading: Reading) -> Beside | None:
+    if not reading.has("neighbours"):
+        return None
+    total = add_facts(reading.facts("neighbours", NeighboursFacts))
+    assert total is not None
+    return Beside(total.mentions, total.placed, total.answers, total.edges, total.leaking, dict(total.left_out))
 
 
 def _coverage(facts: MentionsFacts) -> Iterator[Coverage]:

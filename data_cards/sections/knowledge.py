@@ -28,6 +28,9 @@ def section(card: Card) -> Section | None:
         *_coverage(facts),
         *_quotas(facts),
         *_relations(facts),
+        *_benchmarks(facts),
+        *_source(facts),
+        *_beside(facts),
     ]
     text = ["Entities of the knowledge graph were linked in every document, and its triples joined to the text."]
     return Section("knowledge", "Knowledge", text, tables=tables)
@@ -42,7 +45,10 @@ def _coverage(facts: Knowledge) -> Iterator[Table]:
     if facts.coverage:
         least = list(facts.coverage[0].documents)
         rows = [
-            (one_line(row.type) or "any type", *(share_of(row.documents[n], facts.documents) for n in least))
+            (
+                one_line(row.type) if row.type else "any type",
+                *(share_of(row.documents[n], facts.documents) for n in least),
+            )
             for row in facts.coverage
         ]
         yield Table(("documents that name entities of", *(f"{n} or more" for n in least)), rows)
@@ -68,3 +74,48 @@ def _relations(facts: Knowledge) -> Iterator[Table]:
             for row in facts.relations
         ]
         yield Table(("relation", "triples joined", "with both ends close together"), rows, folded=True)
+
+
+def _benchmarks(facts: Knowledge) -> Iterator[Table]:
+    """How much of each benchmark's knowledge the documents state."""
+    if facts.benchmarks:
+        rows = [
+            (
+                one_line(row.benchmark),
+                number(row.documents),
+                share_of(row.documents, facts.documents),
+                number(row.stated),
+            )
+            for row in facts.benchmarks
+        ]
+        yield Table(
+            ("benchmark", "documents that state a triple of it", "share", "triples stated, over documents"), rows
+        )
+
+
+def _source(facts: Knowledge) -> Iterator[Table]:
+    """Lines of the graph's files, and why some gave nothing."""
+    if facts.source is not None:
+        found = facts.source
+        rows = [("read", number(found.lines), ""), ("used", number(found.used_lines), number(found.triples))]
+        rows += [(one_line(row.reason), number(row.lines), number(row.statements)) for row in found.left_out]
+        yield Table(("files of the graph", "lines", "triples, or statements left out"), rows)
+        if found.malformed:
+            yield Table(
+                ("malformed lines, the first ones",), [(one_line(one),) for one in found.malformed], folded=True
+            )
+
+
+def _beside(facts: Knowledge) -> Iterator[Table]:
+    """Mentions in packed rows, and the neighbours handed over with them."""
+    if facts.neighbours is not None:
+        found = facts.neighbours
+        rows = [
+            ("mentions in kept documents", number(found.mentions)),
+            ("whole in a row", number(found.placed)),
+            *((f"left out: {one_line(reason)}", number(n)) for reason, n in found.left_out.items()),
+            ("answers, without neighbours", number(found.answers)),
+            ("neighbours", number(found.edges)),
+            ("neighbours removed since they name an answer", number(found.leaking)),
+        ]
+        yield Table(("neighbourhoods beside rows", "count"), rows)

@@ -8,6 +8,7 @@ from typing import Any
 from gristmill.corpus.errors import RecipeError, StoreError, nearest
 from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
 from gristmill.corpus.rundir import RunDir
+from gristmill.flows.inspect.mixed_quotas import mixed_quotas
 from gristmill.flows.pipeline.assemble import phases_of
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_checks import known_domains, phases
@@ -30,7 +31,8 @@ def mix_run(run_path: Path, sets: Sequence[str] = (), curriculum: Path | None = 
 
     Returns
     -------
-    run, and the fields of ``mixing.preview.Preview``
+    run, the fields of ``mixing.preview.Preview``, and quotas: for each type of [knowledge.quotas] the fields of
+    ``mixed_quotas.MixedQuota``
 
     Raises
     ------
@@ -53,7 +55,10 @@ def mix_run(run_path: Path, sets: Sequence[str] = (), curriculum: Path | None = 
     packed = {domain: Packed.of(folder) for domain, folder in shards.items()}
     caps = EpochCaps(**recipe.mixing.caps.model_dump())
     order = RowsInOrder(paces_of(recipe), recipe.mixing.window_rows)
-    return {"run": str(run_path), **asdict(preview(phases_of(recipe), packed, recipe.shards.row_tokens, caps, order))}
+    found = preview(phases_of(recipe), packed, recipe.shards.row_tokens, caps, order)
+    asked = recipe.knowledge.quotas if recipe.knowledge else {}
+    quotas = mixed_quotas(run_path, asked, {one.domain: one.epochs for one in found.domains})
+    return {"run": str(run_path), **asdict(found), "quotas": [asdict(one) for one in quotas]}
 
 
 def _with_file(recipe: Recipe, path: Path) -> Recipe:

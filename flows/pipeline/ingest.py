@@ -16,6 +16,7 @@ from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.catalogue import OutsideReader
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.disk_space import refuse_full_disk
+from gristmill.flows.pipeline.graph_entries import graph_of
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.plugged_in import plugged_in
@@ -146,6 +147,13 @@ def _verbalise_job(context: RunContext, source: SourceSpec) -> Job:
         "languages": knowledge.languages,
         "license": source.license,
     }
-    graph = context.inputs.of_stage("mentions")["graph"]
-    key = job_key("documents", VERBALISE.version, graph.digest, verbalise=options)
-    return Job("documents", key, verbalise_part, {"graph": graph.paths[0].parent, **options})
+    graph, digest = graph_of(context)
+    if knowledge.verbalise is not None:
+        from gristmill.knowledge.verbalise_languages import verbalise_languages
+
+        del options["languages"]
+        worded = knowledge.verbalise
+        key = job_key("documents", VERBALISE.version, digest, verbalise=options | {"asked": worded.model_dump()})
+        return Job("documents", key, verbalise_languages, {"graph": graph, "asked": worded, **options})
+    key = job_key("documents", VERBALISE.version, digest, verbalise=options)
+    return Job("documents", key, verbalise_part, {"graph": graph, **options})

@@ -76,7 +76,7 @@ def _documents_of_use(context: RunContext, spec: StageSpec) -> dict[str, list[Re
 
 def _maker(stage: Instance) -> str:
     maker = next(name for name in stage.spec.reads if name != "documents")
-    return f"{maker}-{stage.options.name}"
+    return f"{maker}-{stage.options.name}" if stage.spec.each else maker
 
 
 def measure_job(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.graph_entries import graph_of
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import Knowledge
@@ -54,7 +55,7 @@ def folders_of(context: RunContext) -> list[tuple[str, str]]:
 
 
 def _job(context: RunContext, stage: Instance, rows: str, domain: str) -> Job:
-    graph, section = context.inputs.of_stage("mentions")["graph"], context.recipe.knowledge
+    (graph, digest), section = graph_of(context), context.recipe.knowledge
     assert section is not None
     packed = dict(zip(context.recipe.domains, context.run.manifest(rows).parts, strict=True))[domain]
     of = DomainRows(
@@ -62,11 +63,13 @@ def _job(context: RunContext, stage: Instance, rows: str, domain: str) -> Job:
     )
     seed = context.seed(stage.name)
     tokens, mentions = (context.run.manifest(name).parts for name in ("tokens", "mentions"))
-    inputs = [packed.key, [part.key for part in tokens], [part.key for part in mentions], graph.digest]
+    inputs = [packed.key, [part.key for part in tokens], [part.key for part in mentions], digest]
     settings = {"section": stage.options.model_dump(), "languages": section.languages, "rows": asdict(of), "seed": seed}
     files = {
-        "graph": graph.paths[0].parent,
+        "graph": graph,
+        "index": Ref(context.run.manifest("names").parts[0], ""),
         "kept": Ref(context.run.manifest("edits" if context.run.has("edits") else "decide").parts[0], "kept.parquet"),
+        "documents": context.refs("documents", "documents.parquet"),
         "tokens": context.refs("tokens", "tokens.parquet"),
         "mentions": context.refs("mentions", "mentions.parquet"),
         "tokenizer": Ref(context.run.manifest("tokenizer").parts[0], "tokenizer.json"),
@@ -83,10 +86,10 @@ def neighbours_stage(
 
     Parameters
     ----------
-    files : graph, a folder; kept.parquet with the spans that were cut; tokens.parquet and mentions.parquet of every
-        part; tokenizer.json; shards, the folder of the rows
+    files : graph, a folder, and the index of its names; kept.parquet with the spans that were cut; documents.parquet,
+        tokens.parquet and mentions.parquet of every part; tokenizer.json; shards, the folder of the rows
     """
-    from gristmill.flows.pipeline.mention_tokens import part_mentions, together
+    from gristmill.flows.pipeline.mention_tokens import Part, part_mentions, together
     from gristmill.knowledge.neighbourhoods import write_neighbourhoods
     from gristmill.tokenizer.token_places import TokenPlaces
 
@@ -96,21 +99,24 @@ def neighbours_stage(
     parts = []
     for number in np.unique(rows["part"].to_numpy()).tolist():
         part = rows.filter(pc.equal(rows["part"], number))
-        parts.append(part_mentions(part, files["mentions"][number], files["tokens"][number], places, lost))
+        of_part = Part(*(files[name][number] for name in Part._fields))
+        parts.append(part_mentions(part, of_part, places, lost))
     assert section.neighbours is not None
-    known = _known(files["graph"], section, _label_tokens(files["tokenizer"], spaced=places.joins_bytes))
+    known = _known(
+        files["graph"], files["index"], section, _label_tokens(files["tokenizer"], spaced=places.joins_bytes)
+    )
     facts = write_neighbourhoods(together(parts), files["shards"], known, section.neighbours, folder, seed=seed)
     left_out = {name: n for name, n in sorted({**facts.left_out, **lost}.items()) if n}
     facts = replace(facts, mentions=facts.mentions + lost.total(), left_out=left_out)
     return Outcome(facts.placed, facts=asdict(facts))
 
 
-def _known(folder: Path, section: Knowledge, label_tokens: "LabelTokens") -> "KnownGraph":
+def _known(folder: Path, index: Path, section: Knowledge, label_tokens: "LabelTokens") -> "KnownGraph":
     """The graph, and the names of its entities; the last one stays in memory, for the parts of the stage."""
-    from gristmill.knowledge.graph import load_graph
+    from gristmill.knowledge.mapped_graph import open_graph
     from gristmill.knowledge.neighbourhoods import KnownGraph
 
-    graph = load_graph(folder, languages=section.languages, min_label_chars=section.min_label_chars)
+    graph = open_graph(index)
     return KnownGraph(graph, *_names_and_labels(folder, section.languages, graph), label_tokens)
 
 

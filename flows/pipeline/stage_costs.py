@@ -21,6 +21,8 @@ class StageCost:
 OTHER_STAGE = StageCost(0.2, 0.1)  # of a plug-in, in Python; replaced once it has run
 STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes says otherwise
     "documents": StageCost(0.5, 1.0),
+    "graph": StageCost(0.20, 0.060),
+    "names": StageCost(0.50, 0.0),
     "signals": StageCost(0.15, 0.040, 25.0),
     "language": StageCost(0.20, 0.140),
     "signatures": StageCost(0.10, 0.010, 3.0),

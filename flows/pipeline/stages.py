@@ -23,7 +23,7 @@ from gristmill.filters.models.stage import (
 )
 from gristmill.filters.pii.stage import PII
 from gristmill.filters.signals.stage import SIGNALS
-from gristmill.knowledge.stage import MENTIONS, NEIGHBOURS, VERBALISE
+from gristmill.knowledge.stage import GRAPH, INDEX, MENTIONS, NEIGHBOURS, VERBALISE
 from gristmill.mixing.stage import PIECES, PLAN
 from gristmill.sources.stage import DOCUMENTS
 from gristmill.tokenizer.stage import COMPARISON, HELDOUT, SHARDS, TOKENIZER, TOKENS
@@ -31,6 +31,8 @@ from gristmill.trainer.stage import TRAIN
 
 BUILT_IN: tuple[StageSpec, ...] = (
     VERBALISE,
+    GRAPH,
+    INDEX,
     DOCUMENTS,
     SIGNALS,
     LANGUAGE,
@@ -89,7 +91,7 @@ def in_order(specs: Sequence[StageSpec]) -> tuple[StageSpec, ...]:
     RecipeError : stages that read each other
 
     >>> [spec.name for spec in in_order(BUILT_IN)][:3]
-    ['verbalise', 'documents', 'signals']
+    ['verbalise', 'graph', 'names']
     """
     left, done = list(specs), list[StageSpec]()
     names = {spec.name for spec in specs}

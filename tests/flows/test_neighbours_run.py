@@ -1,11 +1,13 @@
 """A recipe that hands neighbourhoods over, from files to rows: places, what is left out, and what verify finds."""
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gristmill.corpus.errors import SourceError
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.handoff.loader import Loader
@@ -109,3 +111,42 @@ def test_verify_finds_a_changed_file_and_rows_of_another_run(run, monkeypatch):
     checks = {one["name"]: one for one in verify_run(run)["checks"]}
     assert not checks["neighbours heldout notes"]["ok"]
     assert checks["neighbours shards notes"]["ok"]
+
+
+def test_a_graph_that_is_read_gives_the_same_neighbourhoods_and_a_line_on_the_card(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
+    folder = run.parents[3]
+    statements = {
+        n: [
+            {
+                "mainsnak": {
+                    "snaktype": "value",
+                    "property": "near",
+                    "datavalue": {"type": "wikibase-entityid", "value": {"entity-type": "item", "id": f"q{m}"}},
+                },
+                "rank": "normal",
+            }
+            for m in range(8)
+            if m != n
+        ]
+        for n in range(8)
+    }
+    items = [
+        {"type": "item", "id": f"q{n}", "labels": {"en": {"value": town}}, "claims": {"near": statements[n]}}
+        for n, town in enumerate(TOWNS)
+    ]
+    lines = ",\n".join(json.dumps(one) for one in items)
+    (tmp_path / "dump.json.gz").write_bytes(gzip.compress(f"[\n{lines},\nbroken\n]\n".encode()))
+    text = (folder / "recipe.toml").read_text().replace(str(folder / "graph"), str(tmp_path / "dump.json.gz"))
+    (tmp_path / "recipe.toml").write_text(f"{text}[card]\n")
+    other = Path(refine_directly(tmp_path / "recipe.toml")["run"])
+    pages = [(one / "neighbours/shards/notes/rows.arrow").read_bytes() for one in (run, other)]
+    assert pages[0] == pages[1]
+    card = (other / "card" / "README.md").read_text()
+    assert "malformed lines, the first ones" in card
+    assert "dump.json.gz:10:" in card
+    assert "neighbours removed since they name an answer" in card
+    assert [one for one in verify_run(other)["checks"] if not one["ok"]] == []
+    (tmp_path / "recipe.toml").write_text(text.replace("min_score", "quotas = { Q5 = 3 }\nmin_score"))
+    with pytest.raises(SourceError, match=r"knowledge\.quotas: no entity of the graph has the type 'Q5'"):
+        refine_directly(tmp_path / "recipe.toml", "mentions")

@@ -9,9 +9,11 @@ import pytest
 from gristmill.corpus.errors import RecipeError, SourceError
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.direct import refine_directly
+from gristmill.flows.inspect.mix import mix_run
 from gristmill.flows.pipeline.recipe_reading import parse_recipe
 from gristmill.flows.pipeline.run_summary import notices
 from gristmill.knowledge.stage import Knowledge, expect_types, linking_options
+from gristmill.show_questions import show_mix
 
 from .conftest import written_graph
 
@@ -92,6 +94,26 @@ def test_a_document_of_a_type_under_its_quota_weighs_more_and_what_is_not_reache
     assert part.facts["quotas"]["Q10884"] | {"drawn": 2} == {
         "asked": 2, "documents": 1, "before": 1.0, "drawn": 2, "reached": True
     }  # fmt: skip
+
+
+def test_mix_shows_how_far_the_curriculum_comes_with_the_quotas(corpus, capsys):
+    """The plant's weight is 2: twice the epochs of its domain, and a city that no quota raises."""
+    quotas = "[knowledge.quotas]\nQ10884 = 2\nQ729 = 1\nQ515 = 1\n"
+    curriculum = '[[curriculum]]\nuntil_tokens = "1500"\nshares = { web = 1.0 }\n'
+    head, tail = RECIPE.split("[knowledge.domains]")
+    corpus.write_text(
+        f'{head}{quotas}[knowledge.domains]\nstone = ["Q11"]\n{tail[tail.index("[decide]") :]}{curriculum}'
+    )
+    run = Path(refine_directly(corpus, until="shards")["run"])
+    found = mix_run(run)
+    (epochs,) = (one["epochs"] for one in found["domains"] if one["domain"] == "web")
+    weight = pl.read_parquet(corpus.parent / "home" / "store" / "decide" / "*" / "kept.parquet").sort("row")["weight"]
+    drawn = {one["type"]: one["drawn"] for one in found["quotas"]}
+    assert drawn == pytest.approx({"Q10884": weight[0] * epochs, "Q729": 0, "Q515": weight[1] * epochs})
+    assert {one["type"]: one["reached"] for one in found["quotas"]} == {"Q10884": True, "Q729": False, "Q515": True}
+    assert not mix_run(run, ["curriculum.0.until_tokens=64"])["quotas"][0]["reached"]
+    show_mix(found)
+    assert "Q10884" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
