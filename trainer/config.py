@@ -21,7 +21,7 @@ from gristmill.trainer.model.shape import Shape, narrower
 from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.training_stage import TrainingStage
 
-VERSION = "1"  # of the whole trainer; here, where asking for it needs no torch
+VERSION = "2"  # of the whole trainer; here, where asking for it needs no torch
 
 
 @dataclass(frozen=True, slots=True)
