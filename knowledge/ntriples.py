@@ -53,7 +53,7 @@ class Statement(NamedTuple):
 
 
 def statements_of(path: Path, account: GraphAccount) -> Iterator[Statement]:
-    """Triples without blank nodes; lines are counted, used or left out. About 0.25 M lines a CPU second.
+    """Triples without blank nodes; lines are counted, used or left out. About 0.1 M lines a CPU second.
 
     Raises
     ------
