@@ -38,9 +38,9 @@ from gristmill.handoff.neighbours import EntitySpans, RunNeighbours
 from gristmill.handoff.row_digest import within
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.entity_mentions import NONE, Names, mentions_of
 from gristmill.trainer.model.fusion import FusionShape, Kind
 from gristmill.trainer.model.loss import cross_entropy
-from gristmill.trainer.model.mentions import NONE, Names, mentions_of
 from gristmill.trainer.model.packed import Packed, pack_batch
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.schedules import learning_rate_at

@@ -31,12 +31,12 @@ from gristmill.trainer.stage import TRAIN
 
 BUILT_IN: tuple[StageSpec, ...] = (
     VERBALISE,
-    GRAPH,
-    INDEX,
+    GRAPH,  # before documents, some of which may be put into words from it
     DOCUMENTS,
     SIGNALS,
     LANGUAGE,
     SIGNATURES,
+    INDEX,
     MENTIONS,
     LINE_EDITS,
     PII,
@@ -91,7 +91,7 @@ def in_order(specs: Sequence[StageSpec]) -> tuple[StageSpec, ...]:
     RecipeError : stages that read each other
 
     >>> [spec.name for spec in in_order(BUILT_IN)][:3]
-    ['verbalise', 'graph', 'names']
+    ['verbalise', 'graph', 'documents']
     """
     left, done = list(specs), list[StageSpec]()
     names = {spec.name for spec in specs}

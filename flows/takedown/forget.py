@@ -17,7 +17,7 @@ from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.tables import read_batches, read_part, write_part
 from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
-from gristmill.flows.takedown.search import Slices, column_blocks
+from gristmill.flows.takedown.search import Slices, column_blocks, file_blocks
 
 VERSION = "1"
 SAID = ("text", "text_hash", "url", "meta")  # columns that a document alone brings; locators name whole files
@@ -136,17 +136,20 @@ def _rejects_named(path: Path, names: set[str], unknown: set[str]) -> tuple[list
     return np.flatnonzero(fits).tolist(), known
 
 
-def slices_of(parts: Sequence[Path], named: Named) -> Slices:
-    """Slices of all that the named documents say and no other document does.
+def slices_of(parts: Sequence[Path], named: Named, given: Sequence[Path] = ()) -> Slices:
+    """Slices of all that the named documents say, and no other document or file that is ``given`` does.
 
-    A near copy that stays, or a page's menu, holds slices of the text too: those no takedown of this document removes.
+    A near copy that stays, a page's menu, or a name in a graph, holds slices of the text too: those no takedown of this
+    document removes.
     """
     texts = []
     for part, doc_ids in zip(parts, named.doc_ids, strict=True):
         if doc_ids:
             table = pq.read_table(part / DOCUMENTS_FILE, columns=list(SAID), filters=[("doc_id", "in", doc_ids)])
             texts += table.columns
-    return Slices.of(texts).without(_remaining_blocks(parts, named)) | Slices.of([pa.array(named.all_doc_ids)])
+    own = Slices.of(texts).without(_remaining_blocks(parts, named))
+    own = own.without(block for path in given for block in file_blocks(path, None))
+    return own | Slices.of([pa.array(named.all_doc_ids)])
 
 
 def copies_of(parts: Sequence[Path], named: Named) -> list[str]:

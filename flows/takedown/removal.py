@@ -194,10 +194,17 @@ def renew_card(context: RunContext) -> None:
 # ------------------------------------------------------------------------------------------------ the run again
 
 
+def graph_files(context: RunContext) -> list[Path]:
+    """What the run keeps of its graph, which came from no document."""
+    manifests = [context.run.manifest(name) for name in ("graph", "names") if context.run.has(name)]
+    folders = [context.store.folder(receipt) for manifest in manifests for receipt in manifest.parts]
+    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
 def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
     parts = document_folders(context, journal)
     named = forget.find_named(parts, names)
-    slices_removed = forget.slices_of(parts, named)
+    slices_removed = forget.slices_of(parts, named, graph_files(context))
     rejects = [
         sorted({*places, *forget.rejects_that_say(part, slices_removed)})
         for part, places in zip(parts, named.rejects, strict=True)

@@ -109,7 +109,7 @@ def _prepare(context: RunContext, journal: RunDir, names: list[str]) -> None:
     asked = forget.find_named(parts, names).all_doc_ids
     closure = close(context, asked)
     named = forget.find_named(parts, [*names, *closure])
-    expect_retrainable(context, closure, forget.slices_of(parts, named))
+    expect_retrainable(context, closure, forget.slices_of(parts, named, removal.graph_files(context)))
     masked = {stage: _pieces(context, stage, list(closure)) for stage in ROWS}
     plan = Plan.load(context.run.path / "plan")
     rows = {name: masked["shards"].filter(pc.equal(masked["shards"]["domain"], name))["row"] for name in plan.names}
@@ -147,7 +147,7 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
     found = dict(stated.retraining)
     closure = list(found["closure"])
     named = forget.find_named(parts, [*stated.names, *closure])
-    slices = forget.slices_of(parts, named)
+    slices = forget.slices_of(parts, named, removal.graph_files(context))
     rejects = [
         sorted({*places, *forget.rejects_that_say(part, slices)})
         for part, places in zip(parts, named.rejects, strict=True)

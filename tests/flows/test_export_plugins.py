@@ -46,7 +46,7 @@ def install(tmp_path, monkeypatch):
 
 
 def test_an_announced_target_writes_whole_or_not_at_all(small_run, tmp_path, install, monkeypatch, capsys):
-    with pytest.raises(UnknownNameError, match="known: arrow, dots1, jsonl, litdata, mds"):
+    with pytest.raises(UnknownNameError, match="known: arrow, deepseekv3, dots1, jsonl, litdata, mds"):
         export_run(small_run, "lines", tmp_path / "out")
     install(LINES)
     monkeypatch.setattr("gristmill.flows.export.export_run._record", lambda *_: None)  # the run is shared

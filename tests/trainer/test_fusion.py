@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gristmill.handoff.neighbours import EntitySpans
 from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.entity_mentions import NONE, Names, mentions_of
 from gristmill.trainer.model.fusion import FusionShape, Kind
-from gristmill.trainer.model.mentions import NONE, Names, mentions_of
 from gristmill.trainer.model.shape import Shape
 from tests.trainer.test_packed_attention import ROW, make_batch, rows_of_documents
 

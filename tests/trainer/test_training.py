@@ -299,7 +299,7 @@ def test_a_gradient_that_is_no_number_moves_nothing(run, config, monkeypatch):
     session = begin(config)
     before = {name: value.clone() for name, value in session.model.state_dict().items()}
     monkeypatch.setattr(
-        "gristmill.trainer.training.step.torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("inf"))
+        "gristmill.trainer.training.division.torch.nn.utils.get_total_norm", lambda *_: torch.tensor(float("inf"))
     )
     batch = read_heldout(run / "heldout", ("books",), config)["books"][0]
     result = train_step(session.model, session.optimizer, [batch], config)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gristmill.trainer.model.mentions import Mentions
+from gristmill.trainer.model.entity_mentions import Mentions
 
 Kind = Literal["constant", "mean", "attention"]
 RARELY = -2.0  # where the gate begins: 0.12

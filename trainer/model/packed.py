@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gristmill.handoff.loader import Batch
 from gristmill.handoff.row_digest import within
-from gristmill.trainer.model.mentions import Mentions
+from gristmill.trainer.model.entity_mentions import Mentions
 
 SHORTEST_LOG2 = 4  # documents of up to 16 tokens share a group
 
