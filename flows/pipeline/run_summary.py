@@ -83,9 +83,9 @@ def notices(run: RunDir) -> tuple[str, ...]:
 
 
 def _nothing_kept(accounts: Accounts) -> Iterator[str]:
-    """Sources that rules drop whole: seldom what was meant."""
+    """Sources of which rules drop the most, and duplicates the rest: seldom what was meant."""
     for source, one in accounts.items():
-        if one.documents_dropped and not one.documents_kept:
+        if one.documents_dropped > one.documents_merged and not one.documents_kept:
             dropped = f"{one.documents_dropped:,} of {one.documents_in:,} documents are dropped"
             yield f"nothing of {source} is kept, {dropped}: `gristmill samples RUN --source {source}` shows why"
 
