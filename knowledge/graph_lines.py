@@ -9,7 +9,7 @@ from typing import BinaryIO
 from gristmill.corpus.errors import SourceError
 
 MAX_LINE_BYTES = 1 << 28  # an entity of Wikidata has 10 MB at most
-_MAGIC = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+_MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}  # a table of text may begin with BZ
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes | None]]:
@@ -36,8 +36,8 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes | None]]:
 def open_unpacked(path: Path) -> BinaryIO:
     """The unpacked bytes of a file. A name that promises a compression which the bytes do not have is a SourceError."""
     with path.open("rb") as file:
-        first = file.read(2)
-    opener = _MAGIC.get(first)
+        first = file.read(3)
+    opener = next((opener for magic, opener in _MAGIC.items() if first.startswith(magic)), None)
     promised = path.suffix.lower() in (".gz", ".bz2")
     if promised and opener is None and first:
         raise SourceError(f"knowledge.graph: {path} is not a {path.suffix} file: it begins with {first.hex(' ')}")

@@ -63,12 +63,8 @@ class GraphTables:
     """``with GraphTables(folder) as tables: tables.add(entities, triples)``; memory: one batch of each."""
 
     def __init__(self, folder: Path):
-        self._folder = folder
-        schemas = (ENTITIES, TRIPLES, RELATIONS)
-        names = (*GRAPH_FILES, RELATIONS_FILE)
-        self._tables = [
-            _Buffered(PartWriter(folder / name, schema), schema) for name, schema in zip(names, schemas, strict=True)
-        ]
+        schemas, names = (ENTITIES, TRIPLES, RELATIONS), (*GRAPH_FILES, RELATIONS_FILE)
+        self._tables = [BufferedRows(folder / name, schema) for name, schema in zip(names, schemas, strict=True)]
 
     def add(
         self, entities: Iterable[Entity] = (), triples: Iterable[Triple] = (), relations: Iterable[Triple] = ()
@@ -84,32 +80,40 @@ class GraphTables:
 
     def __enter__(self) -> "GraphTables":
         for table in self._tables:
-            table.writer.__enter__()
+            table.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         for table in self._tables:
-            if error[0] is None:
-                table.flush()
-            table.writer.__exit__(*error)  # pyright: ignore[reportArgumentType]
+            table.__exit__(*error)
 
 
-class _Buffered:
-    """Rows of one table that are not written yet."""
+class BufferedRows:
+    """``with BufferedRows(path, schema) as rows: rows.add([...])``: a table, written ``BATCH_ROWS`` at a time."""
 
-    def __init__(self, writer: PartWriter, schema: pa.Schema):
-        self.writer, self.rows = writer, 0
-        self._schema, self._pending = schema, []
+    def __init__(self, path: Path, schema: pa.Schema):
+        self.rows = 0
+        self._writer, self._schema, self._pending = PartWriter(path, schema), schema, list[Sequence[object]]()
 
     def add(self, rows: Iterable[Sequence[object]]) -> None:
+        """Append rows."""
         before = len(self._pending)
         self._pending.extend(rows)
         self.rows += len(self._pending) - before
         if len(self._pending) >= BATCH_ROWS:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         columns = list(zip(*self._pending, strict=True)) or [()] * len(self._schema)
         arrays = [pa.array(column, one.type) for column, one in zip(columns, self._schema, strict=True)]
-        self.writer.write(pa.record_batch(arrays, schema=self._schema))
+        self._writer.write(pa.record_batch(arrays, schema=self._schema))
         self._pending = []
+
+    def __enter__(self) -> "BufferedRows":
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._flush()
+        self._writer.__exit__(*error)  # pyright: ignore[reportArgumentType]

@@ -6,10 +6,11 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from gristmill.corpus.tables import PartWriter
 from gristmill.knowledge.graph_source import Read
-from gristmill.knowledge.graph_tables import BATCH_ROWS, GraphAccount, GraphTables
+from gristmill.knowledge.graph_tables import BATCH_ROWS, BufferedRows, GraphAccount, GraphTables
 from gristmill.knowledge.ntriples import ALIAS, DESCRIPTION, LABEL, TEXTS, TYPE_RELATION, Statement
 
 _TEXT = pa.schema([(name, pa.string()) for name in ("id", "kind", "lang", "text")])
@@ -19,10 +20,10 @@ _LINK = pa.schema([(name, pa.string()) for name in ("head", "relation", "tail")]
 def group_statements(
     statements: Iterable[Statement], options: Read, folder: Path, tables: GraphTables, account: GraphAccount
 ) -> None:
-    """Add the entities and triples of all statements. Memory: the labels, aliases and descriptions that are wanted."""
+    """Add the entities and triples of all statements. Memory: the names, descriptions and types that are wanted."""
     with TemporaryDirectory(dir=folder) as aside:
         texts, links = Path(aside, "texts.parquet"), Path(aside, "links.parquet")
-        with _Rows(texts, _TEXT) as to_texts, _Rows(links, _LINK) as to_links:
+        with BufferedRows(texts, _TEXT) as to_texts, BufferedRows(links, _LINK) as to_links:
             for one in statements:
                 reason = _sort(one, options, to_texts, to_links)
                 if reason:
@@ -33,12 +34,12 @@ def group_statements(
         _add_links(links, entities["id"].unique(), options, tables, account)
 
 
-def _sort(one: Statement, options: Read, texts: "_Rows", links: "_Rows") -> str:
+def _sort(one: Statement, options: Read, texts: BufferedRows, links: BufferedRows) -> str:
     """Keep a statement among texts or links; why not, if not."""
     if one.tail is not None:
         kept = not options.relations or one.relation in (*options.relations, options.type_relation or TYPE_RELATION)
         if kept:
-            links.add((one.head, one.relation, one.tail))
+            links.add([(one.head, one.relation, one.tail)])
         return "" if kept else "other_relation"
     if one.relation not in TEXTS:
         return "literal"
@@ -46,7 +47,7 @@ def _sort(one: Statement, options: Read, texts: "_Rows", links: "_Rows") -> str:
         return "other_language"
     if not (one.text or "").strip():
         return "empty_text"
-    texts.add((one.head, TEXTS[one.relation], one.lang, one.text))
+    texts.add([(one.head, TEXTS[one.relation], one.lang, one.text)])
     return ""
 
 
@@ -80,41 +81,13 @@ def _entities(texts: pl.DataFrame, types: pl.DataFrame, options: Read) -> pl.Dat
 
 def _add_links(links: Path, known: pl.Series, options: Read, tables: GraphTables, account: GraphAccount) -> None:
     """Triples whose head is an entity; a relation that tells types alone is none where it was not asked for."""
-    names = set(known.to_list())
-    asked = set(options.relations)
-    for batch in pl.read_parquet(links).iter_slices(BATCH_ROWS):
-        for head, relation, tail in batch.iter_rows():
-            account.statements += 1
-            if asked and relation not in asked:
-                account.statements_left_out["other_relation"] += 1
-            elif head not in names:
-                account.statements_left_out["head_is_no_entity"] += 1
-            else:
-                account.triples += 1
-                tables.add(triples=[(head, relation, tail)])
-
-
-class _Rows:
-    """Rows written aside as they come."""
-
-    def __init__(self, path: Path, schema: pa.Schema):
-        self._writer, self._schema, self._pending = PartWriter(path, schema), schema, []
-
-    def add(self, row: tuple) -> None:
-        self._pending.append(row)
-        if len(self._pending) >= BATCH_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        columns = list(zip(*self._pending, strict=True)) or [()] * len(self._schema)
-        arrays = [pa.array(column, one.type) for column, one in zip(columns, self._schema, strict=True)]
-        self._writer.write(pa.record_batch(arrays, schema=self._schema))
-        self._pending = []
-
-    def __enter__(self) -> "_Rows":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self._flush()
-        self._writer.__exit__(*error)
+    asked, names = pa.array(options.relations, pa.string()), known.to_arrow().cast(pa.string())
+    with pq.ParquetFile(links) as file:
+        for batch in file.iter_batches(BATCH_ROWS):
+            wanted = batch.filter(pc.is_in(batch["relation"], value_set=asked)) if len(asked) else batch
+            kept = wanted.filter(pc.is_in(wanted["head"], value_set=names))
+            tables.add(triples=zip(*(column.to_pylist() for column in kept.columns), strict=True))
+            account.statements += batch.num_rows
+            account.triples += kept.num_rows
+            account.statements_left_out["other_relation"] += batch.num_rows - wanted.num_rows
+            account.statements_left_out["head_is_no_entity"] += wanted.num_rows - kept.num_rows

@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import xxhash
 
 from gristmill.corpus.account import passed_on
-from gristmill.corpus.files import canonical_json
-from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import write_part
 from gristmill.knowledge.graph import read_tables
+from gristmill.knowledge.worded_documents import worded_documents
 
 ARTICLED = ("instance_of", "subclass_of")  # their tails are common nouns
 TEMPLATES = {  # in the order in which a document tells them
@@ -64,7 +61,10 @@ def verbalise_part(
     """
     entities, triples = read_tables(graph)
     verbalised = _documents(best_labels(entities, languages or ("en",)), triples)
-    table = _as_documents(verbalised, source, domain, license)
+    meta = verbalised.select("type", "facts").to_dicts()
+    table = worded_documents(
+        verbalised, verbalised["id"].to_list(), meta, source=source, domain=domain, licence=license
+    )
     rows = write_part(folder / "documents.parquet", DOCUMENTS, table.to_batches())
     write_part(folder / "rejects.parquet", REJECTS, [])
     text_bytes = int(verbalised["text"].str.len_bytes().sum())
@@ -150,24 +150,3 @@ def _listed(names: pl.Expr) -> pl.Expr:
     most = names.list.head(names.list.len() - 1).list.join(", ")
     last = names.list.last()
     return pl.when(names.list.len() > 1).then(pl.concat_str(most, pl.lit(" and "), last)).otherwise(last)
-
-
-def _as_documents(verbalised: pl.DataFrame, source: str, domain: str, licence: str | None) -> pa.Table:
-    """``verbalised`` in the columns of DOCUMENTS. Hashing is a loop over entities: xxhash takes one string per call."""
-    locators, texts = verbalised["id"].to_list(), verbalised["text"].to_list()
-    n = len(texts)
-    meta = zip(verbalised["type"].to_list(), verbalised["facts"].to_list(), strict=True)
-    columns = {
-        "doc_id": [document_id(source, locator) for locator in locators],
-        "text": texts,
-        "source": [source] * n,
-        "domain": [domain] * n,
-        "lang": verbalised["lang"].to_list(),
-        "license": [licence] * n,
-        "url": [None] * n,
-        "created": [None] * n,
-        "locator": locators,
-        "text_hash": [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts],
-        "meta": [canonical_json({"type": kind, "facts": facts}) for kind, facts in meta],
-    }
-    return pa.Table.from_pydict(columns, schema=DOCUMENTS)

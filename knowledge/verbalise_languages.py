@@ -8,12 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import xxhash
 
 from gristmill.corpus.account import passed_on
-from gristmill.corpus.files import canonical_json
-from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.tables import write_part
@@ -21,6 +17,7 @@ from gristmill.knowledge.graph import read_tables
 from gristmill.knowledge.sentence_templates import ALIKE, LISTINGS, PLAIN, SENTENCES, Listing
 from gristmill.knowledge.stage import Verbalise
 from gristmill.knowledge.verbalise import TEMPLATES, fill
+from gristmill.knowledge.worded_documents import worded_documents
 
 ENGLISH = {name: text for name, text in TEMPLATES.items() if name not in ("instance_of", "subclass_of")} | {
     "instance_of": "{head}, kind: {tails}.",  # an article would have to fit the tail
@@ -64,7 +61,9 @@ def verbalise_languages(
         worded.append(found)
         skipped |= {f"{reason}: {language}": n for reason, n in sorted(counts.items()) if n}
     documents = pl.concat(worded)
-    table = _as_documents(documents, source, domain, license)
+    locators = [f"{name}#{lang}" for name, lang in documents.select("id", "lang").rows()]
+    meta = documents.select("type", "triples", entity="id").to_dicts()
+    table = worded_documents(documents, locators, meta, source=source, domain=domain, licence=license)
     rows = write_part(folder / "documents.parquet", DOCUMENTS, table.to_batches())
     write_part(folder / "rejects.parquet", REJECTS, [])
     n_bytes = int(documents["text"].str.len_bytes().sum())
@@ -127,24 +126,3 @@ def _sentences(triples: pl.DataFrame, templates: Mapping[str, str], listing: Lis
     several = pl.concat_str(most, pl.lit(listing.last), names.list.last())
     listed = pl.when(n > 1).then(several).otherwise(names.list.last())
     return grouped.select("head", "triples", sentence=fill(sentence, pl.col("label"), listed))
-
-
-def _as_documents(worded: pl.DataFrame, source: str, domain: str, licence: str | None) -> pa.Table:
-    """``worded`` in the columns of DOCUMENTS; a locator is the entity and the language."""
-    locators = [f"{name}#{lang}" for name, lang in worded.select("id", "lang").rows()]
-    n, texts = len(locators), worded["text"].to_list()
-    meta = zip(worded["id"].to_list(), worded["type"].to_list(), worded["triples"].to_list(), strict=True)
-    columns = {
-        "doc_id": [document_id(source, locator) for locator in locators],
-        "text": texts,
-        "source": [source] * n,
-        "domain": [domain] * n,
-        "lang": worded["lang"].to_list(),
-        "license": [licence] * n,
-        "url": [None] * n,
-        "created": [None] * n,
-        "locator": locators,
-        "text_hash": [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts],
-        "meta": [canonical_json({"entity": name, "type": kind, "triples": found}) for name, kind, found in meta],
-    }
-    return pa.Table.from_pydict(columns, schema=DOCUMENTS)

@@ -289,8 +289,9 @@ def overlaps(offsets, data, gate, keys, ranges, index, totals, needed, threshold
     keys uint64[2^k], ranges int64[2^k, 2]: seeds and their range in entries. index: firsts int64[n_passages + 1] and
     words_of uint64[], hashes of the words of all passages; entries int64[n_entries, 3]: passage, place of the seed in it
     and entry of the place before, -1 for none, places of one passage downwards; weights int64[n_entries] of the 5-gram
-    that ends with the seed; standing bool[n_entries], where that is shared by many passages; row_of int64[n_passages]; costs int64[n_words + 1] of the words before, see ``rarity``;
-    frames bool[n_entries], where the seed is shared by many passages.
+    that ends with the seed; standing bool[n_entries], where that is shared by many passages; row_of int64[n_passages];
+    costs int64[n_words + 1] of the words before, see ``rarity``; frames bool[n_entries], where the seed is shared by
+    many passages.
     totals int64[n_passages]: sum of weights, 0 for one too short; needed int64[n_passages]: words in a row that are
     enough. state: last, run int64[n_entries], counted int64[n_entries], stamps, sums, rows int64[n_passages],
     near bool[n_passages], latest int64[n_rows, 16]; last, counted, stamps and latest -1.

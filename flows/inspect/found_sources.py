@@ -3,10 +3,10 @@
 What no reader knows by its name is left out, by a pattern that the recipe shows.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.guessed_keys import guessed_keys
@@ -63,7 +63,7 @@ def _name(path: str, files: Sequence[str], format_: str) -> str:
     """That of the file, or of the folder that holds all files; with the format where that is the whole path."""
     if len(files) == 1:
         return slug(_stem(files[0]))
-    folder = os.path.commonpath(files)
+    folder = _folder(files)
     return slug(f"{_stem(path)}-{format_}") if _stem(folder) == _stem(path) else slug(_stem(folder))
 
 
@@ -83,11 +83,22 @@ def _paths(files: Sequence[str]) -> str | tuple[str, ...]:
     """A pattern for each ending below their folder, where these match the files and no other; else the files."""
     if len(files) == 1:
         return files[0]
-    folder = os.path.commonpath(files)
-    patterns = tuple(f"{folder}/**/*{ending}" for ending in sorted({_ending(file) for file in files}))
+    folder = _folder(files)
+    patterns = tuple(f"{folder}**/*{ending}" for ending in sorted({_ending(file) for file in files}))
     matched = [] if any(one.endswith("*") for one in patterns) else list(formats_of(patterns, source="x"))
     paths = patterns if matched == list(files) else tuple(files)
     return paths[0] if len(paths) == 1 else paths
+
+
+def _folder(files: Sequence[str]) -> str:
+    """The folder that holds all files, as it is written, with a slash behind; empty for the working directory.
+
+    >>> _folder(["s3://lake/in/a.csv", "s3://lake/in/b/c.csv"]), _folder(["a.csv", "b.csv"]), _folder(["/a", "/b"])
+    ('s3://lake/in/', '', '/')
+    """
+    first, last = (one.split("/")[:-1] for one in (min(files), max(files)))
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    return "".join(f"{one}/" for one in shared)
 
 
 def _patterns(files: Iterable[str]) -> tuple[str, ...]:

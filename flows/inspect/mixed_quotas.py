@@ -1,6 +1,6 @@
 """Quotas of types under a curriculum: how many documents that name a type are drawn in the whole training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,24 +40,26 @@ def mixed_quotas(
     context = read_run(run_path)
     kept = pq.read_table(context.file("decide", "kept.parquet"), columns=["part", "row", "domain", "weight", "heldout"])
     kept = kept.filter(pc.invert(kept["heldout"]))
-    passes = np.array([epochs.get(name) or 0.0 for name in kept["domain"].to_pylist()])
+    domains = kept["domain"].combine_chunks().dictionary_encode()
+    passes = np.array([epochs.get(name) or 0.0 for name in domains.dictionary.to_pylist()])
     weight = kept["weight"].to_numpy().astype(np.float64)
+    drawn = weight * passes[domains.indices.to_numpy()]
     found = []
-    for name, asked in quotas.items():
-        names = _naming(context, kept, name)
-        drawn = float((weight * passes)[names].sum())
-        found.append(MixedQuota(name, asked, int(names.sum()), float(weight[names].sum()), drawn, drawn >= asked))
+    for (name, asked), at in zip(quotas.items(), _naming(context, kept, list(quotas)), strict=True):
+        in_a_pass, in_all = float(weight[at].sum()), float(drawn[at].sum())
+        found.append(MixedQuota(name, asked, int(at.sum()), in_a_pass, in_all, in_all >= asked))
     return tuple(found)
 
 
-def _naming(context: RunContext, kept: pa.Table, name: str) -> np.ndarray:
-    """bool[n]: the document names an entity of the type."""
-    names, part = np.zeros(kept.num_rows, bool), kept["part"].to_numpy()
+def _naming(context: RunContext, kept: pa.Table, types: Sequence[str]) -> np.ndarray:
+    """bool[types, n]: the document names an entity of the type. Each part is read once."""
+    names, part = np.zeros((len(types), kept.num_rows), bool), kept["part"].to_numpy()
     for number in np.unique(part).tolist():
         at = np.flatnonzero(part == number)
-        types = pq.read_table(context.file("mentions", "types.parquet", number), columns=["types"])["types"]
-        lists = types.take(kept["row"].take(pa.array(at))).combine_chunks()
-        hit = pc.equal(lists.flatten().field("type"), name).to_numpy(zero_copy_only=False)
-        parents = np.repeat(np.arange(len(at)), lists.value_lengths().to_numpy())
-        names[at] = np.bincount(parents[hit], minlength=len(at)) > 0
+        table = pq.read_table(context.file("mentions", "types.parquet", number), columns=["types"])["types"]
+        lists = table.take(kept["row"].take(pa.array(at))).combine_chunks()
+        quota = pc.index_in(lists.flatten().field("type"), value_set=pa.array(types, pa.string()))
+        quota = quota.fill_null(-1).to_numpy()
+        document = np.repeat(at, lists.value_lengths().to_numpy())
+        names[quota[quota >= 0], document[quota >= 0]] = True
     return names

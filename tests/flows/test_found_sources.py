@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -85,3 +86,23 @@ def test_a_folder_of_unknown_files_is_an_error_and_writes_nothing(mixed, tmp_pat
     with pytest.raises(SourceError, match=r"no reader knows 'odd/a.pdf' by its name; `gristmill readers`"):
         write_first_recipe(["odd"], tmp_path / "r.toml")
     assert not (tmp_path / "r.toml").exists()
+
+
+def test_the_working_directory_is_no_root_of_the_disk(mixed, tmp_path, monkeypatch):
+    """Two ways of reading, each of several files: patterns below here."""
+    monkeypatch.chdir(mixed)
+    for name in ("d.csv", "e.csv"):
+        (mixed / name).write_text("id,text\n1,a row of some words\n")
+    (mixed / "a.jsonl").unlink()
+    write_first_recipe(["."], tmp_path / "r.toml")
+    paths = {one.path for one in sources_of(tmp_path / "r.toml").values()}
+    assert paths == {"**/*.csv", ("**/*.jsonl", "**/*.jsonl.gz"), "k.parquet", "notes/**/*.md"}
+
+
+def test_a_mixed_folder_of_an_object_store(tmp_path):
+    lake = fsspec.filesystem("memory")
+    for name, text in (("a.csv", "id,text\n1,x y\n"), ("b/c.csv", "id,text\n2,x z\n"), ("d.jsonl", '{"text": "w"}\n')):
+        lake.pipe(f"/mixed/in/{name}", text.encode())
+    write_first_recipe(["memory://mixed/in"], tmp_path / "r.toml")
+    paths = {one.path for one in sources_of(tmp_path / "r.toml").values()}
+    assert paths == {"memory:///mixed/in/**/*.csv", "memory:///mixed/in/d.jsonl"}

@@ -28,6 +28,8 @@ def test_a_name_may_promise_nothing_but_not_another_compression(tmp_path):
     assert list(lines_of(tmp_path / "plain")) == [(1, b"x")]
     (tmp_path / "empty.gz").write_bytes(b"")
     assert list(lines_of(tmp_path / "empty.gz")) == []
+    (tmp_path / "plain").write_bytes(b"BZ1,label\n")
+    assert list(lines_of(tmp_path / "plain")) == [(1, b"BZ1,label")]  # no bzip2 for two letters
     (tmp_path / "wrong.bz2").write_bytes(b"{}")
     with pytest.raises(SourceError, match=r"not a \.bz2 file: it begins with 7b 7d"):
         open_unpacked(tmp_path / "wrong.bz2")
