@@ -21,7 +21,7 @@ def worded_documents(
     domain: str,
     licence: str | None,
 ) -> pa.Table:
-    """DOCUMENTS, one row a text. Hashing is a loop over texts: xxhash takes one string a call.
+    """DOCUMENTS, one row per text. A loop over texts hashes them: xxhash takes one string at a time.
 
     Parameters
     ----------
