@@ -44,6 +44,7 @@ def has_bit(table, bit):
 
 @njit(cache=True, nogil=True)
 def _open(begin, n_words, data, second_start, second_stop, gate, pairs):
+    """One name that begins so, with the follower data[second_start:second_stop] if it has more words than one."""
     if n_words == 1:
         gate[place_of(begin, gate.size)] |= ALONE
         return
