@@ -43,7 +43,8 @@ def values(stream: BinaryIO, most: int) -> Iterator[Value]:
 
     An array that has no end is one value more, of no bytes where its last element is whole.
 
-    >>> [one.data for one in values(io.BytesIO(b'[{"a": "]"}, 2] {"b": 3}'), 100)]
+    >>> from io import BytesIO
+    >>> [one.data for one in values(BytesIO(b'[{"a": "]"}, 2] {"b": 3}'), 100)]
     [b'{"a": "]"}', b'2', b'{"b": 3}']
     """
     cutter = _Cutter(most)
