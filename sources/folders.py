@@ -146,7 +146,8 @@ def _find_local(path: str) -> Matched:
     matches = glob.glob(_literal_start(path), recursive=True)  # noqa: PTH207  keeps paths as written
     matches = [match for match in matches if _JUNK_FOLDERS.isdisjoint(match.split("/"))]
     if not matches:
-        raise SourceError(f"there is no file, folder or match for {path!r}")
+        looked = "" if Path(path).is_absolute() else f" (looked from {Path.cwd().name}/)"
+        raise SourceError(f"there is no file, folder or match for {path!r}{looked}")
     files = (file for match in matches for file in (_walk(match) if Path(match).is_dir() else (match,)))
     return Matched({file: Found(file) for file in files})
 
