@@ -41,6 +41,7 @@ from gristmill.flows.pipeline.recipe_reading import (
 from gristmill.flows.pipeline.run_notes import drop_damaged
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
+from gristmill.sources.digest_cache import DigestCache
 
 
 def home() -> Path:
@@ -104,13 +105,7 @@ def open_checked(
         run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
-        healing = Healing()
-        for what, found in drop_damaged(run):
-            healing.note(what, found)
-        if digests is not None and digests.is_damaged:
-            healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
-        for path in digests.differing if digests else ():
-            healing.note(path, DIFFERING)
+        healing = _noted(run, digests)
         run.describe(described)
         held.enter_context(state_kept(run))
         held.enter_context(doubted(digests))
@@ -126,6 +121,18 @@ def open_checked(
             yield RunContext(recipe, checked.stages, run, store, worker, report, inputs, described, healing)
         finally:
             worker.close()
+
+
+def _noted(run: RunDir, digests: DigestCache | None) -> Healing:
+    """What is damaged before the first stage: small files of the run, which are dropped, and digests of inputs."""
+    healing = Healing()
+    for what, found in drop_damaged(run):
+        healing.note(what, found)
+    if digests is not None and digests.is_damaged:
+        healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
+    for path in digests.differing if digests else ():
+        healing.note(path, DIFFERING)
+    return healing
 
 
 def _description(checked: CheckedRecipe) -> dict[str, str]:
