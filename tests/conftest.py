@@ -67,7 +67,7 @@ vocab_size = 512
 sample_bytes = "200K"
 [shards]
 row_tokens = 64
-heldout = 0.05
+heldout = 0.02
 shard_rows = 500
 [trainer]
 batch_rows = 8

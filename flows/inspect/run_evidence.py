@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from gristmill.corpus.errors import StoreError, UnknownNameError
 from gristmill.corpus.tables import read_part
-from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.flows.pipeline.catalogue import Catalogue, rules_of
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import document_columns, rules_by_domain
+from gristmill.flows.pipeline.judge import document_columns
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables, signals_measured, table_paths
 
@@ -65,7 +65,7 @@ def read_signals(context: RunContext, names: Iterable[str]) -> pa.Table:
 
 def rules_of_run(context: RunContext) -> "dict[str, tuple[Rule, ...]]":
     """The rules that the run's recipe gives each domain."""
-    return rules_by_domain(context.recipe, frozenset(known_signals(context)) | frozenset(Catalogue().signals))
+    return rules_of(context.recipe, frozenset(known_signals(context)) | frozenset(Catalogue().signals))
 
 
 def signals_read(context: RunContext, *several: Rules) -> set[str]:

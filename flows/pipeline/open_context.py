@@ -1,7 +1,7 @@
 """Opening a run context: from a recipe, to run it; or from a finished run, to ask it something or go on with it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from gristmill.flows.pipeline.recipe_reading import (
 from gristmill.flows.pipeline.run_notes import drop_damaged, other_than_locked
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
+from gristmill.sources.digest_cache import DigestCache
 
 
 def home() -> Path:
@@ -101,17 +102,13 @@ def open_checked(
     store = store_of(recipe).watched(EntryWatch())
     with ExitStack() as held:
         held.enter_context(using(store.root))
-        run, healing = RunDir(home() / "runs" / recipe.name / lock.run_id), Healing()
-        found_before = list(other_than_locked(run, lock, checked.plugins))
-        RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
+        found_before = list(
+            other_than_locked(RunDir(home() / "runs" / recipe.name / lock.run_id), lock, checked.plugins)
+        )
+        run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
-        for what, found in (*found_before, *drop_damaged(run)):
-            healing.note(what, found)
-        if digests is not None and digests.is_damaged:
-            healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
-        for path in digests.differing if digests else ():
-            healing.note(path, DIFFERING)
+        healing = _noted(run, digests, found_before)
         run.describe(described)
         held.enter_context(state_kept(run))
         held.enter_context(doubted(digests))
@@ -127,6 +124,18 @@ def open_checked(
             yield RunContext(recipe, checked.stages, run, store, worker, report, inputs, described, healing)
         finally:
             worker.close()
+
+
+def _noted(run: RunDir, digests: DigestCache | None, found: Sequence[tuple[str, str]]) -> Healing:
+    """What is damaged before the first stage: what was ``found``, small files, which are dropped, digests of inputs."""
+    healing = Healing()
+    for what, wrong in (*found, *drop_damaged(run)):
+        healing.note(what, wrong)
+    if digests is not None and digests.is_damaged:
+        healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
+    for path in digests.differing if digests else ():
+        healing.note(path, DIFFERING)
+    return healing
 
 
 def _description(checked: CheckedRecipe) -> dict[str, str]:

@@ -124,12 +124,16 @@ def _start_digest(context: RunContext) -> str:
 
 def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
+    from gristmill.trainer.training.checkpoint import saved_steps
     from gristmill.trainer.training.loop import train
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out, facts = context.run.path / "train", fact_tokens(context, stage.options.proof)
+    begun = max(saved_steps(out / "checkpoints"), default=0)
     with context.report.progress("train", steps) as progress:
+        if begun:  # or a line that comes before the next step would count from 0
+            progress.advance("resumed", begun)
         train(
             context.run.path,
             out,

@@ -1,8 +1,4 @@
-"""What tests of the trainer run in processes of their own, which begin with torch loaded.
-
-A fresh process spends 6 CPU seconds on imports before its first step; one that is forked from a server that has made
-them begins at once. The server runs nothing itself, so that no thread is lost in a fork.
-"""
+"""What tests of the trainer run in processes of their own."""
 
 import os
 import shutil
@@ -10,23 +6,11 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from gristmill.trainer.config import TrainConfig
-
-FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload(["gristmill.trainer.training.loop", "torch._dynamo", "tests.trainer.processes"])
-
-
-def exit_status(function: Callable[..., None], *arguments: Any) -> int:
-    """Call a function of this file in a process of its own; its exit status, -9 where it was killed."""
-    process = FORKS.Process(target=function, args=arguments)
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+from tests.forks import FORKS
 
 
 def on_two_ranks(function: Callable[..., Any], *arguments: Any) -> list[Any]:

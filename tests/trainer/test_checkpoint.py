@@ -13,7 +13,8 @@ from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.checkpoint import Checkpoint, load_latest, save
 from gristmill.trainer.training.log import Log
 from gristmill.trainer.training.loop import train
-from tests.trainer.processes import exit_status, save_and_die
+from tests.forks import exit_status
+from tests.trainer.processes import save_and_die
 
 
 def make(step):

@@ -25,8 +25,9 @@ from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.setting_changes import request_changes
 from gristmill.trainer.training.step import train_step
+from tests.forks import exit_status
 from tests.trainer.conftest import changed
-from tests.trainer.processes import exit_status, train_and_die
+from tests.trainer.processes import train_and_die
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
