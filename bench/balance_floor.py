@@ -1,18 +1,29 @@
-"""How even held-out loads can be where only training rows are balanced, for bench/balance.py.
+"""How even held-out loads can be where only training rows are balanced: of bench/balance.py, and of a run's own model.
+
+    python bench/balance_floor.py RUN [--last 10 40 120]
 
 The router's last weights stand still here. ``seen``: the load of the rows of the last steps, which is what a bias can
 know of; ``mixed``: held-out rows with every domain weighted as in those steps; ``fitted``: held-out rows as they are,
 with a bias that balances the rows of those steps exactly: below it no rule comes that learns from them.
 """
 
+import argparse
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gristmill.flows.pipeline.open_context import read_run
+from gristmill.flows.pipeline.publish import train_config
+from gristmill.flows.pipeline.stages import stage_named
+from gristmill.handoff.loader import Loader
+from gristmill.trainer.generate.trained import load_trained
 from gristmill.trainer.model.decoder import Model
-from gristmill.trainer.model.packed import Packed
+from gristmill.trainer.model.packed import Packed, pack_batch
 from gristmill.trainer.model.scores import SCORES
+from gristmill.trainer.training.heldout_rows import read_heldout
 
 LAST_STEPS = 40
 ROUNDS, STEP, FALL = 60, 0.05, 0.93  # of a fit: the move of a load that is off by its mean, and how it falls
@@ -20,12 +31,16 @@ ROUNDS, STEP, FALL = 60, 0.05, 0.93  # of a fit: the move of a load that is off 
 
 @torch.no_grad()
 def floors(model: Model, seen: Sequence[Packed], heldout: Mapping[str, Iterable[Packed]], names: Sequence[str]):
-    """The worst layer's standard deviation of ``seen``, ``mixed`` and ``fitted``; biases are put back."""
+    """The worst layer's standard deviation of ``seen``, ``mixed`` and ``fitted``; biases are put back.
+
+    ``names`` are the domains in the order of the plan.
+    """
     model.eval()
     domains = torch.cat([batch.domain for batch in seen]).bincount(minlength=len(names)).double()
     loads = {name: _choices(model, rows) for name, rows in heldout.items()}
+    found = {"heldout": _worst(sum(loads.values()))}
     mixed = sum(one / one.sum(1, keepdim=True) * domains[names.index(name)] for name, one in loads.items())
-    found = {"seen": _worst(_choices(model, seen)), "mixed": _worst(mixed)}
+    found |= {"seen": _worst(_choices(model, seen)), "mixed": _worst(mixed)}
     before = [router.bias.clone() for router in model.routers]
     for layer in range(len(before)):  # in order: a layer's scores depend on the choices below it
         _fit(model, layer, seen)
@@ -52,3 +67,23 @@ def _fit(model: Model, layer: int, rows: Iterable[Packed]) -> None:
         chosen = (scores + router.bias).topk(model.shape.top_k, dim=-1).indices
         load = torch.bincount(chosen.flatten(), minlength=model.shape.experts).double()
         router.bias += (STEP * FALL**number * (1 - load / load.mean()).clamp(-1, 1)).float()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--last", type=int, nargs="*", default=[10, LAST_STEPS, 120], help="steps whose rows are seen")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    context = read_run(arguments.run)
+    config = train_config(context, stage_named(context.stages, "train"))
+    model = load_trained(arguments.run / "train", config).model
+    batches = [pack_batch(batch) for batch in Loader(arguments.run, batch_rows=config.batch_rows)]
+    names = Loader(arguments.run, batch_rows=config.batch_rows).plan.names
+    heldout = read_heldout(arguments.run / "heldout", names, config)
+    for last in arguments.last:
+        print(json.dumps({"last_steps": last, **floors(model, batches[-last:], heldout, names)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
