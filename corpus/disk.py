@@ -3,19 +3,23 @@
 import errno
 import os
 import re
+from pathlib import Path
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
 SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy, of an array: a short write, which has no number
 TOLD = re.compile(r"\[Errno (\d+)\]")  # shutil.copytree gathers texts
 PAGE = "could not verify page integrity"  # of a Parquet file, as Arrow says it
+ASIDE = re.compile(r"(^|/)\.([^/]+)\.[^/.]+\.tmp(?=/|$)")  # what is written before it gets its name
 UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 
 
 def disk_problem(error: OSError) -> str | None:
     """One sentence for a disk that is full, read-only, damaged or not ours; None for any other error.
 
-    >>> disk_problem(NotADirectoryError(20, "Not a directory", "/dev/null/runs")).partition(";")[0]
-    '/dev/null/runs: Not a directory'
+    >>> disk_problem(NotADirectoryError(20, "Not a directory", "/dev/null/.x.toml.0a1b.tmp"))
+    '/dev/null/x.toml: Not a directory'
+    >>> disk_problem(OSError(30, "Read-only file system", ".gristmill/store")).partition(";")[0]
+    '.gristmill/store: Read-only file system'
     >>> disk_problem(OSError("no number"))
     >>> (disk_problem(OSError("512 requested and 496 written")) or "").partition(";")[0]
     'No space left on device'
@@ -28,9 +32,17 @@ def disk_problem(error: OSError) -> str | None:
         error = OSError(number, os.strerror(number))
     if error.errno not in UNUSABLE:
         return None
-    where = f"{error.filename}: " if error.filename else ""
-    reason = error.strerror or error
+    named = ASIDE.sub(r"\1\2", str(error.filename or ""))
+    where, reason = f"{named}: " if named else "", error.strerror or error
+    if named and not _is_at_home(named):
+        return f"{where}{reason}"
     return f"{where}{reason}; what was finished is kept. The home is GRISTMILL_HOME, or .gristmill without it"
+
+
+def _is_at_home(name: str) -> bool:
+    """True in the home and for what it cannot be made in."""
+    home, path = (Path(one).absolute() for one in (os.environ.get("GRISTMILL_HOME") or ".gristmill", name))
+    return path.is_relative_to(home) or home.is_relative_to(path)
 
 
 def _number(text: str) -> int | None:

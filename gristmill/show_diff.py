@@ -1,11 +1,15 @@
 """What a person sees of two runs side by side on a terminal."""
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from rich.markup import escape
 
 from gristmill.show import console, table
 
+MOST_KEYS = 3  # of a section that one run has alone, shown key by key
+_ONLY = {"after": "only in the run before", "before": "only in the run after"}  # by the side that lacks it
 SHOWN_GROUPS = 20  # the largest; --json has all, with the ids
 
 
@@ -26,7 +30,8 @@ def show_diff(result: dict[str, Any]) -> None:
     _show_figures(result)
     for sample in result["samples"]:
         out.print(f"\n[bold]{sample['kind']}[/] {sample['doc_id']} {escape(sample['locator'])}", soft_wrap=True)
-        for sign, name in (("-", "before"), ("+", "after")):
+        same = sample["before"] == sample["after"]  # of another verdict
+        for sign, name in ((" ", "before"),) if same else (("-", "before"), ("+", "after")):
             if sample[name] is not None:
                 out.print(f"{sign} {sample[name]!r}", markup=False, soft_wrap=True)
 
@@ -60,13 +65,30 @@ def _show_figures(result: dict[str, Any]) -> None:
             if one["before"] != one["after"]:
                 pair = ["none" if one[side] is None else f"{one[side]:{digits}}" for side in ("before", "after")]
                 out.print(f"{name}  {domain}: {pair[0]} to {pair[1]}", markup=False)
-    for name in ("plan", "recipe"):
-        found = result[name].items() if name == "plan" else ((one["key"], one) for one in result[name])
-        for key, one in found:
-            if one["before"] != one["after"]:
-                out.print(f"{name}  {key}: {one['before']} to {one['after']}", markup=False, soft_wrap=True)
+    for key, one in result["plan"].items():
+        if one["before"] != one["after"]:
+            out.print(f"plan  {key}: {one['before']} to {one['after']}", markup=False, soft_wrap=True)
+    for text in _recipe_lines(result["recipe"]):
+        out.print(f"recipe  {text}", markup=False, soft_wrap=True)
     for stage, found in result["code"].items():
-        keys = ", ".join(f"{one['key']} {one['before']} to {one['after']}" for one in found)
-        out.print(f"code  {stage}: {keys}", markup=False, soft_wrap=True)
+        out.print(f"code  {stage}: {_code_text(found)}", markup=False, soft_wrap=True)
     if n := result["card"]["differences"]:
         out.print(f"card  {n} values differ")
+
+
+def _recipe_lines(found: list[dict[str, Any]]) -> Iterator[str]:
+    """A line per key; one for a section of which a single run has all the keys that differ."""
+    for section, listed in groupby(found, key=lambda one: one["key"].split(".")[0].split("[")[0]):
+        ones = list(listed)
+        lacking = [side for side in ("before", "after") if all(one[side] is None for one in ones)]
+        if len(ones) > MOST_KEYS and lacking:
+            yield f"{section}: {len(ones)} keys {_ONLY[lacking[0]]}"
+        else:
+            yield from (f"{one['key']}: {one['before']} to {one['after']}" for one in ones)
+
+
+def _code_text(found: list[dict[str, Any]]) -> str:
+    for one in found:
+        if one["key"] == "version" and None in (one["before"], one["after"]):
+            return _ONLY["before" if one["before"] is None else "after"]
+    return ", ".join(f"{one['key']} {one['before']} to {one['after']}" for one in found)

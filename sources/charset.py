@@ -54,9 +54,15 @@ def decode(body: bytes, charset: str | None, *, is_html: bool) -> Decoded:
         if _fits(text):
             return Decoded(text, name, replaced)
     found = encoding_of((detect_encoding(body) or "").replace("_", "-")) or encoding_of(detect_encoding(body))
-    return _checked(
-        body, min(dict.fromkeys([*named, "utf-8", found or "utf-8"]), key=lambda name: _n_wrong(body, name))
-    )
+    best = min(dict.fromkeys([*named, "utf-8", found or "utf-8"]), key=lambda name: _n_wrong(body, name))
+    return _checked(body, "euc-kr" if _n_wrong(body, best) and _is_korean(body) else best)
+
+
+def _is_korean(body: bytes) -> bool:
+    """True for what the detector takes for nothing: the bytes are EUC-KR, and most of what is no ASCII is Hangul."""
+    text, replaced = decode_as(body, "euc-kr")
+    beyond = [one for one in text if not one.isascii()]
+    return replaced <= MAX_REPLACED * len(text) and 2 * sum("\uac00" <= one <= "\ud7a3" for one in beyond) > len(beyond)
 
 
 def _said(body: bytes, charset: str | None, is_html: bool) -> list[str]:

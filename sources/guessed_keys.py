@@ -4,12 +4,13 @@ A guess for a first recipe; ``gristmill plan`` then looks at the source with it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gristmill.sources.sampled_records import sampled_records
 
 TEXTS = ("text", "content", "body", "raw_content", "document", "article", "passage", "code")
+MAX_DEPTH = 4  # of objects that a text is looked for in
 IDS = ("id", "doc_id", "docid", "document_id", "uuid", "guid", "_id", "key", "nr")
 PAIRS = (
     ("question", "answer"),
@@ -63,7 +64,29 @@ def _text_keys(records: Sequence[dict[str, Any]], usual: set[str]) -> dict[str, 
         if {first, second} <= usual:
             return {"template": f"{{{first}}}\n\n{{{second}}}"}
     longest = max(sorted(usual), key=lambda name: _characters(records, name), default="text")
-    return {"text_field": longest} if longest != "text" and _characters(records, longest) else {}
+    if longest != "text" and _characters(records, longest):
+        return {"text_field": longest}
+    return _nested_keys(records)
+
+
+def _nested_keys(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """A text inside objects, where no field beside them holds one."""
+    inside = [dict(_paths(record, "")) for record in records]
+    names = sorted(
+        {name for one in inside for name in one if 2 * sum(name in other for other in inside) >= len(inside)}
+    )
+    usual = [name for name in names if name.rpartition(".")[2] in TEXTS] or names
+    longest = max(usual, key=lambda name: _characters(inside, name), default="")
+    return {"text_field": longest} if "." in longest and _characters(inside, longest) else {}
+
+
+def _paths(value: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    """Values inside objects by their path; a name with a dot in it has none."""
+    for name, inner in value.items():
+        if isinstance(inner, dict) and before.count(".") < MAX_DEPTH and "." not in name:
+            yield from _paths(inner, f"{before}{name}.")
+        elif "." not in name:
+            yield f"{before}{name}", inner
 
 
 def _is_conversation(value: Any) -> bool:

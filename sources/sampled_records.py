@@ -26,8 +26,7 @@ from gristmill.sources.spec import ReadSpec
 RECORDS = 50
 SAMPLE_BYTES = 1 << 20
 MAX_NAME_CHARS = 100  # of a column; a longer one is a text, and the file has no header line
-_PYTHON_NAMES = {"windows-874": "cp874", "x-mac-cyrillic": "mac_cyrillic", "macintosh": "mac_roman"}
-_UNDETECTED = ("cp949",)  # Korean, which the detector takes for nothing
+_PYTHON_NAMES = {"windows-874": "cp874", "euc-kr": "cp949", "x-mac-cyrillic": "mac_cyrillic", "macintosh": "mac_roman"}
 Records = list[dict[str, Any]]
 
 
@@ -65,7 +64,7 @@ def encoding_of_sample(sample: bytes) -> str:
     if b"\0" in sample[:HEAD_BYTES]:
         evens, odds = sample[:HEAD_BYTES:2].count(0), sample[1:HEAD_BYTES:2].count(0)
         return "utf-16-le" if odds > 2 * evens else "utf-16-be" if evens > 2 * odds else "utf-8"
-    return next((name for name in ("utf-8", _detected(sample), *_UNDETECTED) if _is_in(sample, name)), "utf-8")
+    return next((name for name in ("utf-8", _detected(sample)) if _is_in(sample, name)), "utf-8")
 
 
 def _detected(sample: bytes) -> str:

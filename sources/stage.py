@@ -82,7 +82,7 @@ class DocumentsFacts:
 DOCUMENTS = CorpusStage(
     facts=DocumentsFacts,
     name="documents",
-    version="5",
+    version="6",
     title="raw files to documents and rejects",
     always=True,
     libraries="gristmill.sources.read:library_versions",

@@ -1,6 +1,6 @@
 """What a run did, as plain JSON: stages, sources, mixture, training. All numbers come from its manifests."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -83,17 +83,29 @@ def notices(run: RunDir) -> tuple[str, ...]:
 
 
 def _rejected(run: RunDir) -> Iterator[str]:
-    """How many records of a source became no document, and why."""
+    """How many records of a source became no document, and why; what a format passes over stands apart."""
     manifest = run.manifest("documents")
-    reasons: dict[str, Counter[str]] = {}
+    wrong, passed = defaultdict[str, Counter[str]](Counter), defaultdict[str, Counter[str]](Counter)
     for part in manifest.parts:  # a part has documents of one source
         for source in part.accounts:
-            reasons.setdefault(source, Counter()).update(part.facts.get("rejects", {}))
-    for source, found in reasons.items():
-        if total := found.total():
-            listed = ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.items(), key=lambda one: -one[1]))
-            of = f"{total:,} of {manifest.accounts[source].documents_in:,} records of {source} are rejected"
-            yield f"{of}: {listed}; `gristmill samples RUN --rejected --source {source}` shows some"
+            wrong[source].update(part.facts.get("rejects", {}))
+            passed[source].update(part.facts.get("skipped", {}))
+    for source, account in manifest.accounts.items():
+        of = f"of {account.documents_in:,} records of {source}"
+        if found := wrong[source]:
+            shows = f"`gristmill samples RUN --rejected --source {source}` shows some"
+            yield f"{found.total():,} {of} are rejected: {_by_reason(found)}; {shows}"
+        if found := passed[source]:
+            yield f"{found.total():,} {of} hold no page and count as rejected: {_by_reason(found)}"
+
+
+def _by_reason(found: Counter[str]) -> str:
+    """Most first.
+
+    >>> _by_reason(Counter(b=1, a=1, c=2))
+    '2 c, 1 a, 1 b'
+    """
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _nothing_kept(accounts: Accounts) -> Iterator[str]:

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from gristmill.show import size_text, table
+from gristmill.show_diff import show_diff
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -25,3 +26,24 @@ def test_sizes_read_like_sizes():
     assert [size_text(n) for n in (0, 999, 99_999, 100_000, 10**9)] == [
         "0.0 kB", "1.0 kB", "100.0 kB", "0.10 MB", "1,000.00 MB",
     ]  # fmt: skip
+
+
+def test_a_diff_has_a_line_for_what_one_run_has_alone_and_equal_texts_once(capsys):
+    gone = [{"key": f"trainer.model.k{n}", "before": n, "after": None} for n in range(9)]
+    sample = {"doc_id": "d", "kind": "verdict", "locator": "a:1", "before": "one text", "after": "one text"}
+    edited = {**sample, "kind": "edited", "after": "other text"}
+    show_diff(
+        {
+            "before": "run", "after": "run", "by_kind": {}, "by_reason": {}, "shares": {}, "plan": {}, "documents": 1,
+            "by_source": {"before": {}, "after": {}}, "changes": [], "tokens": {},
+            "recipe": [{"key": "decide.profiles[0]", "before": "a", "after": "b"}, *gone],
+            "code": {"train": [{"key": "version", "before": "4", "after": None}], "decide": gone[:1]},
+            "card": {"differences": 0}, "samples": [sample, edited],
+        }
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert "recipe  trainer: 9 keys only in the run before\n" in out
+    assert "recipe  decide.profiles[0]: a to b\n" in out
+    assert "code  train: only in the run before\n" in out
+    assert "code  decide: trainer.model.k0 0 to None\n" in out
+    assert (out.count("'one text'"), out.count("- 'one text'\n+ 'other text'")) == (2, 1)

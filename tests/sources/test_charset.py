@@ -77,6 +77,7 @@ RUSSIAN = "Съешь ещё этих мягких французских бул
     [
         (page(KOREAN).encode("cp949"), "euc-kr", "euc-kr"),
         (page(KOREAN, "<meta charset=euc-kr>").encode("cp949"), "iso-8859-1", "euc-kr"),
+        (page(KOREAN).encode("cp949"), None, "euc-kr"),  # detection takes it for nothing
         (page(CHINESE).encode("big5hkscs"), "big5", "big5"),
         (page(RUSSIAN, "<meta charset=x-mac-cyrillic>").encode("mac_cyrillic"), None, "x-mac-cyrillic"),
         (page(RUSSIAN, "<meta charset=utf-16>").encode(), None, "utf-8"),

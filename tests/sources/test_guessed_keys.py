@@ -25,7 +25,8 @@ TEXT = "Ein alter Müller mahlte am Fluß, Tag und Nacht, größer als je zuvor.
         ({"instruction": "a", "output": "b"}, {"messages": "instruction"}),
         ({"question": "a", "answer": "b"}, {"template": "{question}\n\n{answer}"}),
         ({"prompt": "a", "chosen": "b c", "rejected": "b d e"}, {"template": "{prompt}\n\n{chosen}"}),
-        ({"tags": ["a"], "n": 3}, {}),  # nothing to guess from
+        ({"ts": 1, "record": {"content": {"body": "a", "head": TEXT}}}, {"text_field": "record.content.body"}),
+        ({"tags": ["a"], "n": {"m": 3}}, {}),  # nothing to guess from
         ({"text": None, "body": TEXT}, {"text_field": "body"}),
     ],
 )
