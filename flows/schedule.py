@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def serve_recipe(recipe_path: Path) -> None:
     """Serve the deployment in the foreground."""
     name, schedule = load_scheduled(recipe_path)
     asyncio.run(take_over(name, schedule))
+    warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited")  # Prefect's own, at each SIGTERM
     night.serve(**deployment_options(recipe_path), print_starting_message=False, pause_on_shutdown=False)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from rich.table import Table
 
 from gristmill.show import console
+from gristmill.sources.listing import some_names
 
 USED = {True: "yes", False: "", None: ""}
 
@@ -119,7 +120,7 @@ def show_first_recipe(found: dict[str, Any]) -> None:
         view.add_row(one["name"], files, keys)
     console().print(view, markup=False)
     if left_out := found["left_out"]:
-        names = ", ".join(left_out[:8]) + (f" and {len(left_out) - 8} more" if len(left_out) > 8 else "")
-        console().print(f"\nleft out, no reader knows them by their name: {names}", markup=False)
+        names = some_names([repr(one) for one in left_out])
+        console().print(f"\nleft out, since no reader knows them by name or can open them: {names}", markup=False)
     recipe = found["recipe"]
     console().print(f"\nwrote {recipe}; next: gristmill plan {recipe}, then gristmill run {recipe}", markup=False)

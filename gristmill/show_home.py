@@ -1,5 +1,6 @@
 """What a person sees of a home that was cleared up."""
 
+from collections import Counter
 from typing import Any
 
 from gristmill.show import console, size_text
@@ -14,5 +15,8 @@ def show_collected(result: dict[str, Any]) -> None:
     for stage, n in result["entries_removed"].items():
         out.print(f"{did} {n} entries of {stage}", markup=False)
     out.print(f"{did} {result['unfinished_removed']} unfinished files and folders")
+    reasons = Counter(result["runs_kept"].values())
     out.print(f"kept {len(result['runs_kept'])} runs")
+    for reason, n in reasons.items():
+        out.print(f"  {n}: {reason}", markup=False, soft_wrap=True)
     out.print(f"{size_text(result['bytes_before'])} before, {size_text(result['bytes_after'])} after")

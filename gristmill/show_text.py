@@ -68,6 +68,9 @@ def show_samples(result: dict[str, Any]) -> None:
     """Heads of the texts, each under what became of the document."""
     out = console()
     samples = result["samples"]
+    if "reasons" in result:
+        _show_rejected(result)
+        return
     out.print(f"{result['documents']:,} documents, {len(samples)} shown")
     if "cluster" in result["choice"] and "cut" not in result["choice"]:
         _show_beside(samples)
@@ -82,6 +85,18 @@ def show_samples(result: dict[str, Any]) -> None:
             out.print(_titled(piece["reason"], piece["text"]), soft_wrap=True)
         if len(sample.get("cut", ())) > PIECES:
             out.print(f"... {len(sample['cut']) - PIECES} more pieces")
+
+
+def _show_rejected(result: dict[str, Any]) -> None:
+    """How many records of each reason, and the first bytes of some."""
+    out = console()
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in result["reasons"].items())
+    out.print(f"{result['documents']:,} records, {len(result['samples'])} shown: {reasons or 'none'}", soft_wrap=True)
+    for sample in result["samples"]:
+        line = Text(f"\n{sample['locator']!r}  {sample['source']}  {sample['reason']}", style="bold")
+        line.append(f"  {sample['detail'] or ''}  {sample['bytes']:,} bytes", style="not bold")
+        out.print(line, soft_wrap=True)
+        out.print(plain(sample["head"]), soft_wrap=True)
 
 
 def _show_beside(samples: list[dict[str, Any]]) -> None:

@@ -10,26 +10,27 @@ from collections.abc import Iterator
 from gristmill.sources.csv_style import SAMPLE_BYTES, named_delimiter, rows_of, tell_delimiter, tell_style
 from gristmill.sources.field_maps import TakesFields, field_map
 from gristmill.sources.fields import check_columns
-from gristmill.sources.jsonl import BYTE_ORDER_MARK, check_line_encoding, too_long
+from gristmill.sources.jsonl import BYTE_ORDER_MARK, too_long
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, not_that_format, open_stream
 from gristmill.sources.part import HEAD_BYTES, Part
 from gristmill.sources.reader import RejectError
-from gristmill.sources.spec import ReadSpec
+from gristmill.sources.recoding import line_encoding
+from gristmill.sources.spec import ReadSpec, is_utf8
 
 _NO_LIMIT = 2**31 - 1  # csv's own limit is one for the whole process; _Lines keeps the source's
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every row of ``file`` as a document or a reject."""
-    check_line_encoding(spec)
+    encoding = line_encoding(spec)
     csv.field_size_limit(_NO_LIMIT)
     fields = field_map(spec)
-    with open_stream(file, spec) as stream:
-        lines = _Lines(stream, file.path, spec)
+    with open_stream(file, spec, of_lines=True) as stream:
+        lines = _Lines(stream, file.path, spec.record_bytes, encoding)
         sample = _sample(file, spec)
-        delimiter = spec.delimiter or tell_delimiter(sample, spec.encoding, _usual_delimiter(file))
-        style = tell_style(sample, spec.encoding, delimiter, spec.quotes)
+        delimiter = spec.delimiter or tell_delimiter(sample, encoding, _usual_delimiter(file))
+        style = tell_style(sample, encoding, delimiter, spec.quotes)
         rows = rows_of(lines, delimiter, style)
         names = _header(rows, lines, file, spec)
         while True:
@@ -61,20 +62,21 @@ def _usual_delimiter(file: InputFile) -> str:
 
 
 def _sample(file: InputFile, spec: ReadSpec) -> bytes:
-    with open_stream(file, spec) as stream:
+    with open_stream(file, spec, of_lines=True) as stream:
         return stream.read(SAMPLE_BYTES).removeprefix(BYTE_ORDER_MARK)
 
 
 class _Lines(Iterator[str]):
     """Decoded lines for csv.reader, which asks for more while a quote is open; knows the bytes of the row."""
 
-    def __init__(self, stream: Stream, path: str, spec: ReadSpec):
+    def __init__(self, stream: Stream, path: str, max_bytes: int, encoding: str):
         self.path = path
         self.number = 0  # lines read
         self.at_end = False
         self.cut = False  # an archive's damage ended the row
         self._stream = stream
-        self._spec = spec
+        self._max_bytes = max_bytes  # of a row
+        self._encoding = encoding
         self.begin_row()
 
     def begin_member(self) -> None:
@@ -88,7 +90,7 @@ class _Lines(Iterator[str]):
         self.wrong: RejectError | None = None
 
     def __next__(self) -> str:
-        most = self._spec.record_bytes
+        most = self._max_bytes
         line = self._stream.readline(most + 1)
         whole = line[-1:] == b"\n" or len(line) > most
         self.at_end = not line
@@ -113,10 +115,10 @@ class _Lines(Iterator[str]):
     def _decode(self, line: bytes) -> str:
         """A bad byte is remembered, not raised, so that the row is read to its end."""
         try:
-            return line.decode(self._spec.encoding)
+            return line.decode(self._encoding)
         except UnicodeDecodeError as error:
-            self.wrong = RejectError("invalid_utf8" if self._spec.is_utf8 else "invalid_encoding", str(error))
-            return line.decode(self._spec.encoding, errors="replace")
+            self.wrong = RejectError("invalid_utf8" if is_utf8(self._encoding) else "invalid_encoding", str(error))
+            return line.decode(self._encoding, errors="replace")
 
 
 def _header(rows: Iterator[list[str]], lines: _Lines, file: InputFile, spec: ReadSpec) -> list[str]:

@@ -128,6 +128,15 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
+def is_readable(path: str) -> bool:
+    """False for a local pipe, device or link to nothing: it may never end, or cannot be opened.
+
+    >>> is_readable("/dev/zero")
+    False
+    """
+    return is_remote(path) or Path(path.removeprefix("file://")).is_file()
+
+
 def _find_local(path: str) -> Matched:
     path = os.path.normpath(path.removeprefix("file://"))
     if Path(path).is_dir():
@@ -137,7 +146,8 @@ def _find_local(path: str) -> Matched:
     matches = glob.glob(_literal_start(path), recursive=True)  # noqa: PTH207  keeps paths as written
     matches = [match for match in matches if _JUNK_FOLDERS.isdisjoint(match.split("/"))]
     if not matches:
-        raise SourceError(f"there is no file, folder or match for {path!r}")
+        looked = "" if Path(path).is_absolute() else f" (looked from {Path.cwd().name}/)"
+        raise SourceError(f"there is no file, folder or match for {path!r}{looked}")
     files = (file for match in matches for file in (_walk(match) if Path(match).is_dir() else (match,)))
     return Matched({file: Found(file) for file in files})
 
@@ -172,8 +182,8 @@ def digest_of(found: Found, digests: DigestCache | None = None) -> Content:
     if found.info is not None:
         return _remote_content(found.path, found.info)
     path = found.path
-    if not Path(path).is_file():
-        raise SourceError(f"{path!r} is not a regular file")
+    if not is_readable(path):
+        raise SourceError(f"{path!r} is not a regular file; leave it out with exclude")
     try:
         path.encode()
         return _read(path) if digests is None else digests.content(Path(path))

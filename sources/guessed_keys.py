@@ -11,7 +11,14 @@ from gristmill.sources.sampled_records import sampled_records
 
 TEXTS = ("text", "content", "body", "raw_content", "document", "article", "passage", "code")
 IDS = ("id", "doc_id", "docid", "document_id", "uuid", "guid", "_id", "key", "nr")
-PAIRS = (("question", "answer"), ("prompt", "completion"), ("prompt", "response"), ("title", "abstract"))
+PAIRS = (
+    ("question", "answer"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("prompt", "chosen"),  # of two answers, the better one
+    ("input", "output"),
+    ("title", "abstract"),
+)
 _ROLES = ({"role", "content"}, {"from", "value"})
 
 

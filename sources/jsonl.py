@@ -4,7 +4,6 @@ The loop over records is a reader's named exception to columns: orjson builds on
 """
 
 import json
-import re
 from functools import partial
 from typing import Any
 
@@ -12,44 +11,76 @@ import orjson
 
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.field_maps import field_map
+from gristmill.sources.json_values import Value, holds_values, values
 from gristmill.sources.listing import InputFile
-from gristmill.sources.opening import Stream, not_that_format, open_stream
+from gristmill.sources.opening import Stream, open_stream
 from gristmill.sources.part import Part
 from gristmill.sources.reader import RejectError
-from gristmill.sources.spec import ReadSpec
+from gristmill.sources.recoding import HEAD_BYTES, line_encoding
+from gristmill.sources.spec import ReadSpec, is_utf8
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_FEED = 10
 _SKIP_BYTES = 1 << 20
 _NESTED = frozenset({dict, list})
-_BARE_JSON = re.compile(r"\.json(\.gz|\.zst|\.bz2|\.xz)?$", re.IGNORECASE)
+_WRONG_VALUES = {"truncated": "the file ends inside it", "not_json": "it stands before an array"}
 _REASON_OF_MESSAGE = (("end of data", "truncated"), ("surrogate", "lone_surrogate"), ("limit", "json_too_deep"))
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
-    """Add every line of ``file`` as a document or a reject; locators are ``path:line``, from 1."""
-    check_line_encoding(spec)
+    """Add every line of ``file`` as a document or a reject; locators are ``path:line``, from 1.
+
+    A file of ``gristmill.sources.json_values`` is read value by value; locators are ``path#n`` then, from 0.
+    """
+    encoding = line_encoding(spec)
+    with open_stream(file, spec, of_lines=True) as stream:
+        if file.piece is None and holds_values(file.path, stream.peek(HEAD_BYTES)):
+            _read_values(file, spec, part, stream)
+        else:
+            _read_lines(file, spec, part, stream, None if is_utf8(encoding) else encoding)
+
+
+def _read_lines(file: InputFile, spec: ReadSpec, part: Part, stream: Stream, encoding: str | None) -> None:
     fields, most = field_map(spec), spec.record_bytes
-    encoding = None if spec.is_utf8 else spec.encoding
     number, goes_on = file.piece.before if file.piece else 0, True
-    with open_stream(file, spec) as stream:
-        while goes_on:
-            tail = b""
-            for line in iter(partial(stream.readline, most + 1), b""):
-                if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
-                    tail = line
-                    break
-                number += 1
-                try:
-                    if len(line) > most:
-                        raise too_long(stream, line)
-                    whole = line if number > 1 else _without_mark(file, spec, line)
-                    record = parse_line(whole, encoding, spec.json_depth)
-                    part.add(f"{file.path}:{number}", len(line), *fields.take(record))
-                except RejectError as error:
-                    part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
+    while goes_on:
+        tail = b""
+        for line in iter(partial(stream.readline, most + 1), b""):
+            if line[-1] != LINE_FEED and stream.damage and len(line) <= most:
+                tail = line
+                break
             number += 1
-            goes_on = part.reject_damage(stream, f"{file.path}:{number}", len(tail), tail)
+            try:
+                if len(line) > most:
+                    raise too_long(stream, line)
+                whole = line if number > 1 else line.removeprefix(BYTE_ORDER_MARK)
+                record = parse_line(whole, encoding, spec.json_depth)
+                part.add(f"{file.path}:{number}", len(line), *fields.take(record))
+            except RejectError as error:
+                part.reject(f"{file.path}:{number}", error.n_bytes or len(line), error.reason, error.detail, line)
+        number += 1
+        goes_on = part.reject_damage(stream, f"{file.path}:{number}", len(tail), tail)
+
+
+def _read_values(file: InputFile, spec: ReadSpec, part: Part, stream: Stream) -> None:
+    if not is_utf8(line_encoding(spec)):
+        raise SourceError(f"sources.{spec.name}.encoding: {file.path} is JSON over several lines; convert to utf-8")
+    fields, number = field_map(spec), -1
+    for number, value in enumerate(values(stream, spec.record_bytes)):
+        try:
+            record = _record(value, spec)
+            part.add(f"{file.path}#{number}", value.size, *fields.take(record))
+        except RejectError as error:
+            part.reject(f"{file.path}#{number}", value.size, error.reason, error.detail, value.data)
+    part.reject_tail(stream, f"{file.path}#{number + 1}")
+
+
+def _record(value: Value, spec: ReadSpec) -> dict[str, Any]:
+    if value.size > spec.record_bytes:
+        raise RejectError("record_too_large", f"{value.size} bytes; see limits.record_bytes")
+    if value.wrong:
+        raise RejectError(value.wrong, _WRONG_VALUES[value.wrong])
+    return parse_line(value.data, None, spec.json_depth)
 
 
 def parse_line(line: bytes, encoding: str | None, max_depth: int) -> dict[str, Any]:
@@ -87,19 +118,6 @@ def too_long(stream: Stream, line: bytes) -> RejectError:
         rest = stream.readline(_SKIP_BYTES)
         size += len(rest)
     return RejectError("record_too_large", f"{size} bytes; see limits.record_bytes", size)
-
-
-def check_line_encoding(spec: ReadSpec) -> None:
-    """Raise SourceError when lines of this encoding do not end in one byte 0A."""
-    if "\n".encode(spec.encoding) != b"\n":
-        raise SourceError(f"sources.{spec.name}.encoding: {spec.encoding} has no one-byte line feed; convert to utf-8")
-
-
-def _without_mark(file: InputFile, spec: ReadSpec, line: bytes) -> bytes:
-    line = line.removeprefix(BYTE_ORDER_MARK)
-    if line.lstrip().startswith(b"[") and _BARE_JSON.search(file.path):
-        raise not_that_format(file, spec, "it holds one JSON array, not one object per line")
-    return line
 
 
 def _explain(line: bytes, error: Exception, encoding: str | None) -> RejectError:

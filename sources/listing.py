@@ -12,7 +12,7 @@ from gristmill.corpus.errors import SourceError
 from gristmill.sources.catalogue import with_readers
 from gristmill.sources.content import Content
 from gristmill.sources.digest_cache import DigestCache
-from gristmill.sources.folders import Found, digest_of, find, is_remote, why_passed_over
+from gristmill.sources.folders import Found, digest_of, find, is_readable, is_remote, why_passed_over
 from gristmill.sources.reader import Reader
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
@@ -103,14 +103,16 @@ def list_source(
 
 
 def formats_of(paths: Sequence[str], *, source: str) -> dict[str, str | None]:
-    """The format of every file behind ``paths`` by its name alone, None where it tells none; no file is read.
+    """The format of every file behind ``paths`` by its name alone; no file is read.
+
+    None where the name tells none, and for a pipe, a device or a link to nothing, which no reader opens.
 
     Raises
     ------
     SourceError : nothing matches
     """
     found, _ = _found(paths, None, source, (), ())
-    return {path: _told_by_name(path, source, ()) for path in sorted(found)}
+    return {path: _told_by_name(path, source, ()) if is_readable(path) else None for path in sorted(found)}
 
 
 def _formats(
@@ -145,7 +147,7 @@ def _found(
         passed_over |= reasons
         found |= {one: info for one, info in matched.files.items() if one not in reasons}
         if not found:
-            why = f"; {len(reasons)} are passed over: {_some(sorted(reasons.values()))}" if reasons else ""
+            why = f"; {len(reasons)} are passed over: {some_names(sorted(reasons.values()))}" if reasons else ""
             raise SourceError(f"sources.{source}.path: no file matches {path!r} (looked from {Path.cwd().name}/){why}")
     return found, passed_over
 
@@ -188,14 +190,15 @@ def _told_by_name(path: str, source: str, extra: Sequence[Reader]) -> str | None
 
 def _no_format(unknown: Sequence[str], source: str, extra: Sequence[Reader]) -> SourceError:
     formats = ", ".join(reader.name for reader in with_readers(extra))
-    names = _some([repr(path) for path in sorted(unknown)])
+    names = some_names([repr(path) for path in sorted(unknown)])
     return SourceError(
         f"sources.{source}.format: cannot tell the format of {names} by name; "
         f"set one of {formats}, or leave files out with sources.{source}.exclude"
     )
 
 
-def _some(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
     return ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
 
 

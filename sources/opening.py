@@ -7,7 +7,7 @@ member that can be unpacked.
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,6 +17,7 @@ from gristmill.corpus.errors import ChangedInputError, SourceError
 from gristmill.corpus.meter import count
 from gristmill.sources.checked_file import open_checked
 from gristmill.sources.listing import COMPRESSIONS, InputFile
+from gristmill.sources.recoding import recoded
 from gristmill.sources.spec import ReadSpec
 from gristmill.sources.unpacking import MAX_WINDOW_BYTES, DamageError, Unpacker, codec_of
 
@@ -64,14 +65,19 @@ class Stream(io.BufferedReader):
         return self.raw.total_bytes  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def open_stream(file: InputFile, spec: ReadSpec) -> Stream:
+def open_stream(file: InputFile, spec: ReadSpec, *, of_lines: bool = False) -> Stream:
     """Open ``file`` for reading, unpacked; the caller closes it.
+
+    Parameters
+    ----------
+    of_lines : UTF-16 and UTF-32 come out as UTF-8 (``gristmill.sources.recoding``)
 
     Raises
     ------
     SourceError : the file cannot be opened, or its name says .gz (.zst, .bz2, .xz) and its bytes do not
     """
     raw = open_raw(file, spec)
+    recode = partial(recoded, file=file.path, spec=spec) if of_lines else iter
     if file.piece is not None:
         raw.seek(file.piece.start)
         return Stream(_Pieces(raw, _stretch(raw, file)), BUFFER_BYTES)
@@ -85,12 +91,12 @@ def open_stream(file: InputFile, spec: ReadSpec) -> Stream:
             f"set sources.{spec.name}.format, or leave the file out of sources.{spec.name}.path"
         )
     if codec is None:
-        return Stream(_Pieces(raw, _plain(raw, first)), BUFFER_BYTES)
+        return Stream(_Pieces(raw, recode(_plain(raw, first))), BUFFER_BYTES)
     if codec.suffix == ".zst":
         _check_window(first, file, spec, raw)
     limit = max(EXPANDED_FLOOR_BYTES, file.bytes * spec.expanded_ratio)
     unpacker = Unpacker(raw, first, codec, limit)
-    return Stream(_Pieces(raw, unpacker.pieces(), unpacker), BUFFER_BYTES)
+    return Stream(_Pieces(raw, recode(unpacker.pieces()), unpacker, recode), BUFFER_BYTES)
 
 
 def _check_window(first: bytes, file: InputFile, spec: ReadSpec, raw: BinaryIO) -> None:
@@ -126,11 +132,18 @@ def not_that_format(file: InputFile, spec: ReadSpec, why: object) -> SourceError
 class _Pieces(io.RawIOBase):
     """A raw stream over an iterator of byte pieces."""
 
-    def __init__(self, source: BinaryIO, pieces: Iterator[bytes], unpacker: "Unpacker | None" = None):
+    def __init__(
+        self,
+        source: BinaryIO,
+        pieces: Iterator[bytes],
+        unpacker: "Unpacker | None" = None,
+        recode: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+    ):
         self.damage: Damage | None = None
         self.total_bytes = 0
         self.damaged_at = self.passed_bytes = 0
         self._unpacker = unpacker
+        self._recode = recode
         self._source = source
         self._pieces = pieces
         self._rest = memoryview(b"")
@@ -167,7 +180,7 @@ class _Pieces(io.RawIOBase):
         self.damaged_at = self._unpacker.member_at
         goes_on, self.passed_bytes = self._unpacker.seek_member(self.damage.reason)
         if goes_on:
-            self.damage, self._pieces = None, self._unpacker.pieces()
+            self.damage, self._pieces = None, self._recode(self._unpacker.pieces())
         return goes_on
 
     def close(self) -> None:

@@ -8,15 +8,8 @@ from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import open_stream
 from gristmill.sources.part import Part
 from gristmill.sources.reader import RejectError
+from gristmill.sources.recoding import marked_encoding
 from gristmill.sources.spec import ReadSpec
-
-# no UTF-8 begins with these bytes; the longer ones first, since one begins with another
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
@@ -48,7 +41,7 @@ def decode_strictly(data: bytes, encoding: str) -> str:
     'Café'
     """
     if codecs.lookup(encoding).name == "utf-8":
-        encoding = next((marked for mark, marked in _MARKS if data.startswith(mark)), encoding)
+        encoding = marked_encoding(data) or encoding
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:

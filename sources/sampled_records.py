@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -10,17 +11,23 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
+from gristmill.corpus.errors import SourceError
 from gristmill.sources.arrow import slices
-from gristmill.sources.charset import decode
+from gristmill.sources.charset import MAX_REPLACED, decode
 from gristmill.sources.columnar import UNREADABLE
 from gristmill.sources.csv_style import named_delimiter, rows_of, tell_delimiter, tell_style
+from gristmill.sources.json_values import holds_values, values
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import open_raw, open_stream
 from gristmill.sources.reader import RejectError
+from gristmill.sources.recoding import HEAD_BYTES, marked_encoding
 from gristmill.sources.spec import ReadSpec
 
 RECORDS = 50
 SAMPLE_BYTES = 1 << 20
+MAX_NAME_CHARS = 100  # of a column; a longer one is a text, and the file has no header line
+_PYTHON_NAMES = {"windows-874": "cp874", "x-mac-cyrillic": "mac_cyrillic", "macintosh": "mac_roman"}
+_UNDETECTED = ("cp949",)  # Korean, which the detector takes for nothing
 Records = list[dict[str, Any]]
 
 
@@ -33,32 +40,55 @@ def sampled_records(path: str, format_: str) -> tuple[Records, str]:
 
     Raises
     ------
-    SourceError : the file cannot be opened
+    SourceError : the file cannot be opened, or is a table without a header line
     """
     file, spec = InputFile(path, -1, "", format_), ReadSpec(path.rsplit("/", 1)[-1], "none")
     if format_ in _COLUMNS:
         return list(islice(_COLUMNS[format_](file, spec), RECORDS)), "utf-8"
-    with open_stream(file, spec) as stream:
+    with open_stream(file, spec, of_lines=True) as stream:
         sample = stream.read(SAMPLE_BYTES)
     encoding = encoding_of_sample(sample)
-    read = _LINES.get(format_)
+    read = _of_values if format_ == "jsonl" and holds_values(path, sample) else _LINES.get(format_)
     return (list(islice(read(sample, encoding, path), RECORDS)) if read else []), encoding
 
 
 def encoding_of_sample(sample: bytes) -> str:
-    """A name that Python knows: utf-8 where the bytes are, else what their letters look like.
+    """A name that Python knows: utf-8 where the bytes are or a mark names another, else what their letters look like.
 
     >>> encoding_of_sample("naïve café".encode()), encoding_of_sample("Straße, Größe, größer".encode("latin-1"))
     ('utf-8', 'cp1252')
+    >>> encoding_of_sample("Straße".encode("utf-16")), encoding_of_sample("Straße".encode("utf-16-le"))
+    ('utf-8', 'utf-16-le')
     """
+    if marked_encoding(sample):
+        return "utf-8"  # what readers take for it believes the mark
+    if b"\0" in sample[:HEAD_BYTES]:
+        evens, odds = sample[:HEAD_BYTES:2].count(0), sample[1:HEAD_BYTES:2].count(0)
+        return "utf-16-le" if odds > 2 * evens else "utf-16-be" if evens > 2 * odds else "utf-8"
+    return next((name for name in ("utf-8", _detected(sample), *_UNDETECTED) if _is_in(sample, name)), "utf-8")
+
+
+def _detected(sample: bytes) -> str:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)  # a character that the sample cuts is no fault
-    except UnicodeDecodeError:
-        try:
-            return codecs.lookup(decode(sample, None, is_html=False).charset).name
-        except (RejectError, LookupError):
-            return "utf-8"
-    return "utf-8"
+        charset = decode(sample, None, is_html=False).charset
+        return codecs.lookup(_PYTHON_NAMES.get(charset, charset)).name
+    except (RejectError, LookupError):
+        return "utf-8"
+
+
+def _is_in(sample: bytes, encoding: str) -> bool:
+    """True where few characters are wrong; one that the end of the sample cuts is not."""
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
+    wrong = text.count("\ufffd")
+    return not wrong or (encoding != "utf-8" and wrong <= MAX_REPLACED * len(text))
+
+
+def _of_values(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]]:  # noqa: ARG001
+    for value in values(io.BytesIO(sample), SAMPLE_BYTES):
+        with suppress(ValueError):
+            record = orjson.loads(value.data.decode(encoding))
+            if isinstance(record, dict):
+                yield record
 
 
 def _of_lines(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]]:  # noqa: ARG001
@@ -79,6 +109,11 @@ def _of_rows(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]
     rows = rows_of(iter(lines[bool(named_delimiter(sample)) :]), delimiter, style)
     with suppress(csv.Error):  # what a run would reject, or name as no CSV
         names = next(rows, [])
+        if long := next((name for name in names if len(name) > MAX_NAME_CHARS), None):
+            raise SourceError(
+                f"{path} has no header line: a column would be called {long[:40]!r}...; "
+                "put a line with the names of its columns before the first"
+            )
         for row in islice(rows, RECORDS):
             if len(row) == len(names):
                 yield dict(zip(names, row, strict=True))

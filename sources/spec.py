@@ -11,6 +11,11 @@ _LIMITS = Limits()
 _NOT_TEXT = frozenset({"utf-7", "unicode_escape", "raw_unicode_escape", "undefined"})  # they decode to lone surrogates
 
 
+def is_utf8(encoding: str) -> bool:
+    """True when bytes of this encoding are those of the text column."""
+    return codecs.lookup(encoding).name in ("utf-8", "ascii")
+
+
 def _is_name(field: str) -> bool:
     """True for a field's name or a path of names, joined by dots."""
     return all(name.replace("-", "_").isidentifier() for name in field.split("."))
@@ -55,7 +60,7 @@ class ReadSpec:
     @property
     def is_utf8(self) -> bool:
         """True when the input's bytes are already those of the text column."""
-        return codecs.lookup(self.encoding).name in ("utf-8", "ascii")
+        return is_utf8(self.encoding)
 
     @property
     def template_parts(self) -> tuple[tuple[str, str | None], ...]:

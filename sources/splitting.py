@@ -17,9 +17,11 @@ from gristmill.corpus.errors import ChangedInputError
 from gristmill.sources.catalogue import find_reader, load_function
 from gristmill.sources.checked_file import open_checked
 from gristmill.sources.folders import is_remote
+from gristmill.sources.json_values import holds_values
 from gristmill.sources.listing import InputFile, Piece
 from gristmill.sources.opening import open_stream
 from gristmill.sources.reader import Reader
+from gristmill.sources.recoding import HEAD_BYTES
 from gristmill.sources.records import blocks
 from gristmill.sources.spec import ReadSpec
 from gristmill.sources.stage import Limits
@@ -97,11 +99,15 @@ def _piece(file: InputFile, piece: Piece, n_bytes: int) -> InputFile:
 
 
 def at_lines(file: InputFile, how: Splitting) -> list[tuple[Piece, int]]:
-    """Pieces that end behind a line feed, with the lines before each; and the bytes of each."""
+    """Pieces that end behind a line feed, with the lines before each; and the bytes of each. None of wide encodings."""
     if not _is_plain(file):
         return []
     starts, n_pieces = [(0, 0)], file.bytes // how.part_bytes
     with open_checked(file) as raw:
+        head = raw.read(HEAD_BYTES)
+        if b"\0" in head or holds_values(file.path, head):  # UTF-16, or records that lines do not end
+            return []
+        raw.seek(0)
         lines = 0
         for number in range(1, n_pieces):
             lines += _lines_to(raw, number * file.bytes // n_pieces)

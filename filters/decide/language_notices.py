@@ -59,6 +59,7 @@ def by_language(counts: Mapping[str, int]) -> str:
     '1,500 de, 1,500 fr, 2 no language'
     """
     ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    shown = [f"{n:,} {language or _NO_LANGUAGE}" for language, n in ranked[:_SHOWN]]
-    rest = sum(n for _, n in ranked[_SHOWN:])
-    return ", ".join([*shown, *([f"{rest:,} of {len(ranked) - _SHOWN} others"] if rest else [])])
+    n_shown = _SHOWN if len(ranked) > _SHOWN + 1 else len(ranked)  # a single other one takes no more room by name
+    shown = [f"{n:,} {language or _NO_LANGUAGE}" for language, n in ranked[:n_shown]]
+    rest = sum(n for _, n in ranked[n_shown:])
+    return ", ".join([*shown, *([f"{rest:,} of {len(ranked) - n_shown} others"] if rest else [])])

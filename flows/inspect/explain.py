@@ -23,6 +23,7 @@ from gristmill.flows.pipeline.open_context import read_run, stages_of_run
 from gristmill.handoff.piece_index import FOLDER
 from gristmill.handoff.reader import ShardReader
 
+MAX_LIKE = 8  # locators that a wrong name is compared with
 HEAD_CHARS = 300
 
 
@@ -41,7 +42,17 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
     rejected = _find_reject(context, name)
     if rejected is not None:
         return rejected
-    raise UnknownNameError("document", name, ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"])
+    known = _ending_so(context, name) or ["a doc_id (32 hex characters)", "a locator such as file.jsonl:12"]
+    raise UnknownNameError("document", name, known)
+
+
+def _ending_so(context: RunContext, name: str) -> list[str]:
+    """The first locators that end like this: of a file that is named without its folder."""
+    found: list[str] = []
+    for part in context.run.manifest("documents").parts:
+        table = pq.read_table(context.store.folder(part) / DOCUMENTS_FILE, columns=["locator"], **CHECKED)
+        found += table["locator"].filter(pc.ends_with(table["locator"], f"/{name}")).to_pylist()
+    return found[:MAX_LIKE]
 
 
 def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:

@@ -6,11 +6,12 @@ What no reader knows by its name is left out, by a pattern that the recipe shows
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from itertools import takewhile
 
 from gristmill.corpus.errors import SourceError
 from gristmill.sources.guessed_keys import guessed_keys
-from gristmill.sources.listing import COMPRESSIONS, formats_of
+from gristmill.sources.listing import COMPRESSIONS, formats_of, some_names
 from gristmill.sources.read import OF_RECORDS
 
 MAX_LOOKED_AT = 64  # files whose first records are read; the others take the keys of those with the same ending
@@ -46,12 +47,16 @@ def found_sources(path: str, taken: set[str]) -> Found:
     formats = formats_of([path], source=slug(_stem(path)))
     left_out = [file for file, name in formats.items() if name is None]
     if len(left_out) == len(formats):
-        raise SourceError(f"{path!r}: no reader knows {left_out[0]!r} by its name; `gristmill readers` lists them")
+        names = some_names([repr(one) for one in left_out])
+        raise SourceError(
+            f"{path!r}: no reader knows {names} by name; `gristmill readers` lists what is read. "
+            "Unpack archives, and convert other formats to text, HTML or JSON Lines"
+        )
     ways = _by_way({file: name for file, name in formats.items() if name is not None})
     if len(ways) == 1:
         ((format_, keys), files), *_ = ways.items()
         name = _free(slug(_stem(path)), taken)
-        return Found([FoundSource(name, path, {format_: len(files)}, dict(keys), _patterns(left_out))], left_out)
+        return Found([FoundSource(name, path, {format_: len(files)}, dict(keys), _patterns(left_out, files))], left_out)
     found: list[FoundSource] = []
     for (format_, keys), files in ways.items():
         name = _free(_name(path, files, format_), taken | {one.name for one in found})
@@ -73,7 +78,7 @@ def _by_way(formats: Mapping[str, str]) -> dict[Way, list[str]]:
     ways: dict[Way, list[str]] = {}
     for number, (file, format_) in enumerate(formats.items()):
         alike = (format_, _ending(file))
-        if alike not in looked or (number < MAX_LOOKED_AT and format_ in OF_RECORDS):
+        if alike not in looked or (number < MAX_LOOKED_AT and format_ in (*OF_RECORDS, "text")):
             looked[alike] = tuple(guessed_keys(file, format_).items())
         ways.setdefault((format_, looked[alike]), []).append(file)
     return ways
@@ -101,9 +106,22 @@ def _folder(files: Sequence[str]) -> str:
     return "".join(f"{one}/" for one in shared)
 
 
-def _patterns(files: Iterable[str]) -> tuple[str, ...]:
-    """What leaves these files out: by their ending, or by name where they have none."""
-    return tuple(sorted({f"*{_ending(file)}" if _ending(file) else file.rsplit("/", 1)[-1] for file in files}))
+def _patterns(left_out: Iterable[str], files: Sequence[str]) -> tuple[str, ...]:
+    """What leaves these out: by their ending where no file that is read has it, else by name or path.
+
+    >>> _patterns(["in/a.pdf", "in/b.pdf", "in/MAP", "in/pipe.csv"], ["in/a.csv"])
+    ('*.pdf', 'MAP', 'in/pipe.csv')
+    """
+    read = {_ending(file) for file in files}
+    named = {file: _ending(file) for file in left_out}
+    return tuple(
+        sorted(
+            {
+                escape(file) if ending in read else f"*{ending}" if ending else escape(file.rsplit("/", 1)[-1])
+                for file, ending in named.items()
+            }
+        )
+    )
 
 
 def _ending(file: str) -> str:

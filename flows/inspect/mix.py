@@ -9,6 +9,7 @@ from gristmill.corpus.errors import RecipeError, StoreError, nearest
 from gristmill.corpus.recipe_file import check_tables, parse_toml, read_recipe
 from gristmill.corpus.rundir import RunDir
 from gristmill.flows.inspect.mixed_quotas import mixed_quotas
+from gristmill.flows.inspect.settings import stated_value
 from gristmill.flows.pipeline.assemble import phases_of
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_checks import known_domains, phases
@@ -99,14 +100,16 @@ def _place(edited: dict[str, Any], key: str, value: str) -> None:
         raise RecipeError(f"{key}: set keys of curriculum.N, N from 0, or of mixing")
     table = _at(edited, way, key)
     if isinstance(table, str):
-        raise RecipeError(f"{key}: the phase has shares by name, {table!r}; set {'.'.join(way)} whole")
+        raise RecipeError(
+            f"{key}: the phase has shares by name, {table!r}; set it whole: {'.'.join(way)}={{ web = 0.3, ... }}"
+        )
     known = _known(way)
     if known and last not in known:
         raise RecipeError(f"{key}: no such key{nearest(last, known)}")
     try:
         table[last] = float(value)
     except ValueError:
-        table[last] = value
+        table[last] = stated_value(value)
 
 
 def _known(way: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ class SampleChoice:
         documents that rules dropped
     merged
         documents that were merged into another
+    rejected
+        records that became no document, with reason and first bytes; beside --source alone
     cluster
         the members of a cluster, side by side; its id, or the id of a member, or the beginning of one
     cut
@@ -32,6 +34,7 @@ class SampleChoice:
     kept: bool = False
     dropped: bool = False
     merged: bool = False
+    rejected: bool = False
     cluster: str | None = None
     cut: str | None = None
 

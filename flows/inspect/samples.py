@@ -19,6 +19,7 @@ from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
 from gristmill.corpus.span_tables import MASK
 from gristmill.corpus.tables import CHECKED
 from gristmill.flows.inspect.id_prefixes import id_named
+from gristmill.flows.inspect.rejected_samples import rejected_samples
 from gristmill.flows.inspect.run_evidence import rules_of_run
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.sample_texts import Span, cut_text, documents_named, masks_of
@@ -57,10 +58,14 @@ def samples_of_run(
     """
     chosen = {name: value for name, value in asdict(choice).items() if value}
     if not chosen:
-        raise RecipeError("say which documents: --rule, --source, --kept, --dropped, --merged, --cluster or --cut")
+        raise RecipeError(
+            "say which documents: --rule, --source, --kept, --dropped, --merged, --rejected, --cluster or --cut"
+        )
     if n < 1:
         raise RecipeError(f"-n {n}: at least 1 document is shown")
     context = read_run(run)
+    if choice.rejected:
+        return {"run": str(context.run.path), "choice": chosen} | rejected_samples(context, choice, n, seed)
     ledger = pl.DataFrame(pq.read_table(context.file("decide", "ledger.parquet"), columns=_LEDGER, **CHECKED))
     named = _named(context, ledger, choice)
     drawn = _drawn(named, n, seed, choice)

@@ -4,6 +4,7 @@ A key is what the recipe would say: ``decide.rules.words.at_least=80``, ``decide
 ``decide.domains.code.rules.words.off=true``. ``decide.`` and ``decide.rules.`` may be left out.
 """
 
+import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,20 @@ def with_settings(recipe: Recipe, sets: Sequence[str]) -> Recipe:
         first = error.errors()[0]
         where = ".".join(str(part) for part in ("decide", *first["loc"]))
         raise RecipeError(f"{where}: {first['msg']}, not {first['input']!r}") from None
+
+
+def stated_value(text: str) -> Any:
+    """A list or a table as TOML writes it; any other value stays the text that it is.
+
+    >>> stated_value('["c4", "length"]'), stated_value("{ web = 0.3 }"), stated_value("c4,length")
+    (['c4', 'length'], {'web': 0.3}, 'c4,length')
+    """
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{text!r} is no TOML: {error}; write it as in a recipe, in quotes of the shell") from None
 
 
 def setting_path(recipe: Recipe, key: str) -> str:
@@ -73,7 +88,8 @@ def _place(decide: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     table = decide
     for step in path[:-1]:
         table = table.setdefault(step, {})
-    listed = [name.strip() for name in value.split(",") if name.strip()]
+    stated = stated_value(value)
+    listed = stated if isinstance(stated, list) else [name.strip() for name in value.split(",") if name.strip()]
     if path[-1] != "profiles":
         table[path[-1]] = value
     elif isinstance(table.get("profiles"), dict):

@@ -27,6 +27,8 @@ def night_run(recipe: Path, mill: Callable[[], Result], wait: Callable[[float], 
     mill : runs the recipe and returns what ``gristmill run --json`` prints
     wait : waits so many seconds
 
+    A run that is stopped is no failure: hooks are not called, and the outcome stays that of the run before.
+
     Raises
     ------
     GristmillError : the run came to an end and did not pass verify
@@ -36,11 +38,14 @@ def night_run(recipe: Path, mill: Callable[[], Result], wait: Callable[[float], 
     note_firing(name)
     try:
         result = _passed(_tried(mill, schedule, wait))
-    except BaseException as error:
+    except Exception as error:
         lines = without_credentials(str(error)).strip().splitlines() or [""]
         message = Message("failure", name, None, "failed", f"{type(error).__name__}: {lines[0]}", now())
         sys.stderr.write(f"gristmill: the run of {name} failed: {message.reason}\n")
         _ended(name, schedule, "failed", message)
+        raise
+    except BaseException:  # a signal, or a run cancelled on the page: nothing has failed, so that no one is called
+        sys.stderr.write(f"gristmill: the run of {name} was stopped; the next one goes on from here\n")
         raise
     paused = result.get("state") == "paused"
     sys.stderr.write(f"gristmill: {result['run']} {'is paused' if paused else 'is complete'}\n")

@@ -13,7 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
-from gristmill.corpus.tables import WRITTEN
+from gristmill.corpus.tables import WRITTEN, read_part
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
@@ -31,12 +31,14 @@ from gristmill.flows.pipeline.weighing import Weighing, weigh
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gristmill.filters.decide.rules import Rule
+
 
 def decide(context: RunContext, stage: Instance) -> Manifest:
     """Keep, drop or merge every document; then hold every source against its retention budget."""
     manifest = context.compute(stage.name, [plan_decide(context, stage)])
     if manifest.parts[0].files:  # none yet in a dry run
-        ledger = pq.read_table(context.file("decide", "ledger.parquet"))
+        ledger = read_part(context.file("decide", "ledger.parquet"))
         check_budgets(manifest.accounts, budgets_of(context.recipe), ledger, rejects_of(context.run))
     return manifest
 
@@ -130,11 +132,11 @@ def decide_stage(
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
     asked = Weighing(options.pop("curves", {}), options.pop("quotas", None), options.pop("types", []))
-    measured = signal_columns(signals)
+    measured = signal_columns(signals, _signals_asked(options["rules"], asked))
     decision = decide_columns(
         columns,
         measured,
-        pa.concat_tables([pq.read_table(path) for path in clusters]),
+        pa.concat_tables([read_part(path) for path in clusters]),
         decisions=decided,
         **options,
     )
@@ -154,6 +156,12 @@ def decide_stage(
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
 
 
+def _signals_asked(rules: "Mapping[str, Sequence[Rule]]", asked: Weighing) -> set[str]:
+    """Signals that a rule or a curve of weights reads."""
+    judging = {rule.signal for chosen in rules.values() for rule in chosen}
+    return judging | {curve.signal for curve in asked.curves.values()}
+
+
 def in_type_domains(
     kept: pa.Table, main_types: "Sequence[Path]", type_domains: "Mapping[str, Sequence[str]]"
 ) -> pa.Table:
@@ -167,7 +175,7 @@ def in_type_domains(
 
     if not type_domains:
         return kept
-    tables = [pq.read_table(path, columns=["doc_id", "main_type"]) for path in main_types]
+    tables = [read_part(path, ["doc_id", "main_type"]) for path in main_types]
     return with_type_domains(kept, pa.concat_tables(tables), type_domains)
 
 
@@ -194,10 +202,10 @@ def document_columns(
     """
     tables = []
     for number, path in enumerate(documents):
-        table = pq.read_table(path, columns=["doc_id", "source", "domain", *(["license"] if licenses else [])])
+        table = read_part(path, ["doc_id", "source", "domain", *(["license"] if licenses else [])])
         stated = (language[number], "lang_id") if language else (path, "lang")
-        lang_id, no_language = primary_subtags(pq.read_table(stated[0], columns=[stated[1]])[stated[1]])
-        n_bytes = pq.read_table(signals[number], columns=["bytes"])["bytes"].cast(pa.int64())
+        lang_id, no_language = primary_subtags(read_part(stated[0], [stated[1]])[stated[1]])
+        n_bytes = read_part(signals[number], ["bytes"])["bytes"].cast(pa.int64())
         table = table.append_column("lang_id", lang_id).append_column("no_language", no_language)
         table = table.append_column("bytes", n_bytes)
         table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))

@@ -1,13 +1,14 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
+import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.corpus.files import content_key, file_sha256, read_json, write_json, write_text
-from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
+from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.files import content_key, read_json, write_text
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.store_use import using
@@ -20,7 +21,8 @@ from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.flows.pipeline.training_html import PAGE_FILE, write_training_page
+from gristmill.flows.pipeline.training_html import write_training_page
+from gristmill.flows.pipeline.training_receipt import DONE, differs, expect_done, read_done, write_done
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from gristmill.trainer.training.metrics import StepFigures
 
 KEPT_OF_TRAINING = (CHANGES_FILE, "lineage.json")  # asked for by people, not computed
-DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
+log = logging.getLogger(__name__)
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
@@ -39,7 +41,7 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = _finished_with(out) == key and not _drop_damaged(context, out)
+    finished = _finished_with(context, out) == key and not _drop_damaged(context, out)
     if not finished:
         _train(context, stage)
         seal_training(context, stage)
@@ -49,11 +51,18 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     return manifest
 
 
-def _finished_with(out: Path) -> str | None:
-    """The key of the finished training in a folder."""
+def _finished_with(context: RunContext, out: Path) -> str | None:
+    """The key of the finished training in a folder; where its receipt is lost, the training goes on from its end."""
     try:
-        return read_json(out / DONE)["key"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        if context.run.has("train"):
+            expect_done(out)
+        done = read_done(out)
+        return done.key if done else None
+    except DamagedFileError as error:
+        if context.healing is None:
+            log.warning("%s", error)
+        else:
+            context.healing.note(f"train/{DONE}", str(error))
         return None
 
 
@@ -61,7 +70,9 @@ def _drop_damaged(context: RunContext, out: Path) -> bool:
     """Delete a finished training that is not what was written, but for the changes that were asked of it."""
     if context.healing is None:
         return False
-    problem = next((one for file in read_json(out / DONE).get("files", ()) if (one := differs(out, file))), None)
+    done = read_done(out)
+    files = (done.files if done else None) or ()
+    problem = next((one for file in files if (one := differs(out, file))), None)
     if problem is None:
         return False
     context.healing.note("train", problem)
@@ -71,27 +82,9 @@ def _drop_damaged(context: RunContext, out: Path) -> bool:
     return True
 
 
-def differs(out: Path, file: dict[str, Any]) -> str | None:
-    """What is wrong with a file of a training, by its name, bytes and sha256; None where nothing is."""
-    path = out / file["name"]
-    if not path.is_file():
-        return f"{path} is missing"
-    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
-    return None
-
-
 def seal_training(context: RunContext, stage: Instance) -> None:
     """Write the receipt of a finished training: its key, and every file with its digest."""
-    out = context.run.path / "train"
-    write_json(out / DONE, {"key": train_key(context, stage), "files": _digests(out)})
-
-
-def _digests(out: Path) -> list[dict[str, Any]]:
-    """Name, bytes and sha256 of every file of a finished training."""
-    files = sorted(path for path in out.rglob("*") if path.is_file() and path not in (out / DONE, out / PAGE_FILE))
-    found = [FileDigest(path.relative_to(out).as_posix(), path.stat().st_size, file_sha256(path)) for path in files]
-    return [asdict(one) for one in found]
+    write_done(context.run.path / "train", train_key(context, stage))
 
 
 def train_key(context: RunContext, stage: Instance) -> str:

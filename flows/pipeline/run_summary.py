@@ -72,14 +72,28 @@ def notices(run: RunDir) -> tuple[str, ...]:
     """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
 
     What rules made for some languages passed over is noticed where it is above 1 %. Quotas that weights do not reach.
-    Sources of which rules keep nothing.
+    Sources of which rules keep nothing; sources with rejected records, by reason.
     """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
-    return (*found, *_nothing_kept(manifest.accounts), *_unmet_quotas(facts), *_not_encoded(run))
+    return (*_rejected(run), *found, *_nothing_kept(manifest.accounts), *_unmet_quotas(facts), *_not_encoded(run))
+
+
+def _rejected(run: RunDir) -> Iterator[str]:
+    """How many records of a source became no document, and why."""
+    manifest = run.manifest("documents")
+    reasons: dict[str, Counter[str]] = {}
+    for part in manifest.parts:  # a part has documents of one source
+        for source in part.accounts:
+            reasons.setdefault(source, Counter()).update(part.facts.get("rejects", {}))
+    for source, found in reasons.items():
+        if total := found.total():
+            listed = ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.items(), key=lambda one: -one[1]))
+            of = f"{total:,} of {manifest.accounts[source].documents_in:,} records of {source} are rejected"
+            yield f"{of}: {listed}; `gristmill samples RUN --rejected --source {source}` shows some"
 
 
 def _nothing_kept(accounts: Accounts) -> Iterator[str]:

@@ -17,15 +17,15 @@ _TEXT_NAMES = (
 _SPLITTING = "gristmill.sources.splitting"
 
 
-def _built_in(name: str, suffixes: tuple[str, ...], module: str = "", **more: str | bool) -> Reader:
+def _built_in(name: str, suffixes: tuple[str, ...], module: str = "", version: str = "1", **more: str | bool) -> Reader:
     read = f"gristmill.sources.{module or name}:read"
-    return Reader(name, suffixes, "1", read, fills_part=True, **more)  # pyright: ignore[reportArgumentType]
+    return Reader(name, suffixes, version, read, fills_part=True, **more)  # pyright: ignore[reportArgumentType]
 
 
 READERS = (
-    _built_in("jsonl", (".jsonl", ".ndjson", ".json"), split=f"{_SPLITTING}:at_lines"),
+    _built_in("jsonl", (".jsonl", ".ndjson", ".json"), version="2", split=f"{_SPLITTING}:at_lines"),
     _built_in("parquet", (".parquet",), packed=False, split=f"{_SPLITTING}:at_row_groups"),
-    _built_in("csv", (".csv", ".tsv"), "csv_rows"),
+    _built_in("csv", (".csv", ".tsv"), "csv_rows", version="2"),
     _built_in("text", _TEXT_SUFFIXES, "plain_text", names=_TEXT_NAMES),
     _built_in("html", (".html", ".htm", ".xhtml")),
     _built_in("warc", (".warc",), split=f"{_SPLITTING}:at_records"),

@@ -14,6 +14,7 @@ from gristmill.filters.decide.contaminated_items import with_items
 from gristmill.filters.decide.evidence import gather
 from gristmill.filters.decide.language_notices import language_notices
 from gristmill.filters.decide.language_reach import language_reach
+from gristmill.filters.decide.profiles import PROFILES
 from gristmill.filters.decide.rules import Rule
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.filters.decide.verdicts import decide, heldout_flags
@@ -330,6 +331,19 @@ def test_what_a_rule_is_not_made_for_is_counted_and_told():
     (told,) = language_notices(facts_of(reach), 3)
     assert told == "words judges all other languages and passed over 1 of 3 documents: 1 th."
     assert reach_of((spaced,), ["en", None]).judges == {}
+
+
+@pytest.mark.parametrize("language", ["am", "ti", "km", "lo"])
+def test_words_that_no_space_parts_are_not_counted_against_a_document(language):
+    for name in ("length", "gopher@datatrove", "gopher@dolma", "gopher@dclm"):
+        (words,) = (rule for rule in PROFILES[name].rules if rule.name == "words")
+        assert language in words.not_for
+
+
+def test_the_residual_of_clauses_has_bounds_of_its_own_in_lao():
+    rules = [one for one in PROFILES["entropy@residual"].rules if one.signal == "word_conditional_entropy_residual"]
+    judging = [one for one in rules if "lo" in one.languages or (not one.languages and "lo" not in one.not_for)]
+    assert [one.at_most for one in judging] == [9]
 
 
 def facts_of(reach, **given) -> DecideFacts:

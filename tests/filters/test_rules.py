@@ -270,7 +270,7 @@ def test_a_bound_reaches_a_rule_by_name_or_signal_and_keeps_its_other_side():
     for key in ("words", "content_words"):
         rule = resolve(["gopher@datatrove"], {key: (100, None, False)})[0]
         assert (rule.at_least, rule.at_most) == (100, 100_000)
-        assert rule.profile == "gopher@datatrove v2"
+        assert rule.profile == "gopher@datatrove v3"
 
 
 def test_profiles_add_up():

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import fsspec
 import pyarrow as pa
@@ -75,17 +76,41 @@ def test_a_source_of_which_nothing_is_kept_is_noticed(mixed, tmp_path):
 
 def test_one_way_keeps_the_path_and_leaves_the_others_out_by_pattern(mixed, tmp_path, capsys):
     app(["init", "in/notes", "--out", "r.toml"], result_action="return_value")
-    assert "left out, no reader knows them by their name: in/notes/x.docx" in " ".join(capsys.readouterr().out.split())
+    assert "no reader knows them by name or can open them: 'in/notes/x.docx'" in " ".join(
+        capsys.readouterr().out.split()
+    )
     (source,) = sources_of(tmp_path / "r.toml").values()
     assert (source.path, source.exclude) == ("in/notes", ("*.docx",))
 
 
 def test_a_folder_of_unknown_files_is_an_error_and_writes_nothing(mixed, tmp_path):
     (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "a.pdf").write_bytes(b"%PDF")
-    with pytest.raises(SourceError, match=r"no reader knows 'odd/a.pdf' by its name; `gristmill readers`"):
+    for name in ("a.pdf", "b.zip"):
+        (tmp_path / "odd" / name).write_bytes(b"PK")
+    with pytest.raises(SourceError, match=r"no reader knows 'odd/a.pdf', 'odd/b.zip' by name; .* Unpack archives"):
         write_first_recipe(["odd"], tmp_path / "r.toml")
     assert not (tmp_path / "r.toml").exists()
+
+
+def test_a_pipe_and_a_link_to_nothing_are_left_out_and_not_waited_for(mixed, tmp_path):
+    (mixed / "notes" / "gone.md").symlink_to("nowhere.md")
+    os.mkfifo(mixed / "notes" / "pipe[1].md")
+    found = write_first_recipe(["in/notes"], tmp_path / "r.toml")
+    (source,) = sources_of(tmp_path / "r.toml").values()
+    assert source.exclude == ("*.docx", "in/notes/gone.md", "in/notes/pipe[[]1].md")
+    assert len(found.left_out) == 3
+    assert refine_directly(tmp_path / "r.toml", "decide")["sources"]["notes"]["documents"] == 2
+
+
+def test_arrays_and_texts_in_several_encodings_have_their_own_keys(mixed, tmp_path):
+    (mixed / "d.json").write_text(json.dumps([{"instruction": "a", "output": "b"}] * 3, indent=1))
+    russian = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.\n"
+    (mixed / "notes" / "koi.txt").write_bytes((russian * 9).encode("koi8-r"))
+    (mixed / "notes" / "wide.txt").write_bytes(russian.encode("utf-16"))  # its mark is enough
+    write_first_recipe(["in"], tmp_path / "r.toml")
+    sources = sources_of(tmp_path / "r.toml")
+    assert (sources["d"].messages, sources["koi"].encoding) == ("instruction", "koi8-r")
+    assert sources["notes"].path == ("in/notes/old/two.md", "in/notes/one.md", "in/notes/wide.txt")
 
 
 def test_the_working_directory_is_no_root_of_the_disk(mixed, tmp_path, monkeypatch):

@@ -38,6 +38,8 @@ def test_named_shares_caps_and_lengths_are_set(small_run):
     )
     assert found["phases"][1]["until_tokens"] == 40_000
     assert min(shares_of(found).values()) > 0.1
+    whole = mix_run(small_run, ["curriculum.1.shares={ web = 0.5, forum = 0.5 }", "curriculum.1.shape=step"])
+    assert whole["phases"][1]["tokens"]["web"] == pytest.approx(4000, abs=64)
     tight = mix_run(small_run, ["mixing.caps.max_epochs=0.001"])
     assert not tight["feasible"]
     assert "more often than mixing.caps allows" in tight["advice"]
@@ -55,6 +57,7 @@ def test_named_shares_caps_and_lengths_are_set(small_run):
         ("curriculum.0.shpe=step", "no such key; did you mean 'shape'"),
         ("curriculum.7.shape=step", "nothing stands at '7'"),
         ("curriculum.0.until_tokens=30K", "20000 does not come after 30000"),
+        ("curriculum.0.shares={ web 0.5 }", "is no TOML"),
         ("mixing.cups.max_epochs=2", "nothing stands at 'cups'"),
         ("mixing.budget=1M", "the curriculum ends after 20000"),
         ("seed=3", "seed: set keys of curriculum"),

@@ -110,6 +110,15 @@ def test_no_other_error_is_tried_again(recipe, hook, error, tmp_path):
     assert not (tmp_path / "alive").exists()
 
 
+def test_a_run_that_is_stopped_is_no_failure_and_calls_no_one(recipe, hook, capfd):
+    mill, _ = raising(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        night_run(recipe, lambda: mill(recipe))
+    assert "the run of notes was stopped; the next one goes on from here" in capfd.readouterr().err
+    assert night_run(recipe, lambda: mill(recipe))["state"] == "complete"
+    assert sent(hook) == []
+
+
 def test_drift_and_the_first_success_after_it_are_reported(recipe, hook, tmp_path):
     whole = refine_directly(recipe)
     beyond = [{"kind": "tokens", "signal": "", "of": "web", "value": 3.0, "bound": 1.5}]

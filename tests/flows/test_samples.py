@@ -12,6 +12,8 @@ from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.samples import samples_of_run
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.run_summary import notices
+from gristmill.show_text import show_samples
 
 PLUGIN = """
 import re
@@ -81,7 +83,7 @@ def run(tmp_path_factory):
     texts.append(f"The key of agent 999 is {KEY} and it opens the mill, which turns all day and all night long.")
     lines = [json.dumps({"id": f"n{n}", "text": text}) + "\n" for n, text in enumerate(texts)]
     (folder / "notes.jsonl").write_text("".join(lines))
-    (folder / "copies.jsonl").write_text("".join(lines[:9]))
+    (folder / "copies.jsonl").write_text("".join([*lines[:9], '{"text": "cut\n', '{"txt": 1}\n', '{"txt": 2}\n']))
     (folder / "shouts.py").write_text(PLUGIN)
     (folder / "recipe.toml").write_text(RECIPE.format(folder=folder))
     with pytest.MonkeyPatch.context() as patch:
@@ -130,6 +132,29 @@ def test_a_verdict(run, ledger, verdict):
     result = samples_of_run(run, SampleChoice(**{verdict: True}), 1000)
     assert {one["doc_id"] for one in result["samples"]} == {r["doc_id"] for r in ledger if r["verdict"] == verdict}
     assert all((one["other"] is not None) == (verdict == "merged") for one in result["samples"])
+
+
+def test_rejected_records_are_shown_with_reason_and_first_bytes(run, capsys):
+    result = samples_of_run(run, SampleChoice(rejected=True, source="copies"), 2)
+    assert (result["documents"], result["reasons"]) == (3, {"field_missing": 2, "truncated": 1})
+    assert len(result["samples"]) == 2
+    assert samples_of_run(run, SampleChoice(rejected=True), 9)["documents"] == 3
+    everything = samples_of_run(run, SampleChoice(rejected=True), 9)
+    assert {one["locator"].rsplit(":")[-1]: one["head"] for one in everything["samples"]}["11"] == '{"txt": 1}\n'
+    show_samples(everything)
+    assert "3 records, 3 shown: 2 field_missing, 1 truncated" in capsys.readouterr().out
+    with pytest.raises(RecipeError, match="--rejected and --kept"):
+        samples(run, rejected=True, kept=True)
+    with pytest.raises(UnknownNameError, match="unknown source 'copy'"):
+        samples(run, rejected=True, source="copy")
+
+
+def test_a_run_tells_what_was_rejected(run):
+    with reopen_run(run) as context:
+        assert notices(context.run)[0] == (
+            "3 of 12 records of copies are rejected: 2 field_missing, 1 truncated; "
+            "`gristmill samples RUN --rejected --source copies` shows some"
+        )
 
 
 def test_a_source_and_what_is_given_together(run, ledger):

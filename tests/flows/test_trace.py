@@ -1,5 +1,6 @@
 """From a step to its documents and back, each against a walk over all samples."""
 
+import re
 import shutil
 from collections import defaultdict
 
@@ -80,6 +81,8 @@ def test_a_document_that_no_step_trains_on_says_why(small_run, walked):
 
 def test_by_prefix_locator_and_the_inputs_own_id(small_run, walked):
     locator = explain_document(small_run, "sotu/2016_barack_obama_d")["stages"][0]["locator"]
+    with pytest.raises(UnknownNameError, match=f"'{re.escape(locator)}'|known: .*{re.escape(locator)}"):
+        explain_document(small_run, locator.rsplit("/", 1)[1])
     answer = trace_document(small_run, locator)
     assert answer == trace_document(small_run, "sotu/2016_barack_obama_d")
     assert answer == trace_document(small_run, answer["doc_id"])

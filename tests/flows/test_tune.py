@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gristmill.cli import app, main
-from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.errors import DamagedFileError, RecipeError
 from gristmill.flows.gc.collect import collect
 from gristmill.flows.gc.kept_runs import Retention
 from gristmill.flows.inspect.verify import verify_run
@@ -97,7 +97,16 @@ def test_a_stopped_tuning_goes_on_and_ends_with_the_same_answer(recipe, monkeypa
     again = tune_recipe(recipe, workers=2)
     assert all(one["reused"] for one in again["mixtures"])
     assert len(calls) == 1 + 16
-    (Path(again["run"]) / TUNED).write_text("{")  # planted: what names them is gone
+    entries = Path(again["run"]) / TUNED
+    whole = entries.read_text()
+    for lose, how in ((lambda: entries.write_text("{"), "damaged"), (entries.unlink, "missing")):
+        lose()
+        with pytest.raises(DamagedFileError, match=rf"{TUNED} is {how}.+; `gristmill tune`"):
+            collect(Retention(), dry_run=True)
+    mended = tune_recipe(recipe, workers=2)
+    assert mended["notices"][0].startswith(f"{TUNED}: ")
+    assert entries.read_text() == whole
+    entries.write_text("[]")  # planted: what names them is gone
     gone = collect(Retention(), dry_run=True)["entries_removed"]
     assert (gone["proxies"], gone["row-signals"]) == (16, len(load_recipe(recipe).recipe.domains))
     assert again["proposal"] == resumed["proposal"]

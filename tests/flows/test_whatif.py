@@ -97,7 +97,7 @@ def test_by_source_adds_up_and_nothing_is_written(small_run):
 def test_changed_rules_are_told(small_run):
     rules = whatif_run(small_run, ["words.at_least=80"])["rules"]
     assert set(rules) == {"forum", "instructions", "legal"}
-    assert rules["forum"] == {"went": ["words >= 5 (length v2)"], "came": ["words >= 80 (length v2)"]}
+    assert rules["forum"] == {"went": ["words >= 5 (length v3)"], "came": ["words >= 80 (length v3)"]}
 
 
 def test_the_same_bound_changes_nothing(small_run):
@@ -159,6 +159,7 @@ def test_settings_stand_where_the_recipe_has_them(small_text):
     assert changed.decide.profiles == ()
     assert changed.decide.rules["words"].off
     assert recipe.decide.rules == {}
+    assert with_settings(recipe, ['profiles=["c4", "length"]']).decide.profiles == ("c4", "length")
 
 
 def test_a_sweep_equals_whatif_at_each_bound(small_run, tmp_path):

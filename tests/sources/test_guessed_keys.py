@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gristmill.corpus.errors import SourceError
 from gristmill.sources.guessed_keys import guessed_keys, keys_of
 from gristmill.sources.listing import formats_of
 
@@ -23,6 +24,7 @@ TEXT = "Ein alter Müller mahlte am Fluß, Tag und Nacht, größer als je zuvor.
         ({"conversations": [{"from": "human", "value": "a"}], "id": 1}, {"messages": "conversations"}),
         ({"instruction": "a", "output": "b"}, {"messages": "instruction"}),
         ({"question": "a", "answer": "b"}, {"template": "{question}\n\n{answer}"}),
+        ({"prompt": "a", "chosen": "b c", "rejected": "b d e"}, {"template": "{prompt}\n\n{chosen}"}),
         ({"tags": ["a"], "n": 3}, {}),  # nothing to guess from
         ({"text": None, "body": TEXT}, {"text_field": "body"}),
     ],
@@ -77,3 +79,22 @@ def test_what_is_not_its_format_is_no_error(tmp_path, name, data):
 def test_formats_are_told_by_names_alone(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"no table")
     assert list(formats_of([str(tmp_path)], source="s").values()) == ["parquet"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp949", "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다."),
+        ("cp874", "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ"),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+    ],
+)
+def test_the_encoding_of_a_text(tmp_path, encoding, text):
+    (tmp_path / "a.txt").write_bytes((text * 9).encode(encoding))
+    assert guessed_keys(str(tmp_path / "a.txt"), "text") == {"encoding": encoding}
+
+
+def test_a_table_without_a_header_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_text(f"1,{'a long first text ' * 9}\n2,a short one\n")
+    with pytest.raises(SourceError, match=r"a\.csv has no header line"):
+        guessed_keys(str(tmp_path / "a.csv"), "csv")

@@ -183,12 +183,6 @@ def test_a_byte_order_mark_at_the_start_is_fine(tmp_path, read):
     assert read(tmp_path / "a.jsonl").texts == ["a", "b"]
 
 
-def test_a_json_array_is_told_apart(tmp_path, read):
-    (tmp_path / "a.json").write_bytes(b'[\n{"text": "a"},\n{"text": "b"}]\n')
-    with pytest.raises(SourceError, match="one JSON array"):
-        read(tmp_path / "a.json")
-
-
 def test_the_last_line_needs_no_line_feed(tmp_path, read):
     (tmp_path / "a.jsonl").write_bytes(lines({"text": "a"})[:-1])
     assert read(tmp_path / "a.jsonl").outcome.accounts["s"].bytes_in == 12

@@ -18,7 +18,7 @@ from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer.model.balance import BALANCES, Balance
 from gristmill.trainer.schedules import learning_rate_at
-from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training import advance, checkpoint
 from gristmill.trainer.training.consumption import CONSUMPTION
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
@@ -255,8 +255,8 @@ def test_no_steps_are_refused(run, config, tmp_path):
 
 
 def test_divergence_is_an_error_that_names_the_key(run, config, tmp_path, monkeypatch):
-    real = loop.train_step
-    monkeypatch.setattr(loop, "train_step", lambda *a: real(*a)._replace(loss=float("nan")))
+    real = advance.train_step
+    monkeypatch.setattr(advance, "train_step", lambda *a: real(*a)._replace(loss=float("nan")))
     with pytest.raises(TrainError, match=r"loss is nan at step 1.*trainer\.learning_rate"):
         train(run, tmp_path, config)
     assert not list(tmp_path.glob("checkpoints/step-*"))
