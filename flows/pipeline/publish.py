@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gristmill.corpus.errors import DamagedFileError
 from gristmill.corpus.files import content_key, read_json, write_text
@@ -153,6 +153,25 @@ def _train_receipt(context: RunContext, key: str) -> Receipt:
     return Receipt("train", key, summary["steps"], {}, {"summary": summary}, ())
 
 
+def _add_what_a_rebuild_needs(context: RunContext, folder: Path) -> int:
+    """A card goes out alone and is rebuilt alone: put plug-ins, lists of inputs and another run's tokenizer beside it.
+
+    Returns how many files were added.
+    """
+    plugins = sorted((context.run.path / PLUGINS).glob("*.py"))
+    for path in plugins:
+        (folder / PLUGINS).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / PLUGINS / path.name)
+    lists = context.run.lock.lists
+    for name, content in lists.items():
+        write_text(folder / name, content)
+    others_tokenizer = context.recipe.tokenizer.from_ is not None  # of a run that need not be there
+    if others_tokenizer:
+        (folder / TOKENIZER.parent).mkdir()
+        shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
+    return len(plugins) + len(lists) + int(others_tokenizer)
+
+
 def publish_card(context: RunContext, stage: Instance) -> Manifest:
     """The data card, from the run's receipts and tables alone."""
     from gristmill.data_cards.parts.environment import environment
@@ -173,20 +192,9 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     }
     key = job_key(stage.name, stage.spec.version, inputs, **options)
 
-    def write(folder: Any) -> Outcome:
+    def write(folder: Path) -> Outcome:
         files = write_card(context.run, context.store.folder, folder)
-        kept = sorted((context.run.path / PLUGINS).glob("*.py"))  # a card goes out alone, and is rebuilt alone
-        for path in kept:
-            (folder / PLUGINS).mkdir(exist_ok=True)
-            shutil.copyfile(path, folder / PLUGINS / path.name)
-        for listed, content in context.run.lock.lists.items():
-            write_text(folder / listed, content)
-            kept.append(folder / listed)
-        if context.recipe.tokenizer.from_ is not None:  # it is another run's, which need not be there
-            (folder / TOKENIZER.parent).mkdir()
-            shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
-            kept.append(folder / TOKENIZER)
-        return Outcome(len(files) + len(kept))
+        return Outcome(len(files) + _add_what_a_rebuild_needs(context, folder))
 
     with using(context.store.root):  # training does not hold it: it may take days
         manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)
