@@ -1,13 +1,15 @@
 """What each way of balancing reaches on a run's rows: load of the experts on held-out rows, and bits per byte.
 
 ``python bench/balance.py RUN`` trains a small model for each method and seed on the run's mixture, cut to ``--steps``,
-and prints for each the load in units of the mean (1 = even) over all held-out tokens, the worst of its layers. Bits per
-byte of the default are compared with those of no balancing, seed by seed. Nothing is written into RUN.
+and prints for each the load in units of the mean (1 = even) over all held-out tokens, the worst of its layers, and how
+even it could be (bench/balance_floor.py). Bits per byte of the default are compared with those of no balancing, seed by
+seed. Nothing is written into RUN.
 """
 
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
@@ -15,12 +17,19 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.balance_floor import LAST_STEPS, floors
 from gristmill.corpus.files import read_json
+from gristmill.handoff.loader import Loader
 from gristmill.handoff.plan import Plan
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.balance import DEFAULT
+from gristmill.trainer.model.packed import pack_batch
 from gristmill.trainer.model.shape import Shape
-from gristmill.trainer.training.loop import train
+from gristmill.trainer.training.finish import finish
+from gristmill.trainer.training.loop import run_until
+from gristmill.trainer.training.opened import Training
 
 METHODS = {
     "none": {},
@@ -66,14 +75,18 @@ def measure(run: Path, balance: dict[str, float], seed: int, vocab_size: int) ->
     )
     began = time.process_time()
     with tempfile.TemporaryDirectory() as name:
-        summary = train(run, Path(name), config)
+        training = Training(run, Path(name), config)
+        run_until(training, training.steps)
+        summary = finish(training)
     layers = [asdict(load) for load in summary.heldout_load_by_layer]
+    seen = [pack_batch(batch) for batch in Loader(run, batch_rows=ROWS)][-LAST_STEPS:]
     bits = [one.bits_per_byte for one in summary.loss_by_domain.values()]
     return {
         "std": max(layer["std"] for layer in layers),
         "max": max(layer["max_over_mean"] for layer in layers),
         "min": min(layer["min_over_mean"] for layer in layers),
         "dead": sum(layer["dead"] for layer in layers),
+        **floors(training.session.model, seen, training.heldout, training.plan.names),
         "train_std": max(load.std for load in summary.load_by_layer),
         "bits": statistics.fmean(bits),
         "cpu_s": time.process_time() - began,

@@ -49,6 +49,7 @@ from gristmill.filters.models.shipped import ENTROPY_WEIGHTS
 EXTRA = ("ast", "ckb", "haw", "hil", "nds", "nso", "bcl")  # without a code of two letters
 TYPED_BARE = ("pl", "cs", "ro", "tr", "hr", "sl", "lt", "hu", "es", "pt", "fr", "it", "ca")
 NO_PROSE = ("code", "math", "lists")
+WINDOWS_OF_FOLD = ((40, 20, 5), (40, 20, 6), (4, 0, 1))
 LEAST_WINDOWS = 15  # of a language, for a centre of its own
 WORDS_MOST, WORDS_OF_LARGE = 400_000, 3_000_000
 BY_DEVIATION = [-6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6]
@@ -147,13 +148,25 @@ def chosen(found: Measurements, which: np.ndarray) -> Measurements:
 
 
 def windows_of_fold(data: Path, fold: int) -> list[tuple[str, Window]]:
-    """Clean windows, every second of them also in one line, some also without accents, and damaged ones."""
-    most, lists, per_kind = ((40, 20, 5), (40, 20, 6), (4, 0, 1))[fold]
-    clean = clean_windows(data, FOLDS[fold], most, lists)
+    """Clean and damaged windows of a fold."""
+    return windows_to_fit(data, FOLDS[fold], WINDOWS_OF_FOLD[fold], f"fold {fold}")
+
+
+def windows_to_fit(
+    data: Path, collections: Sequence[str], numbers: tuple[int, int, int], seed: str
+) -> list[tuple[str, Window]]:
+    """Clean windows, every second of them also in one line, some also without accents, and damaged ones.
+
+    Parameters
+    ----------
+    numbers : clean windows of a language and collection at most, of these lists, damaged ones of a language and kind
+    """
+    most, lists, per_kind = numbers
+    clean = clean_windows(data, collections, most, lists)
     flat = [one._replace(text=" ".join(one.text.split())) for one in clean[::2]]
     flat += [one._replace(text=unaccented(one.text)) for one in clean[1::4] if one.language in TYPED_BARE]
-    words = words_by_language(data, FOLDS[fold])
-    return [("clean", one) for one in (*clean, *flat)] + damaged_windows(clean, words, per_kind, f"fold {fold}")
+    words = words_by_language(data, collections)
+    return [("clean", one) for one in (*clean, *flat)] + damaged_windows(clean, words, per_kind, seed)
 
 
 def unaccented(text: str) -> str:
@@ -166,10 +179,9 @@ def unaccented(text: str) -> str:
     return "".join(one for one in apart if not unicodedata.combining(one))
 
 
-def texts_by_language(data: Path, folds: Sequence[int]) -> dict[str, list[str]]:
+def texts_by_language(data: Path, collections: Sequence[str]) -> dict[str, list[str]]:
     """Texts to count, those of the collections of a language in turn."""
     groups: dict[str, list[list[str]]] = {}
-    collections = [name for fold in folds for name in FOLDS[fold]]
     for (language, collection, _), texts in documents_of(data, collections).items():
         name = "code" if language in CODE else "math" if collection == "metamath-set.mm" else language
         if len(name) == 2 or name in ("code", "math", *EXTRA):
@@ -304,27 +316,27 @@ def fit_weights(found: Measurements, languages: Sequence[str]) -> dict:
     }
 
 
+def reference(data: Path, collections: Sequence[str], names: Sequence[str]) -> Tables:
+    """Counts of some collections; a language has the number of its place in ``names``, from 1."""
+    texts = texts_by_language(data, collections)
+    return fit_tables({names.index(name) + 1: some for name, some in texts.items()})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ENTROPY_WEIGHTS.parent)
     parser.add_argument("--bound", action="store_true", help="and the bound that each fold's clean text asks for")
     asked = parser.parse_args()
-    names = sorted(texts_by_language(asked.data, range(len(FOLDS))))
-    number = {name: at + 1 for at, name in enumerate(names)}
-
-    def reference(folds: Sequence[int]) -> Tables:
-        texts = texts_by_language(asked.data, folds)
-        return fit_tables({number[name]: some for name, some in texts.items()})
-
+    names = sorted(texts_by_language(asked.data, sum(FOLDS, ())))
     measured = []
     for fold in range(len(FOLDS)):
-        others = reference([one for one in range(len(FOLDS)) if one != fold])
+        others = reference(asked.data, sum(FOLDS[:fold] + FOLDS[fold + 1 :], ()), names)
         measured.append(measure_windows(windows_of_fold(asked.data, fold), others, fold))
         print(f"fold {fold}: {len(measured[-1].kinds)} windows, {time.process_time():.0f} CPU s", flush=True)
     stored = fit_weights(joined(measured), names)
     (asked.out / "entropy_weights.json").write_text(json.dumps(stored) + "\n", encoding="utf-8")
-    for name, table in reference(range(len(FOLDS)))._asdict().items():
+    for name, table in reference(asked.data, sum(FOLDS, ()), names)._asdict().items():
         np.save(asked.out / f"entropy_{name}.npy", table)
     print(f"written, {time.process_time():.0f} CPU s", flush=True)
     if asked.bound:

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from compare import Comparison, cpu_seconds, options, peak_rss_mb, run_peer, say
-from linking_sets import GoldDocument, gold, write_graph
+from linking_sets import GoldDocument, gold, of_names, write_graph
 
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge.graph import load_graph
@@ -29,6 +29,7 @@ from gristmill.knowledge.linking import Found, choose_entities, find_mentions, f
 from gristmill.knowledge.linking_model import MIN_SCORE
 
 SETS = ("gum", "hipe")
+OF_PHRASES = ("gum",)  # its spans are noun phrases: "the Netherlands", "Kerry 's"
 LABELS = (30_000, 80_000)
 TEXT_MB = {True: 4, False: 24}  # by --quick
 Linked = list[dict[tuple[int, int], str]]  # spans -> entity, one a document
@@ -65,6 +66,8 @@ def quality(data: Path, folder: Path, as_json: bool) -> None:
             low, high = interval([count])
             shares = f"precision {precision:.3f} recall {recall:.3f} F1 {f1(count):.3f} ({low:.3f} to {high:.3f})"
             print(f"{name}: {how}: {shares}")
+        if name in OF_PHRASES:
+            print_names(name, texts, documents, found, graph)
         print_errors(name, texts, documents, found, graph)
         theirs.append(counts[0])
         ours.append(counts[1])
@@ -86,6 +89,14 @@ def quality(data: Path, folder: Path, as_json: bool) -> None:
         note,
     )
     say(row, as_json)
+
+
+def print_names(name: str, texts: TextColumn, documents: Sequence[GoldDocument], found: Found, graph: Graph) -> None:
+    """The same with the gold phrases cut down to the names in them; in no mean."""
+    cut = [of_names(document) for document in documents]
+    print_ceiling(f"{name}, names of its phrases", cut, found, graph)
+    counts = (counted(by_degree(found, graph), cut), counted(by_score(texts, found, graph), cut))
+    print(f"{name}, names of its phrases: longest match F1 {f1(counts[0]):.3f}, gristmill F1 {f1(counts[1]):.3f}")
 
 
 def print_ceiling(name: str, documents: Sequence[GoldDocument], found: Found, graph: Graph) -> None:

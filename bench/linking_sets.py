@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 HUMAN = "Q5"
+ARTICLES = (b"the ", b"The ")
+GENITIVES = (b" 's", b"'s", " ’s".encode())
 
 
 class GoldDocument(NamedTuple):
@@ -56,6 +58,17 @@ def gold(data: Path, name: str) -> list[GoldDocument]:
             spans[int(at[mention["start"]]), int(at[mention["end"]])] = meant if meant in known else None
         documents.append(GoldDocument(row["id"], row["lang"], row["text"], spans))
     return documents
+
+
+def of_names(document: GoldDocument) -> GoldDocument:
+    """Its mentions without a leading English article and without the genitive: GUM marks whole noun phrases."""
+    data, spans = document.text.encode(), dict[tuple[int, int], str | None]()
+    for (start, end), meant in document.mentions.items():
+        phrase = data[start:end]
+        start += next((len(one) for one in ARTICLES if phrase.startswith(one)), 0)
+        end -= next((len(one) for one in GENITIVES if phrase.endswith(one)), 0)
+        spans[start, end] = spans.get((start, end)) or meant
+    return document._replace(mentions=spans)
 
 
 def _title(address: str) -> str:

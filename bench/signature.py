@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.com
 import numpy as np
 import pyarrow.parquet as pq
 
+from bench import domain_signature as signature
 from bench.compare import Comparison, options, peak_rss_mb, say
-from gristmill.flows.inspect import domain_signature as signature
 from gristmill.flows.pipeline.open_context import read_run
 from gristmill.handoff.reader import ShardReader
 

@@ -6,6 +6,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gristmill.corpus.entry_check import RECEIPT
@@ -15,13 +16,15 @@ from gristmill.corpus.lock import Lock
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.stage import Plugin
-from gristmill.corpus.state_files import Record, damaged, read_records
+from gristmill.corpus.state_files import Record, damaged, missing, read_records
 
 RECIPE_FILE = "recipe.toml"
 PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
 EXPORTS = "exports.json"  # where text of the run was exported to
 EXPORTS_LOST = "put it back from a copy, or write each folder with an export into it: no takedown reaches them"
 TAKEDOWN = "takedown.json"  # the record of documents removed from a run
+JOURNAL = ".takedown"  # folder of a takedown that is at work, or was stopped
+TAKEN_DOWN = "takedown"  # the reason under which receipts of documents count what was removed
 OF_TAKEDOWN = {"date": str, "removed": tuple[str, ...]}  # keys that each record has
 TAKEDOWNS_LOST = "put it back from a copy: it alone says what was taken down from this run"
 SHAPE = (ValueError, KeyError, TypeError, AttributeError)  # of JSON that is not as it was written
@@ -110,10 +113,26 @@ class RunDir:
 
         Raises
         ------
-        DamagedFileError : the file is there and does not say what was taken down
+        DamagedFileError : the file does not say what was taken down, or is gone while receipts count it
         """
         path = self.path / TAKEDOWN
-        return read_records(path, "takedowns", OF_TAKEDOWN, TAKEDOWNS_LOST) if path.exists() else []
+        if path.exists():
+            return read_records(path, "takedowns", OF_TAKEDOWN, TAKEDOWNS_LOST)
+        if self._counts_removed() and not (self.path / JOURNAL).exists():
+            raise missing(path, "receipts of documents count what was taken down", TAKEDOWNS_LOST)
+        return []
+
+    @property
+    def was_taken_down(self) -> bool:
+        """True where documents were removed, or are about to be: its inputs may hold them still."""
+        return (self.path / TAKEDOWN).exists() or (self.path / JOURNAL).exists() or self._counts_removed()
+
+    def _counts_removed(self) -> bool:
+        """Whether a receipt of documents counts some under TAKEN_DOWN; False where the manifest is damaged."""
+        with suppress(StoreError):
+            parts = self.manifest("documents").parts if self.has("documents") else ()
+            return any(TAKEN_DOWN in part.facts.get("skipped", {}) for part in parts)
+        return False
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Record a finished stage."""

@@ -66,6 +66,15 @@ def _expect(record: Record, needs: Mapping[str, Any], path: Path, where: str, re
         raise damaged(path, error, remedy) from None
 
 
+def missing(path: Path, witness: str, remedy: str = AGAIN) -> DamagedFileError:
+    """The error of a file that was there: ``witness`` says how that is known.
+
+    >>> str(missing(Path("RUN/state.json"), "the run is whole"))
+    'RUN/state.json is missing, though the run is whole; run the recipe again, which writes it anew'
+    """
+    return DamagedFileError(f"{path} is missing, though {witness}; {remedy}")
+
+
 def damaged(path: Path, problem: object, remedy: str = AGAIN) -> DamagedFileError:
     """The error of a file, with what is wrong and what can be done.
 

@@ -80,5 +80,14 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A whole part as one table."""
-    return pq.read_table(path, columns=columns, memory_map=True, use_threads=False, **CHECKED)
+    """A whole part as one table, its columns in the order asked for.
+
+    ``pq.read_table`` plans a data set for each file first: two thirds of the time of a small column, over all parts.
+
+    Raises
+    ------
+    KeyError : no such column
+    """
+    with pq.ParquetFile(path, memory_map=True, **CHECKED) as file:
+        table = file.read(columns=columns, use_threads=False)
+    return table if columns is None else table.select(columns)

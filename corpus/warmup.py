@@ -13,9 +13,9 @@ import sys
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -126,14 +126,21 @@ def _work(left: deque[Call], shown: Progress) -> None:
     failed: list[RuntimeError] = []
     with ExitStack() as started:
         worker = None
-        while left:
+        for call in _taken(left):
             worker = worker or started.enter_context(_Worker())
-            if error := worker.make(call := left.popleft()):
+            if error := worker.make(call):
                 failed.append(RuntimeError(f"compiling {call.function} {' '.join(call.arguments)} failed:\n{error}"))
             worker = worker if worker.lives else None
             shown.advance()
     if failed:
         raise failed[0]
+
+
+def _taken(left: deque[Call]) -> Iterator[Call]:
+    """Calls until none is left; other threads take theirs while a process is started for this one."""
+    with suppress(IndexError):
+        while True:
+            yield left.popleft()
 
 
 class _Worker:

@@ -6,7 +6,7 @@ Because pages are a pure function of card.json, ``check`` can render them again 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -60,11 +60,17 @@ def write_card(run: RunDir, folder_of: FolderOf, folder: Path) -> list[str]:
 
 def render(card: Card) -> dict[str, str]:
     """Every other file of the card, by name; ``card`` as read from card.json or as gathered."""
-    card = Card.from_json(json.loads(card_text(card.to_json())))  # one order of keys, for every caller
-    figures = draw_figures(card)
+    text = card_text(card.to_json())
+    card = Card.from_json(json.loads(text))  # one order of keys, for every caller
+    figures = _figures_of(text)
     structured = json.dumps(croissant(card, headline(card)), indent=2, ensure_ascii=False) + "\n"
     pages = {"README.md": render_readme(card), "croissant.json": structured, "card.html": render_html(card, figures)}
     return {**pages, **figures}
+
+
+@lru_cache(maxsize=1)  # a run ends with a check of the card that it wrote: without this a third of a small run's time
+def _figures_of(text: str) -> Mapping[str, str]:
+    return MappingProxyType(draw_figures(Card.from_json(json.loads(text))))
 
 
 def render_readme(card: Card) -> str:
@@ -77,7 +83,7 @@ def template(name: str) -> Any:
     return _environment(autoescape=False).get_template(name)
 
 
-def render_html(card: Card, figures: dict[str, str]) -> str:
+def render_html(card: Card, figures: Mapping[str, str]) -> str:
     """One page that needs no other file and runs no script; everything but our own figures is escaped."""
     from markupsafe import Markup
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from gristmill.data_cards.figures import COLOURS, svg_text
 from gristmill.data_cards.training_tables import TrainingTables
@@ -157,7 +158,8 @@ def draw_load(tables: TrainingTables) -> "Figure":
 def expert_shares(tables: TrainingTables) -> Mapping[int, np.ndarray]:
     """By layer: of each domain's held-out tokens the share that each expert took, behind the last step [domains, E]."""
     assert tables.load is not None
-    rows = [row for row in tables.load.to_pylist() if row["step"] == max(tables.load["step"].to_pylist())]
+    last = pc.equal(tables.load["step"], pc.max(tables.load["step"]))
+    rows = tables.load.filter(last).to_pylist()
     layers = max(row["layer"] for row in rows) + 1
     counts = np.zeros((layers, len(tables.domains), max(row["expert"] for row in rows) + 1))
     for row in rows:

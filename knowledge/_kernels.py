@@ -1,8 +1,7 @@
 """Finding names in text: whole words, leftmost, longest first. Arrays in, arrays out; nothing raised.
 
 A name is looked up by the hash of its words (``gristmill.corpus.text._kernels.words``, ASCII folded), then compared byte by
-byte, so a hash collision can cost time and never an answer. Most words are refused by ``gate`` alone: a table
-over their first three bytes, 64 KiB, which no word in small letters passes unless some name begins so.
+byte, so a hash collision can cost time and never an answer. Most words are refused before, see ``_kernels_gate``.
 
 Hot loops take single arrays: numba counts references to every array of a tuple that a call is given (44 MB/s
 with the index handed to each lookup, 160 without).
@@ -26,35 +25,26 @@ from gristmill.corpus.text._kernels import (
     word_capacity,
     words,
 )
+from gristmill.knowledge._kernels_gate import ALONE, WITH_MORE, beginning, bit_of, has_bit, place_of
 
 RAISED_BYTES = 4
 MAX_WORDS = 32  # bits of a length set
 SMALL_GATE_BITS = 12  # one-word names of one document: few, so the table may stay in the first-level cache
-GATE_BITS = 16
 _ONE32 = np.uint32(1)
-_FIRST_BYTE = U64(0xFF)
-_SMALL_BIT = U64(0x20)
+LENGTHS = np.array([0, 1, 0xFFFFFFFE, 0xFFFFFFFF], np.uint32)  # by bits of ``gate``: one word, more, both
 
 # Names stand in the order of their keys; a place is a row of these.
 # keys uint64[n] ascending; spans int64[n, 5], columns below; data uint8[...] bytes of all names, padded
-# slots int32[2^k]  1 + first place of a key, 0 is empty; gate bool[2^16] may a name begin with such a word?
+# slots int32[2^k]  1 + first place of a key, 0 is empty; gate uint8[2^k], pairs uint64[2^k]: see ``_kernels_gate``
 # firsts uint64[2^k] hash of a first word, 0 is empty; lengths uint32[2^k] bit w - 1: a name of w words begins so
-NameIndex = namedtuple("NameIndex", "keys spans data slots firsts lengths gate")
+NameIndex = namedtuple("NameIndex", "keys spans data slots firsts lengths gate pairs")
 BEGIN, END, LEAD, WIDTH, WORDS = 0, 1, 2, 3, 4  # bytes in data; bytes before the first word; of it; number of words
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _folded_gate(data, start, stop):
-    """Place of a word in the gate of one document: its first three bytes folded."""
-    return np.int64((lower8(load_upto8(data, start, min(stop - start, 3))) * K0) >> U64(64 - SMALL_GATE_BITS))
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _gate(data, start, stop):
-    """Place of a word in ``gate``: its first byte as written, the next two folded."""
-    head = load_upto8(data, start, min(stop - start, 3))
-    head = (lower8(head) & ~_FIRST_BYTE) | (head & _FIRST_BYTE)
-    return np.int64((head * K0) >> U64(64 - GATE_BITS))
+    """Place of a word in the gate of one document: its first eight bytes folded."""
+    return np.int64((lower8(load_upto8(data, start, stop - start)) * K0) >> U64(64 - SMALL_GATE_BITS))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -78,20 +68,6 @@ def name_keys(offsets, data, keys, first_keys, spans):
             state = state * SHINGLE_BASE + hash_bytes(data, starts[t], ends[t], True)
         keys[name] = _close(state, n)
         first_keys[name] = hash_bytes(data, starts[0], ends[0], True) | U64(1)
-
-
-@njit(cache=True, nogil=True)
-def open_gate(spans, data, gate):
-    """gate[g] = True where a word that begins some name falls; a small first letter opens it for the capital too."""
-    word = np.zeros(64, np.uint8)
-    for place in range(spans.shape[0]):
-        start = spans[place, BEGIN] + spans[place, LEAD]
-        n = min(spans[place, WIDTH], 3)
-        gate[_gate(data, start, start + n)] = True
-        if 97 <= data[start] <= 122:
-            word[:n] = data[start : start + n]
-            word[0] -= 32
-            gate[_gate(word, 0, n)] = True
 
 
 @njit(cache=True, nogil=True)
@@ -252,14 +228,20 @@ def _longest(data, floor, stop, starts, ends, t, n, state, lengths, slots, keys,
 @njit(cache=True, nogil=True)
 def _find_in_document(data, begin, stop, starts, ends, n, index, found, n_found):
     """Mentions of one document -> found[n_found:], counted beyond its end; returns their number so far."""
-    keys, spans, names, slots, firsts, lengths, gate = index
+    keys, spans, names, slots, firsts, lengths, gate, pairs = index
     floor, t = begin, 0
     while t < n:
-        if not gate[_gate(data, starts[t], ends[t])]:
+        word = beginning(data, starts[t], ends[t])
+        next_word = min(t + 1, n - 1)  # of the last, itself: no name goes on there
+        goes_on = has_bit(pairs, bit_of(word, data, starts[next_word], ends[next_word], pairs.size))
+        let_in = gate[place_of(word, gate.size)] & (ALONE | WITH_MORE * goes_on)
+        if not let_in:
             t += 1
             continue
         state = hash_bytes(data, starts[t], ends[t], True)
-        possible = _lengths_from(firsts, lengths, state)
+        possible = LENGTHS[let_in]
+        if let_in & WITH_MORE:
+            possible &= _lengths_from(firsts, lengths, state)
         if not possible:
             t += 1
             continue
@@ -285,21 +267,20 @@ def _is_folded(data, start, stop, names, first, width):
 
 
 @njit(cache=True, nogil=True)
-def _seek_small(index, places, doc, wanted):
+def _seek_small(spans, names, places, doc, wanted):
     """wanted[g] = doc where a one-word name that begins with an ASCII capital falls; returns whether there is one."""
     any_wanted = False
     for place in places:
-        first = index.spans[place, BEGIN] + index.spans[place, LEAD]
-        if index.spans[place, WORDS] == 1 and 65 <= index.data[first] <= 90:
-            wanted[_folded_gate(index.data, first, first + index.spans[place, WIDTH])] = doc
+        first = spans[place, BEGIN] + spans[place, LEAD]
+        if spans[place, WORDS] == 1 and 65 <= names[first] <= 90:
+            wanted[_folded_gate(names, first, first + spans[place, WIDTH])] = doc
             any_wanted = True
     return any_wanted
 
 
 @njit(cache=True, nogil=True)
-def _mark_small(data, starts, ends, n, index, doc, wanted, small):
+def _mark_small(data, starts, ends, n, keys, spans, names, slots, doc, wanted, small):
     """small[place] = doc for the one-word names that stand in small letters in this document."""
-    keys, spans, names, slots = index.keys, index.spans, index.data, index.slots
     for t in range(n):
         if not 97 <= data[starts[t]] <= 122 or wanted[_folded_gate(data, starts[t], ends[t])] != doc:
             continue
@@ -333,6 +314,7 @@ def find_names(offsets, data, index, found_offsets, found, is_small, capitals):
     starts, ends = np.empty(word_capacity(offsets), np.int64), np.empty(word_capacity(offsets), np.int64)
     wanted = np.full(1 << SMALL_GATE_BITS, -1, np.int32)
     small = np.full(index.keys.size, -1, np.int32)
+    keys, spans, names, slots = index.keys, index.spans, index.data, index.slots
     n_found = 0
     for doc in range(offsets.size - 1):
         begin, stop = offsets[doc], offsets[doc + 1]
@@ -341,8 +323,8 @@ def find_names(offsets, data, index, found_offsets, found, is_small, capitals):
         capitals[doc] = _capital_share(data, starts, n)
         found_offsets[doc + 1] = n_found
         places = found[found_offsets[doc] : n_found, 2]
-        if _seek_small(index, places, doc, wanted):
-            _mark_small(data, starts, ends, n, index, doc, wanted, small)
+        if _seek_small(spans, names, places, doc, wanted):
+            _mark_small(data, starts, ends, n, keys, spans, names, slots, doc, wanted, small)
         for m in range(places.size):
             is_small[found_offsets[doc] + m] = small[places[m]] == doc
     return n_found

@@ -19,10 +19,12 @@ import pyarrow as pa
 
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge import _kernels, _kernels_graph
+from gristmill.knowledge._kernels_gate import open_gate
 from gristmill.knowledge.graph_table import Graph
 from gristmill.knowledge.linking_model import CONTEXT_WEIGHTS, MIN_SCORE
 
 BYTES_A_MENTION = 64  # first guess of the room; the densest sample (a country's article) needs it at 80
+MAX_GATE = 1 << 22  # 4 MB: a table that the cache does not hold costs more than it refuses
 
 
 class Mentions(NamedTuple):
@@ -131,8 +133,17 @@ def name_index(graph: Graph) -> IndexedNames:
     keys, first_keys, spans = keys[order], first_keys[order], spans[order]
     size = 1 << int(2 * len(keys) + 1).bit_length()
     slots, firsts, lengths = np.zeros(size, np.int32), np.zeros(size, np.uint64), np.zeros(size, np.uint32)
-    gate = np.zeros(1 << _kernels.GATE_BITS, np.bool_)
     _kernels.fill_slots(keys, slots)
     _kernels.fill_firsts(first_keys, spans, firsts, lengths)
-    _kernels.open_gate(spans, names.data, gate)
-    return IndexedNames(_kernels.NameIndex(keys, spans, names.data, slots, firsts, lengths, gate), order)
+    return IndexedNames(
+        _kernels.NameIndex(keys, spans, names.data, slots, firsts, lengths, *_gates(spans, names)), order
+    )
+
+
+def _gates(spans: np.ndarray, names: TextColumn) -> tuple[np.ndarray, np.ndarray]:
+    """(gate, pairs): eight places and sixteen bits a name or more, so that one word in ten passes by chance."""
+    places = 1 << int(8 * len(spans)).bit_length()
+    gate, pairs = np.zeros(min(places, MAX_GATE), np.uint8), np.zeros(max(places // 32, 1), np.uint64)
+    starts, ends = np.empty((2, _kernels.word_capacity(names.offsets)), np.int64)
+    open_gate(spans[:, _kernels.BEGIN], spans[:, _kernels.END], names.data, starts, ends, gate, pairs)
+    return gate, pairs

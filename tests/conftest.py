@@ -4,6 +4,7 @@ One OpenMP thread, hypothesis without deadlines (kernels compile at their first 
 """
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
@@ -16,6 +17,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# processes that tests start import up to 244 files of the house: compiled once, not each time, 0.9 of 2.9 CPU seconds
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 settings.register_profile("mill", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mill")
 
@@ -63,7 +67,7 @@ vocab_size = 512
 sample_bytes = "200K"
 [shards]
 row_tokens = 64
-heldout = 0.05
+heldout = 0.02
 shard_rows = 500
 [trainer]
 batch_rows = 8

@@ -12,6 +12,7 @@ from tokenizers import trainers
 
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.files import write_text
+from gristmill.corpus.memory import give_back
 from gristmill.corpus.receipt import Outcome
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kept_text import filled, kept_batches
@@ -21,6 +22,8 @@ from gristmill.tokenizer.text_counts import sum_by
 from gristmill.tokenizer.tokenizer_json import TOKENIZER, SpecialTokens
 from gristmill.tokenizer.vocabulary import byte_symbols, empty_tokenizer
 
+SLICE = 512  # texts
+WAITING = 0.25  # of a sample, beside it, until both are put in order
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 
 
@@ -36,7 +39,8 @@ def train_tokenizer(
 
     The sample is keyed: documents in the order of a hash of doc_id and seed, held-out ones left out, until the bytes
     are used up (the last document is cut). It is the same whatever the parts are and in whatever order they come.
-    Memory: a few times ``sample_bytes`` and one batch. About 3 MB of sample a CPU second.
+    Memory: 2.3 times ``sample_bytes``, one batch, and what the library needs to count words. About 3 MB of sample a
+    CPU second.
 
     Parameters
     ----------
@@ -52,7 +56,10 @@ def train_tokenizer(
     """
     budgets = None if shares is None else _budgets(_sizes(parts), shares, section.sample_bytes)
     sample = _keyed_sample(parts, section.sample_bytes, seed, budgets)
-    texts = sample["text"].combine_chunks()
+    n_bytes, by_domain = int(_text_bytes(sample).sum()), sum_by(sample["domain"], _text_bytes(sample))
+    texts = sample["text"]
+    del sample
+    give_back()
     special = SpecialTokens(
         section.specials.end,
         section.specials.pad or PAD,
@@ -68,19 +75,24 @@ def train_tokenizer(
         initial_alphabet=byte_symbols(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(iter(texts.to_pylist()), trainer)  # the trainer takes Python strings only
+    tokenizer.train_from_iterator((text for some in _slices(texts) for text in some.to_pylist()), trainer)
     write_text(folder / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
     special.write(folder)
-    n_tokens = len(CheckedEncoder(folder / TOKENIZER).encode(texts).ids) - len(texts)
-    n_bytes = pc.sum(pc.binary_length(texts)).as_py() or 0
+    encoder = CheckedEncoder(folder / TOKENIZER)
+    n_tokens = sum(len(encoder.encode(some).ids) - len(some) for some in _slices(texts))
     facts = TokenizerFacts(
         vocab_size=tokenizer.get_vocab_size(),
         sample_bytes=n_bytes,
         bytes_per_token=round(n_bytes / max(n_tokens, 1), 4),
         end=special.end,
-        sample_by_domain=dict(sorted(sum_by(sample["domain"], _text_bytes(sample)).items())),
+        sample_by_domain=dict(sorted(by_domain.items())),
     )
     return Outcome(len(texts), {}, asdict(facts))
+
+
+def _slices(texts: pa.ChunkedArray) -> Iterator[pa.LargeStringArray]:
+    """SLICE texts at a time: as Python strings, which the trainer takes alone, or as tokens, the whole is too much."""
+    return (chunk[at : at + SLICE] for chunk in texts.chunks for at in range(0, len(chunk), SLICE))
 
 
 def _sizes(parts: Sequence[tuple[Path, pa.Table]]) -> dict[str, int]:
@@ -124,13 +136,30 @@ def _keyed_sample(
 
 def _keyed_domain(parts: Sequence[tuple[Path, pa.Table]], sample_bytes: int, seed: int, domain: str | None) -> pa.Table:
     """The sample of one domain, or of all together."""
-    sample, seen = _empty_sample(), 0
+    held, waiting, last = [_empty_sample()], 0, None
     for batch in _candidates(parts, seed, domain):
-        sample = pa.concat_tables([sample, batch])
-        seen += batch.nbytes
-        if seen > sample_bytes:  # what falls behind now would fall behind at the end too
-            sample, seen = _lowest_keys(sample, sample_bytes), 0
-    return _cut_last(_lowest_keys(sample, sample_bytes), sample_bytes)
+        held.append(_up_to(batch, last))
+        waiting += held[-1].nbytes
+        if waiting > sample_bytes * WAITING:
+            last, waiting = _last_key(held, sample_bytes), 0
+            for place in range(len(held)):
+                held[place] = _up_to(held[place], last)
+            held = [one for one in held if len(one)] or held[:1]
+            give_back()
+    return _cut_last(_lowest_keys(pa.concat_tables(held), sample_bytes), sample_bytes)
+
+
+def _up_to(batch: pa.Table, last: int | None) -> pa.Table:
+    """What may be in a sample that ends with the key ``last``: what falls behind now would fall behind at the end."""
+    return batch if last is None else batch.filter(pc.less_equal(batch["key"], pa.scalar(last, pa.uint64())))
+
+
+def _last_key(held: Sequence[pa.Table], n_bytes: int) -> int | None:
+    """The key with which documents in order of key reach ``n_bytes``; None where all together do not."""
+    keys = np.concatenate([one["key"].to_numpy() for one in held])
+    order = np.argsort(keys)
+    reached = np.cumsum(np.concatenate([_text_bytes(one) for one in held])[order], dtype=np.int64)
+    return int(keys[order[np.searchsorted(reached, n_bytes)]]) if len(keys) and reached[-1] >= n_bytes else None
 
 
 def _empty_sample() -> pa.Table:
@@ -157,13 +186,12 @@ def _lowest_keys(sample: pa.Table, n_bytes: int) -> pa.Table:
 
 
 def _cut_last(sample: pa.Table, n_bytes: int) -> pa.Table:
-    texts = sample["text"].combine_chunks()
-    excess = (pc.sum(pc.binary_length(texts)).as_py() or 0) - n_bytes
+    excess = int(_text_bytes(sample).sum()) - n_bytes
     if excess <= 0:
         return sample
-    last = texts[-1].as_py().encode()[:-excess].decode(errors="ignore")
-    cut = pa.concat_arrays([texts[:-1], pa.array([last], pa.large_string())])
-    return sample.set_column(sample.schema.get_field_index("text"), "text", cut)
+    place, last = sample.schema.get_field_index("text"), sample[-1:]
+    cut = last["text"][0].as_py().encode()[:-excess].decode(errors="ignore")
+    return pa.concat_tables([sample[:-1], last.set_column(place, "text", pa.array([cut], pa.large_string()))])
 
 
 def _keys(doc_ids: pa.StringArray, seed: int) -> pa.Array:

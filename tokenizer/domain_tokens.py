@@ -117,16 +117,23 @@ def _copy_part(path: Path, file: BinaryIO, domain: str, heldout: bool, kind: pa.
             wanted = pc.and_(pc.equal(light["domain"], domain), pc.equal(light["heldout"], heldout))
             if not pc.any(wanted).as_py():  # most groups are of one domain: their tokens are not even decoded
                 continue
-            tokens = part.read_row_group(group, columns=["tokens"], use_threads=False)["tokens"].filter(wanted)
-            for chunk in tokens.chunks:
-                file.write(memoryview(chunk.flatten().to_numpy()))
+            tokens = part.read_row_group(group, columns=["tokens"], use_threads=False)["tokens"]
+            lengths = _write_ids(tokens.combine_chunks(), wanted.to_numpy(), file)
             source = light["source"].filter(wanted).cast(pa.dictionary(pa.int32(), pa.string()))
-            lengths = pc.list_value_length(tokens).cast(pa.int64())
             columns = {"doc_id": light["doc_id"].filter(wanted), "source": source, "length": lengths}
             if "targets" in part.schema_arrow.names:
                 targets = part.read_row_group(group, columns=["targets"], use_threads=False)["targets"]
                 columns["targets"] = targets.filter(wanted)
             yield pa.table(columns)
+
+
+def _write_ids(lists: pa.LargeListArray, wanted: np.ndarray, file: BinaryIO) -> np.ndarray:
+    """Append the ids of the wanted lists, of neighbours at once, without a copy of them; the lengths, int64."""
+    ids, offsets = lists.flatten().to_numpy(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
+    ends = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+    for start, stop in ends.reshape(-1, 2):
+        file.write(memoryview(ids[offsets[start] : offsets[stop]]))
+    return np.diff(offsets)[wanted]
 
 
 def _mapped(file: BinaryIO, kind: pa.DataType) -> np.ndarray:

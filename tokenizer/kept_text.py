@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.schema import KEPT, expect_columns
-from gristmill.corpus.tables import read_batches
+from gristmill.corpus.tables import read_batches, read_part
 from gristmill.corpus.text.columns import is_blank
 from gristmill.tokenizer.cutting import cut_spans
 
@@ -78,7 +77,7 @@ def found_languages(kept: pa.Table, language: Path | None) -> pa.Array | None:
     if language is None:
         return None
     rows = np.sort(kept["row"].to_numpy())
-    return pq.read_table(language, columns=["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
+    return read_part(language, ["lang_id"])["lang_id"].combine_chunks().take(pa.array(rows))
 
 
 def filled(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.tables import read_part
 from gristmill.tokenizer.domain_tokens import DomainTokens, gather_domain
 from gristmill.tokenizer.pack import Layout, pack_gathered
 
@@ -87,7 +88,7 @@ def document_values(gathered: DomainTokens, order: RowOrder, stored: Stored) -> 
     if order.signal:
         part, row = (kept[name].to_numpy()[at] for name in ("part", "row"))
         for number in np.unique(part).tolist():
-            column = pq.read_table(stored.signals[number], columns=[order.signal])[order.signal]
+            column = read_part(stored.signals[number], [order.signal])[order.signal]
             values[part == number] = column.to_numpy()[row[part == number]]
     return values, weights
 

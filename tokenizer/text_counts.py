@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gristmill.corpus.tables import read_part
 from gristmill.corpus.text.columns import text_column
 from gristmill.tokenizer import _kernels_spelling
 from gristmill.tokenizer.patterns import character_classes
@@ -102,9 +103,9 @@ def unused_tokens(paths: Iterable[Path], n_tokens: int) -> Mapping[str, int]:
     used: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(n_tokens, bool))
     everywhere = used[""]
     for path in paths:
-        table = pq.read_table(path)
+        table = read_part(path, ["domain", "token"])
         for domain in pc.unique(table["domain"]).to_pylist():
-            tokens = table.filter(pc.equal(table["domain"], domain))["token"].to_numpy()
+            tokens = table["token"].filter(pc.equal(table["domain"], domain)).to_numpy()
             used[domain][tokens] = everywhere[tokens] = True
     return {domain: int(n_tokens - found.sum()) for domain, found in sorted(used.items())}
 

@@ -1,6 +1,7 @@
 """One pass over the small columns of documents, signals and language: histograms, languages, licences, hosts.
 
-Text is never read. Memory is bounded by a part's small columns, beside 12 bytes a kept document.
+Text is never read. Memory is bounded by the small columns of a part, or of TOGETHER documents where parts are smaller,
+beside 12 bytes a kept document.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.languages import primary_subtag
+from gristmill.corpus.tables import read_part
 from gristmill.data_cards.parts.histogram import EDGES, Histogram, HistogramSums
 from gristmill.data_cards.reading import Reading
 
@@ -21,6 +24,7 @@ HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/?#:]+)"
 SPACE = r"[\s\p{Cc}]+"
 MEASURES = (pl.len().alias("documents"), pl.col("bytes").sum(), pl.col("kept").sum())
 TOP_HOSTS = 20
+TOGETHER = 1 << 16  # documents counted at once: one by one, parts of 1 MB take three times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,13 @@ class Profile(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Columns source, license, lang, host, bytes, kept and the shown signals of one part; units by signal."""
+    """What is read of one part."""
 
-    columns: pl.DataFrame
-    units: Mapping[str, str]
+    stated: pa.Table  # source, lang, license, url
+    found: pa.Table | None  # lang_id, where the run looked for languages
+    signals: pl.DataFrame  # those that are shown
+    units: Mapping[str, str]  # by signal
+    kept: pl.DataFrame  # kept, bool
 
 
 def profile(reading: Reading) -> Profile:
@@ -84,11 +91,13 @@ def profile(reading: Reading) -> Profile:
     sums: dict[str, HistogramSums] = {}
     keys = (("lang",), ("source", "license"), ("host",))
     tables: list[list[pl.DataFrame]] = [[], [], []]
-    for part in _parts(reading):
-        for name, unit in part.units.items():
-            sums.setdefault(name, HistogramSums(name, unit)).add(part.columns[name], part.columns["kept"])
+    for parts in _together(_parts(reading)):
+        for part in parts:
+            for name, unit in part.units.items():
+                sums.setdefault(name, HistogramSums(name, unit)).add(part.signals[name], part.kept["kept"])
+        columns = _columns(parts)
         for frames, names in zip(tables, keys, strict=True):
-            frames.append(part.columns.group_by(names).agg(*MEASURES))
+            frames.append(columns.group_by(names).agg(*MEASURES))
     languages, licenses, hosts = tables
     return Profile(
         signals={name: one.histogram() for name, one in sums.items()},
@@ -112,9 +121,35 @@ def _parts(reading: Reading) -> Iterator[_Part]:
     for number, (documents, signals, *language) in enumerate(zip(*tables, strict=True)):
         mask = np.zeros(rows[0][number], bool)
         mask[kept.get(number, [])] = True
-        measured, units = _signals(signals)
-        columns = [_documents(documents), measured, *map(_found, language), pl.DataFrame({"kept": mask})]
-        yield _Part(_with_language(pl.concat(columns, how="horizontal")), units)
+        stated = read_part(documents, ["source", "lang", "license", "url"])
+        found = read_part(language[0], ["lang_id"]) if language else None
+        yield _Part(stated, found, *_signals(signals), pl.DataFrame({"kept": mask}))
+
+
+def _together(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
+    """Neighbours that have TOGETHER documents or a few more; the last ones whatever they have."""
+    waiting: list[_Part] = []
+    documents = 0
+    for part in parts:
+        waiting.append(part)
+        documents += len(part.kept)
+        if documents >= TOGETHER:
+            yield waiting
+            waiting, documents = [], 0
+    if waiting:
+        yield waiting
+
+
+def _columns(parts: Sequence[_Part]) -> pl.DataFrame:
+    """Columns source, license, lang, host, bytes and kept of some parts."""
+    found = [pl.DataFrame(one.found).rename({"lang_id": "lang_found"}) for one in parts if one.found is not None]
+    columns = [
+        _documents(pl.DataFrame(pa.concat_tables([one.stated for one in parts]))),
+        pl.concat([one.signals.select("bytes") for one in parts]),
+        pl.concat([one.kept for one in parts]),
+        *([pl.concat(found)] if found else []),
+    ]
+    return _with_language(pl.concat(columns, how="horizontal"))
 
 
 def _kept_rows(path: Path) -> dict[int, np.ndarray]:
@@ -122,9 +157,8 @@ def _kept_rows(path: Path) -> dict[int, np.ndarray]:
     return {int(frame["part"][0]): frame["row"].to_numpy() for frame in kept.partition_by("part")}
 
 
-def _documents(path: Path) -> pl.DataFrame:
-    documents = pl.read_parquet(path, columns=["source", "lang", "license", "url"])
-    return documents.with_columns(
+def _documents(stated: pl.DataFrame) -> pl.DataFrame:
+    return stated.with_columns(
         *(_on_one_line(name) for name in ("lang", "license")),
         host=pl.col("url").str.extract(HOST).str.to_lowercase(),
     ).drop("url")
@@ -133,10 +167,6 @@ def _documents(path: Path) -> pl.DataFrame:
 def _on_one_line(name: str) -> pl.Expr:
     text = pl.col(name).str.replace_all(SPACE, " ").str.strip_chars()
     return pl.when(text != "").then(text).alias(name)
-
-
-def _found(language: Path) -> pl.DataFrame:
-    return pl.read_parquet(language, columns=["lang_id"]).rename({"lang_id": "lang_found"})
 
 
 def _with_language(columns: pl.DataFrame) -> pl.DataFrame:
@@ -148,12 +178,15 @@ def _with_language(columns: pl.DataFrame) -> pl.DataFrame:
 
 
 def _signals(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
-    schema = pq.read_schema(path)
-    if "bytes" not in schema.names:
-        raise CardError(f"{path.name} of stage signals has no column 'bytes'; a card needs it for every table of sizes")
-    shown = [name for name in EDGES if name in schema.names]
-    units = {name: (schema.field(name).metadata or {}).get(b"unit", b"").decode() for name in shown}
-    return pl.read_parquet(path, columns=shown), units
+    with pq.ParquetFile(path, memory_map=True) as file:  # opened once: its footer describes 95 columns
+        schema = file.schema_arrow
+        if "bytes" not in schema.names:
+            raise CardError(
+                f"{path.name} of stage signals has no column 'bytes'; a card needs it for every table of sizes"
+            )
+        shown = [name for name in EDGES if name in schema.names]
+        units = {name: (schema.field(name).metadata or {}).get(b"unit", b"").decode() for name in shown}
+        return pl.DataFrame(file.read(columns=shown, use_threads=False).select(shown)), units
 
 
 def _ranked(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> list[tuple]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gristmill.corpus.recipe_values import Mistake, Number, Section
 from gristmill.corpus.stage import EVERY_SIGNAL, EVERY_SPAN, Artefacts, CorpusStage
@@ -74,10 +73,10 @@ class Decide(Section):
         return (self.chosen_profiles, self.rules) if own is None else (own.profiles, own.rules)
 
 
-def decisions_of(options: Any) -> Artefacts:
+def decisions_of(options: Decide) -> Artefacts:
     """The file of decisions, where the recipe names one; a file that is not there yet holds none."""
-    there = options.decisions and Path(options.decisions).is_file()
-    return {"decisions": [options.decisions]} if there else {}
+    path = options.decisions
+    return {"decisions": [path]} if path and Path(path).is_file() else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gristmill.corpus.rundir import TAKEDOWN, RunDir
+from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.store_use import is_written
 from gristmill.flows.pipeline.run_state import latest_id
 from gristmill.flows.pipeline.training_lineage import read_lineage
@@ -50,7 +50,7 @@ def _reason(run: RunDir, rank: int, retention: Retention, now: float) -> str | N
         return "the latest of its recipe that passed verify"
     if is_written(run.path):
         return "it is being written"
-    if (run.path / TAKEDOWN).exists():
+    if run.was_taken_down:
         return "documents were taken down from it: without it, a new run would bring them back"
     if run.exports:
         return "its exports still stand, and it alone says where"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import read_run
 
@@ -38,7 +38,7 @@ def mixed_quotas(
     if not quotas:
         return ()
     context = read_run(run_path)
-    kept = pq.read_table(context.file("decide", "kept.parquet"), columns=["part", "row", "domain", "weight", "heldout"])
+    kept = read_part(context.file("decide", "kept.parquet"), ["part", "row", "domain", "weight", "heldout"])
     kept = kept.filter(pc.invert(kept["heldout"]))
     domains = kept["domain"].combine_chunks().dictionary_encode()
     passes = np.array([epochs.get(name) or 0.0 for name in domains.dictionary.to_pylist()])
@@ -56,7 +56,7 @@ def _naming(context: RunContext, kept: pa.Table, types: Sequence[str]) -> np.nda
     names, part = np.zeros((len(types), kept.num_rows), bool), kept["part"].to_numpy()
     for number in np.unique(part).tolist():
         at = np.flatnonzero(part == number)
-        table = pq.read_table(context.file("mentions", "types.parquet", number), columns=["types"])["types"]
+        table = read_part(context.file("mentions", "types.parquet", number), ["types"])["types"]
         lists = table.take(kept["row"].take(pa.array(at))).combine_chunks()
         quota = pc.index_in(lists.flatten().field("type"), value_set=pa.array(types, pa.string()))
         quota = quota.fill_null(-1).to_numpy()

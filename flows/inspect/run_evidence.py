@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import StoreError, UnknownNameError
-from gristmill.flows.pipeline.catalogue import Catalogue
+from gristmill.corpus.tables import read_part
+from gristmill.flows.pipeline.catalogue import Catalogue, rules_of
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import document_columns, rules_by_domain
+from gristmill.flows.pipeline.judge import document_columns
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables, signals_measured, table_paths
 
@@ -42,7 +42,7 @@ def gather_run(context: RunContext, signals: Iterable[str]) -> "Evidence":
         _paths(context, "language", "language.parquet") if context.run.has("language") else [],
         licenses=bool(context.recipe.handoff.forbid_licenses),
     )
-    clusters = pa.concat_tables([pq.read_table(path) for path in _paths(context, "clusters", "clusters.parquet")])
+    clusters = pa.concat_tables([read_part(path) for path in _paths(context, "clusters", "clusters.parquet")])
     clusters = clusters.filter(pc.field("size") > 1)  # a document without a row stands alone
     columns = read_signals(context, signals).combine_chunks()  # in one piece a column is judged without a copy
     return gather(documents, columns, clusters, context.recipe.priorities, context.recipe.use_policy)
@@ -58,14 +58,14 @@ def read_signals(context: RunContext, names: Iterable[str]) -> pa.Table:
         if place == 0:
             chosen.insert(0, "doc_id")
         if chosen:
-            tables.append(pa.concat_tables([pq.read_table(path, columns=chosen) for path in paths]))
+            tables.append(pa.concat_tables([read_part(path, chosen) for path in paths]))
     columns = {name: table[name] for table in tables for name in table.column_names}
     return pa.table(columns)
 
 
 def rules_of_run(context: RunContext) -> "dict[str, tuple[Rule, ...]]":
     """The rules that the run's recipe gives each domain."""
-    return rules_by_domain(context.recipe, frozenset(known_signals(context)) | frozenset(Catalogue().signals))
+    return rules_of(context.recipe, frozenset(known_signals(context)) | frozenset(Catalogue().signals))
 
 
 def signals_read(context: RunContext, *several: Rules) -> set[str]:

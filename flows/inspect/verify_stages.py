@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gristmill.corpus.account import check_conservation
 from gristmill.corpus.errors import GristmillError
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import PLUGINS, RunDir
+from gristmill.corpus.tables import read_part
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_files import lock_problems, placed_problems, receipt_problems
@@ -117,7 +117,7 @@ def check_edits(context: RunContext) -> Iterator[Check]:
     if not context.run.has("edits"):
         return
     manifest, decided = context.run.manifest("edits"), context.run.manifest("decide").accounts
-    found = count_reasons(pq.read_table(context.file("edits", "kept.parquet")))
+    found = count_reasons(read_part(context.file("edits", "kept.parquet")))
     stated = manifest.parts[0].facts["by_reason"]
     yield Check("edits by reason", found == stated, f"{sum(map(len, found.values()))} reasons of {len(found)} sources")
     for source, account in manifest.accounts.items():

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from gristmill.corpus.errors import DamagedFileError
 from gristmill.corpus.files import read_json
+from gristmill.corpus.tables import read_part
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.shard_rows import DomainRows
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.publish import DONE, differs
+from gristmill.flows.pipeline.training_receipt import DONE, differs, read_done
 
 DOCUMENTS_AT_ONCE = 1 << 20  # ids and sources that are in memory, about 100 MB
 SHOWN = 3  # problems written out; the others are counted
@@ -38,14 +39,19 @@ def check_train_files(context: RunContext) -> Iterator[Check]:
     if not context.run.has("train"):
         return
     folder = context.run.path / "train"
-    receipt = read_json(folder / DONE)
-    if receipt["key"] != context.run.manifest("train").parts[0].key:
-        yield Check("receipts train", False, f"{folder / DONE} is of another training; `gristmill train` the run")
-    elif "files" not in receipt:
+    try:
+        receipt = read_done(folder)
+    except DamagedFileError as error:
+        yield Check("receipts train", False, str(error))
+        return
+    if receipt is None or receipt.key != context.run.manifest("train").parts[0].key:
+        wrong = "is missing" if receipt is None else "is of another training"
+        yield Check("receipts train", False, f"{folder / DONE} {wrong}; `gristmill train` the run")
+    elif receipt.files is None:
         yield Check("receipts train", _logs_no_digests(context), "an earlier version kept none; train again for them")
     else:
-        wrong = [problem for file in receipt["files"] if (problem := differs(folder, file))]
-        yield Check("receipts train", not wrong, shown(wrong) or f"{len(receipt['files'])} files")
+        problems = [problem for file in receipt.files if (problem := differs(folder, file))]
+        yield Check("receipts train", not problems, shown(problems) or f"{len(receipt.files)} files")
 
 
 def _logs_no_digests(context: RunContext) -> bool:
@@ -60,7 +66,7 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
     from gristmill.flows.inspect.consumed_digests import compare
 
     run = context.run.path
-    log = pq.read_table(run / "train" / "consumption.parquet")
+    log = read_part(run / "train" / "consumption.parquet")
     if "digest" not in log.column_names:
         yield from _check_without_digests(context, log)
         return
@@ -80,7 +86,7 @@ def check_consumption(context: RunContext) -> Iterator[Check]:
 
 def wrong_metrics(path: Path, log: pa.Table) -> Iterator[str]:
     """Steps whose tokens or loss are not those of their rows."""
-    metrics = pq.read_table(path, columns=["step", "tokens", "loss"])
+    metrics = read_part(path, ["step", "tokens", "loss"])
     steps = metrics["step"].to_numpy()
     if not np.array_equal(steps, np.unique(log["step"].to_numpy())):
         yield f"metrics.parquet has {len(steps)} steps, the log others"
@@ -161,7 +167,7 @@ def _documents(context: RunContext, begin: str) -> pa.Table:
     """doc_id and source of the documents whose doc_id begins so."""
     parts = range(len(context.run.manifest("documents").parts))
     paths = [context.file("documents", "documents.parquet", part) for part in parts]
-    tables = (pq.read_table(path, columns=["doc_id", "source"]) for path in paths)
+    tables = (read_part(path, ["doc_id", "source"]) for path in paths)
     return pa.concat_tables([one.filter(pc.starts_with(one["doc_id"], begin)) for one in tables]).combine_chunks()
 
 
@@ -190,7 +196,7 @@ def _first_steps(context: RunContext, domain: str, rows: np.ndarray) -> list[int
     path = context.run.path / "train" / "consumption.parquet"
     if not len(rows) or not context.run.has("train"):
         return [None] * len(rows)
-    log = pq.read_table(path, columns=["step", "domain", "row"])
+    log = read_part(path, ["step", "domain", "row"])
     place = context.recipe.domains.index(domain) if pa.types.is_integer(log["domain"].type) else domain
     mine = log.filter(pc.equal(log["domain"], place))
     first = dict(zip(mine["row"].to_pylist()[::-1], mine["step"].to_pylist()[::-1], strict=True))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.account import Account
 from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.corpus.span_tables import merge_spans, put_spans
-from gristmill.corpus.tables import WRITTEN
+from gristmill.corpus.tables import WRITTEN, read_part
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.stages import Instance, finds_spans
@@ -44,10 +44,10 @@ def edit(context: RunContext, stage: Instance) -> Manifest | None:
 
 def edit_stage(kept: Path, spans: Sequence[Path], signals: Sequence[Path], folder: Path) -> Outcome:
     """Write kept.parquet with every document's spans; bytes_dropped of the account are those that removals cut."""
-    table = pq.read_table(kept)
-    merged = put_spans(table, merge_spans([pq.read_table(path) for path in spans]))
+    table = read_part(kept)
+    merged = put_spans(table, merge_spans([read_part(path) for path in spans]))
     pq.write_table(merged, folder / "kept.parquet", **WRITTEN)
-    sizes = pa.concat_tables([pq.read_table(path, columns=["doc_id", "bytes"]) for path in signals])
+    sizes = pa.concat_tables([read_part(path, ["doc_id", "bytes"]) for path in signals])
     n_spans = pc.sum(pc.list_value_length(merged["spans"])).as_py() or 0
     facts = {"spans": n_spans, "by_reason": count_reasons(merged)}
     return Outcome(merged.num_rows, edit_accounts(merged, sizes), facts)

@@ -5,21 +5,24 @@ Stores elsewhere, which other homes may share, are not looked at.
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gristmill.corpus.errors import StoreError
+from gristmill.corpus.errors import DamagedFileError, StoreError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.state_files import missing, read_typed
 from gristmill.corpus.store_use import is_written
 from gristmill.corpus.unfinished import END, is_held
+from gristmill.mixing.tuning import TUNED_FILE
 
 Place = tuple[str, str]  # stage and key of an entry
 _FILE_SECONDS = 600.0  # a small file is written at once
 MANIFESTS = ("manifests", ".takedown/manifests")  # a takedown that was killed goes on from the old ones
 TUNED = "tune/entries.json"  # of a run: its proxy runs, which stand in no manifest
+TUNE_RESULTS = ("report.json", TUNED_FILE)  # written after it
+TUNE_AGAIN = "`gristmill tune` the recipe again, which writes it anew, or delete the folder with what it found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,34 @@ def name_tuned(run: RunDir, places: Iterable[Place]) -> None:
     write_json(path, sorted(map(list, tuned_entries([run]) | set(places))))
 
 
+def mend_tuned(run: RunDir) -> str | None:
+    """Where the list of a tuning's entries is lost, begin it anew, for a tuning that finds and names them again.
+
+    Returns
+    -------
+    what was wrong with it; None where nothing was
+    """
+    try:
+        tuned_entries([run])
+    except DamagedFileError as error:
+        write_json(run.path / TUNED, [])
+        return str(error)
+    return None
+
+
 def tuned_entries(runs: Iterable[RunDir]) -> set[Place]:
-    """Every entry that a tuning of the runs made; a damaged file names none, since a tuning makes them again."""
+    """Every entry that a tuning of the runs made.
+
+    Raises
+    ------
+    DamagedFileError : what a run's tuning made is not known, since the file is damaged, or gone beside its results
+    """
     found: set[Place] = set()
     for path in (run.path / TUNED for run in runs):
-        with suppress(FileNotFoundError, ValueError, TypeError):
-            found |= {(stage, key) for stage, key in read_json(path)}
+        if path.exists():
+            found |= set(read_typed(tuple[Place, ...], path, TUNE_AGAIN))
+        elif any(path.with_name(name).exists() for name in TUNE_RESULTS):
+            raise missing(path, "the results of the tuning are there", TUNE_AGAIN)
     return found
 
 

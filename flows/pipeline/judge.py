@@ -13,7 +13,7 @@ from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Manifest, Outcome
-from gristmill.corpus.tables import WRITTEN
+from gristmill.corpus.tables import WRITTEN, read_part
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.filters.decide.stage import DecideFacts, Reviewed
@@ -38,59 +38,72 @@ def decide(context: RunContext, stage: Instance) -> Manifest:
     """Keep, drop or merge every document; then hold every source against its retention budget."""
     manifest = context.compute(stage.name, [plan_decide(context, stage)])
     if manifest.parts[0].files:  # none yet in a dry run
-        ledger = pq.read_table(context.file("decide", "ledger.parquet"))
+        ledger = read_part(context.file("decide", "ledger.parquet"))
         check_budgets(manifest.accounts, budgets_of(context.recipe), ledger, rejects_of(context.run))
     return manifest
 
 
 def plan_decide(context: RunContext, stage: Instance) -> Job:
     """The one job of ``decide``."""
-    rules = rules_by_domain(context.recipe, measured_signals(context))
-    options = {
-        "priorities": context.recipe.priorities,
-        "heldout": context.recipe.shards.heldout,
-        "seed": context.seed("heldout"),
+    recipe, reviewed = context.recipe, decisions_file(context.recipe)
+    rules = rules_of(recipe, measured_signals(context))
+    options = {"priorities": recipe.priorities, "heldout": recipe.shards.heldout, "seed": context.seed("heldout")}
+    names = ["documents", *(table.name for table in signal_tables(context.run)), "clusters"]
+    key = job_key(
+        "decide",
+        stage.spec.version,
+        {name: context.run.manifest(name).key for name in names},
+        rules={domain: [rule.to_json() for rule in chosen] for domain, chosen in rules.items()},
+        decisions=file_sha256(reviewed) if reviewed else None,
+        **options,
+        **_stated(recipe),
+    )
+    arguments = {**_columns(context), **_weighing(context), **options}
+    return Job(
+        "decide", key, decide_stage, {**arguments, "decisions": reviewed, "rules": rules, "policy": recipe.use_policy}
+    )
+
+
+def _stated(recipe: Recipe) -> dict[str, Any]:
+    """What enters the key of ``decide`` only where the recipe says it, so that other recipes keep their keys."""
+    policy, curves, quotas = recipe.use_policy, curves_of(recipe), quotas_of(recipe)
+    type_domains = recipe.knowledge.domains if recipe.knowledge else {}
+    stated = {
+        "policy": asdict(policy) if policy != UsePolicy() else None,
+        "curves": {name: asdict(one) for name, one in curves.items()},
+        "quotas": asdict(quotas) if quotas else None,
+        "type_domains": {name: sorted(types) for name, types in type_domains.items()},
     }
-    policy = context.recipe.use_policy
-    stated = {"policy": asdict(policy)} if policy != UsePolicy() else {}
-    if curves := curves_of(context.recipe):
-        stated["curves"] = {name: asdict(one) for name, one in curves.items()}
-    if quotas := quotas_of(context.recipe):
-        stated["quotas"] = asdict(quotas)
-    type_domains = context.recipe.knowledge.domains if context.recipe.knowledge else {}
-    if type_domains:
-        stated["type_domains"] = {name: sorted(types) for name, types in type_domains.items()}
-    tables = signal_tables(context.run)
-    names = ["documents", *(table.name for table in tables), "clusters"]
-    inputs = {name: context.run.manifest(name).key for name in names}
-    plain_rules = {domain: [rule.to_json() for rule in chosen] for domain, chosen in rules.items()}
-    reviewed = decisions_file(context.recipe)
-    digest = file_sha256(reviewed) if reviewed else None
-    key = job_key("decide", stage.spec.version, inputs, rules=plain_rules, decisions=digest, **options, **stated)
-    arguments = {
+    return {name: value for name, value in stated.items() if value}
+
+
+def _columns(context: RunContext) -> dict[str, Any]:
+    """The tables that documents are judged by, part by part."""
+    run = context.run
+    return {
         "documents": context.refs("documents", DOCUMENTS_FILE),
-        "language": context.refs("language", "language.parquet") if context.run.has("language") else [],
-        "signals": [context.refs(table.name, str(table.table)) for table in tables],
+        "language": context.refs("language", "language.parquet") if run.has("language") else [],
+        "signals": [context.refs(table.name, str(table.table)) for table in signal_tables(run)],
         "clusters": context.refs("clusters", "clusters.parquet"),
-        "decisions": reviewed,
-        "passages": context.refs("contamination", "passages.parquet") if context.run.has("contamination") else [],
+        "passages": context.refs("contamination", "passages.parquet") if run.has("contamination") else [],
     }
-    arguments |= {"curves": curves} if curves else {}
-    if type_domains:
-        arguments |= {"type_domains": type_domains, "main_types": context.refs("mentions", "knowledge.parquet")}
-    if quotas:
-        arguments |= {"quotas": quotas, "types": context.refs("mentions", "types.parquet")}
-    return Job("decide", key, decide_stage, {**arguments, "rules": rules, "policy": policy, **options})
+
+
+def _weighing(context: RunContext) -> dict[str, Any]:
+    """What moves or weighs documents that are kept, where the recipe says so."""
+    recipe, found = context.recipe, {}
+    if curves := curves_of(recipe):
+        found["curves"] = curves
+    if recipe.knowledge and recipe.knowledge.domains:
+        found |= {"type_domains": recipe.knowledge.domains, "main_types": context.refs("mentions", "knowledge.parquet")}
+    if quotas := quotas_of(recipe):
+        found |= {"quotas": quotas, "types": context.refs("mentions", "types.parquet")}
+    return found
 
 
 def measured_signals(context: RunContext) -> frozenset[str]:
     """Signals that the stages of the recipe measure."""
     return frozenset(name for stage in context.stages for name in stage.signals)
-
-
-def rules_by_domain(recipe: Recipe, signals: frozenset[str]) -> "dict[str, tuple[Rule, ...]]":
-    """Each domain's rules; ``signals`` are those that a run has measured, or will."""
-    return rules_of(recipe, signals)
 
 
 def decisions_file(recipe: Recipe) -> Path | None:
@@ -119,11 +132,11 @@ def decide_stage(
     policy = options.get("policy", UsePolicy())
     columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
     asked = Weighing(options.pop("curves", {}), options.pop("quotas", None), options.pop("types", []))
-    measured = signal_columns(signals)
+    measured = signal_columns(signals, _signals_asked(options["rules"], asked))
     decision = decide_columns(
         columns,
         measured,
-        pa.concat_tables([pq.read_table(path) for path in clusters]),
+        pa.concat_tables([read_part(path) for path in clusters]),
         decisions=decided,
         **options,
     )
@@ -143,6 +156,12 @@ def decide_stage(
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
 
 
+def _signals_asked(rules: "Mapping[str, Sequence[Rule]]", asked: Weighing) -> set[str]:
+    """Signals that a rule or a curve of weights reads."""
+    judging = {rule.signal for chosen in rules.values() for rule in chosen}
+    return judging | {curve.signal for curve in asked.curves.values()}
+
+
 def in_type_domains(
     kept: pa.Table, main_types: "Sequence[Path]", type_domains: "Mapping[str, Sequence[str]]"
 ) -> pa.Table:
@@ -156,7 +175,7 @@ def in_type_domains(
 
     if not type_domains:
         return kept
-    tables = [pq.read_table(path, columns=["doc_id", "main_type"]) for path in main_types]
+    tables = [read_part(path, ["doc_id", "main_type"]) for path in main_types]
     return with_type_domains(kept, pa.concat_tables(tables), type_domains)
 
 
@@ -183,10 +202,10 @@ def document_columns(
     """
     tables = []
     for number, path in enumerate(documents):
-        table = pq.read_table(path, columns=["doc_id", "source", "domain", *(["license"] if licenses else [])])
+        table = read_part(path, ["doc_id", "source", "domain", *(["license"] if licenses else [])])
         stated = (language[number], "lang_id") if language else (path, "lang")
-        lang_id, no_language = primary_subtags(pq.read_table(stated[0], columns=[stated[1]])[stated[1]])
-        n_bytes = pq.read_table(signals[number], columns=["bytes"])["bytes"].cast(pa.int64())
+        lang_id, no_language = primary_subtags(read_part(stated[0], [stated[1]])[stated[1]])
+        n_bytes = read_part(signals[number], ["bytes"])["bytes"].cast(pa.int64())
         table = table.append_column("lang_id", lang_id).append_column("no_language", no_language)
         table = table.append_column("bytes", n_bytes)
         table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
+from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.context import RunContext
 
 
@@ -17,9 +16,11 @@ def kept_by_part(context: RunContext, stage: str | None = None) -> list[pa.Table
     stage : ``decide`` for rows without spans; when left out, those with spans where some stage has cut or masked
     """
     stage = stage or ("edits" if context.run.has("edits") else "decide")
-    kept = pq.read_table(context.file(stage, "kept.parquet"))
-    parts = range(len(context.run.manifest("documents").parts))
-    return [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in parts]
+    kept = read_part(context.file(stage, "kept.parquet"))
+    part = kept["part"].to_numpy()
+    order = np.argsort(part, kind="stable")
+    bounds = np.searchsorted(part[order], np.arange(len(context.run.manifest("documents").parts) + 1))
+    return [kept.take(pa.array(rows)).combine_chunks() for rows in np.split(order, bounds[1:-1])]
 
 
 def kept_digest(kept: pa.Table) -> str:

@@ -1,7 +1,7 @@
 """Opening a run context: from a recipe, to run it; or from a finished run, to ask it something or go on with it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from gristmill.corpus.files import json_text
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
-from gristmill.corpus.rundir import PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
+from gristmill.corpus.rundir import JOURNAL, PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
 from gristmill.corpus.store_use import using
 from gristmill.corpus.writer_lock import WriterLock
@@ -38,9 +38,10 @@ from gristmill.flows.pipeline.recipe_reading import (
     parse_stored,
     stored_recipe,
 )
-from gristmill.flows.pipeline.run_notes import drop_damaged
+from gristmill.flows.pipeline.run_notes import drop_damaged, other_than_locked
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
+from gristmill.sources.digest_cache import DigestCache
 
 
 def home() -> Path:
@@ -101,16 +102,13 @@ def open_checked(
     store = store_of(recipe).watched(EntryWatch())
     with ExitStack() as held:
         held.enter_context(using(store.root))
+        found_before = list(
+            other_than_locked(RunDir(home() / "runs" / recipe.name / lock.run_id), lock, checked.plugins)
+        )
         run = RunDir.create(home() / "runs", recipe.name, checked.text, lock, checked.plugins)
         _refuse_after_takedown(run)
         held.enter_context(WriterLock(run.path))
-        healing = Healing()
-        for what, found in drop_damaged(run):
-            healing.note(what, found)
-        if digests is not None and digests.is_damaged:
-            healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
-        for path in digests.differing if digests else ():
-            healing.note(path, DIFFERING)
+        healing = _noted(run, digests, found_before)
         run.describe(described)
         held.enter_context(state_kept(run))
         held.enter_context(doubted(digests))
@@ -128,6 +126,18 @@ def open_checked(
             worker.close()
 
 
+def _noted(run: RunDir, digests: DigestCache | None, found: Sequence[tuple[str, str]]) -> Healing:
+    """What is damaged before the first stage: what was ``found``, small files, which are dropped, digests of inputs."""
+    healing = Healing()
+    for what, wrong in (*found, *drop_damaged(run)):
+        healing.note(what, wrong)
+    if digests is not None and digests.is_damaged:
+        healing.note(DIGESTS_FILE, "it was damaged: every input was read again")
+    for path in digests.differing if digests else ():
+        healing.note(path, DIFFERING)
+    return healing
+
+
 def _description(checked: CheckedRecipe) -> dict[str, str]:
     """The files of a run that decide no byte of its corpus and that its card repeats."""
     return {
@@ -143,10 +153,16 @@ def run_stages(checked: CheckedRecipe) -> RunStages:
 
 
 def _refuse_after_takedown(run: RunDir) -> None:
-    if (run.path / TAKEDOWN).exists():
+    if (run.path / JOURNAL).exists():
         raise StoreError(
-            f"documents were taken down from {run.path}, and its inputs still hold them: a run would bring them back. "
-            "Remove them from the inputs, which makes another run, or delete the run directory."
+            f"a takedown of {run.path} was stopped, and a run would bring its documents back. Carry it on with "
+            "`gristmill takedown RUN --ids FILE`, or delete the run directory."
+        )
+    if run.was_taken_down:
+        lost = "" if (run.path / TAKEDOWN).exists() else f" ({TAKEDOWN}, which says which, is missing)"
+        raise StoreError(
+            f"documents were taken down from {run.path}{lost}, and its inputs still hold them: a run would bring them "
+            "back. Remove them from the inputs, which makes another run, or delete the run directory."
         )
 
 

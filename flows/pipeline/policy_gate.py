@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import PolicyError
+from gristmill.corpus.tables import read_part
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.kept import kept_by_part
@@ -56,7 +56,7 @@ def _licenses(context: RunContext, parts: list[pa.Table], policy: UsePolicy) -> 
     for number, rows in enumerate(parts):
         if policy.forbid_licenses and rows.num_rows:
             path = context.file("documents", DOCUMENTS_FILE, number)
-            names = pq.read_table(path, columns=["license"])["license"].take(rows["row"])
+            names = read_part(path, ["license"])["license"].take(rows["row"])
             for one in pc.value_counts(names).to_pylist():
                 if policy.forbids(one["values"]):
                     found[one["values"]] = found.get(one["values"], 0) + one["counts"]

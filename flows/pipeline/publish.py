@@ -1,13 +1,14 @@
 """The last stages: train the model on the hand-over, write the data card."""
 
+import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gristmill.corpus.files import content_key, file_sha256, read_json, write_json, write_text
-from gristmill.corpus.receipt import FileDigest, Manifest, Outcome, Receipt
+from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.files import content_key, read_json, write_text
+from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
 from gristmill.corpus.store_use import using
@@ -20,7 +21,8 @@ from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.pipeline.planted_facts import fact_tokens, facts_digest
 from gristmill.flows.pipeline.run_report import timed
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.flows.pipeline.training_html import PAGE_FILE, write_training_page
+from gristmill.flows.pipeline.training_html import write_training_page
+from gristmill.flows.pipeline.training_receipt import DONE, differs, expect_done, read_done, write_done
 from gristmill.trainer.config import FREE, TrainConfig
 from gristmill.trainer.model.precision import resolve_precision
 from gristmill.trainer.training.setting_changes import FILE as CHANGES_FILE
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from gristmill.trainer.training.metrics import StepFigures
 
 KEPT_OF_TRAINING = (CHANGES_FILE, "lineage.json")  # asked for by people, not computed
-DONE = "done.json"  # receipt of train/, beside the files: seconds stand in them, and a manifest holds none
+log = logging.getLogger(__name__)
 
 
 def train_model(context: RunContext, stage: Instance) -> Manifest:
@@ -39,7 +41,7 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     cost = timed()
     key = train_key(context, stage)
     out = context.run.path / "train"
-    finished = _finished_with(out) == key and not _drop_damaged(context, out)
+    finished = _finished_with(context, out) == key and not _drop_damaged(context, out)
     if not finished:
         _train(context, stage)
         seal_training(context, stage)
@@ -49,11 +51,18 @@ def train_model(context: RunContext, stage: Instance) -> Manifest:
     return manifest
 
 
-def _finished_with(out: Path) -> str | None:
-    """The key of the finished training in a folder."""
+def _finished_with(context: RunContext, out: Path) -> str | None:
+    """The key of the finished training in a folder; where its receipt is lost, the training goes on from its end."""
     try:
-        return read_json(out / DONE)["key"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        if context.run.has("train"):
+            expect_done(out)
+        done = read_done(out)
+        return done.key if done else None
+    except DamagedFileError as error:
+        if context.healing is None:
+            log.warning("%s", error)
+        else:
+            context.healing.note(f"train/{DONE}", str(error))
         return None
 
 
@@ -61,7 +70,9 @@ def _drop_damaged(context: RunContext, out: Path) -> bool:
     """Delete a finished training that is not what was written, but for the changes that were asked of it."""
     if context.healing is None:
         return False
-    problem = next((one for file in read_json(out / DONE).get("files", ()) if (one := differs(out, file))), None)
+    done = read_done(out)
+    files = (done.files if done else None) or ()
+    problem = next((one for file in files if (one := differs(out, file))), None)
     if problem is None:
         return False
     context.healing.note("train", problem)
@@ -71,27 +82,9 @@ def _drop_damaged(context: RunContext, out: Path) -> bool:
     return True
 
 
-def differs(out: Path, file: dict[str, Any]) -> str | None:
-    """What is wrong with a file of a training, by its name, bytes and sha256; None where nothing is."""
-    path = out / file["name"]
-    if not path.is_file():
-        return f"{path} is missing"
-    if path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-        return f"{path} is not what was written (sha256 {file['sha256'][:12]}...)"
-    return None
-
-
 def seal_training(context: RunContext, stage: Instance) -> None:
     """Write the receipt of a finished training: its key, and every file with its digest."""
-    out = context.run.path / "train"
-    write_json(out / DONE, {"key": train_key(context, stage), "files": _digests(out)})
-
-
-def _digests(out: Path) -> list[dict[str, Any]]:
-    """Name, bytes and sha256 of every file of a finished training."""
-    files = sorted(path for path in out.rglob("*") if path.is_file() and path not in (out / DONE, out / PAGE_FILE))
-    found = [FileDigest(path.relative_to(out).as_posix(), path.stat().st_size, file_sha256(path)) for path in files]
-    return [asdict(one) for one in found]
+    write_done(context.run.path / "train", train_key(context, stage))
 
 
 def train_key(context: RunContext, stage: Instance) -> str:
@@ -131,12 +124,16 @@ def _start_digest(context: RunContext) -> str:
 
 def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
+    from gristmill.trainer.training.checkpoint import saved_steps
     from gristmill.trainer.training.loop import train
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
     out, facts = context.run.path / "train", fact_tokens(context, stage.options.proof)
+    begun = max(saved_steps(out / "checkpoints"), default=0)
     with context.report.progress("train", steps) as progress:
+        if begun:  # or a line that comes before the next step would count from 0
+            progress.advance("resumed", begun)
         train(
             context.run.path,
             out,
@@ -154,6 +151,25 @@ def _step_note(step: "StepFigures") -> str:
 def _train_receipt(context: RunContext, key: str) -> Receipt:
     summary = read_json(context.run.path / "train" / "summary.json")
     return Receipt("train", key, summary["steps"], {}, {"summary": summary}, ())
+
+
+def _add_what_a_rebuild_needs(context: RunContext, folder: Path) -> int:
+    """A card goes out alone and is rebuilt alone: put plug-ins, lists of inputs and another run's tokenizer beside it.
+
+    Returns how many files were added.
+    """
+    plugins = sorted((context.run.path / PLUGINS).glob("*.py"))
+    for path in plugins:
+        (folder / PLUGINS).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / PLUGINS / path.name)
+    lists = context.run.lock.lists
+    for name, content in lists.items():
+        write_text(folder / name, content)
+    others_tokenizer = context.recipe.tokenizer.from_ is not None  # of a run that need not be there
+    if others_tokenizer:
+        (folder / TOKENIZER.parent).mkdir()
+        shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
+    return len(plugins) + len(lists) + int(others_tokenizer)
 
 
 def publish_card(context: RunContext, stage: Instance) -> Manifest:
@@ -176,20 +192,9 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     }
     key = job_key(stage.name, stage.spec.version, inputs, **options)
 
-    def write(folder: Any) -> Outcome:
+    def write(folder: Path) -> Outcome:
         files = write_card(context.run, context.store.folder, folder)
-        kept = sorted((context.run.path / PLUGINS).glob("*.py"))  # a card goes out alone, and is rebuilt alone
-        for path in kept:
-            (folder / PLUGINS).mkdir(exist_ok=True)
-            shutil.copyfile(path, folder / PLUGINS / path.name)
-        for listed, content in context.run.lock.lists.items():
-            write_text(folder / listed, content)
-            kept.append(folder / listed)
-        if context.recipe.tokenizer.from_ is not None:  # it is another run's, which need not be there
-            (folder / TOKENIZER.parent).mkdir()
-            shutil.copyfile(context.run.path / TOKENIZER, folder / TOKENIZER)
-            kept.append(folder / TOKENIZER)
-        return Outcome(len(files) + len(kept))
+        return Outcome(len(files) + _add_what_a_rebuild_needs(context, folder))
 
     with using(context.store.root):  # training does not hold it: it may take days
         manifest = context.compute(stage.name, [Job(stage.name, key, write)], here=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import DamagedEntryError
 from gristmill.corpus.extras import need
+from gristmill.corpus.memory import give_back
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.stage import CorpusStage, load
 from gristmill.flows.pipeline.context import RunContext
@@ -20,6 +21,7 @@ def run_stage(context: RunContext, stage: Instance) -> Manifest | None:
     """
     try:
         manifest = _run_stage(context, stage)
+        give_back()
         if context.healing is not None:
             context.healing.rename(context.store)
         return manifest

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from gristmill.corpus.tables import read_part
 
 if TYPE_CHECKING:
     from gristmill.filters.decide.quotas import Quotas
@@ -62,7 +63,7 @@ def meet_quotas(
     from gristmill.filters.decide.weights import scaled
 
     assert asked.quotas is not None
-    types = pa.concat_tables([pq.read_table(path, columns=["types"]) for path in asked.types])["types"]
+    types = pa.concat_tables([read_part(path, ["types"]) for path in asked.types])["types"]
     trained = ~kept["heldout"].to_numpy()
     places = naming(types.combine_chunks().take(pa.array(at)), trained, asked.quotas.documents)
     raised = quota_factors(kept, sizes, before, places, asked.quotas)

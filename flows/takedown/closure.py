@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.span_tables import MASK
-from gristmill.corpus.tables import read_batches
+from gristmill.corpus.tables import read_batches, read_part
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.takedown._kernels import WINDOW
@@ -44,12 +43,12 @@ def _parts(context: RunContext) -> list[Path]:
 
 
 def _columns(context: RunContext, name: str) -> Iterator[pa.Table]:
-    return (pq.read_table(path, columns=["doc_id", name]) for path in _parts(context))
+    return (read_part(path, ["doc_id", name]) for path in _parts(context))
 
 
 def _clusters(context: RunContext) -> Iterator[pa.Table]:
     if context.run.has("clusters"):
-        yield pq.read_table(context.file("clusters", "clusters.parquet"), columns=["doc_id", "cluster"])
+        yield read_part(context.file("clusters", "clusters.parquet"), ["doc_id", "cluster"])
 
 
 def _sharing(tables: Iterator[pa.Table], inside: set[str]) -> set[str]:
@@ -65,7 +64,7 @@ def _cut_copies(context: RunContext, inside: set[str]) -> set[str]:
     stages = [stage for stage in CUTTING if context.run.has(stage)]
     if not stages:
         return set()
-    tables = [pq.read_table(context.file(stage, "spans.parquet")) for stage in stages]
+    tables = [read_part(context.file(stage, "spans.parquet")) for stage in stages]
     spans = pa.concat_tables(tables).combine_chunks()
     inner = list(_texts(context, pa.array(sorted(inside), pa.string()), spans))
     whole = Slices.of([pa.array([text.decode() for _, text, _ in inner], pa.string())])

@@ -14,6 +14,7 @@ from gristmill.corpus.account import Account
 from gristmill.corpus.errors import AmbiguousNameError, SourceError, UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.rundir import TAKEN_DOWN
 from gristmill.corpus.tables import read_batches, read_part, write_part
 from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
@@ -229,5 +230,5 @@ def _dropped(accounts: dict[str, Account], n: int, n_bytes: int) -> dict[str, Ac
 
 def _facts(facts: dict[str, Any], n: int, n_bytes: int) -> dict[str, Any]:
     skipped = dict(facts["skipped"])
-    skipped["takedown"] = skipped.get("takedown", 0) + n
+    skipped[TAKEN_DOWN] = skipped.get(TAKEN_DOWN, 0) + n
     return {**facts, "skipped": dict(sorted(skipped.items())), "text_bytes": facts["text_bytes"] - n_bytes}

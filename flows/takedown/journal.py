@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gristmill.corpus.files import write_json
+from gristmill.corpus.rundir import JOURNAL as JOURNAL
 from gristmill.corpus.rundir import OF_TAKEDOWN, RunDir
 from gristmill.corpus.state_files import Record, read_record, read_typed
 
-JOURNAL = ".takedown"  # manifests/ as they were, names.json, and result.json once all but the deletion is done
+# in the journal lie manifests/ as they were, names.json, and result.json once all but the deletion is done
 NAMES, RETRAINING = "names.json", "retraining"  # the file in the journal, and its key in a takedown that retrains
 NAMES_LOST = 'write {"names": [...]} into it, with the documents that were to be taken down, and take them down again'
 RESULT, RESULT_LOST = "result.json", "put it back from a copy: the entries that it was made from may be gone"

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import BudgetError, PlanError, StoreError
 from gristmill.corpus.files import content_key, read_json, write_json
-from gristmill.corpus.receipt import Manifest, Receipt
+from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
 from gristmill.corpus.store_use import using
@@ -35,6 +35,12 @@ from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import stage_named
 from gristmill.flows.takedown import forget
+from gristmill.flows.takedown.entries_of_runs import (
+    entries_named_by,
+    entries_of_others,
+    named_by_others,
+    superseded,
+)
 from gristmill.flows.takedown.home_search import HomeSearch, search_home
 from gristmill.flows.takedown.index_removal import forget_in_index, hashes_left, index_follows, index_of, lone_hashes
 from gristmill.flows.takedown.journal import JOURNAL, RESULT, open_journal, read_result, read_stopped
@@ -313,43 +319,7 @@ def _rows_rewritten(context: RunContext, journal: RunDir, stage: str) -> int:
     return sum(after["rows"] for before, after in indexes if before != after)
 
 
-# ------------------------------------------------------------------------------------------------ entries and proof
-
-
-def _entries(run: RunDir) -> dict[tuple[str, str], Receipt]:
-    """Every store entry that a run's manifests name; a training is no entry."""
-    manifests = [Manifest.from_json(read_json(path)) for path in sorted((run.path / "manifests").glob("*.json"))]
-    return {(part.stage, part.key): part for manifest in manifests for part in manifest.parts if part.files}
-
-
-def _old_entries(run: RunDir, journal: RunDir) -> dict[tuple[str, str], Receipt]:
-    now = _entries(run)
-    return {place: receipt for place, receipt in _entries(journal).items() if place not in now}
-
-
-def superseded(run: RunDir, journal: RunDir) -> list[Receipt]:
-    """Old entries that no run names any more."""
-    others = named_by_others(run)
-    return [receipt for place, receipt in _old_entries(run, journal).items() if place not in others]
-
-
-def named_by_others(run: RunDir) -> set[tuple[str, str]]:
-    """Stage and key of every store entry that another run names."""
-    return {place for other in _other_runs(run) for place in _entries(other)}
-
-
-def entries_of_others(run: RunDir, journal: RunDir) -> dict[str, int]:
-    """Old entries that stay because another run names them, by the path of that run."""
-    old = _old_entries(run, journal).keys()
-    shared = {str(other.path): len(old & _entries(other).keys()) for other in _other_runs(run)}
-    return {path: n for path, n in shared.items() if n}
-
-
-def _other_runs(run: RunDir) -> list[RunDir]:
-    """The runs beside this one, of all recipes. Runs of another home that share the store are not seen."""
-    own = run.path.resolve()
-    folders = (lock.parent for lock in sorted(own.parents[1].glob("*/*/lock.json")))
-    return [RunDir(folder) for folder in folders if folder != own]
+# ------------------------------------------------------------------------------------------------ proof
 
 
 def search_everywhere(
@@ -382,6 +352,6 @@ def _files(context: RunContext) -> Iterator[Path]:
         place = path.relative_to(context.run.path)
         if path.is_file() and place.parts[0] not in (JOURNAL, TAKEDOWN) and place != CERTIFICATE:
             yield path
-    folders = [context.store.folder(receipt) for receipt in _entries(context.run).values()]
+    folders = [context.store.folder(receipt) for receipt in entries_named_by(context.run).values()]
     for folder in [*folders, *filter(None, [index_of(context)])]:
         yield from (path for path in sorted(folder.rglob("*")) if path.is_file())

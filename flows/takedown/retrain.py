@@ -34,6 +34,7 @@ from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget, removal
 from gristmill.flows.takedown.closure import close
+from gristmill.flows.takedown.entries_of_runs import entries_of_others, superseded
 from gristmill.flows.takedown.index_removal import forget_in_index, index_of
 from gristmill.flows.takedown.journal import (
     JOURNAL,
@@ -133,7 +134,7 @@ def _carry_out(context: RunContext, journal: RunDir, date: str) -> Found:
     if not done.exists():
         write_json(done, {"date": date, **_rewrite(context, journal)})
     result = read_result(journal)
-    for receipt in removal.superseded(context.run, journal):
+    for receipt in superseded(context.run, journal):
         context.store.delete(receipt)
     removal.append_record(context.run, {name: value for name, value in result.items() if name != "certificate"})
     removal.renew_card(context)
@@ -164,8 +165,8 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
         "rejects": sum(map(len, rejects)),
         "copies": [],
         "rows_rewritten": sum(len(set(_pieces_before(context, journal, stage, closure))) for stage in ROWS),
-        "entries_deleted": len(removal.superseded(context.run, journal)),
-        "entries_of_others": removal.entries_of_others(context.run, journal),
+        "entries_deleted": len(superseded(context.run, journal)),
+        "entries_of_others": entries_of_others(context.run, journal),
         "retrained": None,
         "plan": None,
         "train": False,
@@ -216,7 +217,7 @@ def _expect_others_as_they_were(context: RunContext, before: RunDir, closure: li
         return
     old, new = ({row["doc_id"]: row for row in table.to_pylist()} for table in (then, now))
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    aborted = removal.superseded(before, context.run)  # entries of the manifests that are dropped now
+    aborted = superseded(before, context.run)  # entries of the manifests that are dropped now
     shutil.copytree(before.path / "manifests", context.run.path / "manifests", dirs_exist_ok=True)
     for receipt in aborted:
         context.store.delete(receipt)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.receipt import Outcome
+from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key, resolve
 from gristmill.flows.pipeline.row_order import signal_refs
@@ -26,7 +26,7 @@ def basis_of(context: RunContext) -> Basis:
     if tune and tune.basis:
         return Basis.load(Path(tune.basis))
     tables = {name: resolve(context.store, list(signal_refs(context, name))) for name in AXES}
-    kept = pq.read_table(context.file("decide", "kept.parquet"), columns=["part", "row"])
+    kept = read_part(context.file("decide", "kept.parquet"), ["part", "row"])
     sizes = kept_values(kept, tables[AXES[0]], "bytes")
     values = {name: kept_values(kept, paths, name) for name, paths in tables.items()}
     return freeze(values, sizes.astype(np.int64), context.recipe.sources_by_domain)
@@ -37,7 +37,7 @@ def kept_values(kept: pa.Table, paths: Sequence[Path], signal: str) -> np.ndarra
     part, row = (kept[name].to_numpy() for name in ("part", "row"))
     values = np.full(len(kept), np.nan)
     for number in np.unique(part).tolist() if paths else ():
-        column = pq.read_table(paths[number], columns=[signal])[signal].to_numpy()
+        column = read_part(paths[number], [signal])[signal].to_numpy()
         values[part == number] = column[row[part == number]]
     return values
 
@@ -63,7 +63,7 @@ def write_histograms(
 ) -> Outcome:
     """Write the histogram of every row of one domain; rows = rows."""
     doc_ids, row, length = pieces_of_rows(shards)
-    table = pq.read_table(kept, columns=["doc_id", "part", "row"])
+    table = read_part(kept, ["doc_id", "part", "row"])
     table = table.filter(pc.is_in(table["doc_id"], value_set=pc.unique(doc_ids)))
     values = {name: kept_values(table, paths, name) for name, paths in signals.items()}
     piece = pc.index_in(doc_ids, value_set=table["doc_id"].combine_chunks()).to_numpy()

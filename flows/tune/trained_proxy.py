@@ -39,12 +39,13 @@ def train_proxy(
     ------
     TrainError : the loss diverged
     """
-    from gristmill.trainer.training.loop import Training
+    from gristmill.trainer.training.loop import run_until
+    from gristmill.trainer.training.opened import Training
 
     drawn, work = draw(shards, task), folder / WORK
     plan = write_proxy_folder(work, shards, drawn, derive_seed(task.seed, "plan"))
     training = Training(work, work / "train", config_of(task, shards))
-    training.run_until(training.steps, None)
+    run_until(training, training.steps)
     bits = {name: _halves(training, path, tokenizer, task.preset) for name, path in sorted(heldout.items())}
     shutil.rmtree(work)
     write_json(folder / TASK_FILE, to_json(task))

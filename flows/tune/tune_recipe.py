@@ -11,6 +11,7 @@ from gristmill.corpus.extras import need
 from gristmill.corpus.files import write_json, write_text
 from gristmill.corpus.seeds import derive_seed
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.home_contents import TUNED, mend_tuned
 from gristmill.flows.pipeline.open_context import home, open_checked
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.recipe import Recipe
@@ -94,6 +95,8 @@ def tune_recipe(
         if context.run.path in texts and context.run.has("card"):  # a card holds its run's recipe word for word
             write_text(context.run.path / "recipe.toml", texts[context.run.path])
         run_stages(context, "heldout")
+        if context.healing and (lost := mend_tuned(context.run)):
+            context.healing.note(TUNED, lost)
         basis = basis_of(context)
         corpus = ProxyCorpus.of(context).with_basis(context, basis)
         space = search_space(context.recipe, corpus.packed(context), corpus.heldout_folders(context))
@@ -162,8 +165,18 @@ def _result(
         | {"distinguished": compared.distinguished, "sentence": compared.sentence("the proposal", "the prior")},
         "next_runs": [asdict(one) for one in next_runs(space, finished, fitted, compared)],
         "curriculum": _curriculum(space, fitted),
-        "notices": [*space.notices, *_unmatched(finished), *doubts(fitted, compared, len(space.names))],
+        "notices": [
+            *_healed(context),
+            *space.notices,
+            *_unmatched(finished),
+            *doubts(fitted, compared, len(space.names)),
+        ],
     }
+
+
+def _healed(context: RunContext) -> list[str]:
+    """What was damaged and is whole again."""
+    return [f"{one.what}: {one.found}" for one in context.healing.healed] if context.healing else []
 
 
 def _unmatched(finished: Sequence[Finished]) -> list[str]:

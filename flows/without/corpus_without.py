@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.span_tables import merge_spans, put_spans
+from gristmill.corpus.tables import read_part
 from gristmill.dedup.repeats.lines import line_spans
 from gristmill.dedup.repeats.substrings import substring_spans
 from gristmill.filters.decide.verdicts import Decision
@@ -64,7 +64,7 @@ def corpus_without(context: RunContext, documents: pa.Table, removed: np.ndarray
     """
     remains = ~removed
     decision = _decided(context, documents.filter(pa.array(remains)), remains)
-    before = pq.read_table(context.file("decide", "kept.parquet"), columns=["doc_id"])
+    before = read_part(context.file("decide", "kept.parquet"), ["doc_id"])
     same = before["doc_id"].equals(decision.kept["doc_id"])
     stages = [one.name for one in stages_of_run(context.run).stages if one.spans and context.run.has(one.name)]
     again = tuple(name for name in stages if name in SEARCHES and not same)
@@ -92,7 +92,7 @@ def _decided(context: RunContext, documents: pa.Table, remains: np.ndarray) -> D
 
 
 def _stored(context: RunContext, stage: str) -> list[pa.Table]:
-    return [pq.read_table(path) for path in paths_of(context, stage, SPANS_FILE)]
+    return [read_part(path) for path in paths_of(context, stage, SPANS_FILE)]
 
 
 def _searched(context: RunContext, stage: str, kept: pa.Table) -> list[pa.Table]:
@@ -100,4 +100,4 @@ def _searched(context: RunContext, stage: str, kept: pa.Table) -> list[pa.Table]
     by_part = [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in range(len(documents))]
     with tempfile.TemporaryDirectory() as folder:
         SEARCHES[stage](documents, by_part, Path(folder), **options.model_dump())
-        return [pq.read_table(Path(folder) / SPANS_FILE)]
+        return [read_part(Path(folder) / SPANS_FILE)]

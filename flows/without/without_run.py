@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gristmill.corpus.account import to_json
 from gristmill.corpus.errors import BudgetError, RecipeError
+from gristmill.corpus.tables import read_part
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.edits import bytes_cut
@@ -80,7 +80,7 @@ def _frame(kept: pa.Table, documents: pa.Table) -> pl.DataFrame:
 
 def _kept_before(context: RunContext, documents: pa.Table) -> pl.DataFrame:
     stage = "edits" if context.run.has("edits") else "decide"
-    return _frame(pq.read_table(context.file(stage, "kept.parquet")), documents)
+    return _frame(read_part(context.file(stage, "kept.parquet")), documents)
 
 
 def _removed(documents: pa.Table, removed: np.ndarray, before: pl.DataFrame) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import deque
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -187,6 +188,15 @@ def test_a_process_that_ends_is_named_and_the_others_go_on(cache):
     with pytest.raises(RuntimeError, match=r"compiling (os:abort|builtins:exit).* failed"):
         warm(calls, lambda _: None, 2)
     assert [call.is_made() for call in calls] == [False, False, True, True]
+
+
+def test_the_last_call_may_be_taken_while_a_process_starts(cache, monkeypatch):
+    """Planted: starting takes so long that the other threads have taken all that was left."""
+    calls = deque([Call("os:getcwd"), Call("os.path:basename", ("a",))])
+    first, start = calls[0], warmup._Worker.__enter__
+    monkeypatch.setattr(warmup._Worker, "__enter__", lambda self: calls.clear() or start(self))
+    warmup._work(calls, warmup._Unheard())
+    assert first.is_made()
 
 
 def test_without_a_cache_every_call_is_made(monkeypatch):

@@ -17,9 +17,9 @@ from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.schema import SPANS
 from gristmill.corpus.span_tables import merge_spans, span_rows, spans_column
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.corpus.text import _kernels as k
 from gristmill.filters.line_edits.find_edits import READINGS, REASONS, find_edits, measure_edits
 from gristmill.filters.line_edits.stage import LINE_EDITS, LineEdits
+from tests.filters.naive import split_words
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DCLM = "refinedweb@dclm"
@@ -37,19 +37,6 @@ CART = re.compile(r"\s?[iI][tT][eE][mM][sS] [iI][nN] [cC][aA][rR][tT]")
 READ_MORE = re.compile(r"\s?[rR][eE][aA][dD] [mM][oO][rR][eE]...$", re.S)
 SIGN_IN = re.compile(r"^[sS][iI][gG][nN]-[iI][nN]\s?")
 SENTENCE_END = re.compile(r"[。！？｡](?![。！？｡])|[.!?][\"')\]]?(?=[ \t-\r\x1c-\x1f]|\Z)")
-
-
-def _cjk_pattern() -> str:
-    points = [point for point in range(0x110000) if k.char_class(point) & k.CJK]
-    ranges = np.split(points, np.where(np.diff(points) != 1)[0] + 1)
-    return "[" + "".join(f"{chr(r[0])}-{chr(r[-1])}" for r in ranges) + "]"
-
-
-CJK = _cjk_pattern()
-
-
-def split_words(text: str) -> list[str]:
-    return re.sub("(" + CJK + ")", r" \1 ", text).split()
 
 
 def sentences(line: str) -> int:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from gristmill.corpus.errors import SchemaError, SourceError
 from gristmill.corpus.measuring import measure_part
 from gristmill.corpus.tables import read_part, write_part
-from gristmill.corpus.text import _kernels as k
 from gristmill.corpus.text._unicode_table import UNICODE_VERSION
 from gristmill.filters.signals import _kernels_layout as layout
 from gristmill.filters.signals import entropy
 from gristmill.filters.signals.measure import NAMES, SCHEMA, measure
 from gristmill.filters.signals.stage import SIGNALS
 from gristmill.filters.signals.stop_words import STOP_WORDS
+from tests.filters.naive import CJK, split_words
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PIECES = [
@@ -55,19 +55,6 @@ def batch_of(documents: list[str]) -> pa.RecordBatch:
 
 
 # ------------------------------------------------------------------------------------------------ the twin
-
-
-def split_words(text: str) -> list[str]:
-    return re.sub("(" + CJK + ")", r" \1 ", text).split()
-
-
-def _cjk_pattern() -> str:
-    points = [point for point in range(0x110000) if k.char_class(point) & k.CJK]
-    ranges = np.split(points, np.where(np.diff(points) != 1)[0] + 1)
-    return "[" + "".join(f"{chr(r[0])}-{chr(r[-1])}" for r in ranges) + "]"
-
-
-CJK = _cjk_pattern()
 
 
 def bits(counts: Counter) -> float:

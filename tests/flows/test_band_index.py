@@ -151,8 +151,8 @@ def test_takedown_takes_documents_out_of_the_index(finished):
     assert [check for check in verify_run(run)["checks"] if not check["ok"]] == []
 
 
-def test_takedown_searches_the_index(finished):
-    run, index = finished
+def test_takedown_searches_the_index(nightly, tmp_path):
+    run, index = Path(nightly(1, index="index")["run"]), tmp_path / "index"
     gone = documents(run)["doc_id"][0].as_py()
     (index / "notes").write_text(f"we once had {gone}")
     assert [place["file"] for place in takedown(run, [gone])["left"]] == [str(index / "notes")]
@@ -166,8 +166,8 @@ def test_takedown_of_an_old_run_does_not_take_the_index_back(nightly, tmp_path):
     assert doc_ids_of(tmp_path / "index") == set(documents(new)["doc_id"].to_pylist()) - {gone}
 
 
-def test_takedown_empties_a_damaged_index(finished):
-    run, index = finished
+def test_takedown_empties_a_damaged_index(nightly, tmp_path):
+    run, index = Path(nightly(1, index="index")["run"]), tmp_path / "index"
     gone = documents(run)["doc_id"][0].as_py()
     next(iter(index.glob("segment-*/keys.npy"))).unlink()
     result = takedown(run, [gone])

@@ -7,11 +7,7 @@
 # ruff: noqa: E501  tables of one row for each case
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -28,6 +24,7 @@ from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.recipe_reading import load_recipe
 from gristmill.handoff.plan import Plan
+from gristmill.trainer.training import checkpoint
 
 CASES = Path(__file__).parent / "cases"
 
@@ -180,51 +177,40 @@ def test_takedown_says_which_runs_still_hold_the_text(case, capsys):
     assert told.strip().endswith("no byte of the text is left in the home")
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """A training that was killed after the checkpoint of step 10: the folder of the case, and the run."""
-    folder = tmp_path_factory.mktemp("stopped") / "case"
-    shutil.copytree(CASES / "b38-resume-progress", folder)
-    code = (
-        "import os, signal\n"
-        "from pathlib import Path\n"
-        "from gristmill.trainer.training import checkpoint\n"
-        "save = checkpoint.save\n"
-        "def save_and_die(folder, state, *spread):\n"
-        "    save(folder, state, *spread)\n"
-        "    if state.step == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "checkpoint.save = save_and_die\n"
-        "from gristmill.cli import main\n"
-        "main(['run', 'recipe.toml', '--direct'])\n"
-    )
-    environment = {**os.environ, "GRISTMILL_HOME": str(folder / "home")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    return folder, next(folder.glob("home/runs/prog/*"))
+@pytest.fixture
+def stopped(case, monkeypatch) -> Path:
+    """The recipe of a training that ended after the checkpoint of step 10."""
+    recipe, save = case("b38-resume-progress"), checkpoint.save
+
+    def save_and_end(folder, state, *spread):
+        save(folder, state, *spread)
+        if state.step == 10:
+            raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_end)
+        with pytest.raises(InterruptedError):
+            refine_directly(recipe)
+    return recipe
 
 
-def test_progress_of_a_resumed_training_goes_on_from_its_step(stopped, tmp_path, monkeypatch, capsys):
+def test_progress_of_a_resumed_training_goes_on_from_its_step(stopped, home, capsys):
     """And with other threads, a free key, it is the same run that goes on."""
-    folder = tmp_path / "again"
-    shutil.copytree(stopped[0], folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("GRISTMILL_HOME", str(folder / "home"))
-    free = (folder / "recipe.toml").read_text().replace("threads = 1", "threads = 2\nkeep = 1")
-    (folder / "recipe.toml").write_text(free.replace("checkpoint_steps = 5", "checkpoint_steps = 7"))
+    (run,) = home.glob("runs/prog/*/")
+    free = stopped.read_text().replace("threads = 1", "threads = 2\nkeep = 1")
+    stopped.write_text(free.replace("checkpoint_steps = 5", "checkpoint_steps = 7"))
+    capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        main(["run", "recipe.toml", "--direct", "--json"])
+        main(["run", str(stopped), "--direct", "--json"])
     out, err = capsys.readouterr()
     assert not ended.value.code, err
-    assert Path(json.loads(out)["run"]).name == stopped[1].name
+    assert Path(json.loads(out)["run"]) == run
     counted = [line.split()[1].split("/") for line in err.splitlines() if line.startswith("train ")]
     done, total = [int(step) for step, _ in counted], {int(all_steps) for _, all_steps in counted}
     assert done == sorted(done)
-    assert done[0] > 10
+    assert done[0] >= 10
     assert total == {done[-1]}
-    assert (
-        RunDir(folder / stopped[1].relative_to(stopped[0])).manifest("train").parts[0].facts["summary"]["steps"]
-        == done[-1]
-    )
+    assert RunDir(run).manifest("train").parts[0].facts["summary"]["steps"] == done[-1]
 
 
 # ------------------------------------------------------------------------------------------------ input

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.flows.inspect.domain_signature import (
+from bench.domain_signature import (
     count_rows,
     distances,
     mislabelled_distances,

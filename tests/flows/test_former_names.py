@@ -52,8 +52,8 @@ def test_a_source_that_does_not_ask_keeps_its_names():
 
 
 @pytest.fixture
-def two(tmp_path, write_notes, monkeypatch):
-    """The recipe of the notes with renamed = "latest", in a folder and a home of its own; and its first run."""
+def asking(tmp_path, write_notes, monkeypatch):
+    """The recipe of the notes with renamed = "latest", in a folder and a home of its own."""
     monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
     (tmp_path / "data").mkdir()
     recipe = write_notes(tmp_path / "data", {}, "[card]\n[store]\nscrub_bytes = 0\n")
@@ -63,7 +63,19 @@ def two(tmp_path, write_notes, monkeypatch):
         .replace('domain = "notes"', 'domain = "notes"\nrenamed = "latest"')
     )
     recipe.write_text(text)
-    return recipe, refine_directly(recipe)
+    return recipe
+
+
+@pytest.fixture
+def two(asking):
+    """That recipe, and its first run."""
+    return asking, refine_directly(asking)
+
+
+@pytest.fixture
+def listed(asking):
+    """The same, and a run that has read its documents and no more."""
+    return asking, refine_directly(asking, until="documents")
 
 
 def test_a_renamed_file_gives_the_same_run_and_is_not_read(two, tmp_path, monkeypatch):
@@ -94,14 +106,14 @@ def test_new_text_beside_a_renamed_file_makes_one_new_part(two, tmp_path):
     data = tmp_path / "data"
     (data / "even.jsonl").rename(data / "else.jsonl")
     (data / "odd.jsonl").write_text((data / "odd.jsonl").read_text() + '{"text": "one more note of the mill"}\n')
-    second = refine_directly(recipe)
+    second = refine_directly(recipe, until="documents")
     assert second["run"] != first["run"]
     assert (second["stages"]["documents"]["computed"], second["stages"]["documents"]["reused"]) == (1, 1)
 
 
-def test_a_digest_that_was_wrong_stops_the_run_and_is_not_believed_again(two, tmp_path, monkeypatch):
+def test_a_digest_that_was_wrong_stops_the_run_and_is_not_believed_again(listed, tmp_path, monkeypatch):
     """Planted: a cache that knows other bytes, under size and times of the file as it is."""
-    recipe, first = two
+    recipe, first = listed
     file = tmp_path / "home" / DIGESTS_FILE
 
     class Wrong(listed_inputs.DigestCache):
@@ -112,13 +124,13 @@ def test_a_digest_that_was_wrong_stops_the_run_and_is_not_believed_again(two, tm
     monkeypatch.setattr(listed_inputs, "DigestCache", Wrong)
     assert file.exists()
     with pytest.raises(ChangedInputError, match=r"jsonl changed after it was listed"):
-        refine_directly(recipe)
+        refine_directly(recipe, until="documents")
     assert not file.exists()
-    assert refine_directly(recipe)["run"] == first["run"]
+    assert refine_directly(recipe, until="documents")["run"] == first["run"]
 
 
-def test_bytes_that_changed_under_their_old_times_are_reported(two, monkeypatch, tmp_path):
-    recipe, _ = two
+def test_bytes_that_changed_under_their_old_times_are_reported(listed, monkeypatch):
+    recipe, _ = listed
     real = listed_inputs.DigestCache.content
 
     def content(self, path):

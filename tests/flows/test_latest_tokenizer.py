@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,16 +38,30 @@ def tokens_of(run: Path) -> dict[str, list[int]]:
     return {row["doc_id"]: row["tokens"] for table in tables for row in table.to_pylist()}
 
 
+@pytest.fixture(scope="module")
+def first_nights(write_notes, tmp_path_factory):
+    """A run that trains its tokenizer, then three that take it, each on one note more: recipe, home and results."""
+    folder = tmp_path_factory.mktemp("nights")
+    recipe = write_notes(folder, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
+        results = [refine_directly(recipe)]
+        recipe.write_text(recipe.read_text().replace("[tokenizer]\n", FROM))
+        for word in ("quern", "hopper", "sluice"):
+            add_note(
+                recipe, f"The {word} of the mill has words like {word}ing and {word}ed that were not there before."
+            )
+            results.append(refine_directly(recipe))
+    return recipe, folder / "home", results
+
+
 @pytest.fixture
-def nights(recipe):
-    """A run that trains its tokenizer, then three that take it, each on one note more."""
-    runs = [Path(refine_directly(recipe)["run"])]
-    recipe.write_text(recipe.read_text().replace("[tokenizer]\n", FROM))
-    results = []
-    for word in ("quern", "hopper", "sluice"):
-        add_note(recipe, f"The {word} of the mill has words like {word}ing and {word}ed that were not there before.")
-        results.append(refine_directly(recipe))
-    return [*runs, *(Path(one["run"]) for one in results)], results
+def nights(first_nights, tmp_path, monkeypatch):
+    """The four runs in a copy of their home, and the results of the last three."""
+    _, home, results = first_nights
+    subprocess.run(["cp", "-a", str(home), str(tmp_path / "copy")], check=True)
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "copy"))
+    return [tmp_path / "copy" / Path(one["run"]).relative_to(home) for one in results], results[1:]
 
 
 def test_ids_stay_for_ever_and_the_fit_is_reported(nights):
@@ -71,14 +86,13 @@ def test_documents_of_last_night_are_not_encoded_again(nights):
     assert [one["stages"]["tokens"]["computed"] for one in results[1:]] == [1, 1], "the part with the new note alone"
 
 
-def test_the_lock_names_no_place_and_the_run_is_the_same_elsewhere(nights, recipe, tmp_path, monkeypatch):
+def test_the_lock_names_no_place_and_the_run_is_the_same_elsewhere(nights, first_nights):
+    recipe, home, _ = first_nights
     runs, _ = nights
     for run in runs[1:]:
-        assert str(tmp_path / "home") not in (run / "lock.json").read_text()
+        assert str(home) not in (run / "lock.json").read_text()
         assert "from" not in read_json(run / "lock.json")["recipe"]["tokenizer"]
-    shutil.copytree(tmp_path / "home", tmp_path / "elsewhere")
-    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "elsewhere"))
-    again = refine_directly(recipe)
+    again = refine_directly(recipe)  # in the copy
     assert Path(again["run"]).name == runs[-1].name
     assert again["stages"]["tokens"]["computed"] == 0
 
@@ -115,8 +129,8 @@ def test_a_part_of_a_run_is_no_latest_and_a_lost_file_is_named(recipe, home):
         refine_directly(recipe)
 
 
-def test_questions_plans_and_takedowns_of_such_a_run(nights, recipe):
-    run = nights[0][-1]
+def test_questions_plans_and_takedowns_of_such_a_run(nights, first_nights):
+    recipe, run = first_nights[0], nights[0][-1]
     assert mix_run(run, ["curriculum.0.until_tokens=500"])["feasible"]
     assert plan_run(recipe)["stages"]["tokenizer"]["reuse"] == 1
     doc_id = next(iter(tokens_of(run)))

@@ -1,5 +1,7 @@
 """A source of very many files: lock and card hold sums and the digest of a list that lies beside them."""
 
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,21 +20,33 @@ from gristmill.flows.pipeline.rebuild import rebuild_from_card
 N = 7
 
 
+@pytest.fixture(scope="module")
+def first_run(write_notes, tmp_path_factory):
+    """The notes, one source in seven files, where two are many: their folder, the home in it, and the run in there."""
+    folder = tmp_path_factory.mktemp("many")
+    recipe = write_notes(folder, {}, "[card]\n")
+    lines = (folder / "even.jsonl").read_text().splitlines(keepends=True)
+    for number in range(N):
+        (folder / f"even-{number}.jsonl").write_text("".join(lines[number::N]))
+    recipe.write_text(recipe.read_text().replace("/even.jsonl", "/even-*.jsonl"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
+        patch.setattr(locks, "MAX_LISTED", 2)
+        run = Path(refine_directly(recipe)["run"])
+    return folder, run.relative_to(folder)
+
+
 @pytest.fixture
-def many(tmp_path, write_notes, monkeypatch):
-    """The notes, one source in seven files, where two are many."""
+def many(first_run, tmp_path, monkeypatch):
+    """The recipe, whose files are the shared ones, and the run in a copy of the home."""
+    folder, run = first_run
+    subprocess.run(["cp", "-a", str(folder / "home"), str(tmp_path / "home")], check=True)
     monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(locks, "MAX_LISTED", 2)
-    (tmp_path / "data").mkdir()
-    recipe = write_notes(tmp_path / "data", {}, "[card]\n")
-    lines = (tmp_path / "data" / "even.jsonl").read_text().splitlines(keepends=True)
-    for number in range(N):
-        (tmp_path / "data" / f"even-{number}.jsonl").write_text("".join(lines[number::N]))
-    recipe.write_text(recipe.read_text().replace("/even.jsonl", "/even-*.jsonl"))
-    return recipe, Path(refine_directly(recipe)["run"])
+    return folder / "notes.toml", tmp_path / run
 
 
-def test_sums_stand_in_the_lock_and_the_list_beside_it_and_in_the_card(many, tmp_path):
+def test_sums_stand_in_the_lock_and_the_list_beside_it_and_in_the_card(many, request):
     recipe, run = many
     stated = read_json(run / "lock.json")["inputs"]
     assert (stated["even"]["files"], stated["even"]["formats"]) == (N, ["jsonl"])
@@ -47,7 +61,9 @@ def test_sums_stand_in_the_lock_and_the_list_beside_it_and_in_the_card(many, tmp
     assert verify_run(run)["ok"]
     assert list(check_card(run / "card")) == []
     assert Path(refine_directly(recipe)["run"]) == run
-    (tmp_path / "data" / "even-0.jsonl").write_text('{"text": "another note"}\n')
+    changed = recipe.with_name("even-0.jsonl")
+    request.addfinalizer(partial(changed.write_text, changed.read_text()))
+    changed.write_text('{"text": "another note"}\n')
     other = diff_runs(run, Path(refine_directly(recipe)["run"]), samples=0)
     assert [one["key"].rpartition("/")[2] for one in other["inputs"]["even"]] == ["even-0.jsonl"]
 

@@ -84,11 +84,11 @@ def test_a_signal_ends_a_run_with_one_sentence_and_its_state(recipe, home, sign)
     (recipe.parent / "slow.py").write_text(SLOW.format(begun=str(recipe.parent / "begun")))
     command = [sys.executable, "-m", "gristmill", "run", str(recipe), "--direct", "--workers", "1"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (recipe.parent / "begun").exists() and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     run.send_signal(sign)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=300)
     assert run.returncode == 128 + sign, err
     assert err.splitlines().count("gristmill: stopped; the next run goes on from here") == 1
     assert "Traceback" not in err

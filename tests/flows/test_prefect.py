@@ -1,22 +1,29 @@
 """Prefect for real: the refine flow on its embedded API, and a schedule that fires on a server of its own."""
 
+import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from gristmill.corpus.errors import GristmillError, RecipeError
+from gristmill.corpus.files import read_json
 from gristmill.flows import prefect_settings
 from gristmill.flows.pipeline.recipe_reading import load_scheduled
+from gristmill.flows.pipeline.unattended import Schedule
 
 PROGRAM = str(Path(sys.executable).with_name("gristmill"))
 SCHEDULED = """
@@ -41,6 +48,50 @@ def environment(home: Path) -> dict[str, str]:
     """A home that does not exist yet, as on a fresh clone."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**inherited, "GRISTMILL_HOME": str(home / "new" / "home")}
+
+
+@dataclass(frozen=True)
+class Served:
+    """``gristmill schedule`` at work on a recipe in a folder."""
+
+    process: subprocess.Popen
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "new" / "home" / "runs" / "nightly"
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def upto(self, condition: Callable[[], object], seconds: float = 300) -> None:
+        """Wait for what it does; its log is shown where it does not."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if condition():
+                return
+            time.sleep(0.2)
+        pytest.fail(self.log()[-3000:])
+
+    def page(self) -> str:
+        """The address of the page, once there is one."""
+        self.upto(lambda: "the page of the schedule is at" in self.log())
+        return re.search(r"the page of the schedule is at (\S+)", self.log())[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schedule(tmp_path_factory):
+    """A schedule from the first test on: other tests pass the minutes in which it fires."""
+    folder = tmp_path_factory.mktemp("schedule")
+    recipe = write_recipe(folder)
+    recipe.write_text(recipe.read_text() + f'success_file = "{folder}/alive"\n')
+    with (folder / "log").open("w") as out:
+        command = [PROGRAM, "schedule", str(recipe)]
+        process = subprocess.Popen(command, env=environment(folder), stdout=out, stderr=out, start_new_session=True)
+    yield Served(process, folder)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 NOWHERE = "http://127.0.0.1:1/api"
@@ -96,35 +147,17 @@ def write_recipe(folder: Path) -> Path:
     return folder / "nightly.toml"
 
 
-@pytest.mark.slow
-def test_a_run_goes_through_prefect_and_again_computes_nothing(tmp_path):
-    recipe = write_recipe(tmp_path)
-    results = []
-    for _ in range(2):
-        done = subprocess.run(
-            [PROGRAM, "run", str(recipe), "--json"],
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        results.append(json.loads(done.stdout))
-    assert results[0]["run"] == results[1]["run"]
-    assert all(stage["reused"] == 0 for stage in results[0]["stages"].values())
-    assert all(stage["computed"] == 0 for stage in results[1]["stages"].values())
-    database = list(tmp_path.glob("new/home/prefect/*.db"))
-    assert database, "the run did not go through Prefect"
+def test_what_was_missed_follows_from_the_cron():
+    from gristmill.flows.schedule import was_missed
 
+    daily = Schedule(cron="0 3 * * *", timezone="Europe/Berlin")
 
-@pytest.mark.slow
-def test_prefects_database_can_be_deleted_and_nothing_is_lost(tmp_path):
-    recipe = write_recipe(tmp_path)
-    command = [PROGRAM, "run", str(recipe), "--json", "--direct"]
-    first = json.loads(subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True).stdout)
-    assert not (tmp_path / "new" / "home" / "prefect").exists()
-    again = json.loads(subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True).stdout)
-    assert again["run"] == first["run"]
+    def day(text: str) -> datetime:
+        return datetime.fromisoformat("2026-11-29T" + text).replace(tzinfo=UTC)
+
+    pairs = [("01:00", "01:59"), ("01:00", "02:01"), ("01:00", "02:05"), ("02:00", "20:00")]
+    missed = [asyncio.run(was_missed(daily, day(since), day(now))) for since, now in pairs]
+    assert missed == [False, False, True, False]
 
 
 def children(pid: int) -> dict[str, int]:
@@ -139,14 +172,8 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
-def upto(condition, served, log, seconds=300):
-    """Wait for what a schedule does; its log is shown where it does not."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and served.poll() is None:
-        if condition():
-            return
-        time.sleep(0.5)
-    pytest.fail(log.read_text()[-3000:])
+def latest(runs: Path) -> str:
+    return read_json(runs / "latest.json")["run"]
 
 
 def artifacts(page: str, key: str) -> list[dict]:
@@ -182,54 +209,66 @@ def see_night(browser, page: str, folder: Path, runs: list[str]) -> None:
         view.close()
 
 
-@pytest.mark.slow
-def test_a_schedule_fires_outlives_its_server_fires_on_new_data_and_ends_cleanly(tmp_path, chromium):
-    recipe, log = write_recipe(tmp_path), tmp_path / "log"
-    recipe.write_text(recipe.read_text() + f'success_file = "{tmp_path}/alive"\n')
-    runs = tmp_path / "new" / "home" / "runs" / "nightly"
-    with log.open("w") as out:
-        command = [PROGRAM, "schedule", str(recipe)]
-        served = subprocess.Popen(command, env=environment(tmp_path), stdout=out, stderr=out, start_new_session=True)
-    try:
-        upto(lambda: (tmp_path / "alive").exists(), served, log)
-        first = json.loads((runs / "latest.json").read_text())["run"]
-        kept = children(served.pid)
-        assert set(kept) == {"server", "runner"}
-        page = re.search(r"the page of the schedule is at (\S+)", log.read_text())[1]
-        assert b"<!DOCTYPE html>" in urllib.request.urlopen(page).read(99)
-        notes = tmp_path / "notes.jsonl"
-        notes.write_text(notes.read_text() + json.dumps({"text": "note 60: the mill turns on new grain"}) + "\n")
-        os.kill(kept["server"], signal.SIGKILL)
-        upto(lambda: json.loads((runs / "latest.json").read_text())["run"] != first, served, log)
-        assert f"is back at {page}\n" in log.read_text()
-        last = runs / json.loads((runs / "latest.json").read_text())["run"]
-        assert json.loads((last / "report.json").read_text())["came_from"] == first
-        if chromium is not None:
-            upto(lambda: artifacts(page, "changes"), served, log)
-            see_night(chromium, page, tmp_path, [first, last.name])
-        kept = children(served.pid)
-        served.send_signal(signal.SIGTERM)
-        assert served.wait(60) == 143
-        assert log.read_text().endswith("gristmill: the schedule was stopped by SIGTERM\n")
-        assert not [pid for pid in kept.values() if Path(f"/proc/{pid}").exists()]
-    finally:
-        if served.poll() is None:
-            os.killpg(served.pid, signal.SIGKILL)
-            served.wait()
+@pytest.fixture(scope="module")
+def fired(schedule) -> str:
+    """The run of the first firing. Behind it there is a new note, and no server: it was killed."""
+    schedule.upto((schedule.folder / "alive").exists)
+    first, kept = latest(schedule.runs), children(schedule.process.pid)
+    assert set(kept) == {"server", "runner"}
+    assert b"<!DOCTYPE html>" in urllib.request.urlopen(schedule.page()).read(99)
+    notes = schedule.folder / "notes.jsonl"
+    notes.write_text(notes.read_text() + json.dumps({"text": "note 60: the mill turns on new grain"}) + "\n")
+    os.kill(kept["server"], signal.SIGKILL)
+    return first
 
 
 @pytest.mark.slow
-def test_what_was_missed_follows_from_the_cron():
-    script = (
-        "import asyncio\nfrom datetime import UTC, datetime\nfrom gristmill.flows.schedule import was_missed\n"
-        "from gristmill.flows.pipeline.unattended import Schedule\n"
-        "schedule = Schedule(cron='0 3 * * *', timezone='Europe/Berlin')\n"
-        "def day(text): return datetime.fromisoformat('2026-11-29T' + text).replace(tzinfo=UTC)\n"
-        "pairs = [('01:00', '01:59'), ('01:00', '02:01'), ('01:00', '02:05'), ('02:00', '20:00')]\n"
-        "print([asyncio.run(was_missed(schedule, day(since), day(now))) for since, now in pairs])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[False, False, True, False]"
+def test_a_schedule_fires_and_its_server_is_started_again(schedule, fired):
+    assert (schedule.runs / fired / "report.json").exists()
+    schedule.upto(lambda: f"is back at {schedule.page()}\n" in schedule.log())
+
+
+def run(home: Path, recipe: Path, *options: str, **environ: str) -> dict:
+    """What a run prints as JSON, in a process of its own."""
+    command = [PROGRAM, "run", str(recipe), "--json", *options]
+    done = subprocess.run(command, env={**environment(home), **environ}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_run_goes_through_prefect_and_again_computes_nothing(tmp_path, schedule, fired):
+    """First through an API of its own, then through a server that is there, then without Prefect and its database."""
+    recipe = write_recipe(tmp_path)
+    results = [run(tmp_path, recipe)]  # meanwhile the schedule comes to its second firing
+    (database,) = tmp_path.glob("new/home/prefect/*.db")
+    before = database.stat().st_mtime_ns
+    schedule.upto(lambda: "is back at" in schedule.log())
+    results.append(run(tmp_path, recipe, PREFECT_API_URL=f"{schedule.page()}/api"))
+    assert database.stat().st_mtime_ns == before, "the run did not go through the server"
+    shutil.rmtree(tmp_path / "new" / "home" / "prefect")
+    results.append(run(tmp_path, recipe, "--direct"))
+    assert not (tmp_path / "new" / "home" / "prefect").exists()
+    assert len({one["run"] for one in results}) == 1
+    assert all(stage["reused"] == 0 for stage in results[0]["stages"].values())
+    assert all(stage["computed"] == 0 for one in results[1:] for stage in one["stages"].values())
+
+
+@pytest.mark.slow
+def test_a_schedule_fires_on_new_data_behind_its_servers_end_and_ends_cleanly(schedule, fired, chromium):
+    runs, page = schedule.runs, schedule.page()
+    schedule.upto(lambda: latest(runs) != fired)
+    assert f"is back at {page}\n" in schedule.log()
+    last = runs / latest(runs)
+    assert read_json(last / "report.json")["came_from"] == fired
+    if chromium is not None:
+        schedule.upto(lambda: artifacts(page, "changes"))
+        see_night(chromium, page, schedule.folder, [fired, last.name])
+    kept = children(schedule.process.pid)
+    schedule.process.send_signal(signal.SIGTERM)
+    assert schedule.process.wait(300) == 143
+    assert schedule.log().endswith("gristmill: the schedule was stopped by SIGTERM\n")
+    assert not [pid for pid in kept.values() if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.parametrize(

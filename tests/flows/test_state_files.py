@@ -4,6 +4,7 @@ None is ever taken for a file that is not there: documents that were taken down,
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from gristmill.cli import main
-from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.errors import DamagedFileError, StoreError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.rundir import RunDir
 from gristmill.data_cards.parts.environment import environment
@@ -22,14 +23,21 @@ from gristmill.flows.diff.run_figures import _card
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.drift.good_nights import frozen_bins, read_record
 from gristmill.flows.export.export_run import _open_folder
+from gristmill.flows.gc.collect import collect
+from gristmill.flows.gc.kept_runs import Retention
 from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.nights.firings import read_firings
 from gristmill.flows.pipeline.estimate import measured_costs
+from gristmill.flows.pipeline.home_contents import tuned_entries
 from gristmill.flows.pipeline.open_context import read_run
 from gristmill.flows.pipeline.run_report import read_report
 from gristmill.flows.pipeline.run_state import named_latest, read_approval, read_state
 from gristmill.flows.pipeline.training_lineage import read_lineage
+from gristmill.flows.pipeline.training_receipt import DONE, read_done
+from gristmill.flows.takedown import removal
 from gristmill.flows.takedown.journal import read_stopped
+from gristmill.flows.takedown.removal import takedown
+from tests.flows.notes_corpus import TRAINER
 
 
 @dataclass(frozen=True)
@@ -84,11 +92,24 @@ KINDS = (
         lambda run: read_stopped(RunDir(run / ".takedown")),
         ({}, {"names": [3]}),
     ),
+    Kind(
+        "train/done.json",
+        {"key": "a", "files": [{"name": "b", "bytes": 1, "sha256": "c"}]},
+        lambda run: read_done(run / "train"),
+        ({}, {"key": 3}, {"key": "a", "files": [{}]}),
+    ),
+    Kind(
+        "tune/entries.json",
+        [["proxies", "a"]],
+        lambda run: tuned_entries([RunDir(run)]),
+        ({}, [["proxies"]], [["proxies", 3]]),
+    ),
     Kind("card/card.json", None, lambda run: _card(read_run(run)), ()),
     Kind("out/unfinished.json", {"run": "a"}, lambda run: _open_folder(run / "out", {"run": "a"}), ()),
 )
 RUBBISH = b"\xff\x00{"
 SHAPES = ([1], "x", None)
+LOCK = "lock.json"
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +183,63 @@ def test_no_command_passes_over_what_was_taken_down_or_exported(nights, run, tmp
     assert verify_run(run)["ok"] is (name == "exports.json")
     left = set(before).difference(run.parents[2].rglob("*"))
     assert not left
+
+
+def test_a_lock_that_is_not_what_the_run_is_named_by_is_written_anew_and_reported(nights, run):
+    path, whole = run / LOCK, (run / LOCK).read_bytes()
+    for lose, healed in ((lambda: None, []), (path.unlink, [LOCK]), (lambda: path.write_bytes(whole[:-9]), [LOCK])):
+        lose()
+        result = refine_directly(nights[0])
+        assert [one["what"] for one in result["healed"]] == healed
+        assert (result["state"], path.read_bytes()) == ("complete", whole)
+
+
+def test_a_record_of_takedowns_that_is_gone_is_missed_by_all_that_ask_for_it(nights, run, tmp_path, capsys):
+    """Receipts count what was removed: no run brings it back, no second record begins, and gc keeps the run."""
+    takedown(run, ["n4"])
+    (run / "takedown.json").unlink()
+    (run.parent / "latest.json").unlink()  # no other reason to keep the run
+    before = sorted(run.parents[2].rglob("*"))
+    (tmp_path / "ids").write_text("n6\n")
+    for command in (["run", str(nights[0]), "--direct"], ["takedown", str(run), "--ids", str(tmp_path / "ids")]):
+        with pytest.raises(SystemExit):
+            main(command)
+        said = capsys.readouterr().err.strip()
+        assert re.search(r"takedown\.json.* is missing", said)
+        assert "Traceback" not in said
+    failed = [one["detail"] for one in verify_run(run)["checks"] if not one["ok"]]
+    assert any("takedown.json is missing" in detail for detail in failed)
+    assert "taken down" in collect(Retention(days=0), dry_run=True)["runs_kept"][str(run)]
+    assert not set(before).difference(run.parents[2].rglob("*"))
+
+
+def test_a_takedown_that_was_stopped_lets_no_run_bring_its_documents_back(nights, run, monkeypatch):
+    monkeypatch.setattr(removal, "append_record", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        takedown(run, ["n4"])
+    monkeypatch.undo()
+    monkeypatch.setenv("GRISTMILL_HOME", str(run.parents[2]))
+    with pytest.raises(StoreError, match=r"a takedown of .+ was stopped"):
+        refine_directly(nights[0])
+    assert takedown(run, ["n4"])["left"] == []
+
+
+def test_a_lost_receipt_of_a_training_is_written_anew_and_reported(write_notes, tmp_path, monkeypatch):
+    recipe = write_notes(tmp_path, {}, "")
+    recipe.write_text(recipe.read_text() + TRAINER.format(batch_rows=4, extra=""))
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "home"))
+    run = Path(refine_directly(recipe)["run"])
+    done, weights = run / "train" / DONE, sorted((run / "train").rglob("*.safetensors"))
+    key, before = read_json(done)["key"], [path.read_bytes() for path in weights]
+    for lose, wrong in ((lambda: done.write_text("{"), "damaged"), (done.unlink, "missing")):
+        lose()
+        failed = [one["detail"] for one in verify_run(run)["checks"] if not one["ok"]]
+        assert len(failed) == 1
+        assert f"done.json is {wrong}" in failed[0]
+    result = refine_directly(recipe)
+    assert [one["what"] for one in result["healed"]] == ["train/done.json"]
+    assert (read_json(done)["key"], result["state"]) == (key, "complete")
+    assert [path.read_bytes() for path in weights] == before
 
 
 def test_a_firing_that_cannot_be_read_is_reported_and_none_is_caught_up(run, capsys):

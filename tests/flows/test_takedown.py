@@ -19,7 +19,7 @@ from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.remote import open_store
-from gristmill.corpus.rundir import EXPORTS
+from gristmill.corpus.rundir import EXPORTS, RunDir
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
 from gristmill.corpus.tables import write_part
@@ -27,6 +27,7 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown import removal as takedown_module
+from gristmill.flows.takedown.entries_of_runs import entries_named_by
 from gristmill.flows.takedown.removal import takedown
 from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
@@ -170,7 +171,7 @@ def test_a_naive_search_of_the_whole_home_finds_nothing(taken, small_home):
 
 def test_the_entries_are_deleted_and_the_journal_is_gone(taken):
     before, run, _, result = taken
-    old, new = takedown_module._entries(takedown_module.RunDir(before)), set(run.parents[2].glob("store/*/*"))
+    old, new = entries_named_by(RunDir(before)), set(run.parents[2].glob("store/*/*"))
     stay = {f"{path.parent.name}/{path.name}" for path in new}
     assert sum(f"{stage}/{key}" not in stay for stage, key in old) == result["entries_deleted"] > 0
     assert not (run / ".takedown").exists()

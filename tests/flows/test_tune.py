@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gristmill.cli import app, main
-from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.errors import DamagedFileError, RecipeError
 from gristmill.flows.gc.collect import collect
 from gristmill.flows.gc.kept_runs import Retention
 from gristmill.flows.inspect.verify import verify_run
@@ -97,7 +97,16 @@ def test_a_stopped_tuning_goes_on_and_ends_with_the_same_answer(recipe, monkeypa
     again = tune_recipe(recipe, workers=2)
     assert all(one["reused"] for one in again["mixtures"])
     assert len(calls) == 1 + 16
-    (Path(again["run"]) / TUNED).write_text("{")  # planted: what names them is gone
+    entries = Path(again["run"]) / TUNED
+    whole = entries.read_text()
+    for lose, how in ((lambda: entries.write_text("{"), "damaged"), (entries.unlink, "missing")):
+        lose()
+        with pytest.raises(DamagedFileError, match=rf"{TUNED} is {how}.+; `gristmill tune`"):
+            collect(Retention(), dry_run=True)
+    mended = tune_recipe(recipe, workers=2)
+    assert mended["notices"][0].startswith(f"{TUNED}: ")
+    assert entries.read_text() == whole
+    entries.write_text("[]")  # planted: what names them is gone
     gone = collect(Retention(), dry_run=True)["entries_removed"]
     assert (gone["proxies"], gone["row-signals"]) == (16, len(load_recipe(recipe).recipe.domains))
     assert again["proposal"] == resumed["proposal"]
@@ -125,7 +134,7 @@ def test_what_it_costs_is_told_without_a_run(recipe, monkeypatch, capsys):
         ("forum = 2.0", "form = 2.0", r"tune\.objective\.form: no source has the domain 'form'; did you mean 'forum'"),
         ("tokens = 6000", "tokens = 60", r"tune\.tokens: 60 tokens are less than one step"),
         ("tokens = 6000", "tokens = 30000", r"tune\.tokens: a proxy run of 30000 tokens is longer"),
-        ("heldout = 0.05", "heldout = 0", r"shards\.heldout: nothing is held out"),
+        ("heldout = 0.02", "heldout = 0", r"shards\.heldout: nothing is held out"),
         (TUNE, "", r"the recipe 'small' has no \[tune\]"),
     ],
 )

@@ -10,18 +10,6 @@ import pytest
 from gristmill.corpus._rooms import HOUSE
 
 Copy = Callable[..., Path]
-# Kernels of a copy are those of the checkout, byte for byte, but numba looks for compiled ones by folder and would make
-# them again: 34 CPU s. Its own stamp, a digest of the source, still refuses one that differs.
-LOCATOR = """
-from pathlib import Path
-from numba.core.caching import UserProvidedCacheLocator
-
-class OfTheCheckout(UserProvidedCacheLocator):
-    @classmethod
-    def get_suitable_cache_subpath(cls, py_file):
-        inside = Path(py_file).relative_to({copy!r})
-        return super().get_suitable_cache_subpath(str(Path({house!r}) / inside))
-"""
 
 
 def list_tracked() -> list[str]:
@@ -61,15 +49,3 @@ def copy_house(tracked: list[str]) -> Copy:
         return to
 
     return copy
-
-
-@pytest.fixture
-def borrow_kernels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[str, str]]:
-    """``borrow_kernels(copy)``: environment of a process that finds the kernels of a copy compiled already."""
-
-    def borrow(copy: Path) -> dict[str, str]:
-        folder = tmp_path_factory.mktemp("locator")
-        (folder / "locator_of_tests.py").write_text(LOCATOR.format(copy=str(copy), house=str(HOUSE)))
-        return {"PYTHONPATH": str(folder), "NUMBA_CACHE_LOCATOR_CLASSES": "locator_of_tests.OfTheCheckout"}
-
-    return borrow

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from gristmill.corpus._rooms import HOUSE, ROOMS
 from gristmill.corpus.errors import MissingExtraError, UnknownNameError
 from gristmill.corpus.extras import EXTRAS, installed_versions, missing_extra, need
+from tests.house.rules import parsed
 
 PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
 MODULE_OF = {  # where a package and its module differ in name
@@ -147,11 +149,12 @@ def declared(requirements: list[str]) -> set[str]:
     return {MODULE_OF.get(name, name.replace("-", "_")) for name in names}
 
 
-def imported(paths: list[Path]) -> dict[str, set[str]]:
+@cache
+def imported(paths: tuple[Path, ...]) -> dict[str, set[str]]:
     """Top-level modules that files import, from anywhere but the standard library and the house, with the files."""
     found: dict[str, set[str]] = {}
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"gristmill"}:
@@ -159,7 +162,7 @@ def imported(paths: list[Path]) -> dict[str, set[str]]:
     return found
 
 
-FILES = sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py"))
+FILES = tuple(sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py")))
 CORE = declared(PROJECT["dependencies"])
 
 

@@ -119,11 +119,9 @@ def elsewhere(site, tmp_path) -> Path:
 
 
 @pytest.fixture
-def run_there(elsewhere, site, borrow_kernels) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_there(elsewhere, site) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command in that folder, on the installed wheel."""
-    borrowed = borrow_kernels(site / "gristmill")
-    paths = os.pathsep.join([str(site), borrowed["PYTHONPATH"]])
-    environment = {**os.environ, **borrowed, "PYTHONPATH": paths, "GRISTMILL_HOME": str(elsewhere / "home")}
+    environment = {**os.environ, "PYTHONPATH": str(site), "GRISTMILL_HOME": str(elsewhere / "home")}
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)

@@ -15,7 +15,14 @@ from gristmill.corpus.text._unicode import ALPHA, CJK, MARK, NUMBER, UPPER, flag
 from gristmill.corpus.text.columns import text_column
 from gristmill.knowledge._kernels_context import read_around
 from gristmill.knowledge.graph import load_graph
-from gristmill.knowledge.linking import choose_entities, distinct_entities, find_mentions, find_names, join_documents
+from gristmill.knowledge.linking import (
+    choose_entities,
+    distinct_entities,
+    find_mentions,
+    find_names,
+    join_documents,
+    name_index,
+)
 from gristmill.knowledge.linking_model import CONTEXT, CONTEXT_WEIGHTS
 
 from .conftest import written_graph
@@ -151,6 +158,27 @@ def test_find_equals_the_plain_twin_on_any_text(sample_graph, names, data):
     text = "".join(data.draw(st.lists(st.one_of(st.sampled_from(names), st.text(max_size=3)), max_size=12)))
     graph = with_names(sample_graph, names)
     assert found_in([text], graph) == [naive_find(text, graph.names.to_pylist())]
+
+
+WORDS = st.sampled_from(
+    ["alphabet", "Alphabet", "ALPHABET", "alphabets", "alphabeta", "alphaBet", "of", "Of", "é", "中"]
+)
+PHRASES = st.lists(WORDS, min_size=1, max_size=4).map(" ".join)
+
+
+@given(st.lists(PHRASES, min_size=1, max_size=8), st.lists(PHRASES, max_size=6).map("; ".join))
+def test_words_that_begin_alike_pass_the_gate(sample_graph, names, text):
+    graph = with_names(sample_graph, names)
+    assert found_in([text], graph) == [naive_find(text, graph.names.to_pylist())]
+
+
+def test_a_table_that_refuses_a_word_would_be_seen(sample_graph):
+    graph = with_names(sample_graph, ["Black Sea", "Reading"])
+    text, index = "Reading of the Black Sea", name_index(graph)
+    for table, lost in (("gate", ["Black Sea", "Reading"]), ("pairs", ["Black Sea"])):
+        shut = index.tables._replace(**{table: np.zeros_like(getattr(index.tables, table))})
+        found = found_in([text], dataclasses.replace(graph, index=index._replace(tables=shut)))[0]
+        assert sorted({"Black Sea", "Reading"} - {row[2] for row in found}) == lost
 
 
 def test_find_equals_the_plain_twin_on_real_text(sample_graph):

@@ -16,7 +16,7 @@ from gristmill.tokenizer import encoder as encoders
 from gristmill.tokenizer.composed_text import changing_characters, composed
 from gristmill.tokenizer.encoder import CheckedEncoder
 from gristmill.tokenizer.kernel_encoder import KernelEncoder, kernel_pattern
-from gristmill.tokenizer.patterns import CL100K, GPT2, O200K, PATTERNS, QWEN2, classes_of, pattern_of
+from gristmill.tokenizer.patterns import CL100K, GPT2, O200K, PATTERNS, QWEN2, asked_patterns, classes_of, pattern_of
 from gristmill.tokenizer.reference_encoder import ReferenceEncoder
 from gristmill.tokenizer.text_tokenizer import TextTokenizer
 from tests.tokenizer.own_tokenizers import PATTERN_FILES, TEXTS
@@ -70,6 +70,19 @@ def pairs(files):
 def same(pair, made):
     fast, reference = (encoder.encode(large(made)) for encoder in pair)
     return fast.ids.dtype == reference.ids.dtype and all(map(np.array_equal, fast, reference))
+
+
+@pytest.mark.parametrize("number", sorted(PATTERNS.values()))
+def test_every_class_is_the_one_that_the_library_gives_the_character_alone(number):
+    """Hard characters, the ends of every run of one class, and every 997th."""
+    found = classes_of(number)
+    points = {*np.flatnonzero(np.diff(found.astype(int))).tolist(), *range(0, 0x110000, 997), *map(ord, HARD)}
+    points -= set(range(0xD800, 0xE000))
+    finders = [(pre_tokenizers.Split(Regex(one), "removed", invert=True), name) for one, name in asked_patterns(number)]
+    for point in sorted(points):
+        alone = [name for finder, name in finders if finder.pre_tokenize_str(chr(point))]
+        expected = kernels.NEWLINE if chr(point) in "\r\n" else (alone or [kernels.OTHER])[0]
+        assert (found[point], len(alone)) == (expected, min(len(alone), 1)), hex(point)
 
 
 def scanned(text, number):

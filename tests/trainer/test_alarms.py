@@ -14,7 +14,7 @@ from gristmill.corpus.errors import TrainError
 from gristmill.handoff.trace import trace
 from gristmill.trainer.alarm_bounds import AlarmBounds
 from gristmill.trainer.model import router
-from gristmill.trainer.training import loop
+from gristmill.trainer.training import opened
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.watch import Alarm, Watch
 from tests.trainer.conftest import changed
@@ -137,7 +137,7 @@ def with_noise(long_run, tmp_path_factory):
     from tests.trainer.conftest import small_config
 
     config = replace(small_config(), alarms=AlarmBounds(window=10), checkpoint_steps=50)
-    out, plain = tmp_path_factory.mktemp("noise"), loop.pack_batch
+    out, plain = tmp_path_factory.mktemp("noise"), opened.pack_batch
 
     def planted(batch):
         packed, noise = plain(batch), torch.Generator().manual_seed(1)
@@ -147,7 +147,7 @@ def with_noise(long_run, tmp_path_factory):
         return packed._replace(tokens=tokens, targets=tokens[packed.inputs + 1])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "pack_batch", planted)
+        patch.setattr(opened, "pack_batch", planted)
         for stop in (PLANTED - 2, PLANTED + 1, 80):
             train(long_run, out, config, max_steps=stop)
     return out

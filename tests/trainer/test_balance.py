@@ -8,9 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.trainer.model.balance import BALANCES, Totals, load_of, totals_of, update_bias
+from gristmill.trainer.model.balance import BALANCES
+from gristmill.trainer.model.layer_load import Totals, load_of, totals_of
 from gristmill.trainer.model.packed import pack
 from gristmill.trainer.model.router import Router, Routing
+from gristmill.trainer.model.selection_bias import update_bias
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.training.metrics import last_steps, load_figures
 

@@ -2,10 +2,7 @@
 
 import errno
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -16,6 +13,8 @@ from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.checkpoint import Checkpoint, load_latest, save
 from gristmill.trainer.training.log import Log
 from gristmill.trainer.training.loop import train
+from tests.forks import exit_status
+from tests.trainer.processes import save_and_die
 
 
 def make(step):
@@ -93,38 +92,13 @@ def test_files_are_safetensors_and_json(tmp_path):
         assert json.loads(path.read_bytes()[8 : 8 + header])
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from gristmill.trainer import weight_files
-from gristmill.trainer.training import checkpoint
-moment = sys.argv[2]
-real_save, real_replace = weight_files.save_file, Path.replace
-die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
-def half(tensors, path, metadata):
-    real_save(tensors, path)
-    if path.name == moment:
-        path.write_bytes(path.read_bytes()[:20])
-        die()
-weight_files.save_file = half
-if moment == "rename":
-    Path.replace = lambda a, b: die() if b.name.startswith("step") else real_replace(a, b)
-if moment == "after":
-    checkpoint.shutil.rmtree = lambda path, ignore_errors=False: None if ignore_errors else die()
-w = {"w": torch.full((3,), 3.0)}
-checkpoint.save(Path(sys.argv[1]), checkpoint.Checkpoint(3, w, {"rng": torch.zeros(1)}, {"cursor": 3}))
-"""
-
-
 @pytest.mark.parametrize(
     ("moment", "step"), [("model.safetensors", 2), ("training.safetensors", 2), ("rename", 2), ("after", 3)]
 )
 def test_kill_in_the_middle_leaves_a_whole_checkpoint(tmp_path, moment, step):
     for before in (1, 2):
         save(tmp_path, make(before))
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), moment], env={**os.environ}, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert exit_status(save_and_die, tmp_path, moment) == -signal.SIGKILL
     assert load_latest(tmp_path).step == step
     save(tmp_path, make(3))
     save(tmp_path, make(4))

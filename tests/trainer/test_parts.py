@@ -1,7 +1,5 @@
 """A step in parts: micro-batches of one process, and the rows of two, against one batch."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from gristmill.corpus._rooms import HOUSE
 from gristmill.corpus.errors import TrainError
 from gristmill.handoff.loader import Loader
 from gristmill.trainer.model.balance import BALANCES
@@ -36,6 +33,7 @@ from gristmill.trainer.training.replay import unequal
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training_stage import TrainingStage
 from tests.trainer.conftest import changed, make_run
+from tests.trainer.processes import exchanged_differences, on_two_ranks, train_on_rank
 
 SAMPLES, STEPS = 25, 7  # 4 rows a step; the last has one row, and the second of two ranks none
 
@@ -135,96 +133,14 @@ def test_a_training_in_micro_batches_equals_one_without(short_run, still, whole,
     expect_equal_trainings(tmp_path / "parts", whole)
 
 
-RANK = """
-import shutil, sys
-from dataclasses import replace
-from torch import distributed
-from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.alarm_bounds import AlarmBounds
-from gristmill.trainer.model.shape import Shape
-from gristmill.trainer.training import checkpoint
-from gristmill.trainer.training.loop import train
-from pathlib import Path
-run, meeting, rank, jobs = sys.argv[1:]
-distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
-for out, stop, config in eval(jobs):
-    if stop:
-        summary = train(Path(run), Path(out), config, max_steps=stop)
-        print(summary.steps, summary.loss.heldout_after)
-    elif rank == "0":  # out without residuals
-        shutil.copytree(out, out + "-forgot")
-        saved = checkpoint.load_latest(Path(out, "checkpoints"))
-        kept = {name: value for name, value in saved.training.items() if not name.startswith("residual.")}
-        assert len(kept) < len(saved.training)
-        checkpoint.save(Path(out + "-forgot", "checkpoints"), replace(saved, training=kept))
-    distributed.barrier()
-distributed.destroy_process_group()
-"""
-
-
 def train_on_two(run, *jobs):
     """Each job is a folder, the step to stop at, and a config."""
-    jobs = [(str(out), stop, config) for out, stop, config in jobs]
-    meeting = f"{jobs[0][0]}-meeting-{jobs[0][1]}"
-    command = [sys.executable, "-c", RANK, str(run), meeting]
-    both = [
-        subprocess.Popen([*command, str(rank), repr(jobs)], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
-        for rank in (0, 1)
-    ]
-    told = [process.communicate(timeout=900)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    return told
-
-
-EXCHANGE = """
-import sys
-import torch
-from torch import distributed
-from gristmill.trainer.model import exchange, experts as experts_module
-from gristmill.trainer.model.experts import Experts
-from gristmill.trainer.model.router import Router
-from gristmill.trainer.model.shape import Shape
-rank, meeting = int(sys.argv[1]), sys.argv[2]
-distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-torch.manual_seed(0)
-shape = Shape(width=16, experts=4, expert_width=8)
-experts, router = Experts(shape), Router(shape)
-right, there = exchange.through_ranks, [torch.randn(5, 16) + 2 * router.weight[0], torch.zeros(0, 16)]
-def difference(through, xs):
-    experts_module.through_ranks = through
-    found = []
-    for spread in (False, True):
-        x = xs[rank].detach().requires_grad_()
-        weights = [w.detach().chunk(2)[rank] if spread else w.detach() for w in (whole_gate_up, whole_down)]
-        experts.gate_up.data, experts.down.data, experts.spread = weights[0].clone(), weights[1].clone(), spread
-        experts.zero_grad()
-        (experts(x, router(x)) * torch.arange(16.0)).sum().backward()
-        grads = [experts.gate_up.grad, experts.down.grad]
-        if not spread:
-            for grad in grads:
-                distributed.all_reduce(grad)
-            grads = [grad.chunk(2)[rank] for grad in grads]
-        found.append([torch.zeros_like(x) if x.grad is None else x.grad, *grads])
-    return max((float((a - b).abs().max()) for a, b in zip(*found) if a.numel()), default=0.0)
-whole_gate_up, whole_down = experts.gate_up.data.clone(), experts.down.data.clone()
-def unsorted(rows, counts, run):
-    return right(rows, counts, lambda here, n: run(here.flip(0), n))
-def kept(rows, counts, run):
-    return right(rows.detach(), counts, run)
-both = [torch.randn(7, 16), torch.randn(9, 16)]
-print(*[difference(way, xs) for way in (right, unsorted, kept) for xs in (both, there)])
-distributed.destroy_process_group()
-"""
+    return on_two_ranks(train_on_rank, jobs[0][0].with_name(f"{jobs[0][0].name}-meeting"), run, list(jobs))
 
 
 def test_rows_come_back_from_other_ranks_as_from_this_one(tmp_path):
     """Also where a rank has no rows, and an expert none; rows in another order, or without a gradient, are seen."""
-    command = [sys.executable, "-c", EXCHANGE]
-    both = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "m")], cwd=HOUSE, text=True, stdout=subprocess.PIPE)
-        for rank in (0, 1)
-    ]
-    told = [[float(n) for n in process.communicate(timeout=900)[0].split()] for process in both]
+    told = on_two_ranks(exchanged_differences, tmp_path / "meeting")
     for right, alone, unsorted, _, kept, _ in told:
         assert max(right, alone) < 1e-5
         assert unsorted > 1e-2

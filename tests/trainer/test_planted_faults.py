@@ -26,14 +26,14 @@ from gristmill.trainer.model import decoder as model_module
 from gristmill.trainer.model.attention import Attention
 from gristmill.trainer.model.packed import pack, pack_batch
 from gristmill.trainer.training import gradients as gradients_module
-from gristmill.trainer.training import loop
+from gristmill.trainer.training import opened, saving
 from gristmill.trainer.training.checkpoint import folder_of, saved_steps
 from gristmill.trainer.training.consumption import row_figures, seen_by_model
 from gristmill.trainer.training.loop import train
 from tests.trainer.conftest import ROW, changed, make_run
 
 SAMPLES, STEP = 14, 1  # 4 rows a step; what changes one batch changes that of the second step
-READ, ITERATE, PACK = ShardReader.read_into, Loader.__iter__, loop.pack_batch
+READ, ITERATE, PACK = ShardReader.read_into, Loader.__iter__, opened.pack_batch
 
 
 def reading(change):
@@ -57,7 +57,7 @@ def packing(change):
     def packed(batch):
         return change(PACK(batch)) if batch.step == STEP else PACK(batch)
 
-    return lambda patch: patch.setattr(loop, "pack_batch", packed)
+    return lambda patch: patch.setattr(opened, "pack_batch", packed)
 
 
 def zeros(reader, rows, place, out):
@@ -83,7 +83,7 @@ def stale(patch):
         before.append(PACK(batch))
         return before[-2 if batch.step == STEP else -1]
 
-    patch.setattr(loop, "pack_batch", packed)
+    patch.setattr(opened, "pack_batch", packed)
 
 
 def rows_of(batch, rows):
@@ -284,7 +284,7 @@ def old_weights(patch):
         old, before["model"] = before.get("model", model), model
         return replace(saved, model=old)
 
-    patch.setattr(loop, "capture", capture)
+    patch.setattr(saving, "capture", capture)
 
 
 def wrong_mean(patch):
@@ -300,7 +300,7 @@ def permuted(patch):
 
 
 ATTEND, SDPA = Attention.forward, torch.nn.functional.scaled_dot_product_attention
-ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, loop.capture, gradients_module.cross_entropy
+ADAM, CAPTURE, CROSS_ENTROPY = torch.optim.AdamW.step, saving.capture, gradients_module.cross_entropy
 EMBED = torch.nn.functional.embedding
 BOTH = ("in training alone", "in verify as well")
 IN_THE_MODEL = {

@@ -13,7 +13,7 @@ from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import to_json
 from gristmill.trainer.schedules import learning_rate_at
 from gristmill.trainer.stage import Change
-from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training import advance, checkpoint
 from gristmill.trainer.training.format_speed import measure
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
@@ -130,14 +130,14 @@ def test_nothing_that_is_not_finite_is_saved(tmp_path, where, value):
 
 def test_weights_that_the_last_batch_does_not_reach_are_looked_at_too(run, config, tmp_path, monkeypatch):
     """A loss can be finite beside an expert that is not: another batch would choose it."""
-    real = loop.train_step
+    real = advance.train_step
 
     def plant(model, *rest):
         result = real(model, *rest)
         model.layers[0].router.bias[3] = -torch.inf  # never chosen
         return result
 
-    monkeypatch.setattr(loop, "train_step", plant)
+    monkeypatch.setattr(advance, "train_step", plant)
     with pytest.raises(TrainError, match=r"blocks\.0\.router\.bias is not finite behind step 2: training diverged"):
         train(run, tmp_path, config)
     assert saved(tmp_path) is None

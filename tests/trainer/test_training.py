@@ -4,9 +4,7 @@ import contextlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +18,16 @@ from gristmill.handoff.audit import consumed, differences
 from gristmill.handoff.plan import Plan
 from gristmill.trainer.model.balance import BALANCES, Balance
 from gristmill.trainer.schedules import learning_rate_at
-from gristmill.trainer.training import checkpoint, loop
+from gristmill.trainer.training import advance, checkpoint
 from gristmill.trainer.training.consumption import CONSUMPTION
 from gristmill.trainer.training.heldout_rows import read_heldout
 from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.setting_changes import request_changes
 from gristmill.trainer.training.step import train_step
+from tests.forks import exit_status
 from tests.trainer.conftest import changed
+from tests.trainer.processes import train_and_die
 
 STEPS, SAMPLES = 7, 26
 CLOCK = ["seconds", "tokens_per_second"]
@@ -121,24 +121,10 @@ def test_resumed_equals_uninterrupted(run, config, done, tmp_path, stops):
         assert (tmp_path / name).read_bytes() == (done / name).read_bytes()
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.training.consumption import CONSUMPTION
-from gristmill.trainer.training.loop import train
-from gristmill.trainer.alarm_bounds import AlarmBounds
-from gristmill.trainer.model.shape import Shape
-kill = lambda figures: figures.step == int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL)
-train(Path(sys.argv[1]), Path(sys.argv[2]), TrainConfig(**eval(sys.argv[4])), on_step=kill)
-"""
-
-
 def test_killed_twice_and_resumed_equals_uninterrupted(run, config, done, tmp_path):
     """bench/resume_kills.py does so at 30 random steps."""
     for step in (3, 6):
-        command = [sys.executable, "-c", KILLED, str(run), str(tmp_path), str(step), str(asdict(config))]
-        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert exit_status(train_and_die, run, tmp_path, config, step) == -signal.SIGKILL
     train(run, tmp_path, config)
     assert metrics(tmp_path).equals(metrics(done))
     assert same(weights(tmp_path), weights(done))
@@ -269,8 +255,8 @@ def test_no_steps_are_refused(run, config, tmp_path):
 
 
 def test_divergence_is_an_error_that_names_the_key(run, config, tmp_path, monkeypatch):
-    real = loop.train_step
-    monkeypatch.setattr(loop, "train_step", lambda *a: real(*a)._replace(loss=float("nan")))
+    real = advance.train_step
+    monkeypatch.setattr(advance, "train_step", lambda *a: real(*a)._replace(loss=float("nan")))
     with pytest.raises(TrainError, match=r"loss is nan at step 1.*trainer\.learning_rate"):
         train(run, tmp_path, config)
     assert not list(tmp_path.glob("checkpoints/step-*"))

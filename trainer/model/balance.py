@@ -1,60 +1,21 @@
 """Ways to keep every expert at work, by name: losses, each with a weight of its own, and the selection bias.
 
-N tokens, E experts, K top_k, S documents. Padding never enters the model, and neither do pieces that are masked in a
-plan, so no function here needs a mask. No torch is imported: tensors are only handled, and a recipe is checked against
-the names in ``BALANCES`` before anything is loaded.
+N tokens, E experts, S documents. What a loss sees stands in ``trainer.model.layer_load``, how the bias moves in
+``trainer.model.selection_bias``. No torch is imported: tensors are only handled, and a recipe is checked against the
+names in ``BALANCES`` before anything is loaded.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gristmill.trainer.model.layer_load import LayerLoad, Totals, load_of, totals_of
+from gristmill.trainer.model.selection_bias import update_bias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gristmill.trainer.model.router import Routing
-
-
-class Totals(NamedTuple):
-    """Sums over a whole step, of one layer: all micro-batches of all ranks."""
-
-    counts: "Tensor"  # int64[E], choices of each expert
-    gates: "Tensor"  # float32[E], probabilities added up, without gradient
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class LayerLoad:
-    """What a loss sees of one layer: the tokens at hand, and what the whole step that they belong to adds up to.
-
-    Losses are means over the step's tokens, of which those at hand give their part; the parts of all micro-batches
-    have the gradient of the whole.
-    """
-
-    routing: "Routing"
-    positions: "Tensor"  # int64[N], 0 where a document begins
-    whole: Totals
-
-    @property
-    def shares(self) -> "Tensor":
-        """Share of each expert in the choices of the step: float[E], sums to 1, without gradient."""
-        return self.whole.counts / self.whole.counts.sum().clamp_min(1)
-
-    @property
-    def gates(self) -> "Tensor":
-        """Mean probability of each expert in the step: float32[E], sums to 1; its gradient is of the tokens here."""
-        own = self.routing.probabilities.sum(0)
-        return (self.whole.gates + own - own.detach()) / max(self.whole.tokens, 1)
-
-
-def totals_of(routing: "Routing") -> Totals:
-    """What a step of one batch adds up to in one layer."""
-    return Totals(routing.counts, routing.probabilities.detach().sum(0), len(routing.experts))
-
-
-def load_of(routing: "Routing", positions: "Tensor", whole: Totals | None = None) -> LayerLoad:
-    """The load of a layer; the step is this batch where ``whole`` says no more."""
-    return LayerLoad(routing, positions, whole or totals_of(routing))
 
 
 def switch_batch(load: LayerLoad) -> "Tensor":
@@ -131,25 +92,6 @@ def z(load: LayerLoad) -> "Tensor":
     Source: Zoph et al., ST-MoE (arXiv 2202.08906), equation 5.
     """
     return load.routing.logits.logsumexp(-1).square().sum() / max(load.whole.tokens, 1)
-
-
-def update_bias(bias: "Tensor", counts: "Tensor", rate: float) -> None:
-    """Raise the ``bias float32[E]`` of underused experts by ``rate`` and lower that of overused ones, in place.
-
-    Once per optimizer step, with the ``counts int64[E]`` of the whole batch. The mean is taken out afterwards,
-    which moves no choice and keeps the buffer from drifting. Neither tensor has a gradient.
-
-    Source: Wang et al., auxiliary-loss-free load balancing (arXiv 2408.15664), algorithm 1.
-
-    >>> import torch
-    >>> bias = torch.zeros(2)
-    >>> update_bias(bias, torch.tensor([9, 1]), 0.5)
-    >>> bias.tolist()
-    [-0.5, 0.5]
-    """
-    load = counts.double()
-    bias += rate * (load.mean() - load).sign()
-    bias -= bias.mean()
 
 
 SMALLEST = 1e-20  # whose logarithm is finite

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.model.balance import BALANCES, Totals, balance_terms, totals_of
+from gristmill.trainer.model.balance import BALANCES, balance_terms
 from gristmill.trainer.model.decoder import Forward, Model
+from gristmill.trainer.model.layer_load import Totals, totals_of
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls

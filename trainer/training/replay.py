@@ -23,7 +23,8 @@ from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.packed import Packed, pack, pack_batch
 from gristmill.trainer.model.precision import matmuls, resolve_precision
 from gristmill.trainer.training import checkpoint
-from gristmill.trainer.training.loop import Training
+from gristmill.trainer.training.loop import run_until
+from gristmill.trainer.training.opened import Training
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.setting_changes import FILE as CHANGES
 from gristmill.trainer.training.timeline import moment_at, updates_of
@@ -46,7 +47,7 @@ def replay_interval(run: Path, train: Path, config: TrainConfig, first: int, las
         if (train / CHANGES).exists():
             shutil.copyfile(train / CHANGES, out / CHANGES)
         training = Training(run, out, replace(config, checkpoint_steps=last, keep=0))
-        training.run_until(last, None)
+        run_until(training, last)
         return Replayed(
             checkpoint.load(checkpoint.folder_of(out / "checkpoints", last)), training.tables.consumption.read()
         )
