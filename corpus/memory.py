@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 def give_back() -> None:
-    """Let go of what is free, where the system can be told so; a few milliseconds. Nothing that is used is touched."""
+    """Let go of what is free, where the C library can; a few milliseconds. Nothing that is used is touched."""
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
     if trim is not None:
