@@ -67,11 +67,12 @@ vocab_size = 512
 sample_bytes = "200K"
 [shards]
 row_tokens = 64
-heldout = 0.02
+heldout = 0.05
 shard_rows = 500
 [trainer]
 batch_rows = 8
 checkpoint_steps = 20
+heldout_rows = 30
 threads = 1
 
 [trainer.model]

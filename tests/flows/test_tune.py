@@ -134,7 +134,7 @@ def test_what_it_costs_is_told_without_a_run(recipe, monkeypatch, capsys):
         ("forum = 2.0", "form = 2.0", r"tune\.objective\.form: no source has the domain 'form'; did you mean 'forum'"),
         ("tokens = 6000", "tokens = 60", r"tune\.tokens: 60 tokens are less than one step"),
         ("tokens = 6000", "tokens = 30000", r"tune\.tokens: a proxy run of 30000 tokens is longer"),
-        ("heldout = 0.02", "heldout = 0", r"shards\.heldout: nothing is held out"),
+        ("heldout = 0.05", "heldout = 0", r"shards\.heldout: nothing is held out"),
         (TUNE, "", r"the recipe 'small' has no \[tune\]"),
     ],
 )

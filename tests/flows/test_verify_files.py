@@ -92,10 +92,10 @@ def test_one_figure_of_any_file_is_found_and_the_file_named(copied, changed, nam
 def test_the_recipe_and_the_stages_are_those_of_the_lock(copied, changed):
     assert lock_problems(read_run(copied)) == []
     text, stages = (copied / "recipe.toml").read_text(), (copied / "stages.json").read_text()
-    changed("recipe.toml", text.replace("heldout = 0.02", "heldout = 0.06"))
+    changed("recipe.toml", text.replace("heldout = 0.05", "heldout = 0.06"))
     changed("stages.json", stages.replace('"version": "1"', '"version": "9"', 1))
     first, second = lock_problems(read_run(copied))
-    assert first == "recipe.toml: shards.heldout is 0.06, its lock says 0.02"
+    assert first == "recipe.toml: shards.heldout is 0.06, its lock says 0.05"
     assert second.startswith("stages.json: ")
     changed("stages.json", stages.replace('"title": "', '"title": "no ', 1))
     changed("recipe.toml", text + "# a remark\n")
