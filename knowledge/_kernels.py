@@ -288,7 +288,8 @@ def _mark_small(data, starts, ends, n, keys, spans, names, slots, doc, wanted, s
         place = _first_place(slots, keys, key)
         while 0 <= place < keys.size and keys[place] == key:
             first = spans[place, BEGIN] + spans[place, LEAD]
-            if _is_folded(data, starts[t], ends[t], names, first, spans[place, WIDTH]):
+            is_capital = 65 <= names[first] <= 90  # a name in small letters says nothing by standing in them
+            if is_capital and _is_folded(data, starts[t], ends[t], names, first, spans[place, WIDTH]):
                 small[place] = doc
             place += 1
 

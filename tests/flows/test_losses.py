@@ -50,7 +50,7 @@ def test_a_source_that_is_rejected_whole_stands_in_the_table_and_in_json(recipe,
     assert (broken["documents"], broken["rejected"], broken["kept"]) == (0, 3, 0)
     assert overview(RunDir.open(Path(result["run"])))["sources"] == result["sources"]
     show_run(result)
-    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines() if "broken" in line] == [
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines() if line.startswith("broken")] == [
         ["broken", "0", "3"]
     ]
 

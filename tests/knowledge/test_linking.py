@@ -172,6 +172,11 @@ def test_words_that_begin_alike_pass_the_gate(sample_graph, names, text):
     assert found_in([text], graph) == [naive_find(text, graph.names.to_pylist())]
 
 
+def test_a_name_in_small_letters_is_not_small_by_its_capital_twin(sample_graph):
+    graph = with_names(sample_graph, ["alphabet", "Alphabet"])
+    assert [row[2:] for row in found_in(["Alphabet alphabet"], graph)[0]] == [("Alphabet", True), ("alphabet", False)]
+
+
 def test_a_table_that_refuses_a_word_would_be_seen(sample_graph):
     graph = with_names(sample_graph, ["Black Sea", "Reading"])
     text, index = "Reading of the Black Sea", name_index(graph)
