@@ -3,8 +3,8 @@
     git archive c04e527 | tar -x -C DIR && python bench/train_since.py DIR RUN [--rounds 1] [--busy]
 
 0.1.0 is that commit, the last before the packages had one name; it reads the plan and the shards of today. Both train
-the sample's model (its shape, seed and batches; every other setting as each version has it by default) in a process of
-its own, one thread, from the first step to the evaluation behind the last. --busy: this version alone, by the number of
+a model of the sample's shape (seed 1; every other setting as each version has it by default) in a process of its
+own, one thread, from the first step to the evaluation behind the last. --busy: this version alone, by the number of
 threads that it takes itself and by one, beside processes that keep every core busy.
 """
 

@@ -5,11 +5,14 @@ import os
 import re
 from pathlib import Path
 
+from gristmill.corpus.home import home
+from gristmill.corpus.unfinished import END
+
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG))  # reading a file raises none of these
 SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy, of an array: a short write, which has no number
 TOLD = re.compile(r"\[Errno (\d+)\]")  # shutil.copytree gathers texts
 PAGE = "could not verify page integrity"  # of a Parquet file, as Arrow says it
-ASIDE = re.compile(r"(^|/)\.([^/]+)\.[^/.]+\.tmp(?=/|$)")  # what is written before it gets its name
+ASIDE = re.compile(rf"(^|/)\.([^/]+)\.[^/.]+{re.escape(END)}(?=/|$)")  # what is written before it gets its name
 UNUSABLE = FULL | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO}
 
 
@@ -41,8 +44,8 @@ def disk_problem(error: OSError) -> str | None:
 
 def _is_at_home(name: str) -> bool:
     """True in the home and for what it cannot be made in."""
-    home, path = (Path(one).absolute() for one in (os.environ.get("GRISTMILL_HOME") or ".gristmill", name))
-    return path.is_relative_to(home) or home.is_relative_to(path)
+    own, path = home().absolute(), Path(name).absolute()
+    return path.is_relative_to(own) or own.is_relative_to(path)
 
 
 def _number(text: str) -> int | None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from gristmill.corpus.text._kernels import word_capacity
 from gristmill.corpus.text.columns import TextColumn, text_column
 from gristmill.knowledge import _kernels, _kernels_graph
 from gristmill.knowledge._kernels_gate import open_gate
@@ -144,6 +145,6 @@ def _gates(spans: np.ndarray, names: TextColumn) -> tuple[np.ndarray, np.ndarray
     """(gate, pairs): eight places and sixteen bits a name or more, so that one word in ten passes by chance."""
     places = 1 << int(8 * len(spans)).bit_length()
     gate, pairs = np.zeros(min(places, MAX_GATE), np.uint8), np.zeros(max(places // 32, 1), np.uint64)
-    starts, ends = np.empty((2, _kernels.word_capacity(names.offsets)), np.int64)
+    starts, ends = np.empty((2, word_capacity(names.offsets)), np.int64)
     open_gate(spans[:, _kernels.BEGIN], spans[:, _kernels.END], names.data, starts, ends, gate, pairs)
     return gate, pairs

@@ -51,7 +51,9 @@ def _ending_so(context: RunContext, name: str) -> list[str]:
     found: list[str] = []
     for part in context.run.manifest("documents").parts:
         table = pq.read_table(context.store.folder(part) / DOCUMENTS_FILE, columns=["locator"], **CHECKED)
-        found += table["locator"].filter(pc.ends_with(table["locator"], f"/{name}")).to_pylist()
+        found += table["locator"].filter(pc.ends_with(table["locator"], f"/{name}"))[:MAX_LIKE].to_pylist()
+        if len(found) >= MAX_LIKE:
+            break
     return found[:MAX_LIKE]
 
 

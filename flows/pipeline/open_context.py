@@ -1,6 +1,5 @@
 """Opening a run context: from a recipe, to run it; or from a finished run, to ask it something or go on with it."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import json_text
+from gristmill.corpus.home import home
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
@@ -42,11 +42,6 @@ from gristmill.flows.pipeline.run_notes import drop_damaged, other_than_locked
 from gristmill.flows.pipeline.run_report import RunReport
 from gristmill.flows.pipeline.run_state import state_kept
 from gristmill.sources.digest_cache import DigestCache
-
-
-def home() -> Path:
-    """``$GRISTMILL_HOME``, or ``.gristmill`` in the working directory."""
-    return Path(os.environ.get("GRISTMILL_HOME", ".gristmill"))
 
 
 def store_of(recipe: Recipe) -> Store:

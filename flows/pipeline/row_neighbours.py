@@ -19,6 +19,7 @@ from gristmill.corpus.receipt import Manifest, Outcome
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.graph_entries import graph_of
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
+from gristmill.flows.pipeline.kept import by_part
 from gristmill.flows.pipeline.stages import Instance
 from gristmill.knowledge.stage import Knowledge
 
@@ -97,10 +98,10 @@ def neighbours_stage(
     rows = pq.read_table(files["kept"], columns=["doc_id", "part", "row", "spans"], filters=wanted)
     places, lost = TokenPlaces(files["tokenizer"], of.marks), Counter[str]()
     parts = []
-    for number in np.unique(rows["part"].to_numpy()).tolist():
-        part = rows.filter(pc.equal(rows["part"], number))
-        of_part = Part(*(files[name][number] for name in Part._fields))
-        parts.append(part_mentions(part, of_part, places, lost))
+    for number, part in enumerate(by_part(rows, len(files["documents"]))):
+        if part.num_rows:
+            of_part = Part(*(files[name][number] for name in Part._fields))
+            parts.append(part_mentions(part, of_part, places, lost))
     assert section.neighbours is not None
     known = _known(
         files["graph"], files["index"], section, _label_tokens(files["tokenizer"], spaced=places.joins_bytes)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.span_tables import merge_spans, put_spans
@@ -21,6 +20,7 @@ from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.edits import SPANS_FILE
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.judge import decisions_file, document_columns, standing_decisions
+from gristmill.flows.pipeline.kept import by_part
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.flows.without.remaining_clusters import remaining_clusters
@@ -97,7 +97,6 @@ def _stored(context: RunContext, stage: str) -> list[pa.Table]:
 
 def _searched(context: RunContext, stage: str, kept: pa.Table) -> list[pa.Table]:
     documents, options = paths_of(context, "documents", DOCUMENTS_FILE), context.recipe.at(f"dedup.{stage}")
-    by_part = [kept.filter(pc.equal(kept["part"], part)).combine_chunks() for part in range(len(documents))]
     with tempfile.TemporaryDirectory() as folder:
-        SEARCHES[stage](documents, by_part, Path(folder), **options.model_dump())
+        SEARCHES[stage](documents, by_part(kept, len(documents)), Path(folder), **options.model_dump())
         return [read_part(Path(folder) / SPANS_FILE)]
