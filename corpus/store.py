@@ -104,6 +104,9 @@ class LocalStore:
         folder = self.folder_of(receipt.stage, receipt.key)
         if self._watch is not None and receipt.files:
             self._watch.first(folder, lambda: check_files(folder, receipt))
+        elif receipt.files and not folder.is_dir():
+            what = f"there is no such entry in {self.root}; a run that was copied needs the store of its home beside it"
+            raise DamagedEntryError(receipt.stage, receipt.key, f"{what} (GRISTMILL_HOME names the home)")
         return folder
 
     def folder_of(self, stage: str, key: str) -> Path:
