@@ -7,6 +7,7 @@ no header.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from enum import Enum
@@ -74,8 +75,17 @@ def _whole_lines(sample: bytes, encoding: str) -> tuple[list[str], bool]:
     """The lines that the sample holds to their end, without ``sep=;``, and whether these are the whole file."""
     is_whole = len(sample) < SAMPLE_BYTES
     whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
-    lines = whole.decode(encoding, "replace").splitlines(keepends=True)
+    lines = lines_of(whole.decode(encoding, "replace"))
     return lines[bool(named_delimiter(sample)) :], is_whole
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Lines with their line feeds, which alone end them: U+0085 and U+2028 stand inside of fields.
+
+    >>> lines_of("1\ta\u2028b\n2\tc")
+    ['1\ta\u2028b\n', '2\tc']
+    """
+    return list(io.StringIO(text, newline="\n"))
 
 
 def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:
