@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 SAMPLE_BYTES = 64 << 10
+NO_LIMIT = 2**31 - 1  # of a cell: csv's own is one for the whole process, 128 KiB; a source has record_bytes
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -90,6 +91,7 @@ def lines_of(text: str) -> list[str]:
 
 def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:
     """Rows, a csv.Error or what ``lines`` raises for one that is none; the next call goes on behind it."""
+    csv.field_size_limit(NO_LIMIT)
     if style is Style.QUOTED:
         return csv.reader(lines, delimiter=delimiter, strict=True)
     return _LineRows(lines, delimiter, style)
