@@ -14,7 +14,7 @@ from gristmill.knowledge.graph_lines import open_unpacked
 from gristmill.knowledge.graph_source import ENTITY_COLUMNS, TRIPLE_COLUMNS, Read
 from gristmill.knowledge.graph_tables import Entity, GraphAccount, GraphTables
 
-MAX_CELL_BYTES = 2**31 - 1  # csv's own limit, 128 KiB, is one for the process: whoever reads first would set it
+MAX_CELL_BYTES = 2**31 - 1  # csv's own limit, 128 KiB, is one for the whole process
 ALIAS_BORDER = "|"  # between the aliases in one cell of a CSV
 Row = Mapping[str, Any]
 
