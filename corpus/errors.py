@@ -144,3 +144,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+
+
+def first_line(message: object) -> str:
+    r"""The first line of what an error says; empty where it says nothing.
+
+    >>> first_line(OSError("no such host\ntried 3 times"))
+    'no such host'
+    """
+    return str(message).strip().partition("\n")[0].rstrip()

@@ -16,9 +16,10 @@ from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.pipeline.catalogue import known_profiles
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.damage import names_damage
+from gristmill.flows.pipeline.deciding import standing_decisions
 from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
+from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.open_context import read_run
 
