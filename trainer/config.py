@@ -44,6 +44,7 @@ class TrainConfig:
     seed: int = 0  # of the weights and of dropout
     model: Shape = field(default_factory=Shape)
     balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
+    settle_rows: int = 320  # read once more behind the last step to settle the biases; 0 = they stay
     stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
     stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
     lora: Lora | None = None  # adapters that alone are trained
@@ -85,6 +86,11 @@ class TrainConfig:
     def used_window(self) -> int:
         """Tokens that attention sees where the model is measured and used: as many as in the last stage; 0 = all."""
         return narrower(self.model.window, self.stages[-1].context if self.stages else 0)
+
+    @property
+    def settles(self) -> bool:
+        """Whether biases are settled behind the last step: where steps move them."""
+        return self.settle_rows > 0 and any(weight and BALANCES[name].update for name, weight in self.balance.items())
 
     def identity(self) -> dict[str, int | float | str | bool]:
         """The fields that decide the result: all but where, how fast and how often it is saved; tables with dots."""
@@ -166,7 +172,7 @@ def _freezes(stage: TrainingStage | Mapping[str, Any]) -> bool:
 
 _KEYS: dict[str, Check] = {
     **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "micro_batches", "checkpoint_steps"), checks.POSITIVE),
-    **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "threads", "keep"), checks.COUNT),
+    **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "settle_rows", "threads", "keep"), checks.COUNT),
     **dict.fromkeys(("learning_rate", "max_grad_norm"), checks.ABOVE_ZERO),
     "device": Check(
         f"a device as torch names it: {', '.join(TYPES[:4])} ..., with :0, :1 ... for one of several",

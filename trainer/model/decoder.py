@@ -56,8 +56,17 @@ class Block(nn.Module):
         self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int, past: Past | None = None
     ) -> tuple[Tensor, Routing | None]:
         """``x [N, D]`` -> [N, D], and where its tokens went; ``owner`` is the block whose weights are used."""
+        return self.mix(self.attend(x, rope, batch, owner, window, past), owner)
+
+    def attend(
+        self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int, past: Past | None = None
+    ) -> Tensor:
+        """The first branch, in which tokens see one another: ``x [N, D]`` -> [N, D]."""
         assert owner.attention is not None
-        x = x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window, past))
+        return x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window, past))
+
+    def mix(self, x: Tensor, owner: "Block") -> tuple[Tensor, Routing | None]:
+        """The second branch, of each token by itself: experts, or a dense network."""
         branch = self.experts_norm(x)
         mixed, routing = owner.shared(branch) if owner.shared is not None else 0.0, None
         if self.router is not None and owner.experts is not None:
