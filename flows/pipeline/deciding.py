@@ -24,6 +24,7 @@ from gristmill.flows.pipeline.weighing import Weighing, weigh
 if TYPE_CHECKING:
     from gristmill.filters.decide.quotas import Quotas
     from gristmill.filters.decide.rules import Rule
+    from gristmill.filters.decide.verdicts import Decision
     from gristmill.filters.decide.weights import Curve
 
 
@@ -45,7 +46,7 @@ class Tables(NamedTuple):
 class Judging(NamedTuple):
     """What decides which documents are kept; see ``gristmill.filters.decide.verdicts.decide``."""
 
-    rules: "Mapping[str, Sequence[Rule]]"  # by domain
+    rules: "Mapping[str, tuple[Rule, ...]]"  # by domain
     priorities: Mapping[str, int]  # by source
     heldout: float  # share of kept documents, 0 to 1
     seed: int  # chooses them
@@ -68,22 +69,18 @@ def decide_stage(tables: Tables, judging: Judging, folder: Path, moving: Moving 
     """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet; facts: ``DecideFacts``."""
     from gristmill.filters.decide.contaminated_items import with_items
     from gristmill.filters.decide.decisions import count_reviewed
-    from gristmill.filters.decide.verdicts import decide
 
-    decided, stale = standing_decisions(judging.decisions, tables.documents) if judging.decisions else (None, None)
     licenses = bool(judging.policy.forbid_licenses)
     columns = document_columns(tables.documents, tables.signals[0], tables.language, licenses=licenses)
     asked = Weighing(moving.curves, moving.quotas, tables.types)
     measured = signal_columns(tables.signals, _signals_asked(judging.rules, asked))
-    clusters = pa.concat_tables([read_part(path) for path in tables.clusters])
-    options = judging._asdict() | {"decisions": decided}
-    decision = decide(columns, measured, clusters, **options)
+    decision, n_stale = _decided(columns, measured, tables, judging)
     kept = in_type_domains(decision.kept, tables.main_types, moving.type_domains)
     kept, weights, quotas = weigh(kept, columns, measured, asked)
     for name, table in {"ledger": with_items(decision.ledger, tables.passages), "kept": kept}.items():
         pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
     facts = DecideFacts(
-        reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
+        reviewed=Reviewed(**count_reviewed(decision.ledger), stale=n_stale),
         languages_by="stage" if tables.language else "record",
         no_language=pc.sum(columns["no_language"]).as_py() or 0,
         judges=decision.reach.judges,
@@ -92,6 +89,25 @@ def decide_stage(tables: Tables, judging: Judging, folder: Path, moving: Moving 
         quotas=quotas,
     )
     return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
+
+
+def _decided(columns: pa.Table, measured: pa.Table, tables: Tables, judging: Judging) -> "tuple[Decision, int]":
+    """The decision, and how many of people's decisions were made on another text."""
+    from gristmill.filters.decide.verdicts import decide
+
+    decided, stale = standing_decisions(judging.decisions, tables.documents) if judging.decisions else (None, None)
+    decision = decide(
+        columns,
+        measured,
+        pa.concat_tables([read_part(path) for path in tables.clusters]),
+        judging.rules,
+        priorities=judging.priorities,
+        heldout=judging.heldout,
+        seed=judging.seed,
+        decisions=decided,
+        policy=judging.policy,
+    )
+    return decision, stale.num_rows if stale else 0
 
 
 def _signals_asked(rules: "Mapping[str, Sequence[Rule]]", asked: Weighing) -> set[str]:
