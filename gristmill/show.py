@@ -25,6 +25,15 @@ def table(title: str, first: str, *numbers: str) -> Table:
     return made
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "record"), counted(2480, "entry", "entries")
+    ('1 record', '2,480 entries')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def size_text(n_bytes: int) -> str:
     """Bytes for a person.
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import StoreError
 from gristmill.corpus.span_tables import MASK
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.deciding import document_columns
 from gristmill.flows.pipeline.edits import bytes_cut
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import document_columns
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 
 _LEDGER = ["doc_id", "verdict", "rule", "signal", "value", "bound", "other"]

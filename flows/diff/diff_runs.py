@@ -15,9 +15,11 @@ from gristmill.flows.diff.made_differently import recipe_differences
 from gristmill.flows.diff.run_figures import figures, listed
 from gristmill.flows.diff.turned_rules import Side
 from gristmill.flows.inspect.run_evidence import rules_of_run
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
 
+@names_damage
 def diff_runs(before: Path, after: Path, samples: int = 10) -> dict[str, Any]:
     """Every document that is not the same in two runs, with every reason that applies.
 

@@ -15,8 +15,8 @@ from gristmill.corpus.errors import StoreError, UnknownNameError
 from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.catalogue import Catalogue, rules_of
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.deciding import document_columns
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import document_columns
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables, signals_measured, table_paths
 

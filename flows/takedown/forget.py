@@ -46,7 +46,7 @@ def read_ids(file: Path) -> list[str]:
     SourceError : no such file, no UTF-8, or no name in it
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--ids {file}: {error}; expected a text file with one document per line") from None
     names = [line.strip() for line in lines if line.strip()]
@@ -179,6 +179,12 @@ def _without(documents: Path, doc_ids: Sequence[str]) -> Iterator[pa.RecordBatch
     gone = pa.array(doc_ids, pa.string())
     for batch in read_batches(documents):
         yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], value_set=gone)))
+
+
+def rejects_to_blank(parts: Sequence[Path], named: Named, slices: Slices) -> list[list[int]]:
+    """Places of the rejects of each part that are named, or say one of the slices; ascending."""
+    both = zip(parts, named.rejects, strict=True)
+    return [sorted({*places, *rejects_that_say(part, slices)}) for part, places in both]
 
 
 def rejects_that_say(part: Path, slices: Slices) -> list[int]:

@@ -14,7 +14,7 @@ from gristmill.data_cards.sections.languages import _no_language, _rules
 from gristmill.filters.decide.rules import Rule
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.filters.signals.measure import measure
-from gristmill.flows.pipeline.judge import decide_stage, document_columns
+from gristmill.flows.pipeline.deciding import Judging, Tables, decide_stage, document_columns
 
 TAGS = ["en-GB", "zh-tw", "arb", "python", None, ""]
 STOPS = Rule("stop_words", "stop_words", at_least=2, languages=("en",), profile="test v1")
@@ -49,18 +49,8 @@ def run(tmp_path):
 
 
 def decided(run, with_stage: bool) -> DecideFacts:
-    outcome = decide_stage(
-        [run.documents],
-        [run.language] if with_stage else [],
-        [[run.signals]],
-        [run.clusters],
-        None,
-        run.folder,
-        rules={"web": (STOPS,)},
-        priorities={},
-        heldout=0.0,
-        seed=1,
-    )
+    tables = Tables([run.documents], [[run.signals]], [run.clusters], [run.language] if with_stage else [])
+    outcome = decide_stage(tables, Judging({"web": (STOPS,)}, {}, heldout=0.0, seed=1), run.folder)
     return read_facts(DecideFacts, outcome.facts)
 
 

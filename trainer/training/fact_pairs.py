@@ -75,7 +75,7 @@ def read_facts(path: Path) -> tuple[Fact, ...]:
     TrainError : no file, a line that is not {"key": ..., "value": ...}, fewer than two facts, a word that stands twice
     """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         facts = tuple(Fact(line["key"], line["value"]) for line in lines)
         words = [word.strip() for fact in facts for word in (fact.key, fact.value)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
