@@ -8,11 +8,11 @@ from pydantic import field_validator
 from gristmill.corpus.recipe_values import Mistake, Section
 from gristmill.corpus.stage import Artefacts, CorpusStage
 from gristmill.trainer.alarm_bounds import AlarmBounds
-from gristmill.trainer.config import setting_mistakes
 from gristmill.trainer.former_keys import FORMER
 from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.quantised_weights import Quantise
+from gristmill.trainer.setting_mistakes import setting_mistakes
 from gristmill.trainer.training_stage import TrainingStage
 from gristmill.trainer.training_summary import TrainFacts
 
@@ -30,9 +30,7 @@ class Trainer(Section):
     former: ClassVar = FORMER
     model: Shape = Shape()
     balance: Mapping[str, float] = {"bias": 0.01}  # strengths by name, see docs/concepts/trainer.md; a table is whole
-    settle_rows: int = (
-        320  # consumed rows that settle the bias of `balance` behind the last step; 0 = it stays as it is
-    )
+    settle_rows: int = 640  # consumed rows that settle the bias of `balance` behind the last step; 0 = it stays
     stages: tuple[TrainingStage, ...] = ()  # they cover the phases of the curriculum; none = one stage
     lora: Lora | None = None  # adapters of low rank on weights of `start`
     quantise: Quantise | None = None  # weights in 8 and 4 bits, trained as they are stored

@@ -268,9 +268,12 @@ def other_rows(patch):
     )
 
 
+SETTLING = {"other biases": other_biases, "other rows": other_rows}
+
+
 def test_other_biases_and_rows_than_the_rule_gives_are_found_by_replay(run, small, tmp_path):
     small = changed(small, layers=1, width=8, heads=1)
-    for plant in (other_biases, other_rows):
+    for plant in SETTLING.values():
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
             train(run, tmp_path / plant.__name__, small)

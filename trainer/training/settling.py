@@ -21,7 +21,8 @@ from torch import Tensor
 from gristmill.handoff.loader import Loader
 from gristmill.trainer.config import TrainConfig
 from gristmill.trainer.model.attention import rotary
-from gristmill.trainer.model.decoder import Block, Model
+from gristmill.trainer.model.block import Block
+from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed, pack_batch
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.selection_bias import ROUNDS, Evened, even_bias
