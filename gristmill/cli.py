@@ -24,7 +24,7 @@ from gristmill import (
     questions,  # noqa: F401
     text_commands,  # noqa: F401
 )
-from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
+from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, answering_alone, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
 LogFormat = Annotated[
@@ -265,7 +265,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     gc.set_threshold(COLLECTED_AFTER)
     try:
-        with _stopped_by_signals():
+        as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+        with _stopped_by_signals(), answering_alone(as_json):
             status = app(arguments)
     except _StoppedError as error:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")

@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gristmill.data_cards.wording import counted as counted
+
 
 def console() -> Console:
     """Standard output, without guesses at what to colour."""
@@ -23,15 +25,6 @@ def table(title: str, first: str, *numbers: str) -> Table:
     for name in numbers:
         made.add_column(name, justify="right")
     return made
-
-
-def counted(n: int, noun: str, plural: str = "") -> str:
-    """A number and what it counts.
-
-    >>> counted(1, "record"), counted(2480, "entry", "entries")
-    ('1 record', '2,480 entries')
-    """
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def size_text(n_bytes: int) -> str:
