@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gristmill.corpus.errors import DamagedEntryError
+from gristmill.corpus.errors import DamagedEntryError, MissingEntryError
 from gristmill.corpus.files import content_key, file_sha256, read_json
-from gristmill.corpus.receipt import Receipt
+from gristmill.corpus.receipt import FileDigest, Receipt
 
 RECEIPT = "receipt.json"
 SELF = "digest"  # of the receipt itself, in its file alone
@@ -54,22 +54,39 @@ def read_receipt(path: Path, stage: str, key: str) -> Receipt:
 
 
 def check_files(folder: Path, receipt: Receipt) -> None:
-    """Compare every file with its receipt.
+    """Compare every file with its receipt, byte for byte.
 
     Raises
     ------
-    DamagedEntryError : names the first file whose size or sha256 differs
+    MissingEntryError, DamagedEntryError : as ``expect_files``; or it names the first file whose sha256 differs
     """
-    for digest in receipt.files:
-        path = folder / digest.name
+    expect_files(folder, receipt)
+    for file in receipt.files:
+        if file_sha256(folder / file.name) != file.sha256:
+            raise _other_than_noted(file, receipt)
+
+
+def expect_files(folder: Path, receipt: Receipt) -> None:
+    """Look whether every file is there and as long as its receipt says; no byte is read.
+
+    Raises
+    ------
+    MissingEntryError : the store has no such entry
+    DamagedEntryError : names the first file that is missing or of another length
+    """
+    if not folder.is_dir():
+        raise MissingEntryError(receipt.stage, receipt.key, folder.parents[1])
+    for file in receipt.files:
+        path = folder / file.name
         if not path.exists():
-            raise DamagedEntryError(receipt.stage, receipt.key, f"{digest.name} is missing")
-        if path.stat().st_size != digest.bytes or file_sha256(path) != digest.sha256:
-            raise DamagedEntryError(
-                receipt.stage,
-                receipt.key,
-                f"{digest.name} is not what its receipt says ({digest.bytes} bytes, sha256 {digest.sha256[:12]}...)",
-            )
+            raise DamagedEntryError(receipt.stage, receipt.key, f"{file.name} is missing")
+        if path.stat().st_size != file.bytes:
+            raise _other_than_noted(file, receipt)
+
+
+def _other_than_noted(file: FileDigest, receipt: Receipt) -> DamagedEntryError:
+    noted = f"{file.bytes} bytes, sha256 {file.sha256[:12]}..."
+    return DamagedEntryError(receipt.stage, receipt.key, f"{file.name} is not what its receipt says ({noted})")
 
 
 class EntryWatch:

@@ -10,6 +10,7 @@ GristmillError
 ├── StoreError         the store or a run directory is damaged         (OSError)
 │   ├── DamagedFileError   a small file of a run or a home is torn, or says something else (also ValueError)
 │   ├── DamagedEntryError  a store entry is not what its receipt says
+│   │   └── MissingEntryError  the store has no such entry
 │   ├── LockedError    another process writes this run
 │   └── ReadOnlyError  a folder that had to be written cannot be
 ├── StageError         what a stage gave back is not what it declares (RuntimeError)
@@ -27,6 +28,7 @@ A message says what is wrong and where, what was expected, and which recipe key 
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from gristmill.handoff.failures import DamagedFileError as DamagedFileError
 from gristmill.handoff.failures import GristmillError as GristmillError
@@ -80,6 +82,20 @@ class DamagedEntryError(StoreError):
         return f"{self.stage}/{self.key}: {self.what}; run the recipe again, which makes it anew"
 
 
+class MissingEntryError(DamagedEntryError):
+    """The store has no entry that a run names: the run was copied from another home, or the store was deleted."""
+
+    def __init__(self, stage: str, key: str, store: Path | str):
+        StoreError.__init__(self, stage, key, str(store))
+        self.stage, self.key, self.what = stage, key, f"it is not in the store {store}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stage}/{self.key}: {self.what}. Where the run was copied from another home, set GRISTMILL_HOME to "
+            "that home; else run the recipe again, which makes it anew"
+        )
+
+
 class LockedError(StoreError):
     """Another process writes this run."""
 
@@ -131,3 +147,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+
+
+def first_line(message: object) -> str:
+    r"""The first line of what an error says; empty where it says nothing.
+
+    >>> first_line(OSError("no such host\ntried 3 times"))
+    'no such host'
+    """
+    return str(message).strip().partition("\n")[0].rstrip()

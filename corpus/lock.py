@@ -140,7 +140,8 @@ def _read_list(folder: Path, many: ManyFiles) -> list[dict[str, Any]]:
         raise StoreError(f"{path} is missing: the lock names it; run the recipe again") from None
     if hashlib.sha256(data).hexdigest() != many.sha256:
         raise StoreError(f"{path} is damaged: it is not the list that the lock names; run the recipe again")
-    return [json.loads(line) for line in data.decode().split("\n") if line]
+    # as bytes: a name may hold U+2028 or U+0085, which end lines of a text
+    return [json.loads(line) for line in data.split(b"\n")[:-1]]
 
 
 def _second_format(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ package must be installed there, in the same bytes. Which plug-ins a recipe name
 """
 
 import hashlib
+import io
 import linecache
 import sys
 import threading
@@ -108,7 +109,7 @@ def _from_source(name: str, sha256: str, source: str) -> ModuleType:
     file = _file_of(name)
     module = ModuleType(full)
     module.__file__ = file
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # tracebacks show its lines
+    linecache.cache[file] = (len(source), None, io.StringIO(source).readlines(), file)  # tracebacks show its lines
     sys.modules[full] = module
     try:
         exec(compile(source.removeprefix(_BYTE_ORDER_MARK), file, "exec"), module.__dict__)

@@ -28,7 +28,7 @@ def _paths(text: str) -> Iterator[tuple[int, list[Any]]]:
     """(line, key path) of every table header and key, arrays of tables with their position."""
     table: list[Any] = []
     counts: dict[str, int] = {}
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(content):
             name = header[1].strip()
             table = [part.strip().strip("\"'") for part in name.split(".")]

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Protocol
 
 from gristmill.corpus.account import check_conservation
-from gristmill.corpus.entry_check import RECEIPT, EntryWatch, check_files, oldest_first, read_receipt, receipt_text
+from gristmill.corpus.entry_check import (
+    RECEIPT,
+    EntryWatch,
+    check_files,
+    expect_files,
+    oldest_first,
+    read_receipt,
+    receipt_text,
+)
 from gristmill.corpus.errors import DamagedEntryError
 from gristmill.corpus.files import file_sha256, fsync_path, write_json
 from gristmill.corpus.receipt import FileDigest, Outcome, Receipt
@@ -38,7 +46,7 @@ class Store(Protocol):
         ...
 
     def folder(self, receipt: Receipt) -> Path:
-        """A local folder with the part's files; DamagedEntryError where it is watched and they are others."""
+        """A local folder with the part's files; DamagedEntryError where one is missing or, if watched, another."""
         ...
 
     def delete(self, receipt: Receipt) -> None:
@@ -102,11 +110,10 @@ class LocalStore:
     def folder(self, receipt: Receipt) -> Path:
         """The part's own folder in the store."""
         folder = self.folder_of(receipt.stage, receipt.key)
-        if self._watch is not None and receipt.files:
+        if self._watch is None:
+            expect_files(folder, receipt)
+        elif receipt.files:
             self._watch.first(folder, lambda: check_files(folder, receipt))
-        elif receipt.files and not folder.is_dir():
-            what = f"there is no such entry in {self.root}; a run that was copied needs the store of its home beside it"
-            raise DamagedEntryError(receipt.stage, receipt.key, f"{what} (GRISTMILL_HOME names the home)")
         return folder
 
     def folder_of(self, stage: str, key: str) -> Path:

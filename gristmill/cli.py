@@ -5,6 +5,7 @@ message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 
 [drift], 4 another process writes the run, 130 and 143 stopped.
 """
 
+import gc
 import signal
 import sys
 import threading
@@ -53,6 +54,7 @@ CheckShards = Annotated[
 
 DryRun = Annotated[bool, Parameter(negative="", help="print what a tuning would cost, and run nothing")]
 PAUSED = 3
+COLLECTED_AFTER = 200_000  # new objects: imports make a million that live, and at Python's 700 each is looked at again
 TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture for `shares = "tuned:FILE"` as well')]
 
 
@@ -261,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     from gristmill.corpus.errors import GristmillError, LockedError, PausedError
     from gristmill.corpus.extras import missing_extra
 
+    gc.set_threshold(COLLECTED_AFTER)
     try:
         as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
         with _stopped_by_signals(), answering_alone(as_json):

@@ -72,7 +72,7 @@ def files_of(graph: str, read: Read | None) -> tuple[str, ...]:
     form = format_of(graph, read)
     if form is None:
         return ()
-    paths = sorted(map(str, Path().glob(graph))) if any(one in graph for one in "*?[") else [graph]
+    paths = _matching(graph) if any(one in graph for one in "*?[") else [graph]
     if not paths:
         raise SourceError(f"knowledge.graph: no file fits {graph}")
     if form in TABLES:
@@ -83,3 +83,9 @@ def files_of(graph: str, read: Read | None) -> tuple[str, ...]:
             )
         paths.append(read.entities)
     return tuple(paths)
+
+
+def _matching(pattern: str) -> list[str]:
+    """Files that a pattern fits, sorted; pathlib takes only patterns that begin where it stands."""
+    root = Path(pattern).anchor
+    return sorted(map(str, Path(root).glob(pattern.removeprefix(root))))

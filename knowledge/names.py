@@ -72,15 +72,6 @@ def linkable_names(entities: pl.DataFrame, languages: Sequence[str], min_label_c
     return grouped.agg(*flags, pl.col("common", "noun").max()).sort("name", "entity")
 
 
-def common_words(texts: pl.Series) -> pl.Series:
-    """Words that are common nouns, verbs ... by their use in ``texts``, in small letters.
-
-    >>> common_words(pl.Series(["reading a book", "Reading in England"])).to_list()
-    ['a', 'book', 'in', 'reading']
-    """
-    return small_shares(texts).filter(pl.col("small") >= COMMON_SHARE)["word"].sort()
-
-
 def small_shares(texts: pl.Series) -> pl.DataFrame:
     """(word, small): every word of ``texts`` in small letters, and the share of its uses that are written so."""
     words = texts.drop_nulls().str.extract_all(r"\b\p{L}+\b").explode().drop_nulls()

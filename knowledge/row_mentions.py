@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from gristmill.handoff.reader import ShardReader
 
-_PLACE = 40  # bits of a place in a document or row
+_PLACE_BITS = 32  # a document has at most 2^25 bytes, and so tokens; 40 left room for 8.4 million rows
 
 
 class DocumentMentions(NamedTuple):
@@ -60,7 +60,7 @@ def mentions_in_rows(mentions: DocumentMentions, shards: Path) -> tuple[RowMenti
     shards : folder of the domain's packed rows
     """
     pieces, targets = _read(shards, mentions.doc_ids)
-    key = (mentions.document << _PLACE) + mentions.start
+    key = key_of(mentions.document, mentions.start)
     at = np.searchsorted(pieces.key, key, side="right") - 1
     offset, length = key - pieces.key[at], pieces.length[at]
     inside = offset < length
@@ -81,7 +81,7 @@ def _read(shards: Path, doc_ids: pa.StringArray) -> tuple[Pieces, Stretches]:
         row = np.repeat(rows, batch.column("documents").value_lengths().to_numpy())
         document = pc.index_in(slices.field("doc_id"), value_set=doc_ids).fill_null(-1).to_numpy()
         start, length, offset = (slices.field(name).to_numpy() for name in ("start", "length", "offset"))
-        columns.append(np.stack([(document.astype(np.int64) << _PLACE) + offset, row, start, length])[:, document >= 0])
+        columns.append(np.stack([key_of(document, offset), row, start, length])[:, document >= 0])
         if "targets" in batch.schema.names:
             targets.append(_stretches(batch.column("targets"), rows))
         first += batch.num_rows
@@ -91,6 +91,11 @@ def _read(shards: Path, doc_ids: pa.StringArray) -> tuple[Pieces, Stretches]:
     return Pieces(*whole[:, np.argsort(whole[0])]), found
 
 
+def key_of(number: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """int64 [n]: places in documents or rows, in order of their numbers (below 2^31) and then of the place."""
+    return (number.astype(np.int64) << _PLACE_BITS) + place
+
+
 def _batches(shards: Path) -> Iterator[pa.RecordBatch]:
     for shard in ShardReader(shards).index["shards"]:
         with pa.memory_map(str(shards / shard["name"])) as source:
@@ -98,12 +103,12 @@ def _batches(shards: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _stretches(targets: pa.ListArray, rows: np.ndarray) -> np.ndarray:
-    flat, row = targets.flatten(), np.repeat(rows, targets.value_lengths().to_numpy()) << _PLACE
+    flat, row = targets.flatten(), np.repeat(rows, targets.value_lengths().to_numpy())
     start, length = (flat.field(name).to_numpy().astype(np.int64) for name in ("start", "length"))
-    return np.stack([row + start, row + start + length])
+    return np.stack([key_of(row, start), key_of(row, start + length)])
 
 
 def _touch(targets: Stretches, row: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Bool [n]: a token of [start, start + length) lies in one of the row's stretches."""
-    key = (row << _PLACE) + start
+    key = key_of(row, start)
     return np.searchsorted(targets.start, key + length, side="left") > np.searchsorted(targets.end, key, side="right")

@@ -14,6 +14,7 @@ from gristmill.knowledge.graph_lines import open_unpacked
 from gristmill.knowledge.graph_source import ENTITY_COLUMNS, TRIPLE_COLUMNS, Read
 from gristmill.knowledge.graph_tables import Entity, GraphAccount, GraphTables
 
+MAX_CELL_BYTES = 2**31 - 1  # csv's own limit, 128 KiB, is one for the whole process
 ALIAS_BORDER = "|"  # between the aliases in one cell of a CSV
 Row = Mapping[str, Any]
 
@@ -113,6 +114,7 @@ class _Csv(NamedTuple):
 
 
 def _of_csv(path: Path, form: _Csv, account: GraphAccount) -> Iterator[Row | None]:
+    csv.field_size_limit(MAX_CELL_BYTES)
     try:
         with open_unpacked(path) as raw:
             reader = csv.reader(io.TextIOWrapper(raw, "utf-8-sig", newline=""), delimiter=form.border)

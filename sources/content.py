@@ -24,13 +24,8 @@ class Content:
     blocks: bytes = b""  # xxh3-64 of every block, one after the other; none where one block is the file
     by_server: bool = False  # an object store's ETag or checksum stands for the content
 
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of ``BLOCK_BYTES``; the last may be shorter."""
-        return -(-self.size // BLOCK_BYTES)
-
     def block_bytes(self, number: int) -> int:
-        """The size of one block."""
+        """The size of one block of ``BLOCK_BYTES``; the last may be shorter."""
         return min(BLOCK_BYTES, self.size - number * BLOCK_BYTES)
 
     def has(self, number: int, block: bytes | memoryview) -> bool:

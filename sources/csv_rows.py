@@ -18,13 +18,10 @@ from gristmill.sources.reader import RejectError
 from gristmill.sources.recoding import line_encoding
 from gristmill.sources.spec import ReadSpec, is_utf8
 
-_NO_LIMIT = 2**31 - 1  # csv's own limit is one for the whole process; _Lines keeps the source's
-
 
 def read(file: InputFile, spec: ReadSpec, part: Part) -> None:
     """Add every row of ``file`` as a document or a reject."""
     encoding = line_encoding(spec)
-    csv.field_size_limit(_NO_LIMIT)
     fields = field_map(spec)
     with open_stream(file, spec, of_lines=True) as stream:
         lines = _Lines(stream, file.path, spec.record_bytes, encoding)

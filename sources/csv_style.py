@@ -7,12 +7,14 @@ no header.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
 SAMPLE_BYTES = 64 << 10
+NO_LIMIT = 2**31 - 1  # of a cell: csv's own is one for the whole process, 128 KiB; a source has record_bytes
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -74,12 +76,22 @@ def _whole_lines(sample: bytes, encoding: str) -> tuple[list[str], bool]:
     """The lines that the sample holds to their end, without ``sep=;``, and whether these are the whole file."""
     is_whole = len(sample) < SAMPLE_BYTES
     whole = sample if is_whole else sample[: sample.rfind(b"\n") + 1]
-    lines = whole.decode(encoding, "replace").splitlines(keepends=True)
+    lines = lines_of(whole.decode(encoding, "replace"))
     return lines[bool(named_delimiter(sample)) :], is_whole
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Lines with their line feeds, which alone end them: U+0085 and U+2028 stand inside of fields.
+
+    >>> lines_of("1\ta\u2028b\n2\tc")
+    ['1\ta\u2028b\n', '2\tc']
+    """
+    return list(io.StringIO(text, newline="\n"))
 
 
 def rows_of(lines: Iterator[str], delimiter: str, style: Style) -> Iterator[list[str]]:
     """Rows, a csv.Error or what ``lines`` raises for one that is none; the next call goes on behind it."""
+    csv.field_size_limit(NO_LIMIT)
     if style is Style.QUOTED:
         return csv.reader(lines, delimiter=delimiter, strict=True)
     return _LineRows(lines, delimiter, style)

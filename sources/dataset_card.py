@@ -42,8 +42,8 @@ def _patterns(value: Any) -> list[str]:
 
 def _head(card: str) -> dict[str, Any]:
     """The YAML between the first two fences; empty when there is none, or it cannot be read."""
-    lines = card.lstrip("\ufeff").splitlines()
-    if not lines or lines[0].strip() != _FENCE or _FENCE not in (line.strip() for line in lines[1:]):
+    lines = card.lstrip("\ufeff").split("\n")
+    if lines[0].strip() != _FENCE or _FENCE not in (line.strip() for line in lines[1:]):
         return {}
     end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == _FENCE)
     import yaml  # 30 ms that only folders with a card need

@@ -134,7 +134,7 @@ def _load(path: Path) -> tuple[dict[Identity, Known], bool]:
     with suppress(OSError):
         head, _, text = path.read_bytes().decode(errors="replace").partition("\n")
         is_damaged = head != _sum(text)
-        for line in text.splitlines() if head == _sum(text) else ():
+        for line in text.split("\n")[:-1] if head == _sum(text) else ():
             device, inode, size, mtime, ctime, read_at, digest, blocks = line.split(" ")
             kept = b"" if blocks == "-" else bytes.fromhex(blocks)
             known = Known(int(size), int(mtime), int(ctime), float(read_at), digest, kept)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gristmill.corpus.errors import SourceError
+from gristmill.corpus.errors import SourceError, first_line
 from gristmill.sources.catalogue import with_readers
 from gristmill.sources.content import Content
 from gristmill.sources.digest_cache import DigestCache
@@ -143,7 +143,7 @@ def _found(
         except SourceError as error:
             raise SourceError(f"sources.{source}.path: {error}") from None
         except Exception as error:  # noqa: BLE001  every fsspec backend raises its own kinds
-            raise SourceError(f"sources.{source}.path: cannot list {path!r}: {_first_line(error)}") from None
+            raise SourceError(f"sources.{source}.path: cannot list {path!r}: {_said(error)}") from None
         passed_over |= reasons
         found |= {one: info for one, info in matched.files.items() if one not in reasons}
         if not found:
@@ -158,7 +158,7 @@ def _digested(info: Found, source: str, digests: DigestCache | None) -> Content:
     except SourceError as error:
         raise SourceError(f"sources.{source}.path: {error}") from None
     except Exception as error:  # noqa: BLE001  as above
-        raise SourceError(f"sources.{source}.path: cannot read {info.path!r}: {_first_line(error)}") from None
+        raise SourceError(f"sources.{source}.path: cannot read {info.path!r}: {_said(error)}") from None
 
 
 def _takes(name: str, extra: Sequence[Reader]) -> bool:
@@ -214,5 +214,5 @@ def infer_format(path: str, source: str, extra: Sequence[Reader] = ()) -> str:
     return found
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _said(error: Exception) -> str:
+    return first_line(error) or type(error).__name__

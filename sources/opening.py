@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-from gristmill.corpus.errors import ChangedInputError, SourceError
+from gristmill.corpus.errors import ChangedInputError, SourceError, first_line
 from gristmill.corpus.meter import count
 from gristmill.sources.checked_file import open_checked
 from gristmill.sources.listing import COMPRESSIONS, InputFile
@@ -125,8 +125,9 @@ def open_raw(file: InputFile, spec: ReadSpec) -> BinaryIO:
 
 def not_that_format(file: InputFile, spec: ReadSpec, why: object) -> SourceError:
     """The one error for a file that is not what its format says."""
-    first_line = (str(why).splitlines() or [""])[0]
-    return SourceError(f"{file.path} is not {file.format}: {first_line}; set sources.{spec.name}.format to what it is")
+    return SourceError(
+        f"{file.path} is not {file.format}: {first_line(why)}; set sources.{spec.name}.format to what it is"
+    )
 
 
 class _Pieces(io.RawIOBase):

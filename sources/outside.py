@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gristmill.corpus.errors import GristmillError, SourceError
+from gristmill.corpus.errors import GristmillError, SourceError, first_line
 from gristmill.sources.fields import columns_of
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import Stream, open_raw, open_stream
@@ -111,4 +111,4 @@ def _add_record(record: Record, locator: str, part: Part, wrong: Callable[[str],
 
 
 def _wrong(reader: Reader, file: InputFile, why: str) -> SourceError:
-    return SourceError(f"reader {reader.name!r} ({reader.read}) {why.splitlines()[0]}, in {file.path}")
+    return SourceError(f"reader {reader.name!r} ({reader.read}) {first_line(why)}, in {file.path}")

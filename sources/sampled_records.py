@@ -15,7 +15,7 @@ from gristmill.corpus.errors import SourceError
 from gristmill.sources.arrow import slices
 from gristmill.sources.charset import MAX_REPLACED, decode
 from gristmill.sources.columnar import UNREADABLE
-from gristmill.sources.csv_style import named_delimiter, rows_of, tell_delimiter, tell_style
+from gristmill.sources.csv_style import lines_of, named_delimiter, rows_of, tell_delimiter, tell_style
 from gristmill.sources.json_values import holds_values, values
 from gristmill.sources.listing import InputFile
 from gristmill.sources.opening import open_raw, open_stream
@@ -91,7 +91,7 @@ def _of_values(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, An
 
 
 def _of_lines(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]]:  # noqa: ARG001
-    for line in sample.splitlines()[:RECORDS]:
+    for line in sample.split(b"\n")[:RECORDS]:
         try:
             record = orjson.loads(line.decode(encoding).removeprefix("\ufeff"))
         except ValueError:
@@ -104,7 +104,7 @@ def _of_rows(sample: bytes, encoding: str, path: str) -> Iterator[dict[str, Any]
     sample = sample.removeprefix(codecs.BOM_UTF8)
     delimiter = tell_delimiter(sample, encoding, "\t" if ".tsv" in path.lower() else ",")
     style = tell_style(sample, encoding, delimiter, None)
-    lines = sample.decode(encoding, "replace").splitlines(keepends=True)
+    lines = lines_of(sample.decode(encoding, "replace"))
     rows = rows_of(iter(lines[bool(named_delimiter(sample)) :]), delimiter, style)
     with suppress(csv.Error):  # what a run would reject, or name as no CSV
         names = next(rows, [])

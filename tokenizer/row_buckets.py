@@ -82,7 +82,7 @@ def document_values(gathered: DomainTokens, order: RowOrder, stored: Stored) -> 
     """Signal, NaN where it was not measured, and weight of each document, float64[n] both."""
     columns = ["doc_id", "domain", "part", "row", "weight"]
     kept = pq.read_table(stored.kept, columns=columns, filters=pc.field("domain") == order.domain)
-    at = pc.index_in(gathered.doc_ids, kept["doc_id"].combine_chunks().cast(pa.large_string())).to_numpy()
+    at = pc.index_in(gathered.doc_ids, kept["doc_id"].cast(pa.large_string()).combine_chunks()).to_numpy()
     weights = kept["weight"].to_numpy()[at].astype(np.float64)
     values = np.zeros(len(gathered))
     if order.signal:

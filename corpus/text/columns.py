@@ -50,10 +50,10 @@ def text_column(batch: pa.RecordBatch | pa.Table, name: str = "text") -> TextCol
     if name not in batch.schema.names:
         raise SchemaError(f"no column {name!r}; the batch has {', '.join(batch.schema.names)}")
     column = batch.column(name)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.large_string())  # before it is one array: 67 million doc_ids are beyond 2 GiB
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if pa.types.is_string(column.type):
-        column = column.cast(pa.large_string())
     if not pa.types.is_large_string(column.type):
         raise SchemaError(f"column {name!r} is {column.type}, not text")
     if column.null_count:

@@ -7,6 +7,7 @@ A decision on another text than the document has now is stale: it does not apply
 text_hash, written by hand, fits any text.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -43,12 +44,17 @@ def append_decision(path: Path, decided: Decided) -> None:
     """Add one line, on the disk before this returns; the file and its folder are made when missing.
 
     One ``write`` to a file opened for appending: two pages may share a file.
+
+    Raises
+    ------
+    OSError : the disk is full; a line that was written in part is named by ``read_decisions``
     """
-    is_new = not path.exists()
+    line, is_new = (canonical_json(asdict(decided)) + "\n").encode(), not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(handle, (canonical_json(asdict(decided)) + "\n").encode())
+        if os.write(handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -97,7 +97,7 @@ def gather(
     """
     expect_columns(documents.schema, _DOCUMENT_COLUMNS, "documents")
     expect_columns(clusters.schema, ("doc_id", "cluster", "kind", "jaccard"), "clusters")
-    if not documents["doc_id"].combine_chunks().equals(signals["doc_id"].combine_chunks()):
+    if not documents["doc_id"].equals(signals["doc_id"]):
         raise SchemaError("signals are not row-aligned with documents; measure the part again")
     members = _members(documents, clusters, priorities)
     return Evidence(

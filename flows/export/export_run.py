@@ -13,6 +13,7 @@ from gristmill.corpus.state_files import Record, read_typed
 from gristmill.flows.export.target import BY, COLUMNS, ORDERS, Exported, ExportOptions
 from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import damaged_entries, names_damage
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.progress import Reporter
@@ -23,6 +24,7 @@ UNFINISHED = "unfinished.json"  # what is being written; gone once the export is
 WRITTEN = ("part-[0-9]*.*", ".part-[0-9]*.tmp", "index.json")  # by any target, until then
 
 
+@names_damage
 def export_run(
     run: Path, target: str, folder: Path, options: ExportOptions | None = None, reporter: Reporter | None = None
 ) -> dict[str, Any]:
@@ -64,9 +66,8 @@ def export_run(
         except GristmillError:
             raise
         except OSError as error:
-            raise StoreError(
-                f"--out {folder}: {error}; the export is unfinished, the same command begins it again"
-            ) from error
+            written = StoreError(f"--out {folder}: {error}; the export is unfinished, the same command begins it again")
+            raise next(damaged_entries(context), written) from error
         _record(context, folder, result)
     return {**result, "folder": str(folder)}
 

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import CardError
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.stages import stage_named
 
 
+@names_damage
 def write_run_card(run: Path) -> dict[str, Any]:
     """Write the card from the run's manifests, and check it."""
     from gristmill.data_cards.check import check_card

@@ -17,6 +17,7 @@ from gristmill.corpus.tables import CHECKED
 from gristmill.flows.inspect.document_steps import batch_rows_of, pieces_of, plan_of, steps_of
 from gristmill.flows.inspect.id_prefixes import is_prefix, own_ids
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
 from gristmill.flows.pipeline.open_context import read_run, stages_of_run
@@ -27,6 +28,7 @@ MAX_LIKE = 8  # locators that a wrong name is compared with
 HEAD_CHARS = 300
 
 
+@names_damage
 def explain_document(run_path: Path, name: str) -> dict[str, Any]:
     """Tell the history of the document with this doc_id, locator, or id of the input; a beginning of a doc_id will do.
 

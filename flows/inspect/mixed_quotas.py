@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
 
@@ -25,6 +26,7 @@ class MixedQuota:
     reached: bool  # drawn >= asked
 
 
+@names_damage
 def mixed_quotas(
     run_path: Path, quotas: Mapping[str, int], epochs: Mapping[str, float | None]
 ) -> tuple[MixedQuota, ...]:

@@ -10,11 +10,13 @@ import pyarrow as pa
 from gristmill.corpus.errors import RecipeError, UnknownNameError
 from gristmill.flows.inspect.run_evidence import gather_run, known_signals, read_signals
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
 _SIGNALS_AT_ONCE = 16  # columns in memory: 128 bytes a document
 
 
+@names_damage
 def rank_run(run: Path, better: Sequence[str], worse: Sequence[str]) -> dict[str, Any]:
     """Signals by the distance between their distributions in two parts of a run.
 

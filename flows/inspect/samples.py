@@ -24,6 +24,7 @@ from gristmill.flows.inspect.run_evidence import rules_of_run
 from gristmill.flows.inspect.sample_choice import SampleChoice
 from gristmill.flows.inspect.sample_texts import Span, cut_text, documents_named, masks_of
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
 _LEDGER = ["doc_id", "source", "verdict", "rule", "signal", "value", "bound", "other"]
@@ -31,6 +32,7 @@ _SHOWN = ("doc_id", "source", "domain", "lang", "url", "locator")
 _SEEDS = 1 << 64
 
 
+@names_damage
 def samples_of_run(
     run: Path, choice: SampleChoice, n: int = 10, seed: int = 0, *, show_masked: bool = False
 ) -> dict[str, Any]:

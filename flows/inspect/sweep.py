@@ -11,11 +11,13 @@ from gristmill.corpus.files import write_text
 from gristmill.flows.inspect.run_evidence import gather_run, signals_read
 from gristmill.flows.inspect.settings import setting_path
 from gristmill.flows.inspect.whatif import rules_with
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
 MAX_STEPS = 1000
 
 
+@names_damage
 def sweep_run(run: Path, key: str, start: float, stop: float, steps: int, plot: Path | None = None) -> dict[str, Any]:
     """Decide again at ``steps`` evenly spaced bounds.
 

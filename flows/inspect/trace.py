@@ -10,6 +10,7 @@ from gristmill.flows.inspect.document_steps import batch_rows_of, pieces_of, pla
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.inspect.id_prefixes import is_prefix
 from gristmill.flows.inspect.logged_losses import losses_of
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.recipe_reading import stored_recipe
 
@@ -55,6 +56,7 @@ def _add_text(run: Path, row: dict[str, Any]) -> None:
     row["documents"] = [{**one, "text": text} for one, text in zip(row["documents"], texts, strict=True)]
 
 
+@names_damage
 def trace_document(run_path: Path, name: str) -> dict[str, Any]:
     """Every step, row and epoch in which a document is, from the plan and the index of pieces.
 

@@ -15,9 +15,11 @@ from gristmill.flows.inspect.run_evidence import Rules, gather_run, rules_of_run
 from gristmill.flows.inspect.settings import with_settings
 from gristmill.flows.pipeline.catalogue import known_profiles
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
+from gristmill.flows.pipeline.deciding import standing_decisions
 from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import decisions_file, standing_decisions
+from gristmill.flows.pipeline.judge import decisions_file
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.open_context import read_run
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 MAX_LISTED = 100  # flipped documents that are named; all are counted
 
 
+@names_damage
 def whatif_run(run: Path, sets: Sequence[str] = (), diff: tuple[str, str] | None = None) -> dict[str, Any]:
     """What would change in a run's decision.
 

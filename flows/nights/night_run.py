@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill.corpus.credentials import without_credentials
-from gristmill.corpus.errors import GristmillError
+from gristmill.corpus.errors import GristmillError, first_line
 from gristmill.flows.nights.firings import note_firing, read_firings
 from gristmill.flows.nights.notifications import Message, inform, sign_of_life
 from gristmill.flows.pipeline.recipe_reading import load_scheduled
@@ -39,8 +39,8 @@ def night_run(recipe: Path, mill: Callable[[], Result], wait: Callable[[float], 
     try:
         result = _passed(_tried(mill, schedule, wait))
     except Exception as error:
-        lines = without_credentials(str(error)).strip().splitlines() or [""]
-        message = Message("failure", name, None, "failed", f"{type(error).__name__}: {lines[0]}", now())
+        why = f"{type(error).__name__}: {first_line(without_credentials(str(error)))}"
+        message = Message("failure", name, None, "failed", why, now())
         sys.stderr.write(f"gristmill: the run of {name} failed: {message.reason}\n")
         _ended(name, schedule, "failed", message)
         raise

@@ -24,8 +24,8 @@ class Ref:
 class Job:
     """Fill one store entry: ``function(**arguments, folder=...)`` under ``stage/key``.
 
-    ``function`` is importable by name (workers unpickle it); arguments may hold ``Ref``s, also inside
-    tuples, lists and dicts. The key names everything the result depends on: version, parameters, input keys.
+    ``function`` is importable by name (workers unpickle it); arguments may hold ``Ref``s, also inside tuples, named or
+    not, lists and dicts. The key names everything the result depends on: version, parameters, input keys.
     ``n_bytes`` of input is what the job counts while it works (``corpus.meter``); 0 = it counts nothing.
     """
 
@@ -98,6 +98,8 @@ def resolve(store: Store, value: Any) -> Any:
     """Replace every ``Ref`` by a local path."""
     if isinstance(value, Ref):
         return store.folder(value.receipt) / value.name
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # named: it takes its items one by one
+        return type(value)(*(resolve(store, item) for item in value))
     if isinstance(value, dict):
         return {name: resolve(store, item) for name, item in value.items()}
     if isinstance(value, tuple | list):

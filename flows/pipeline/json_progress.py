@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from gristmill.corpus.credentials import redact
+from gristmill.corpus.errors import first_line
 from gristmill.flows.pipeline.progress import ConsoleReporter, Reporter, StageProgress
 from gristmill.flows.pipeline.run_state import now
 
@@ -61,7 +62,6 @@ class JsonReporter:
         try:
             yield _StageEvents(name, total)
         except BaseException as error:
-            lines = str(error).strip().splitlines() or [""]
-            write_event("stage_fails", stage=name, error=type(error).__name__, text=lines[0])
+            write_event("stage_fails", stage=name, error=type(error).__name__, text=first_line(error))
             raise
         write_event("stage_ends", stage=name, seconds=round(time.monotonic() - begin, 3))

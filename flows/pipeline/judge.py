@@ -1,37 +1,24 @@
-"""The stage ``decide``: which documents are kept, from stored columns. No text is read."""
+"""The stage ``decide``: which documents are kept, from stored columns. Its work stands in ``deciding``."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from gristmill.corpus.facts import facts_json
 from gristmill.corpus.files import file_sha256
-from gristmill.corpus.languages import primary_subtags
-from gristmill.corpus.receipt import Manifest, Outcome
-from gristmill.corpus.tables import WRITTEN, read_part
+from gristmill.corpus.receipt import Manifest
+from gristmill.corpus.tables import read_part
 from gristmill.corpus.use_policy import UsePolicy
 from gristmill.filters.decide.budgets import check_budgets
-from gristmill.filters.decide.stage import DecideFacts, Reviewed
 from gristmill.flows.pipeline.catalogue import rules_of
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.deciding import Judging, Moving, Tables, decide_stage
 from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.jobs import Job, job_key
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.row_order import curves_of, quotas_of
-from gristmill.flows.pipeline.signal_tables import signal_columns, signal_tables
+from gristmill.flows.pipeline.signal_tables import signal_tables
 from gristmill.flows.pipeline.stages import Instance
-from gristmill.flows.pipeline.weighing import Weighing, weigh
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from gristmill.filters.decide.rules import Rule
 
 
 def decide(context: RunContext, stage: Instance) -> Manifest:
@@ -48,6 +35,7 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
     recipe, reviewed = context.recipe, decisions_file(context.recipe)
     rules = rules_of(recipe, measured_signals(context))
     options = {"priorities": recipe.priorities, "heldout": recipe.shards.heldout, "seed": context.seed("heldout")}
+    judging = Judging(rules, **options, policy=recipe.use_policy, decisions=reviewed)
     names = ["documents", *(table.name for table in signal_tables(context.run)), "clusters"]
     key = job_key(
         "decide",
@@ -58,10 +46,8 @@ def plan_decide(context: RunContext, stage: Instance) -> Job:
         **options,
         **_stated(recipe),
     )
-    arguments = {**_columns(context), **_weighing(context), **options}
-    return Job(
-        "decide", key, decide_stage, {**arguments, "decisions": reviewed, "rules": rules, "policy": recipe.use_policy}
-    )
+    arguments = {"tables": _tables(context), "judging": judging, "moving": _moving(recipe)}
+    return Job("decide", key, decide_stage, arguments)
 
 
 def _stated(recipe: Recipe) -> dict[str, Any]:
@@ -77,28 +63,25 @@ def _stated(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if value}
 
 
-def _columns(context: RunContext) -> dict[str, Any]:
-    """The tables that documents are judged by, part by part."""
-    run = context.run
-    return {
-        "documents": context.refs("documents", DOCUMENTS_FILE),
-        "language": context.refs("language", "language.parquet") if run.has("language") else [],
-        "signals": [context.refs(table.name, str(table.table)) for table in signal_tables(run)],
-        "clusters": context.refs("clusters", "clusters.parquet"),
-        "passages": context.refs("contamination", "passages.parquet") if run.has("contamination") else [],
-    }
+def _tables(context: RunContext) -> Tables:
+    """The files of all parts, as a worker finds them."""
+    run, refs, recipe = context.run, context.refs, context.recipe
+    typed = bool(recipe.knowledge and recipe.knowledge.domains)
+    return Tables(
+        documents=refs("documents", DOCUMENTS_FILE),
+        language=refs("language", "language.parquet") if run.has("language") else [],
+        signals=[refs(table.name, str(table.table)) for table in signal_tables(run)],
+        clusters=refs("clusters", "clusters.parquet"),
+        passages=refs("contamination", "passages.parquet") if run.has("contamination") else [],
+        main_types=refs("mentions", "knowledge.parquet") if typed else [],
+        types=refs("mentions", "types.parquet") if quotas_of(recipe) else [],
+    )
 
 
-def _weighing(context: RunContext) -> dict[str, Any]:
+def _moving(recipe: Recipe) -> Moving:
     """What moves or weighs documents that are kept, where the recipe says so."""
-    recipe, found = context.recipe, {}
-    if curves := curves_of(recipe):
-        found["curves"] = curves
-    if recipe.knowledge and recipe.knowledge.domains:
-        found |= {"type_domains": recipe.knowledge.domains, "main_types": context.refs("mentions", "knowledge.parquet")}
-    if quotas := quotas_of(recipe):
-        found |= {"quotas": quotas, "types": context.refs("mentions", "types.parquet")}
-    return found
+    type_domains = recipe.knowledge.domains if recipe.knowledge else {}
+    return Moving(type_domains, curves_of(recipe), quotas_of(recipe))
 
 
 def measured_signals(context: RunContext) -> frozenset[str]:
@@ -110,104 +93,3 @@ def decisions_file(recipe: Recipe) -> Path | None:
     """What people decided on the review page, when the recipe names it and anybody has."""
     path = Path(recipe.decide.decisions) if recipe.decide.decisions else None
     return path if path and path.is_file() else None
-
-
-def decide_stage(
-    documents: list[Path],
-    language: list[Path],
-    signals: list[list[Path]],
-    clusters: list[Path],
-    decisions: Path | None,
-    folder: Path,
-    **options: Any,
-) -> Outcome:
-    """Gather the columns of all parts, decide, and write ledger.parquet and kept.parquet."""
-    from gristmill.filters.decide.contaminated_items import with_items
-    from gristmill.filters.decide.decisions import count_reviewed
-    from gristmill.filters.decide.verdicts import decide as decide_columns
-
-    types = options.pop("main_types", []), options.pop("type_domains", {})
-    passages = options.pop("passages", [])  # of the stage contamination, part by part
-    decided, stale = standing_decisions(decisions, documents) if decisions else (None, None)
-    policy = options.get("policy", UsePolicy())
-    columns = document_columns(documents, signals[0], language, licenses=bool(policy.forbid_licenses))
-    asked = Weighing(options.pop("curves", {}), options.pop("quotas", None), options.pop("types", []))
-    measured = signal_columns(signals, _signals_asked(options["rules"], asked))
-    decision = decide_columns(
-        columns,
-        measured,
-        pa.concat_tables([read_part(path) for path in clusters]),
-        decisions=decided,
-        **options,
-    )
-    ledger = with_items(decision.ledger, passages)
-    kept, weights, quotas = weigh(in_type_domains(decision.kept, *types), columns, measured, asked)
-    for name, table in {"ledger": ledger, "kept": kept}.items():
-        pq.write_table(table, folder / f"{name}.parquet", **WRITTEN)
-    facts = DecideFacts(
-        reviewed=Reviewed(**count_reviewed(decision.ledger), stale=stale.num_rows if stale else 0),
-        languages_by="stage" if language else "record",
-        no_language=pc.sum(columns["no_language"]).as_py() or 0,
-        judges=decision.reach.judges,
-        passed_over=decision.reach.passed_over,
-        weights=weights,
-        quotas=quotas,
-    )
-    return Outcome(decision.kept.num_rows, decision.accounts, facts_json(facts))
-
-
-def _signals_asked(rules: "Mapping[str, Sequence[Rule]]", asked: Weighing) -> set[str]:
-    """Signals that a rule or a curve of weights reads."""
-    judging = {rule.signal for chosen in rules.values() for rule in chosen}
-    return judging | {curve.signal for curve in asked.curves.values()}
-
-
-def in_type_domains(
-    kept: pa.Table, main_types: "Sequence[Path]", type_domains: "Mapping[str, Sequence[str]]"
-) -> pa.Table:
-    """The kept documents in the domains that [knowledge.domains] gives to their main types.
-
-    Parameters
-    ----------
-    main_types : the table of the stage mentions of every part
-    """
-    from gristmill.filters.decide.type_domains import with_type_domains
-
-    if not type_domains:
-        return kept
-    tables = [read_part(path, ["doc_id", "main_type"]) for path in main_types]
-    return with_type_domains(kept, pa.concat_tables(tables), type_domains)
-
-
-def standing_decisions(decisions: Path, documents: list[Path]) -> tuple[pa.Table, pa.Table]:
-    """People's decisions that apply to these documents, and those made on another text."""
-    from gristmill.filters.decide.decisions import read_decisions, split_stale
-
-    decided = read_decisions(decisions)
-    columns = {
-        "columns": ["doc_id", "text_hash"],
-        "filters": pc.field("doc_id").isin(decided["doc_id"].combine_chunks()),
-    }
-    return split_stale(decided, pa.concat_tables([pq.read_table(path, **columns) for path in documents]))
-
-
-def document_columns(
-    documents: list[Path], signals: list[Path], language: list[Path], *, licenses: bool = False
-) -> pa.Table:
-    """doc_id, source, domain, lang_id, no_language, bytes, part and row of every document, in order; no text.
-
-    lang_id is the primary subtag that the language stage found, where the run has one, else that of the document's own
-    tag; null where there is none. no_language: a tag is there, and names no language. With ``licenses`` license
-    as well.
-    """
-    tables = []
-    for number, path in enumerate(documents):
-        table = read_part(path, ["doc_id", "source", "domain", *(["license"] if licenses else [])])
-        stated = (language[number], "lang_id") if language else (path, "lang")
-        lang_id, no_language = primary_subtags(read_part(stated[0], [stated[1]])[stated[1]])
-        n_bytes = read_part(signals[number], ["bytes"])["bytes"].cast(pa.int64())
-        table = table.append_column("lang_id", lang_id).append_column("no_language", no_language)
-        table = table.append_column("bytes", n_bytes)
-        table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))
-        tables.append(table.append_column("row", pa.array(np.arange(table.num_rows))))
-    return pa.concat_tables(tables)

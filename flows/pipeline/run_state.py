@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from gristmill.corpus.credentials import without_credentials
-from gristmill.corpus.errors import DamagedFileError, StoreError
+from gristmill.corpus.errors import DamagedFileError, StoreError, first_line
 from gristmill.corpus.files import write_json
 from gristmill.corpus.rundir import RunDir
 from gristmill.corpus.state_files import damaged, read_typed
@@ -96,8 +96,7 @@ def state_kept(run: RunDir) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        lines = str(error).strip().splitlines() or [""]
-        write_state(run, "failed", f"{type(error).__name__}: {lines[0]}".rstrip(": "))
+        write_state(run, "failed", f"{type(error).__name__}: {first_line(error)}".rstrip(": "))
         raise
     after = read_state(run)
     if before is not None and before.state == "paused" and after is not None and after.state == "running":

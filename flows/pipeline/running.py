@@ -1,14 +1,14 @@
 """Running the stages of a recipe one after the other in this process, without Prefect."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import DamagedEntryError
 from gristmill.corpus.extras import need
 from gristmill.corpus.memory import give_back
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.stage import CorpusStage, load
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import damaged_entries
 from gristmill.flows.pipeline.measure_documents import measure_documents
 from gristmill.flows.pipeline.stages import Instance, stages_until
 from gristmill.flows.pipeline.warming import warm_stages
@@ -49,19 +49,9 @@ def mend(context: RunContext) -> bool:
     if context.healing is None:
         return False
     before = len(context.healing.healed)
-    damaged = list(_damaged_entries(context))
+    damaged = list(damaged_entries(context))
     make_again(context, damaged, [stage for stage in context.stages if context.run.has(stage.name)])
     return len(context.healing.healed) > before
-
-
-def _damaged_entries(context: RunContext) -> Iterator[DamagedEntryError]:
-    store = context.store.watched(EntryWatch())
-    for stage in (stage.name for stage in context.stages if context.run.has(stage.name)):
-        for part in context.run.manifest(stage).parts:
-            try:
-                _ = part.files and store.find(part.stage, part.key) and store.folder(part)
-            except DamagedEntryError as error:
-                yield error
 
 
 def _run_stage(context: RunContext, stage: Instance) -> Manifest | None:

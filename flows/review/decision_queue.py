@@ -17,8 +17,8 @@ from gristmill.filters.decide.decisions import Decided, append_decision, rules_k
 from gristmill.filters.decide.review_queue import distances, queue
 from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run, signals_read
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.deciding import standing_decisions
 from gristmill.flows.pipeline.jobs import resolve
-from gristmill.flows.pipeline.judge import standing_decisions
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables
 

@@ -25,6 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.review.decision_queue import CHOICES, Choice, ReviewQueue
 from gristmill.flows.review.page_text import number_text, piece_of
 
@@ -48,6 +49,7 @@ _HEADERS = {
 }
 
 
+@names_damage
 def serve_review(
     run: Path, *, port: int = 0, margin: float = 0.1, decisions: Path | None = None, open_browser: bool = False
 ) -> dict[str, int]:
@@ -95,6 +97,7 @@ def review_state(queue: ReviewQueue) -> dict[str, int]:
     return dict(queue.progress()._asdict())
 
 
+@names_damage
 def queue_state(run: Path, margin: float) -> dict[str, int]:
     """The state of a run's queue without serving it."""
     from gristmill.flows.pipeline.open_context import read_run

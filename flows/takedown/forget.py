@@ -178,6 +178,12 @@ def _without(documents: Path, doc_ids: Sequence[str]) -> Iterator[pa.RecordBatch
         yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], value_set=gone)))
 
 
+def rejects_to_blank(parts: Sequence[Path], named: Named, slices: Slices) -> list[list[int]]:
+    """Places of the rejects of each part that are named, or say one of the slices; ascending."""
+    both = zip(parts, named.rejects, strict=True)
+    return [sorted({*places, *rejects_that_say(part, slices)}) for part, places in both]
+
+
 def rejects_that_say(part: Path, slices: Slices) -> list[int]:
     """Places of the part's rejects whose head or detail holds one of the slices."""
     table = read_part(part / REJECTS_FILE, ["detail", "head"])

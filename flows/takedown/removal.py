@@ -33,7 +33,7 @@ from gristmill.flows.pipeline.open_context import read_run, reopen_run, stages_o
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card
 from gristmill.flows.pipeline.running import run_stage
-from gristmill.flows.pipeline.stages import stage_named
+from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown.entries_of_runs import (
     entries_named_by,
@@ -231,10 +231,7 @@ def _rewrite(context: RunContext, journal: RunDir, names: list[str]) -> Found:
     parts = document_folders(context, journal)
     named = forget.find_named(parts, names)
     slices_removed = forget.slices_of(parts, named, graph_files(context))
-    rejects = [
-        sorted({*places, *forget.rejects_that_say(part, slices_removed)})
-        for part, places in zip(parts, named.rejects, strict=True)
-    ]
+    rejects = forget.rejects_to_blank(parts, named, slices_removed)
     _drop_training(context.run)
     folder, follows = index_of(context), index_follows(context)
     forgotten = forget_in_index(folder, named.all_doc_ids)
@@ -302,8 +299,7 @@ def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | N
         if stage.name in NOT_AGAIN or not before.has(stage.name) or (stage.name == "tokenizer" and not retrain):
             continue
         try:
-            with suppress(BudgetError):  # a source that loses documents to a takedown is no defect of its rules
-                run_stage(context, stage)
+            run_again(context, stage)
         except PlanError as error:
             problem = str(error)
             lacking.add(stage.name)
@@ -313,6 +309,12 @@ def _later_stages(context: RunContext, before: RunDir, retrain: bool) -> str | N
     if before.has("card") and not problem:
         publish_card(context, stage_named(context.stages, "card"))
     return problem
+
+
+def run_again(context: RunContext, stage: Instance) -> None:
+    """Run a stage; that a source loses documents to a takedown is no defect of its rules."""
+    with suppress(BudgetError):
+        run_stage(context, stage)
 
 
 def forget_lists(run: RunDir, names: frozenset[str]) -> None:

@@ -10,7 +10,6 @@ All that can be refused is refused before anything is written. A killed call is 
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gristmill.corpus.errors import BudgetError, StoreError
+from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
@@ -30,7 +29,6 @@ from gristmill.flows.pipeline.jobs import Job, Ref, job_key
 from gristmill.flows.pipeline.open_context import without_index
 from gristmill.flows.pipeline.progress import Reporter
 from gristmill.flows.pipeline.publish import publish_card, seal_training, train_config, train_model
-from gristmill.flows.pipeline.running import run_stage
 from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.takedown import forget, removal
 from gristmill.flows.takedown.closure import close
@@ -149,13 +147,10 @@ def _rewrite(context: RunContext, journal: RunDir) -> Found:
     closure = list(found["closure"])
     named = forget.find_named(parts, [*stated.names, *closure])
     slices = forget.slices_of(parts, named, removal.graph_files(context))
-    rejects = [
-        sorted({*places, *forget.rejects_that_say(part, slices)})
-        for part, places in zip(parts, named.rejects, strict=True)
-    ]
+    rejects = forget.rejects_to_blank(parts, named, slices)
     jobs = removal.document_jobs(journal.manifest("documents"), named.doc_ids, rejects)
     context.compute("documents", jobs)
-    _later_stages(context.with_recipe(without_index(context.recipe)), journal, closure)
+    _stages_with_old_rows(context.with_recipe(without_index(context.recipe)), journal, closure)
     certificate = _retrain(context, found)
     if journal.has("card"):  # the old one holds samples of rows, and the search looks at it
         publish_card(context, stage_named(context.stages, "card"))
@@ -191,7 +186,7 @@ def _pieces_before(context: RunContext, journal: RunDir, stage: str, doc_ids: li
 # ------------------------------------------------------------------------------------------------ the run again
 
 
-def _later_stages(context: RunContext, before: RunDir, closure: list[str]) -> None:
+def _stages_with_old_rows(context: RunContext, before: RunDir, closure: list[str]) -> None:
     """Run what the run had; rows and plan are made from the old ones."""
     checked = False
     for stage in context.stages:
@@ -205,8 +200,7 @@ def _later_stages(context: RunContext, before: RunDir, closure: list[str]) -> No
         elif stage.name == "plan":
             _restamp(context, before, stage, closure)
         else:
-            with suppress(BudgetError):  # a source that loses documents to a takedown is no defect of its rules
-                run_stage(context, stage)
+            removal.run_again(context, stage)
     removal.forget_lists(context.run, context.stage_names)
 
 

@@ -14,6 +14,7 @@ from gristmill.corpus.errors import BudgetError, RecipeError
 from gristmill.corpus.tables import read_part
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.edits import bytes_cut
 from gristmill.flows.pipeline.ingest import budgets_of, rejects_of
 from gristmill.flows.pipeline.open_context import read_run
@@ -25,6 +26,7 @@ from gristmill.flows.without.selection_keys import DocumentSelection
 MAX_LISTED = 100  # doc_ids that are named; all are counted
 
 
+@names_damage
 def without_run(run: Path, selection: DocumentSelection, *, read_text: bool = True) -> dict[str, Any]:
     """The corpus of a run without the chosen documents.
 

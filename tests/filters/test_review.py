@@ -1,6 +1,7 @@
 """The queue against a naive twin, the file of decisions, and how decide honours it."""
 
 import json
+import resource
 from dataclasses import asdict
 from itertools import pairwise
 
@@ -348,3 +349,17 @@ def test_marks_are_sorted_and_do_not_touch(text, signal):
     ranges = highlights(text, signal)[1]
     assert all(0 <= start < end <= len(text) for start, end in ranges)
     assert all(end < start for (_, end), (start, _) in pairwise(ranges))
+
+
+def test_a_decision_that_is_written_in_part_is_an_error_and_not_taken_for_another(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    append_decision(path, Decided("d1", "keep"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 9, before[1]))  # as on a disk that fills up
+    try:
+        with pytest.raises(OSError, match=r"No space left on device.*decisions\.jsonl"):
+            append_decision(path, Decided("d2", "drop"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(SourceError, match=r"decisions\.jsonl:2: not a decision"):
+        read_decisions(path)

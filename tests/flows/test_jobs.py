@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -57,6 +58,18 @@ def test_refs_become_paths_also_inside_tuples(tmp_path):
     receipt = run_job(store, Job("write", "k", write, {"text": "abc"})).receipt
     found = resolve(store, [(Ref(receipt, "data"), 5), "plain"])
     assert found == [(tmp_path / "write" / "k" / "data", 5), "plain"]
+
+
+class Named(NamedTuple):
+    file: object
+    number: int
+
+
+def test_refs_become_paths_in_named_tuples_which_keep_their_names(tmp_path):
+    store = LocalStore(tmp_path)
+    receipt = run_job(store, Job("write", "k", write, {"text": "abc"})).receipt
+    found = resolve(store, {"one": Named([Ref(receipt, "data")], 5)})["one"]
+    assert (found.file, found.number) == ([tmp_path / "write" / "k" / "data"], 5)
 
 
 def test_the_recipe_chooses_the_engine():

@@ -18,6 +18,7 @@ from gristmill.flows.inspect.verify import verify_run
 from gristmill.flows.pipeline.rebuild import rebuild_from_card
 
 N = 7
+NAMES = [f"even-{n}{chr(0x2028) * (n == 5)}.jsonl" for n in range(N)]  # it ends no line of the list
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def first_run(write_notes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     recipe = write_notes(folder, {}, "[card]\n")
     lines = (folder / "even.jsonl").read_text().splitlines(keepends=True)
-    for number in range(N):
-        (folder / f"even-{number}.jsonl").write_text("".join(lines[number::N]))
+    for number, name in enumerate(NAMES):
+        (folder / name).write_text("".join(lines[number::N]))
     recipe.write_text(recipe.read_text().replace("/even.jsonl", "/even-*.jsonl"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRISTMILL_HOME", str(folder / "home"))
@@ -51,7 +52,7 @@ def test_sums_stand_in_the_lock_and_the_list_beside_it_and_in_the_card(many, req
     stated = read_json(run / "lock.json")["inputs"]
     assert (stated["even"]["files"], stated["even"]["formats"]) == (N, ["jsonl"])
     assert len(stated["odd"]) == 1
-    assert [Path(file.path).name for file in RunDir(run).lock.inputs["even"]] == [f"even-{n}.jsonl" for n in range(N)]
+    assert [Path(file.path).name for file in RunDir(run).lock.inputs["even"]] == NAMES
     assert RunDir(run).lock.run_id == run.name
     readme, card = (run / "card" / "README.md").read_text(), read_json(run / "card" / "card.json")
     assert "7 files, listed in inputs/even.jsonl" in readme

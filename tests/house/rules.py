@@ -206,12 +206,23 @@ def pages_are_written_anew(house: Path) -> list[str]:
     return [line for script in scripts for line in run_tool(house, sys.executable, script, "--check")]
 
 
+def lines_end_at_line_feeds(house: Path) -> list[str]:
+    """``str.splitlines`` cuts at U+0085, U+2028 and form feeds too, which stand inside names, cells and JSON."""
+    return [
+        f"{name}:{node.lineno} calls splitlines; split at line feeds"
+        for name, _, tree in modules(house)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "splitlines"
+    ]
+
+
 RULES: tuple[Rule, ...] = (
     files_are_short,
     functions_are_short,
     files_say_what_they_are,
     functions_are_described,
     kernels_see_arrays_only,
+    lines_end_at_line_feeds,
     a_name_stands_in_one_room,
     every_tool_sees_the_same_rooms,
     nothing_names_a_registry_or_this_machine,

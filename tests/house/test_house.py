@@ -39,6 +39,7 @@ PLANTED: list[tuple[Rule, str, str, str]] = [  # rule, file, its text, what the 
     (rules.functions_are_described, "mixing/_kernels_bare.py", HEAD + "def f(a): ...\n", "mixing/_kernels_bare.py:f"),
     (rules.kernels_see_arrays_only, "mixing/_kernels_a.py", HEAD + "import pyarrow\n", "mixing/_kernels_a.py imports"),
     (rules.kernels_see_arrays_only, "mixing/_kernels_b.py", HEAD + "import gristmill.corpus.errors\n", "_b.py"),
+    (rules.lines_end_at_line_feeds, "mixing/cut.py", HEAD + "a = str().splitlines()\n", "mixing/cut.py:2 calls"),
     (rules.a_name_stands_in_one_room, "mixing/loader.py", HEAD, "loader: handoff/loader.py, mixing/loader.py"),
     (rules.every_tool_sees_the_same_rooms, "mixing/inner/__init__.py", HEAD, "packages: "),
     (rules.nothing_names_a_registry_or_this_machine, "docs/new.md", f"see {ROOT}x\n", f"docs/new.md names {ROOT}"),

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from gristmill.knowledge.graph import load_graph
-from gristmill.knowledge.names import common_words
+from gristmill.knowledge.names import COMMON_SHARE, small_shares
 
 
 def names_of(folder, **options):
@@ -61,9 +61,10 @@ def test_common_words_are_doubtful(write_graph):
 
 
 def test_a_rare_small_letter_does_not_make_a_common_word():
-    assert common_words(pl.Series(["china", *["China"] * 8])).to_list() == ["china"]
-    assert common_words(pl.Series(["china", *["China"] * 10])).to_list() == []
-    assert common_words(pl.Series([None, ""], dtype=pl.String)).to_list() == []
+    for n, is_common in ((8, True), (10, False)):
+        (row,) = small_shares(pl.Series(["china", *["China"] * n])).rows()
+        assert (row[0], row[1] >= COMMON_SHARE) == ("china", is_common)
+    assert small_shares(pl.Series([None, ""], dtype=pl.String)).is_empty()
 
 
 def test_surnames_are_doubtful_and_own_labels_are_not(write_graph):

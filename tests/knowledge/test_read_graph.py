@@ -1,6 +1,7 @@
 """Graphs of other forms: files written as the published formats have them, every line used or counted."""
 
 import bz2
+import csv
 import gzip
 import json
 
@@ -249,7 +250,28 @@ def test_a_file_of_another_form_is_one_clear_error(tmp_path, monkeypatch):
             read(tmp_path, name, content, form)
     with pytest.raises(SourceError, match=r"is no Parquet file .* knowledge\.read\.format"):
         read_graph([tmp_path / "a.json", tmp_path / "a.json"], "parquet", Read(), tmp_path)
-    with pytest.raises(SourceError, match="no file fits"):
-        files_of("nothing-*.nt", None)
+    for nothing in ("nothing-*.nt", f"{tmp_path}/nothing-*.nt"):
+        with pytest.raises(SourceError, match="no file fits"):
+            files_of(nothing, None)
     with pytest.raises(SourceError, match=r"knowledge\.read\.entities"):
         files_of("triples.csv", None)
+
+
+def test_a_pattern_may_begin_at_the_root_or_here(tmp_path, monkeypatch):
+    for name in ("b.nt", "a.nt", "c.json"):
+        (tmp_path / name).touch()
+    assert files_of(f"{tmp_path}/*.nt", None) == (f"{tmp_path}/a.nt", f"{tmp_path}/b.nt")
+    monkeypatch.chdir(tmp_path)
+    assert files_of("*.nt", None) == ("a.nt", "b.nt")
+
+
+def test_a_long_cell_is_read_whatever_was_read_before(tmp_path):
+    """csv's limit of a cell is one for the whole process; a source of tables lifts it."""
+    csv.field_size_limit(131_072)
+    long = "b" * 200_000
+    (tmp_path / "t.csv").write_text("head,relation,tail\na,r,b\n")
+    (tmp_path / "e.csv").write_text(f"id,label,description\na,Ada,{long}\nb,Byron,\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    read_graph([tmp_path / "t.csv", tmp_path / "e.csv"], "csv", Read(), out)
+    assert pl.read_parquet(out / "entities.parquet")["description"].to_list() == [long, ""]

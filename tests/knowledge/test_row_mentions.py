@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.handoff.shards import ShardWriter
-from gristmill.knowledge.row_mentions import DocumentMentions, mentions_in_rows
+from gristmill.knowledge.row_mentions import DocumentMentions, key_of, mentions_in_rows
 
 ROW = 8
 
@@ -67,3 +67,9 @@ def test_equal_to_plain_python(tmp_path_factory, corpus, masked):
     got = zip(found.row, found.start, found.mention, found.is_target, strict=True)
     assert [tuple(map(int, one)) for one in got] == [tuple(map(int, one)) for one in expected]
     assert left_out == {"between_rows": between, "no_row": nowhere}
+
+
+def test_keys_keep_the_order_of_documents_and_rows_up_to_two_thousand_million():
+    numbers = np.array([0, 2**23 - 1, 2**23, 2**31 - 1])
+    keys = key_of(np.repeat(numbers, 2), np.tile([0, 2**25], 4))
+    assert (np.diff(keys) > 0).all()

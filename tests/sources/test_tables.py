@@ -302,6 +302,7 @@ def test_plain_quotes_in_a_tsv(read):
         ("a.tsv", 'text\tn\nplain\t1\n"open\t2\nlast\t3\n', ["plain", '"open', "last"]),
         ("a.csv", 'text,n\n"open,1\nmiddle,2\n"closed" it,3\n', ['"open', "middle", '"closed" it']),
         ("a.csv", 'text,n\n"two\nlines, here",1\nb,2\n', ["two\nlines, here", "b"]),
+        ("a.tsv", 'text\tn\n"one\u2028cell"\t1\n', ["one\u2028cell"]),  # a line ends at its line feed alone
     ],
 )
 def test_quotes_are_told_by_the_rows(tmp_path, read, name, data, texts):
