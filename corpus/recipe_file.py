@@ -24,7 +24,7 @@ Checks = Callable[[Any], Iterable[Mistake]]
 def read_recipe(path: Path) -> str:
     """The text of a recipe file; RecipeError when there is none."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark before it
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from None
 

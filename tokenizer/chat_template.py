@@ -34,7 +34,7 @@ def read_template(path: Path) -> str | None:
     SourceError : the file is missing, not UTF-8 or no JSON, or it has several templates
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # a mark would begin every conversation
         found = json.loads(text).get("chat_template") if path.suffix == ".json" else text
     except (OSError, ValueError, AttributeError) as error:
         raise SourceError(f"tokenizer.chat_template: {path} holds no chat template: {error!r}") from None

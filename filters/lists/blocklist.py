@@ -163,7 +163,7 @@ def _listed(paths: Sequence[Path]) -> pa.Array:
     for path in paths:
         if not path.is_file():
             raise SourceError(f"no list at {path}; set blocklist.words, blocklist.urls or blocklist.hashes")
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in path.read_text(encoding="utf-8-sig").split("\n"):
             entries.add(_entry(line))
     return pa.array(sorted(entries - {""}), pa.string())
 

@@ -46,7 +46,7 @@ def read_ids(file: Path) -> list[str]:
     SourceError : no such file, no UTF-8, or no name in it
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--ids {file}: {error}; expected a text file with one document per line") from None
     names = [line.strip() for line in lines if line.strip()]

@@ -51,7 +51,7 @@ def _any_of(column: pa.ChunkedArray, values: Sequence[str], name: str) -> np.nda
 
 def _listed(doc_ids: pa.ChunkedArray, file: Path) -> np.ndarray:
     try:
-        names = sorted({line.strip() for line in file.read_text(encoding="utf-8").split("\n") if line.strip()})
+        names = sorted({line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n") if line.strip()})
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--ids {file}: {error}; expected a text file with one doc_id per line") from None
     if not names:
