@@ -1,9 +1,9 @@
 """What each way of balancing reaches on a run's rows: load of the experts on held-out rows, and bits per byte.
 
 ``python bench/balance.py RUN`` trains a small model for each method and seed on the run's mixture, cut to ``--steps``,
-and prints for each the load in units of the mean (1 = even) over all held-out tokens, the worst of its layers, and how
-even it could be (bench/balance_floor.py). Bits per byte of the default are compared with those of no balancing, seed by
-seed. Nothing is written into RUN.
+and prints for each the load in units of the mean (1 = even) over all held-out tokens, the worst of its layers: also
+before biases were settled behind the last step, and with --floors how even it could be (bench/balance_floor.py). Bits
+per byte of the default are compared with those of no balancing, seed by seed. Nothing is written into RUN.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def make_run(run: Path, folder: Path, steps: int) -> None:
     Plan.build(plan.domains, row_tokens=plan.row_tokens, seed=plan.seed, segments=segments).save(folder / "plan")
 
 
-def measure(run: Path, balance: dict[str, float], seed: int, vocab_size: int) -> dict[str, float]:
+def measure(run: Path, balance: dict[str, float], seed: int, vocab_size: int, *, with_floors: bool) -> dict[str, float]:
     config = TrainConfig(
         vocab_size=vocab_size,
         row_tokens=Plan.load(run / "plan").row_tokens,
@@ -79,14 +79,20 @@ def measure(run: Path, balance: dict[str, float], seed: int, vocab_size: int) ->
         run_until(training, training.steps)
         summary = finish(training)
     layers = [asdict(load) for load in summary.heldout_load_by_layer]
-    seen = [pack_batch(batch) for batch in Loader(run, batch_rows=ROWS)][-LAST_STEPS:]
+    settled, found_floors = summary.settled, {}
+    if with_floors:
+        seen = [pack_batch(batch) for batch in Loader(run, batch_rows=ROWS)][-LAST_STEPS:]
+        found_floors = floors(training.session.model, seen, training.heldout, training.plan.names)
     bits = [one.bits_per_byte for one in summary.loss_by_domain.values()]
     return {
         "std": max(layer["std"] for layer in layers),
         "max": max(layer["max_over_mean"] for layer in layers),
         "min": min(layer["min_over_mean"] for layer in layers),
         "dead": sum(layer["dead"] for layer in layers),
-        **floors(training.session.model, seen, training.heldout, training.plan.names),
+        "unsettled_std": max((one.heldout_before for one in settled.layers), default=0.0) if settled else 0.0,
+        "unsettled_loss": settled.heldout_loss_before if settled else 0.0,
+        "loss": summary.loss.heldout_after,
+        **found_floors,
         "train_std": max(load.std for load in summary.load_by_layer),
         "bits": statistics.fmean(bits),
         "cpu_s": time.process_time() - began,
@@ -108,6 +114,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--paired-seeds", type=int, default=3, help="of none and default")
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--floors", action="store_true", help="also how even held-out loads could be")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -119,7 +126,7 @@ def main():
         for method in arguments.methods:
             seeds = arguments.paired_seeds if method in ("none", "default") else arguments.seeds
             for seed in range(seeds):
-                one = measure(run, METHODS[method], seed, vocab)
+                one = measure(run, METHODS[method], seed, vocab, with_floors=arguments.floors)
                 found.setdefault(method, []).append(one)
                 if not arguments.json:
                     print(

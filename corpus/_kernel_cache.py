@@ -2,6 +2,7 @@
 
 import fcntl
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from numba.core import caching, config
 from gristmill.corpus._jit import HOUSE, cache_folder, kernel_sources
 
 _SOURCES = {str(path) for path in kernel_sources()}
+
+
+@lru_cache
+def _resolved(py_file: str) -> Path:
+    """Once a file: a module has up to 40 kernels."""
+    return Path(py_file).resolve()
 
 
 class KernelLocator(caching._CacheLocator):
@@ -21,7 +28,7 @@ class KernelLocator(caching._CacheLocator):
 
     def get_cache_path(self) -> str:
         """``<cache>/<digest>/corpus.text._kernels``."""
-        place = Path(self._py_file).resolve().relative_to(HOUSE).with_suffix("")
+        place = _resolved(self._py_file).relative_to(HOUSE).with_suffix("")
         return str(self._folder / ".".join(place.parts))
 
     def get_source_stamp(self) -> str:
@@ -35,7 +42,7 @@ class KernelLocator(caching._CacheLocator):
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "KernelLocator | None":
         """None for what is no kernel of the house, or when nothing can be written."""
-        folder = cache_folder() if str(Path(py_file).resolve()) in _SOURCES else None
+        folder = cache_folder() if str(_resolved(py_file)) in _SOURCES else None
         return cls(py_func, py_file, folder) if folder else None
 
 

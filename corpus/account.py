@@ -1,7 +1,9 @@
 """Accounts: where every document and byte of a source went. in = kept + dropped + merged, or the stage fails."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 from gristmill.corpus.errors import ConservationError
 
@@ -23,7 +25,7 @@ class Account:
     bytes_merged: int = 0
 
     def __add__(self, other: "Account") -> "Account":
-        return Account(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+        return Account(*map(add, _figures(self), _figures(other)))
 
     @property
     def balanced(self) -> bool:
@@ -35,6 +37,8 @@ class Account:
 
 
 Accounts = Mapping[str, Account]
+_NAMES = tuple(field.name for field in fields(Account))
+_figures = attrgetter(*_NAMES)  # ``asdict`` copies deeply: of a hundred parts it was a third of a card's time
 
 
 def passed_on(documents: int, n_bytes: int) -> Account:
@@ -48,11 +52,11 @@ def passed_on(documents: int, n_bytes: int) -> Account:
 
 def add_up(many: Iterable[Accounts]) -> dict[str, Account]:
     """Sum accounts source by source, sources in order of name."""
-    total: dict[str, Account] = {}
+    found: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     for accounts in many:
         for source, account in accounts.items():
-            total[source] = total.get(source, Account()) + account
-    return dict(sorted(total.items()))
+            found[source].append(_figures(account))
+    return {source: Account(*map(sum, zip(*rows, strict=True))) for source, rows in sorted(found.items())}
 
 
 def check_conservation(stage: str, accounts: Accounts) -> None:
@@ -68,7 +72,7 @@ def check_conservation(stage: str, accounts: Accounts) -> None:
 
 def to_json(accounts: Accounts) -> dict[str, dict[str, int]]:
     """Accounts as plain JSON."""
-    return {source: asdict(account) for source, account in accounts.items()}
+    return {source: dict(zip(_NAMES, _figures(account), strict=True)) for source, account in accounts.items()}
 
 
 def from_json(value: Mapping[str, Mapping[str, int]]) -> dict[str, Account]:

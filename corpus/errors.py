@@ -60,12 +60,15 @@ class UnknownNameError(GristmillError, KeyError):
 
 
 class AmbiguousNameError(UnknownNameError):
-    """The beginning of several names."""
+    """The beginning of several names, or a name that several bear."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]):
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, shared: bool = False):
         names = sorted(known)
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        KeyError.__init__(self, f"{kind} {name!r} is the beginning of {len(names)} names: {shown}; give more of it")
+        told = f"names {len(names)}: {shown}; give one of these"
+        if not shared:
+            told = f"is the beginning of {len(names)} names: {shown}; give more of it"
+        KeyError.__init__(self, f"{kind} {name!r} {told}")
 
 
 class DamagedEntryError(StoreError):

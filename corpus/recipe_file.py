@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gristmill.corpus.errors import RecipeError
+from gristmill.corpus.own_files import read_own_text
 from gristmill.corpus.recipe_faults import Fault, KeyPath, read_leniently
 from gristmill.corpus.recipe_lines import find_line
 from gristmill.corpus.recipe_values import Mistake, Section
@@ -24,7 +25,7 @@ Checks = Callable[[Any], Iterable[Mistake]]
 def read_recipe(path: Path) -> str:
     """The text of a recipe file; RecipeError when there is none."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark before it
+        return read_own_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from None
 

@@ -9,24 +9,29 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from gristmill.corpus.errors import LockedError
 
 FILE = "in-use.lock"
 _UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EROFS, errno.EACCES, errno.EPERM)
+_held_alone: ContextVar[frozenset[Path]] = ContextVar("held_alone", default=frozenset())
 
 
 @contextmanager
 def using(root: Path) -> Iterator[None]:
-    """Inside, nothing is collected from the store; waits while something is."""
+    """Inside, nothing is collected from the store; waits while something is, but for one who has it ``alone``."""
+    if root.absolute() in _held_alone.get():
+        yield
+        return
     with _locked(root, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Inside, no run uses the store.
+    """Inside, no other run uses the store.
 
     Raises
     ------
@@ -34,7 +39,11 @@ def alone(root: Path) -> Iterator[None]:
     """
     try:
         with _locked(root, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            yield
+            token = _held_alone.set(_held_alone.get() | {root.absolute()})
+            try:
+                yield
+            finally:
+                _held_alone.reset(token)
     except BlockingIOError:
         raise LockedError(f"{root} is in use by a run. Wait for it, or stop it, and call this again.") from None
 

@@ -24,7 +24,7 @@ from gristmill.data_cards.parts.screens import Screens
 from gristmill.data_cards.parts.sources import RejectRow, SourceRow
 from gristmill.data_cards.takedowns import Takedown
 from gristmill.filters.decide.stage import Reviewed
-from gristmill.trainer.stage import TrainSummary
+from gristmill.trainer.training_summary import TrainSummary
 
 FORMAT = 2
 CARD = "card.json"

@@ -28,7 +28,7 @@ from gristmill.data_cards.parts.sources import rejects, sources
 from gristmill.data_cards.reading import FolderOf, Reading
 from gristmill.data_cards.takedowns import gather_takedowns
 from gristmill.filters.decide.stage import DecideFacts
-from gristmill.trainer.stage import TrainFacts
+from gristmill.trainer.training_summary import TrainFacts
 
 REBUILD = "gristmill rebuild CARD_FOLDER --check"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gristmill.data_cards.card import Card
-from gristmill.data_cards.wording import number, size
+from gristmill.data_cards.wording import counted, number, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ def totals(card: Card) -> Totals:
 
 def headline(card: Card) -> str:
     """The corpus in one sentence."""
-    total = totals(card)
+    total, sources = totals(card), counted(len(card.sources), "source")
     return (
-        f"{number(total.kept)} documents ({size(total.kept_bytes)} of text) kept from {number(total.records)} "
-        f"records of {len(card.sources)} sources, packed into {number(total.rows)} rows "
-        f"of {number(card.rows.row_tokens)} tokens in {len(card.shards)} domains."
+        f"{counted(total.kept, 'document')} ({size(total.kept_bytes)} of text) kept from "
+        f"{counted(total.records, 'record')} of {sources}, packed into {counted(total.rows, 'row')} "
+        f"of {number(card.rows.row_tokens)} tokens in {counted(len(card.shards), 'domain')}."
     )
 
 
@@ -54,7 +54,11 @@ def glance(card: Card) -> list[tuple[str, str, str]]:
         (number(total.kept), "documents kept", f"of {number(total.documents)} read"),
         (size(total.kept_bytes), "of text", f"of {size(total.text_bytes)}"),
         (number(total.tokens), "tokens", f"vocabulary of {number(card.tokenizer.vocab_size)}"),
-        (number(total.rows), "rows", f"of {number(card.rows.row_tokens)} tokens, {total.shards} shards"),
-        (number(mixture.tokens), "tokens planned", f"{number(mixture.samples)} samples"),
-        (number(len(card.shards)), "domains", f"from {len(card.sources)} sources"),
+        (number(total.rows), "rows", f"of {number(card.rows.row_tokens)} tokens, {counted(total.shards, 'shard')}"),
+        (number(mixture.tokens), "tokens planned", counted(mixture.samples, "sample")),
+        (
+            number(len(card.shards)),
+            "domain" if len(card.shards) == 1 else "domains",
+            f"from {counted(len(card.sources), 'source')}",
+        ),
     ]

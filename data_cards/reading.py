@@ -16,11 +16,12 @@ F = TypeVar("F")
 
 
 class Reading:
-    """A run as a card reads it: each manifest once, nothing that writing a card left behind."""
+    """A run as a card reads it: each manifest and its facts once, nothing that writing a card left behind."""
 
     def __init__(self, run: RunDir, folder_of: FolderOf):
         self.run, self._folder_of = run, folder_of
         self._manifests: dict[str, Manifest] = {}
+        self._facts: dict[tuple[str, type], list[Any]] = {}
 
     @cached_property
     def lock(self) -> dict[str, Any]:
@@ -50,8 +51,11 @@ class Reading:
         """What the receipts of a stage say, part by part; empty when the stage did not run."""
         if not self.has(stage):
             return []
-        parts = self.manifest(stage).parts
-        return [from_json(kind, part.facts, f"receipt of {stage}, part {place}") for place, part in enumerate(parts)]
+        if (stage, kind) not in self._facts:
+            parts = enumerate(self.manifest(stage).parts)
+            found = [from_json(kind, part.facts, f"receipt of {stage}, part {place}") for place, part in parts]
+            self._facts[stage, kind] = found
+        return self._facts[stage, kind]
 
     def fact(self, stage: str, kind: type[F]) -> F | None:
         """What the one receipt of a stage says; None when the stage did not run."""

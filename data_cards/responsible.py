@@ -6,6 +6,7 @@ from gristmill.corpus.typed_json import Json
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.lock_facts import source_files
 from gristmill.data_cards.takedowns import sentence
+from gristmill.data_cards.wording import counted
 
 NOT_STATED = "not stated"
 USES = "Training and evaluation of language models under the licences of the sources."
@@ -38,7 +39,7 @@ def responsible(card: Card) -> dict[str, Json]:
     """RAI 1.0: collection, processing, uses, limits, personal information, maintenance."""
     names = ", ".join(source.name for source in card.sources)
     rules = sorted({rule.rule for rule in card.drops if rule.rule})
-    collection = f"Files that the recipe names, from {len(card.sources)} sources: {names}."
+    collection = f"Files that the recipe names, from {counted(len(card.sources), 'source')}: {names}."
     if card.identity.collection:
         collection = f"{card.identity.collection} {collection}"
     merged = sum(kind.documents for kind in card.dedup.merged)

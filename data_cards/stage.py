@@ -20,7 +20,7 @@ class CardSpec(Section):
 CARD = CorpusStage(
     name="card",
     extra="card",
-    version="6",
+    version="7",
     section=CardSpec,
     reads=("documents", "decide", "shards", "plan"),
     title="the data card",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.data_cards.page import Section, Table, share_of
+from gristmill.data_cards.settled_table import settled_table
 from gristmill.data_cards.training_figures import MOST_LAYERS, POINTS, loss_lines
 from gristmill.data_cards.training_tables import TrainingTables
 from gristmill.data_cards.wording import number, percent
@@ -127,7 +128,8 @@ def _load(tables: TrainingTables) -> Section:
         f"the bound of the alarm, {tables.bounds.load_std:g}. Below: single steps, averaged over {_part(tables)}."
     )
     table = Table(("layer", *(name.replace("_", " ") for name in names)), rows, f"Mean of the last {tail} steps")
-    return Section("load", "Load of the experts", text, ("load.svg", caption), [table])
+    settled = settled_table(tables.summary.settled) if tables.summary else []
+    return Section("load", "Load of the experts", text, ("load.svg", caption), [table, *settled])
 
 
 def _last(tables: TrainingTables, name: str, steps: int) -> float:

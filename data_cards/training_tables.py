@@ -12,7 +12,7 @@ from gristmill.corpus.files import read_json
 from gristmill.corpus.typed_json import from_json
 from gristmill.handoff.plan import Plan
 from gristmill.trainer.alarm_bounds import AlarmBounds
-from gristmill.trainer.stage import Timing, TrainSummary
+from gristmill.trainer.training_summary import Timing, TrainSummary
 
 T = TypeVar("T")
 

@@ -26,6 +26,15 @@ def number(value: float | None) -> str:
     return f"{int(value):,}"
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "record"), counted(2480, "entry", "entries")
+    ('1 record', '2,480 entries')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def size(n_bytes: float) -> str:
     """Bytes with a decimal unit.
 

@@ -6,9 +6,11 @@ Every option has a sentence in ``Parameter(help=...)``, which a test holds.
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from cyclopts import App, Parameter, Token
 
@@ -78,6 +80,23 @@ RunPath = Annotated[
 ]
 
 
+_answers: ContextVar[TextIO | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def answering_alone(as_json: bool) -> Iterator[None]:
+    """Inside, where the answer is JSON, what a plug-in or a library prints goes to standard error."""
+    if not as_json:
+        yield
+        return
+    token = _answers.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _answers.reset(token)
+
+
 def answer(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
     """Print a result as JSON, or as ``show`` prints it for a person."""
     if not as_json:
@@ -85,4 +104,5 @@ def answer(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]
         return
     import orjson
 
-    sys.stdout.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
+    out = _answers.get() or sys.stdout
+    out.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")

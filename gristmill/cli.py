@@ -5,6 +5,7 @@ message, never a traceback. Exit status: 0 done, 1 a mistake or a failed check, 
 [drift], 4 another process writes the run, 130 and 143 stopped.
 """
 
+import gc
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from gristmill import (
     questions,  # noqa: F401
     text_commands,  # noqa: F401
 )
-from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, app, whole
+from gristmill.app import Direct, Json, RecipePath, RunPath, Workers, answer, answering_alone, app, whole
 
 Until = Annotated[str | None, Parameter(help="the last stage to run; `gristmill stages RECIPE` lists them")]
 LogFormat = Annotated[
@@ -53,6 +54,7 @@ CheckShards = Annotated[
 
 DryRun = Annotated[bool, Parameter(negative="", help="print what a tuning would cost, and run nothing")]
 PAUSED = 3
+COLLECTED_AFTER = 200_000  # new objects: imports make a million that live, and at Python's 700 each is looked at again
 TunedFile = Annotated[Path | None, Parameter(help='where to write the mixture for `shares = "tuned:FILE"` as well')]
 
 
@@ -261,8 +263,10 @@ def main(arguments: list[str] | None = None) -> None:
     from gristmill.corpus.errors import GristmillError, LockedError, PausedError
     from gristmill.corpus.extras import missing_extra
 
+    gc.set_threshold(COLLECTED_AFTER)
     try:
-        with _stopped_by_signals():
+        as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+        with _stopped_by_signals(), answering_alone(as_json):
             status = app(arguments)
     except _StoppedError as error:
         sys.stderr.write("gristmill: stopped; the next run goes on from here\n")

@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gristmill.data_cards.wording import counted as counted
+
 
 def console() -> Console:
     """Standard output, without guesses at what to colour."""
@@ -108,10 +110,19 @@ def show_training(summary: dict[str, Any]) -> None:
     out.print(f"loss   {_heldout_text(loss)}after {summary['steps']} steps, {summary['tokens']:,} tokens")
     figures = f"max/mean {load['max_over_mean']:.2f}, std {load['std']:.3f}, entropy {load['entropy']:.3f}"
     out.print(f"load   {figures}, dead {load['dead']}")
+    _show_settled(summary.get("settled"))
     for part in (_bits_table(summary), _layers_table(summary)):
         if part.row_count:
             out.print(part)
     _show_failed(summary)
+
+
+def _show_settled(settled: dict[str, Any] | None) -> None:
+    """Held-out loads before and after biases were settled, where they were."""
+    layers = settled["layers"] if settled else []
+    if layers and layers[0]["heldout_after"] is not None:
+        before, after = (", ".join(f"{one[f'heldout_{when}']:.3f}" for one in layers) for when in ("before", "after"))
+        console().print(f"settled  held-out std by layer {before} -> {after}")
 
 
 def _heldout_text(loss: dict[str, float | None]) -> str:

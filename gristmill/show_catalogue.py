@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gristmill.show import console
+from gristmill.show import console, counted
 from gristmill.sources.listing import some_names
 
 USED = {True: "yes", False: "", None: ""}
@@ -16,10 +16,6 @@ def _words(title: str, *columns: str) -> Table:
     for place, name in enumerate(columns):
         made.add_column(name, overflow="fold", no_wrap=place == 0)
     return made
-
-
-def _count(rows: list[dict[str, Any]], what: str) -> str:
-    return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"
 
 
 def _print(view: Table, rows: list[dict[str, Any]], cells: list[list[str]]) -> None:
@@ -48,7 +44,7 @@ def span_text(low: float | None, high: float | None) -> str:
 def show_signals(result: dict[str, Any]) -> None:
     """One line for each signal."""
     rows = result["rows"]
-    view = _words(_count(rows, "signal"), "signal", "unit", "range", "stage", "what it is")
+    view = _words(counted(len(rows), "signal"), "signal", "unit", "range", "stage", "what it is")
     cells = [[row["name"], row["unit"], span_text(row["low"], row["high"]), _stage(row), _sourced(row)] for row in rows]
     _print(view, rows, cells)
 
@@ -64,7 +60,7 @@ def _sourced(row: dict[str, Any]) -> str:
 def show_profiles(result: dict[str, Any]) -> None:
     """One line for each profile; the rules where there is one profile alone."""
     rows = result["rows"]
-    view = _words(_count(rows, "profile"), "profile", "version", "rules", "source")
+    view = _words(counted(len(rows), "profile"), "profile", "version", "rules", "source")
     _print(view, rows, [[row["name"], row["version"], str(len(row["rules"])), row["source"]] for row in rows])
     if len(rows) == 1:
         _show_rules(rows[0])
@@ -83,7 +79,7 @@ def _show_rules(profile: dict[str, Any]) -> None:
 def show_readers(result: dict[str, Any]) -> None:
     """One line for each reader."""
     rows = result["rows"]
-    view = _words(_count(rows, "reader"), "format", "version", "packed", "known by")
+    view = _words(counted(len(rows), "reader"), "format", "version", "packed", "known by")
     cells = [[row["name"], row["version"], "yes" if row["packed"] else "no", " ".join(row["suffixes"])] for row in rows]
     _print(view, rows, cells)
 
@@ -91,7 +87,7 @@ def show_readers(result: dict[str, Any]) -> None:
 def show_stages(result: dict[str, Any]) -> None:
     """One line for each stage, in running order."""
     rows = result["rows"]
-    view = _words(_count(rows, "stage"), "stage", "version", "asked for by", "what it does", "reads")
+    view = _words(counted(len(rows), "stage"), "stage", "version", "asked for by", "what it does", "reads")
     cells = [[_name(row), row["version"], _asked(row), row["title"], ", ".join(row["reads"])] for row in rows]
     _print(view, rows, cells)
 

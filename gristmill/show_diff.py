@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from gristmill.show import console, table
+from gristmill.show import console, counted, table
 
 MOST_KEYS = 3  # of a section that one run has alone, shown key by key
 _ONLY = {"after": "only in the run before", "before": "only in the run after"}  # by the side that lacks it
@@ -73,7 +73,7 @@ def _show_figures(result: dict[str, Any]) -> None:
     for stage, found in result["code"].items():
         out.print(f"code  {stage}: {_code_text(found)}", markup=False, soft_wrap=True)
     if n := result["card"]["differences"]:
-        out.print(f"card  {n} values differ")
+        out.print(f"card  {counted(n, 'value')} differ{'s' if n == 1 else ''}")
 
 
 def _recipe_lines(found: list[dict[str, Any]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from gristmill.show import console, size_text
+from gristmill.show import console, counted, size_text
 
 
 def show_collected(result: dict[str, Any]) -> None:
@@ -13,10 +13,12 @@ def show_collected(result: dict[str, Any]) -> None:
     for run in result["runs_removed"]:
         out.print(f"{did} run {run}", markup=False, soft_wrap=True)
     for stage, n in result["entries_removed"].items():
-        out.print(f"{did} {n} entries of {stage}", markup=False)
-    out.print(f"{did} {result['unfinished_removed']} unfinished files and folders")
+        out.print(f"{did} {counted(n, 'entry', 'entries')} of {stage}", markup=False)
+    out.print(
+        f"{did} {counted(result['unfinished_removed'], 'unfinished file or folder', 'unfinished files and folders')}"
+    )
     reasons = Counter(result["runs_kept"].values())
-    out.print(f"kept {len(result['runs_kept'])} runs")
+    out.print(f"kept {counted(len(result['runs_kept']), 'run')}")
     for reason, n in reasons.items():
         out.print(f"  {n}: {reason}", markup=False, soft_wrap=True)
     out.print(f"{size_text(result['bytes_before'])} before, {size_text(result['bytes_after'])} after")

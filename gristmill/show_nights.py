@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gristmill.show import console, size_text, table
+from gristmill.show import console, counted, size_text, table
 
 
 def show_approval(result: dict[str, Any]) -> None:
@@ -19,15 +19,15 @@ def show_approval(result: dict[str, Any]) -> None:
 def show_without(result: dict[str, Any]) -> None:
     """Kept documents by source before and after, what is elected and freed, shares, whether the curriculum holds."""
     out, removed = console(), result["removed"]
-    out.print(f"without {removed['documents']:,} documents, {removed['kept']:,} of them kept", markup=False)
+    out.print(f"without {counted(removed['documents'], 'document')}, {removed['kept']:,} of them kept", markup=False)
     view = table("kept documents", "source", "before", "after", "")
     for source in sorted({*result["before"], *result["after"]}):
         kept = [result[side].get(source, {}).get("documents_kept", 0) for side in ("before", "after")]
         view.add_row(source, *(f"{n:,}" for n in kept), f"{kept[1] - kept[0]:+,}" if kept[0] != kept[1] else "")
     out.print(view)
-    out.print(f"elected in place of removed ones: {result['reelected']['documents']:,} documents")
+    out.print(f"elected in place of removed ones: {counted(result['reelected']['documents'], 'document')}")
     for key, text in (("freed", "cuts go"), ("cut_anew", "cuts come")):
-        out.print(f"{text}: {size_text(result[key]['bytes'])} in {result[key]['documents']:,} documents")
+        out.print(f"{text}: {size_text(result[key]['bytes'])} in {counted(result[key]['documents'], 'document')}")
     shares = table("\nshares of kept text", "domain", "before", "after")
     for domain, one in result["shares"].items():
         shares.add_row(domain, f"{one['before']:.4f}", f"{one['after']:.4f}")

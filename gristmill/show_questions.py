@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from gristmill.show import console, size_text, table
+from gristmill.show import console, counted, size_text, table
 
 VERDICTS = ("kept", "dropped", "merged")
 
@@ -45,7 +45,7 @@ def show_mix(result: dict[str, Any]) -> None:
     out.print(phases)
     _show_buckets(result["domains"], out)
     _show_quotas(result["quotas"], out)
-    out.print(f"\n{result['samples']:,} rows, {result['tokens']:,} tokens of documents")
+    out.print(f"\n{counted(result['samples'], 'row')}, {counted(result['tokens'], 'token')} of documents")
     out.print(result["advice"] or "feasible", markup=False, soft_wrap=True)
 
 
@@ -102,14 +102,19 @@ def show_speed(result: dict[str, Any]) -> None:
 def show_takedown(result: dict[str, Any]) -> None:
     """What was removed, what took its place, and what is left."""
     out: Console = console()
-    out.print(f"removed {len(result['removed'])} documents, re-elected {len(result['reelected'])}")
-    out.print(f"rewrote {result['rows_rewritten']} rows, deleted {result['entries_deleted']} store entries")
+    out.print(f"removed {counted(len(result['removed']), 'document')}, re-elected {len(result['reelected'])}")
+    rows, entries = (
+        counted(result["rows_rewritten"], "row"),
+        counted(result["entries_deleted"], "store entry", "store entries"),
+    )
+    out.print(f"rewrote {rows}, deleted {entries}")
     if result["train"]:
         out.print("the training was stale and is deleted; run the recipe or `gristmill train` again")
     if certificate := result.get("certificate"):
+        copies, steps = counted(len(certificate["closure"]), "document"), counted(certificate["replayed_steps"], "step")
         out.print(
-            f"with every copy {len(certificate['closure'])} documents; first seen in step {certificate['first_step']}, "
-            f"trained again from step {certificate['base_checkpoint']}: {certificate['replayed_steps']} steps"
+            f"with every copy {copies}; first seen in step {certificate['first_step']}, "
+            f"trained again from step {certificate['base_checkpoint']}: {steps}"
         )
         for sentence in certificate["not_covered"]:
             out.print(f"not covered: {sentence}", markup=False, soft_wrap=True)
@@ -119,11 +124,12 @@ def show_takedown(result: dict[str, Any]) -> None:
         out.print(f"deleted, since no run needs it: {escape(path)}", soft_wrap=True)
     for path, done in result.get("other_runs", {}).items():
         problem = f": {done['problem']}" if "problem" in done else ""
-        out.print(f"removed {done['removed']} documents from {escape(path)}{escape(problem)}", soft_wrap=True)
-    for path, n in result["entries_of_others"].items():
         out.print(
-            f"[yellow]the text stays[/] in {n} store entries that another run names: {escape(path)}", soft_wrap=True
+            f"removed {counted(done['removed'], 'document')} from {escape(path)}{escape(problem)}", soft_wrap=True
         )
+    for path, n in result["entries_of_others"].items():
+        entries = counted(n, "store entry", "store entries")
+        out.print(f"[yellow]the text stays[/] in {entries} that another run names: {escape(path)}", soft_wrap=True)
     for place in result["left"]:
         out.print(f"[red]left[/] {escape(str(place))}", soft_wrap=True)
     if not result["left"]:

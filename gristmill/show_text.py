@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from gristmill.flows.review.page_text import segments
-from gristmill.show import console, size_text, table
+from gristmill.show import console, counted, size_text, table
 
 HEAD_CHARS = 600  # of each text; --json has the whole
 PIECES = 5  # cut pieces of one document
@@ -27,11 +27,13 @@ def show_export(result: dict[str, Any]) -> None:
         view.add_row(source, f"{n:,}")
     out.print(view)
     n_bytes = sum(file["bytes"] for file in result["files"])
-    out.print(f"\n{result['documents']:,} documents in {len(result['files'])} files, {size_text(n_bytes)}")
+    out.print(
+        f"\n{counted(result['documents'], 'document')} in {counted(len(result['files']), 'file')}, {size_text(n_bytes)}"
+    )
     if result["heldout"]:
-        out.print(f"{result['heldout']:,} of them are held out from training (column heldout)")
+        out.print(f"held out from training (column heldout): {result['heldout']:,}")
     for source, n in result["emptied"].items():
-        out.print(f"{n:,} kept documents of {source} are left out: the edits left nothing of their text")
+        out.print(f"left out: {counted(n, 'kept document')} of {source}: the edits left nothing of their text")
     out.print(f"\nfolder  {result['folder']}", soft_wrap=True, markup=False)
 
 
@@ -71,7 +73,7 @@ def show_samples(result: dict[str, Any]) -> None:
     if "reasons" in result:
         _show_rejected(result)
         return
-    out.print(f"{result['documents']:,} documents, {len(samples)} shown")
+    out.print(f"{counted(result['documents'], 'document')}, {len(samples)} shown")
     if "cluster" in result["choice"] and "cut" not in result["choice"]:
         _show_beside(samples)
         return
@@ -84,14 +86,16 @@ def show_samples(result: dict[str, Any]) -> None:
         for piece in sample.get("cut", ())[:PIECES]:
             out.print(_titled(piece["reason"], piece["text"]), soft_wrap=True)
         if len(sample.get("cut", ())) > PIECES:
-            out.print(f"... {len(sample['cut']) - PIECES} more pieces")
+            out.print(f"... {counted(len(sample['cut']) - PIECES, 'more piece')}")
 
 
 def _show_rejected(result: dict[str, Any]) -> None:
     """How many records of each reason, and the first bytes of some."""
     out = console()
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in result["reasons"].items())
-    out.print(f"{result['documents']:,} records, {len(result['samples'])} shown: {reasons or 'none'}", soft_wrap=True)
+    out.print(
+        f"{counted(result['documents'], 'record')}, {len(result['samples'])} shown: {reasons or 'none'}", soft_wrap=True
+    )
     for sample in result["samples"]:
         line = Text(f"\n{sample['locator']!r}  {sample['source']}  {sample['reason']}", style="bold")
         line.append(f"  {sample['detail'] or ''}  {sample['bytes']:,} bytes", style="not bold")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gristmill.show import console, table
+from gristmill.show import console, counted, table
 
 STEPS = 40  # printed of one document; --json has them all
 
@@ -31,9 +31,9 @@ def show_document_steps(result: dict[str, Any]) -> None:
         out.print(f"{result['doc_id']}: no step trains on it, its verdict is {result['verdict']}")
         return
     pieces = len(result["pieces"])
-    where = f"{pieces} piece{'s' if pieces > 1 else ''} in {result['domain']}"
+    where = f"{counted(pieces, 'piece')} in {result['domain']}"
     times = "once" if len(steps) == 1 else f"{len(steps)} times"
-    out.print(f"{result['doc_id']}: {where}, drawn {times} in steps of {result['batch_rows']} rows")
+    out.print(f"{result['doc_id']}: {where}, drawn {times} in steps of {counted(result['batch_rows'], 'row')}")
     view = table("", "step", "sample", "epoch", "row", "document of the row")
     for one in steps[:STEPS]:
         view.add_row(*(str(one[name]) for name in ("step", "sample", "epoch", "row", "slice")))

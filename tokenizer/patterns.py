@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tokenizers import Regex, pre_tokenizers
+from tokenizers import Regex, normalizers
 
 from gristmill.tokenizer import _kernels_patterns as kernels
 from gristmill.tokenizer._kernels_patterns import LETTER, LOWER, MARK, NEWLINE, NUMBER, OTHER, SPACE, UPPER
@@ -86,27 +86,18 @@ def character_classes() -> np.ndarray:
 
 
 def _asked(patterns: Sequence[tuple[str, int]]) -> np.ndarray:
-    """Classes as the tokenizers library's own regular expressions see them.
+    """Classes as the tokenizers library's own regular expressions see them: what it takes out of all characters.
 
     Asked of the library, because Unicode tables differ by version: the scanner then agrees with it on every
     character. Planes 4 to 13 are unassigned and 15 to 16 private, so neither letters nor numbers nor space; leaving
-    them out makes this four times cheaper. The library takes 0.15 CPU seconds to look at all others, however little
-    it finds: it is asked once for the runs of all classes, which share no character, then for the first of each run.
+    them out makes this four times cheaper. Taking out is ten times cheaper than asking where the matches are.
     """
-    points = np.array([*range(0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE1000)])
+    left = np.array([*range(0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE1000)], "<u4")
     classes = np.full(0x110000, OTHER, np.uint8)
-    runs = _found("|".join(pattern for pattern, _ in patterns), points)
-    firsts = np.zeros(2 * len(runs), np.int64)  # apart by a character that is in no class
-    firsts[::2] = points[runs[:, 0]]
     for pattern, number in patterns:
-        for start, stop in runs[_found(pattern, firsts)[:, 0] // 2]:
-            classes[points[start:stop]] = number
+        text = normalizers.Replace(Regex(pattern), "").normalize_str(left.tobytes().decode("utf-32-le"))
+        others = np.frombuffer(text.encode("utf-32-le"), "<u4")
+        classes[np.setdiff1d(left, others, assume_unique=True)] = number
+        left = others
     classes[[ord("\r"), ord("\n")]] = NEWLINE
     return classes
-
-
-def _found(pattern: str, points: np.ndarray) -> np.ndarray:
-    """int64[n, 2]: where each match begins and ends in the text of these code points."""
-    finder = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
-    found = [place for _, place in finder.pre_tokenize_str("".join(map(chr, points.tolist())))]
-    return np.array(found, np.int64).reshape(-1, 2)

@@ -1,7 +1,8 @@
 """What the recipe says of tokens and rows, and the stages that make them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
+from operator import add, attrgetter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -187,8 +188,10 @@ class TextCounts:
 
     def __add__(self, other: "TextCounts") -> "TextCounts":
         """The sum of both, under the domain and language of the first."""
-        pairs = zip(astuple(self)[2:], astuple(other)[2:], strict=True)
-        return TextCounts(self.domain, self.lang, *(one + more for one, more in pairs))
+        return TextCounts(self.domain, self.lang, *map(add, _counts(self), _counts(other)))
+
+
+_counts = attrgetter("documents", "bytes", "characters", "words", "tokens", "changed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ tokens among the words, and the model finds them there. Here each has a name tha
 """
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import xxhash
@@ -29,15 +30,20 @@ class TextTokenizer:
         self.special = SpecialTokens.beside(path)
         self.end_id, self.pad_id = self.special.end_id(self.config), self.special.pad_id(self.config)
         self.control = marked(self.config, self.special.named)
-        self.original = _load(self.config, path)
+        self._path = path
         self.names = names_beyond_text(self.control, self.config)
         self.for_text = renamed(self.config, self.names)
         self.tokenizer = _load(self.for_text, path)
         self.tokenizer.encode_special_tokens = True  # the name is the library's: True means "encode them as text"
-        self.vocab_size = max(self.original.get_vocab(with_added_tokens=True).values()) + 1
+        self.vocab_size = max(self.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         for name, number in self.control.items():
             if self.tokenizer.token_to_id(self.names[name]) != number:
                 raise SourceError(f"{path}: the tokenizers library gives {name!r} another id than {number}")
+
+    @cached_property
+    def original(self) -> Tokenizer:
+        """The file as it is, for what tokens spell; encoding never needs it, and to build it takes as long again."""
+        return _load(self.config, self._path)
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens by their own names."""

@@ -1,24 +1,20 @@
 """What a training run is, in plain values; checked before anything is allocated. No torch here.
 
-``setting_mistakes`` and the ``mistakes`` of the tables are all that the trainer refuses: a recipe is checked by them,
-and so is a ``TrainConfig`` made by hand.
+``trainer.setting_mistakes`` and the ``mistakes`` of the tables are all that the trainer refuses.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from gristmill.corpus.errors import TrainError, nearest
-from gristmill.corpus.recipe_values import Mistake, Section
-from gristmill.trainer import checks
+from gristmill.corpus.errors import TrainError
+from gristmill.corpus.recipe_values import Section
 from gristmill.trainer.alarm_bounds import AlarmBounds
-from gristmill.trainer.checks import Check, value_mistakes
-from gristmill.trainer.device import TYPES, is_device
 from gristmill.trainer.low_rank import Lora
 from gristmill.trainer.model.balance import BALANCES, DEFAULT
-from gristmill.trainer.model.precision import PRECISIONS
 from gristmill.trainer.model.shape import Shape, narrower
 from gristmill.trainer.quantised_weights import Quantise
+from gristmill.trainer.setting_mistakes import setting_mistakes
 from gristmill.trainer.training_stage import TrainingStage
 
 VERSION = "2"  # of the whole trainer; here, where asking for it needs no torch
@@ -44,6 +40,7 @@ class TrainConfig:
     seed: int = 0  # of the weights and of dropout
     model: Shape = field(default_factory=Shape)
     balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
+    settle_rows: int = 640  # read once more behind the last step to settle the biases; 0 = they stay
     stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
     stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends
     lora: Lora | None = None  # adapters that alone are trained
@@ -86,6 +83,11 @@ class TrainConfig:
         """Tokens that attention sees where the model is measured and used: as many as in the last stage; 0 = all."""
         return narrower(self.model.window, self.stages[-1].context if self.stages else 0)
 
+    @property
+    def settles(self) -> bool:
+        """Whether biases are settled behind the last step: where steps move them."""
+        return self.settle_rows > 0 and any(weight and BALANCES[name].update for name, weight in self.balance.items())
+
     def identity(self) -> dict[str, int | float | str | bool]:
         """The fields that decide the result: all but where, how fast and how often it is saved; tables with dots."""
         found: dict[str, int | float | str | bool] = {}
@@ -119,58 +121,3 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, int | float | str | bool]
             yield from _flat(f"{key}.{name}", value[name])
     elif value is not None:
         yield key, value
-
-
-def setting_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What the trainer refuses of ``values``, the fields of a ``TrainConfig`` or some of them; tables have their own.
-
-    >>> [mistake.text for mistake in setting_mistakes({"batch_rows": 0})]
-    ['batch_rows is 0, expected a whole number, 1 or more']
-    """
-    yield from value_mistakes(values, _KEYS, _NAMES)
-    if values.get("lora") and not values.get("start"):
-        yield Mistake(("lora", "start"), "lora: adapters change weights that trainer.start names, and it names none")
-    if values.get("lora") and values.get("quantise"):
-        yield Mistake(
-            ("quantise", "lora"), "quantise: lora trains adapters and no weight; merge them, and start from that"
-        )
-    yield from _division_mistakes(values)
-    for name, weight in values.get("balance", {}).items():
-        key = f"balance.{name}"
-        if name not in BALANCES:
-            yield Mistake((key,), f"{key} is unknown{nearest(name, BALANCES)}")
-        elif not checks.WEIGHT.holds(weight):
-            yield Mistake((key,), f"{key} is {weight}, expected {checks.WEIGHT.expected}")
-
-
-def _division_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
-    for key in ("spread_experts", "shard_weights"):
-        if values.get(key) and (values.get("lora") or values.get("quantise")):
-            yield Mistake(
-                (key, "lora", "quantise"), f"{key}: with lora or quantise a weight is more than a tensor; leave it out"
-            )
-    if values.get("shard_weights") and values.get("spread_experts"):
-        yield Mistake(("shard_weights", "spread_experts"), "shard_weights divides experts as well; leave one out")
-    if values.get("shard_weights") and values.get("int8_gradients"):
-        text = "int8_gradients: with shard_weights torch sums the gradients; leave one out"
-        yield Mistake(("int8_gradients", "shard_weights"), text)
-    if values.get("shard_weights") and any(map(_freezes, values.get("stages") or ())):
-        yield Mistake(
-            ("shard_weights", "stages"), "shard_weights: weights of a group are frozen together or not at all"
-        )
-
-
-def _freezes(stage: TrainingStage | Mapping[str, Any]) -> bool:
-    return bool(stage["frozen"] if isinstance(stage, Mapping) else stage.frozen)
-
-
-_KEYS: dict[str, Check] = {
-    **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "micro_batches", "checkpoint_steps"), checks.POSITIVE),
-    **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "threads", "keep"), checks.COUNT),
-    **dict.fromkeys(("learning_rate", "max_grad_norm"), checks.ABOVE_ZERO),
-    "device": Check(
-        f"a device as torch names it: {', '.join(TYPES[:4])} ..., with :0, :1 ... for one of several",
-        lambda value: isinstance(value, str) and is_device(value),
-    ),
-}
-_NAMES = {"precision": PRECISIONS}

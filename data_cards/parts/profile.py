@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import CardError
 from gristmill.corpus.languages import primary_subtag
-from gristmill.corpus.tables import read_part
+from gristmill.corpus.tables import read_part, together
 from gristmill.data_cards.parts.histogram import EDGES, Histogram, HistogramSums
 from gristmill.data_cards.reading import Reading
 
@@ -91,7 +91,7 @@ def profile(reading: Reading) -> Profile:
     sums: dict[str, HistogramSums] = {}
     keys = (("lang",), ("source", "license"), ("host",))
     tables: list[list[pl.DataFrame]] = [[], [], []]
-    for parts in _together(_parts(reading)):
+    for parts in together(_parts(reading), lambda part: len(part.kept), TOGETHER):
         for part in parts:
             for name, unit in part.units.items():
                 sums.setdefault(name, HistogramSums(name, unit)).add(part.signals[name], part.kept["kept"])
@@ -124,20 +124,6 @@ def _parts(reading: Reading) -> Iterator[_Part]:
         stated = read_part(documents, ["source", "lang", "license", "url"])
         found = read_part(language[0], ["lang_id"]) if language else None
         yield _Part(stated, found, *_signals(signals), pl.DataFrame({"kept": mask}))
-
-
-def _together(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
-    """Neighbours that have TOGETHER documents or a few more; the last ones whatever they have."""
-    waiting: list[_Part] = []
-    documents = 0
-    for part in parts:
-        waiting.append(part)
-        documents += len(part.kept)
-        if documents >= TOGETHER:
-            yield waiting
-            waiting, documents = [], 0
-    if waiting:
-        yield waiting
 
 
 def _columns(parts: Sequence[_Part]) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Table
 from gristmill.data_cards.parts.ledger import DroppedRule
-from gristmill.data_cards.wording import number, one_line, size
+from gristmill.data_cards.wording import counted, number, one_line, size
 from gristmill.filters.decide.stage import Reviewed
 
 COLUMNS = ("rule", "signal", "must be", "profile", "documents", "alone", "text")
@@ -43,7 +43,7 @@ def reviews(reviewed: Reviewed) -> list[str]:
     """
     if not (reviewed.keep or reviewed.drop or reviewed.stale):
         return []
-    text = [f"Reviewers kept {number(reviewed.keep)} documents and dropped {number(reviewed.drop)}."]
+    text = [f"Reviewers kept {counted(reviewed.keep, 'document')} and dropped {number(reviewed.drop)}."]
     if reviewed.stale:
         text.append(
             f"{number(reviewed.stale)} decisions were made on an earlier version of the text and were not applied."

@@ -6,7 +6,7 @@ from typing import Any
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Table
 from gristmill.data_cards.parts.screens import Contamination
-from gristmill.data_cards.wording import number, one_line
+from gristmill.data_cards.wording import counted, number, one_line
 
 COLUMNS = ("evaluation set", "passages", "too short", "found", "documents with one", "dropped", "merged", "kept")
 
@@ -39,5 +39,6 @@ def _rule(options: Mapping[str, Any]) -> str:
 def _outcome(found: tuple[Contamination, ...]) -> str:
     kept = sum(one.kept for one in found)
     if kept:
-        return f"{number(kept)} documents with a passage were kept, counted once for each set."
+        were = "was" if kept == 1 else "were"
+        return f"{counted(kept, 'document')} with a passage {were} kept, counted once for each set."
     return "No document in which a passage was found was kept."

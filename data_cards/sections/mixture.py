@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Share, Table
 from gristmill.data_cards.parts.mixture import DomainShare
-from gristmill.data_cards.wording import number, percent
+from gristmill.data_cards.wording import counted, number, percent
 
 OPEN_PHASES = 6  # a curve is dozens of straight pieces, and drawn above
 COLUMNS = ("domain", "rows", "drawn", "epochs", "target", "realised", "difference, points")
@@ -17,7 +17,7 @@ def section(card: Card) -> Section:
     rows = [_row(domain, entry) for domain, entry in plan.by_domain.items()]
     phases = [(number(phase.until_tokens), _shares(phase.first), _shares(phase.last)) for phase in plan.schedule]
     text = [
-        f"The plan fixes the order of {number(plan.samples)} samples ({number(plan.tokens)} tokens): which row "
+        f"The plan fixes the order of {counted(plan.samples, 'sample')} ({counted(plan.tokens, 'token')}): which row "
         "of which domain stands at each place, for any number of ranks."
     ]
     columns, folded = ("until token", "shares from", "shares to"), len(phases) > OPEN_PHASES

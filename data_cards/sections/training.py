@@ -5,8 +5,9 @@ from dataclasses import asdict, fields
 
 from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Table
+from gristmill.data_cards.settled_table import settled_table
 from gristmill.data_cards.wording import number
-from gristmill.trainer.stage import DomainChange, Load, TrainSummary
+from gristmill.trainer.training_summary import DomainChange, Load, TrainSummary
 
 
 def section(card: Card) -> Section | None:
@@ -26,6 +27,7 @@ def section(card: Card) -> Section | None:
         Table(columns, domains, title="Held-out loss by domain, nats a token"),
         Table(("load of the experts", "value"), load),
         *_bits_and_layers(summary),
+        *settled_table(summary.settled),
         *_changes(summary),
     ]
     text = [

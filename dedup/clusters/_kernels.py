@@ -15,8 +15,8 @@ from gristmill.corpus.text._kernels import (
     high_mask,
     mulhi,
     word_capacity,
-    words,
 )
+from gristmill.corpus.text._kernels_unspaced import cut_words
 from gristmill.dedup.clusters._unicode_fold import FOLDED, LIMIT
 
 U64 = np.uint64
@@ -86,11 +86,11 @@ def fold_case(data, start, stop):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _shingles_of(data, start, stop, width, starts, ends, hashes, out):
+def _shingles_of(data, start, stop, width, scratch, hashes, out):
     """Shingle hashes of one document, in order, into ``out``; their number. Folds its bytes in place."""
     fold_case(data, start, stop)
-    n = words(data, start, stop, starts, ends)
-    hash_tokens(data, starts, ends, n, True, hashes)
+    n, is_cut = cut_words(data, start, stop, scratch)
+    hash_tokens(data, scratch[2 * is_cut], scratch[2 * is_cut + 1], n, True, hashes)
     return hash_shingles(hashes, n, width, out)
 
 
@@ -98,10 +98,10 @@ def _shingles_of(data, start, stop, width, starts, ends, hashes, out):
 def signatures(offsets, data, width, a, b, counts, out):
     """counts[d], out[d] = number of shingles and signature of document d. Folds ``data`` in place."""
     room = word_capacity(offsets)
-    starts, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+    scratch = (np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64))
     hashes, shingles = np.empty(room, np.uint64), np.empty(room, np.uint64)
     for doc in range(counts.size):
-        n = _shingles_of(data, offsets[doc], offsets[doc + 1], width, starts, ends, hashes, shingles)
+        n = _shingles_of(data, offsets[doc], offsets[doc + 1], width, scratch, hashes, shingles)
         counts[doc] = n
         minhash(shingles, n, a, b, out[doc])
 
@@ -204,11 +204,12 @@ def shingle_sets(offsets, data, width, sizes, out):
     Folds ``data`` in place.
     """
     room = word_capacity(offsets)
-    starts, ends, hashes = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
+    scratch = (np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64))
+    hashes = np.empty(room, np.uint64)
     places = np.empty(room + 1, np.int64)
     at = 0
     for doc in range(sizes.size):
-        n = _shingles_of(data, offsets[doc], offsets[doc + 1], width, starts, ends, hashes, out[at:])
+        n = _shingles_of(data, offsets[doc], offsets[doc + 1], width, scratch, hashes, out[at:])
         sort_hashes(out[at : at + n], hashes, places)
         kept = at
         for i in range(at, at + n):

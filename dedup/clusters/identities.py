@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 from gristmill.corpus.account import Account, add_up
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.source_accounts import passed_by_source
+from gristmill.corpus.tables import together
 from gristmill.corpus.text.columns import text_column
 
 HASH_CHARS = 32
+TOGETHER = 1 << 16  # documents, about 150 bytes each
 _NIBBLE = np.full(256, 255, np.uint8)
 _NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -38,7 +40,8 @@ def read_identities(documents: Sequence[Path], signatures: Sequence[Path] | None
 
 
 def identities_by_part(documents: Sequence[Path], signatures: Sequence[Path] | None) -> Iterator[Identities]:
-    """Identities of one part after the other; the hash as the signatures have it, when there are any.
+    """Identities of one part after the other, of TOGETHER documents where parts are smaller; the hash as the signatures
+    have it, when there are any.
 
     Raises
     ------
@@ -46,9 +49,16 @@ def identities_by_part(documents: Sequence[Path], signatures: Sequence[Path] | N
     """
     if signatures is not None and len(documents) != len(signatures):
         raise SchemaError(f"{len(documents)} parts of documents but {len(signatures)} of signatures")
-    for i, path in enumerate(documents):
-        part = _with_sizes(path) if signatures is None else _joined(path, signatures[i])
-        yield Identities(part["doc_id"], _hash_words(part, path), passed_by_source(part["source"], part["bytes"]))
+    parts = map(_with_sizes, documents) if signatures is None else map(_joined, documents, signatures)
+    for some in together(zip(documents, parts, strict=True), lambda part: len(part[1]), TOGETHER):
+        whole = pa.concat_tables([part for _, part in some])
+        hashes = _hash_words(whole)
+        if hashes is None:
+            wrong = next(path for path, part in some if _hash_words(part) is None)
+            raise SchemaError(
+                f"{wrong}: a text_hash is not {HASH_CHARS} lower-case hex characters; ingest the source again"
+            )
+        yield Identities(whole["doc_id"], hashes, passed_by_source(whole["source"], whole["bytes"]))
 
 
 def doc_ids_of(documents: Sequence[Path], rows: int) -> Iterator[pa.Array]:
@@ -82,11 +92,11 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
         return file.read(columns=columns, use_threads=False)
 
 
-def _hash_words(part: pa.Table, path: Path) -> np.ndarray:
-    """The column text_hash as ``uint64[n, 2]``."""
+def _hash_words(part: pa.Table) -> np.ndarray | None:
+    """The column text_hash as ``uint64[n, 2]``; None where one is no hash."""
     column = text_column(part, "text_hash")
     nibbles = _NIBBLE[column.data[: column.offsets[-1]]]
     if (np.diff(column.offsets) != HASH_CHARS).any() or (nibbles > 15).any():
-        raise SchemaError(f"{path}: a text_hash is not {HASH_CHARS} lower-case hex characters; ingest the source again")
+        return None
     pairs = nibbles.reshape(-1, HASH_CHARS // 2, 2)
     return (pairs[:, :, 0] << 4 | pairs[:, :, 1]).view(np.uint64)

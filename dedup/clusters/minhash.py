@@ -58,8 +58,10 @@ def measure(batch: pa.RecordBatch, *, shingle_words: int, hashes: int, seed: int
     """Number of shingles ``int32[n_docs]`` and signatures ``uint64[n_docs, hashes]`` of a batch with ``text``.
 
     A shingle is ``shingle_words`` words in a row. A word is a run of letters, digits and marks, case folded (ASCII and
-    ``_unicode_fold``), and every Han or kana character is a word. A text of fewer words is one shingle of them all;
-    a text without any word has no shingle and a signature of 2^64 - 1 everywhere.
+    ``_unicode_fold``), and every Han or kana character is a word; runs of Thai, Lao, Burmese and Khmer, which have no
+    spaces between words, are cut into pieces of about three characters by their content (``_kernels_unspaced``). A text
+    of fewer words is one shingle of them all; a text without any word has no shingle and a signature of 2^64 - 1
+    everywhere.
 
     Source: Broder 1997; datasketch 2.0, scheme ``affine64``. Cost: one pass, 8 x hashes bytes a document.
     """

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.corpus.tables import read_batches
+from gristmill.corpus.tables import read_batches, together
 from gristmill.dedup.clusters.candidates import Candidates, Engine, new_index
 from gristmill.dedup.clusters.curve import check_threshold, choose_bands, curve
 from gristmill.dedup.clusters.grouping import Grouping, Nodes
 from gristmill.dedup.clusters.minhash import family_of, signature_matrix
 from gristmill.dedup.clusters.verification import ShingleSets, shingle_sets
+
+TOGETHER = 1 << 12  # documents indexed at once, a kilobyte of hashes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,13 @@ def find_candidates(signatures: Sequence[Path], texts: Grouping, scheme: Scheme,
     )
     _check_families(signatures, scheme)
     start = 0
-    for path in signatures:
-        for batch in read_batches(path, ["shingles", "signature"]):
-            text = texts.text_of_row[start : start + batch.num_rows]
-            chosen = np.flatnonzero((text >= 0) & (batch["shingles"].to_numpy() > 0))
-            index.add(text[chosen], signature_matrix(batch)[chosen])
-            start += batch.num_rows
+    batches = (batch for path in signatures for batch in read_batches(path, ["shingles", "signature"]))
+    for some in together(batches, lambda batch: batch.num_rows, TOGETHER):
+        signed = some[0] if len(some) == 1 else pa.concat_batches(some)  # which copies
+        text = texts.text_of_row[start : start + signed.num_rows]
+        chosen = np.flatnonzero((text >= 0) & (signed["shingles"].to_numpy() > 0))
+        index.add(text[chosen], signature_matrix(signed)[chosen])
+        start += signed.num_rows
     return index.candidates()
 
 

@@ -94,7 +94,7 @@ class ClustersFacts:
 SIGNATURES = PartStage(
     name="signatures",
     key="dedup.near",
-    version="2",
+    version="3",
     title="MinHash signatures of word shingles",
     section=Near,
     always=True,
@@ -115,7 +115,7 @@ CLUSTERS = CorpusStage(
     facts=ClustersFacts,
     name="clusters",
     key="dedup.near",
-    version="3",
+    version="4",
     reads=("documents", "signatures"),
     title="exact and verified near duplicates",
     section=Near,

@@ -7,20 +7,14 @@ follows the hit of the place before it makes a longer run, so one width finds ru
 import numpy as np
 
 from gristmill.corpus.text._kernels import (
-    K2,
-    MARK,
     ONE,
     U64,
     ZERO,
-    char_class,
-    decode,
-    hash_bytes,
     hash_shingles,
     hash_tokens,
-    mum,
-    words,
 )
 from gristmill.corpus.text._kernels_jit import kernel, leaf
+from gristmill.corpus.text._kernels_unspaced import cut_words
 from gristmill.filters.models._kernels_known import COST_UNITS
 from gristmill.filters.signals._kernels_words import find_key
 
@@ -31,7 +25,6 @@ NEAR_MIN, NEAR_MAX = 8, 15  # words of a passage that is also compared word by w
 NEAR_GAP = 64  # words that may stand between its two pieces
 RARE = 90 * COST_UNITS  # of a run of its words: as good as many more words; see ``rarity``
 _PIECES = NEAR_MAX + 1  # lengths of a first piece
-_SYLLABLES = U64(3)  # characters of a word where no spaces stand between words, on average
 
 
 # ------------------------------------------------------------------------------------------------ words
@@ -75,69 +68,10 @@ def fold_forms(offsets, data, out_offsets, out):
     out_offsets[offsets.size - 1] = n
 
 
-@leaf
-def _is_unspaced(data, at):
-    """Whether the character at ``at`` is Thai, Lao, Burmese or Khmer: words of these have no spaces between them."""
-    lead, second = data[at], data[at + 1]
-    return (lead == 0xE0 and 0xB8 <= second <= 0xBB) or (
-        lead == 0xE1 and (0x80 <= second <= 0x82 or 0x9E <= second <= 0x9F)
-    )
-
-
-@kernel
-def _cut_run(data, start, stop, starts, ends, n):
-    """Cut a run of characters without spaces into pieces of about three, by two neighbouring characters at a time.
-
-    Where a cut stands depends on these alone, so that a passage has the same pieces wherever it stands.
-    """
-    begin, before, at = start, ZERO, start
-    while at < stop:
-        cluster = at
-        point, n_bytes = decode(data, at)
-        at += n_bytes
-        while at < stop:
-            point, n_bytes = decode(data, at)
-            if not char_class(point) & MARK:
-                break
-            at += n_bytes
-        here = hash_bytes(data, cluster, at, False)
-        if cluster > begin and mum(before ^ K2, here) % _SYLLABLES == ZERO:
-            starts[n], ends[n] = begin, cluster
-            n += 1
-            begin = cluster
-        before = here
-    starts[n], ends[n] = begin, stop
-    return n + 1
-
-
-@kernel
-def _cut_unspaced(data, starts, ends, n, starts2, ends2):
-    """Words with those of scripts without spaces cut; returns their number."""
-    out = 0
-    for t in range(n):
-        if _is_unspaced(data, starts[t]):
-            out = _cut_run(data, starts[t], ends[t], starts2, ends2, out)
-        else:
-            starts2[out], ends2[out] = starts[t], ends[t]
-            out += 1
-    return out
-
-
-@kernel
-def _cut_words(data, start, stop, scratch):
-    """(number of words, whether they stand in starts2 and ends2) of scratch (starts, ends, starts2, ends2)."""
-    starts, ends, starts2, ends2 = scratch
-    n = words(data, start, stop, starts, ends)
-    for t in range(n):
-        if _is_unspaced(data, starts[t]):
-            return _cut_unspaced(data, starts, ends, n, starts2, ends2), True
-    return n, False
-
-
 @kernel
 def _hash_words(data, start, stop, scratch, hashes):
     """Hashes of the words of one text; returns their number."""
-    n, is_cut = _cut_words(data, start, stop, scratch)
+    n, is_cut = cut_words(data, start, stop, scratch)
     hash_tokens(data, scratch[2 * is_cut], scratch[2 * is_cut + 1], n, False, hashes)
     return n
 
@@ -159,7 +93,7 @@ def pack_words(offsets, data, scratch, packed, begins, ends):
     """
     n, size = np.int64(0), np.int64(0)
     for text in range(offsets.size - 1):
-        count, is_cut = _cut_words(data, offsets[text], offsets[text + 1], scratch)
+        count, is_cut = cut_words(data, offsets[text], offsets[text + 1], scratch)
         starts, stops = scratch[2 * is_cut], scratch[2 * is_cut + 1]
         begins[text] = size
         for t in range(count):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.own_files import read_own_lines
 from gristmill.corpus.stage import Measured
 from gristmill.corpus.text._kernels import word_capacity, words
 from gristmill.corpus.text.columns import text_column
@@ -163,8 +164,10 @@ def _listed(paths: Sequence[Path]) -> pa.Array:
     for path in paths:
         if not path.is_file():
             raise SourceError(f"no list at {path}; set blocklist.words, blocklist.urls or blocklist.hashes")
-        for line in path.read_text(encoding="utf-8-sig").split("\n"):
-            entries.add(_entry(line))
+        try:
+            entries.update(map(_entry, read_own_lines(path)))
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{path}: {error}; set blocklist to lists in UTF-8") from None
     return pa.array(sorted(entries - {""}), pa.string())
 
 

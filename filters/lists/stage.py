@@ -80,7 +80,7 @@ class ContaminationFacts:
 BLOCKLIST = PartStage(
     facts=BlocklistFacts,
     name="blocklist",
-    version="2",  # a byte order mark is no part of a list's first entry
+    version="2",
     title="listed words, addresses and texts",
     section=Blocklist,
     artefacts=lists_of,

@@ -1,5 +1,7 @@
 """Documents of two runs joined by doc_id, and those that are not the same in both."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import xxhash
@@ -28,22 +30,38 @@ def changed_documents(before: DecidedColumns, after: DecidedColumns) -> pl.DataF
     (its spans are others), and verdict, domain, lang_id, other, bytes and cut of each run under ``_a`` and ``_b``;
     in no order
     """
-    paired = _pair(before.documents, after.documents)
+    paired = _pair(before, after)
     sides = [_side(columns, paired[f"at_{name}"], name) for columns, name in ((before, "a"), (after, "b"))]
-    joined = pl.concat([paired, *sides], how="horizontal")
+    joined = pl.concat([paired, *sides], how="horizontal").lazy()  # only columns that are shown are filtered
     joined = joined.with_columns(_kind(), recut=_recut()).filter(pl.col("kind").is_not_null())
     shown = [f"{column}_{name}" for name in "ab" for column in ("at", *_SIDES)]
     source = pl.coalesce("source_a", "source_b").alias("source")
-    return joined.select("doc_id", source, "kind", "recut", *shown)
+    return joined.select("doc_id", source, "kind", "recut", *shown).collect()
 
 
-def _pair(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """doc_id, at_a, at_b of every document of either run."""
-    if before["doc_id"].equals(after["doc_id"]):  # most nights most documents are the old ones: no join is needed
-        rows = pl.Series(np.arange(len(before), dtype=np.uint32))
-        return pl.DataFrame({"doc_id": before["doc_id"], "at_a": rows, "at_b": rows})
-    sides = [frame.select("doc_id").with_row_index(f"at_{name}") for frame, name in ((before, "a"), (after, "b"))]
-    return sides[0].join(sides[1], on="doc_id", how="full", coalesce=True).select("doc_id", "at_a", "at_b")
+def _pair(before: DecidedColumns, after: DecidedColumns) -> pl.DataFrame:
+    """doc_id, at_a, at_b of every document of either run.
+
+    Parts that both runs have are the same rows, most of them on most nights: only documents of others are joined.
+    """
+    shared = [digest for digest in before.parts if digest in set(after.parts)]
+    (same_a, other_a), (same_b, other_b) = (_places(side, shared) for side in (before, after))
+    same = pl.DataFrame({"doc_id": before.documents["doc_id"].gather(same_a), "at_a": same_a, "at_b": same_b})
+    others = [
+        pl.DataFrame({"doc_id": side.documents["doc_id"].gather(at), name: at})
+        for side, at, name in ((before, other_a, "at_a"), (after, other_b, "at_b"))
+    ]
+    joined = others[0].join(others[1], on="doc_id", how="full", coalesce=True)
+    return pl.concat([same, joined.select(same.columns)])
+
+
+def _places(side: DecidedColumns, shared: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the documents in the ``shared`` parts, in that order, and all other rows; uint32."""
+    ends = np.searchsorted(side.documents["part"].to_numpy(), np.arange(len(side.parts) + 1)).tolist()
+    rows = {digest: np.arange(*ends[n : n + 2], dtype=np.uint32) for n, digest in enumerate(side.parts)}
+    apart, none = rows.keys() - set(shared), np.empty(0, np.uint32)
+    found = ([rows[one] for one in shared], [rows[one] for one in side.parts if one in apart])
+    return np.concatenate([none, *found[0]]), np.concatenate([none, *found[1]])
 
 
 def _side(columns: DecidedColumns, at: pl.Series, name: str) -> pl.DataFrame:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
+
 from gristmill.flows.diff.change_groups import ChangeGroup
 from gristmill.flows.diff.changed_documents import ABSENT
 from gristmill.flows.diff.turned_rules import Side
@@ -38,7 +40,8 @@ def changed_texts(before: Side, after: Side, groups: Sequence[ChangeGroup], n: i
 
 def _texts(side: Side, doc_ids: list[str]) -> dict[str, tuple[str, str]]:
     """Locator and masked text by doc_id."""
-    documents = documents_named(side.context, doc_ids, _COLUMNS) if doc_ids else {}
+    found = side.columns.documents.filter(pl.col("doc_id").is_in(doc_ids))
+    documents = documents_named(side.context, doc_ids, _COLUMNS, found["part"].unique().to_list())
     masks = masks_of(side.context, documents)
     return {one: (row["locator"], cut_text(row["text"], masks.get(one, []))) for one, row in documents.items()}
 

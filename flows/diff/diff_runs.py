@@ -10,11 +10,12 @@ from gristmill.flows.diff.change_groups import ChangeGroup, change_groups, check
 from gristmill.flows.diff.change_reasons import REASONS, reasons_of
 from gristmill.flows.diff.changed_documents import KINDS, changed_documents
 from gristmill.flows.diff.changed_texts import changed_texts
-from gristmill.flows.diff.decided_columns import decided_columns
+from gristmill.flows.diff.decided_columns import decided_columns, parts_of
 from gristmill.flows.diff.made_differently import recipe_differences
 from gristmill.flows.diff.run_figures import figures, listed
 from gristmill.flows.diff.turned_rules import Side
 from gristmill.flows.inspect.run_evidence import rules_of_run
+from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
 
@@ -40,7 +41,9 @@ def diff_runs(before: Path, after: Path, samples: int = 10) -> dict[str, Any]:
     StoreError : a run has not decided, or was made by version 0.1.0
     ConservationError : the changes do not explain the difference of the runs' accounts
     """
-    sides = (_side(before), _side(after))
+    contexts = (read_run(before), read_run(after))
+    shared = set(parts_of(contexts[0])) & set(parts_of(contexts[1]))
+    sides = (_side(contexts[0], shared), _side(contexts[1], shared))
     reasoned = reasons_of(*sides, changed_documents(sides[0].columns, sides[1].columns))
     groups = change_groups(reasoned)
     accounts = [side.context.run.manifest("decide").accounts for side in sides]
@@ -63,9 +66,8 @@ def diff_runs(before: Path, after: Path, samples: int = 10) -> dict[str, Any]:
     }
 
 
-def _side(path: Path) -> Side:
-    context = read_run(path)
-    return Side(context, decided_columns(context), rules_of_run(context))
+def _side(context: RunContext, shared: set[str]) -> Side:
+    return Side(context, decided_columns(context, shared), rules_of_run(context))
 
 
 def _in_order(counted: dict[str, Any], names: Sequence[str] | dict[str, str]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def _by_key(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str
 
 def _shares(columns: DecidedColumns) -> dict[str, float]:
     """Of the bytes that are left of kept documents."""
-    kept = columns.documents.filter(pl.col("verdict") == "kept")
-    sums = kept.group_by("domain").agg((pl.col("bytes") - pl.col("cut")).sum()).rows()
+    kept = columns.documents.lazy().filter(pl.col("verdict") == "kept")
+    sums = kept.group_by("domain").agg((pl.col("bytes") - pl.col("cut")).sum()).collect().rows()
     total = sum(n_bytes for _, n_bytes in sums)
     return {domain: n_bytes / total for domain, n_bytes in sums} if total else {}
 

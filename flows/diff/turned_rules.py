@@ -7,7 +7,7 @@ import polars as pl
 
 from gristmill.filters.decide.rules import Rule
 from gristmill.flows.diff.decided_columns import DecidedColumns
-from gristmill.flows.inspect.run_evidence import Rules, read_signals
+from gristmill.flows.inspect.run_evidence import Rules, read_signal
 from gristmill.flows.pipeline.context import RunContext
 
 RULE = ["rule", "signal"]
@@ -93,5 +93,5 @@ def measured_again(before: Side, after: Side, turned: pl.DataFrame, signals: set
 
 
 def _values(side: Side, signal: str, at: pl.Series) -> pl.Series | None:
-    table = read_signals(side.context, [signal])
-    return pl.Series(table[signal]).gather(at) if signal in table.column_names else None
+    values = read_signal(side.context, signal)
+    return None if values is None else pl.Series(values).gather(at)

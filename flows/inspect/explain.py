@@ -15,7 +15,7 @@ from gristmill.corpus.identity import document_id
 from gristmill.corpus.span_tables import MASK
 from gristmill.corpus.tables import CHECKED
 from gristmill.flows.inspect.document_steps import batch_rows_of, pieces_of, plan_of, steps_of
-from gristmill.flows.inspect.id_prefixes import is_prefix
+from gristmill.flows.inspect.id_prefixes import is_prefix, own_ids
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.judge import decisions_file
@@ -34,7 +34,7 @@ def explain_document(run_path: Path, name: str) -> dict[str, Any]:
 
     Raises
     ------
-    AmbiguousNameError : several doc_ids begin with the name
+    AmbiguousNameError : several doc_ids begin with the name, or several documents bear it
     UnknownNameError : no document and no reject bears the name
     """
     context = read_run(run_path, first_format=True)
@@ -61,23 +61,34 @@ def _ending_so(context: RunContext, name: str) -> list[str]:
 
 def _find_document(context: RunContext, name: str) -> tuple[int, int] | None:
     """Part and row of the document, by doc_id, locator, or the id that the input gave it; else by how doc_id begins."""
-    own_id = canonical_json({"id": name})[1:-1]
+    bear: list[tuple[int, int, str]] = []
     begin: list[tuple[int, int, str]] = []
     for number, part in enumerate(context.run.manifest("documents").parts):
         table = pq.read_table(
             context.store.folder(part) / DOCUMENTS_FILE, columns=["doc_id", "locator", "meta"], **CHECKED
         )
-        hit = pc.or_(pc.equal(table["doc_id"], name), pc.equal(table["locator"], name))
-        hit = pc.or_(hit, pc.fill_null(pc.match_substring(table["meta"], own_id), False))
-        row = pc.index(hit, True).as_py()
+        row = pc.index(table["doc_id"], name).as_py()
         if row >= 0:
             return number, row
+        rows = _rows_that_bear(table, name)
+        bear += [(number, row, table["doc_id"][row].as_py()) for row in rows]
         if is_prefix(name):
             rows = pc.indices_nonzero(pc.starts_with(table["doc_id"], name)).to_pylist()
             begin += [(number, row, table["doc_id"][row].as_py()) for row in rows]
-    if len(begin) > 1:
+    if len(bear) > 1:
+        raise AmbiguousNameError("document", name, [doc_id for _, _, doc_id in bear], shared=True)
+    if len(begin) > 1 and not bear:
         raise AmbiguousNameError("document", name, [doc_id for _, _, doc_id in begin])
-    return begin[0][:2] if begin else None
+    return (bear or begin)[0][:2] if bear or begin else None
+
+
+def _rows_that_bear(table: pa.Table, name: str) -> list[int]:
+    """Rows of the documents with this locator or this id of the input; two files may give the same id."""
+    spelled = canonical_json(name)[1:-1]  # only meta that holds it is parsed
+    maybe = pc.indices_nonzero(pc.fill_null(pc.match_substring(table["meta"], spelled), False))
+    own = maybe.filter(pc.fill_null(pc.equal(own_ids(table["meta"].take(maybe)), name), False))
+    located = pc.indices_nonzero(pc.equal(table["locator"], name))
+    return sorted({*own.to_pylist(), *located.to_pylist()})
 
 
 def _find_reject(context: RunContext, name: str) -> dict[str, Any] | None:

@@ -1,8 +1,10 @@
-"""Names that people type: whole, or the beginning of an id."""
+"""Names that people type: whole, the beginning of an id, or the id that an input gave its record."""
 
 import re
 from bisect import bisect
 from collections.abc import Sequence
+
+import pyarrow as pa
 
 from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 
@@ -18,6 +20,21 @@ def is_prefix(name: str) -> bool:
     (True, False, False)
     """
     return _PREFIX.fullmatch(name) is not None
+
+
+def own_ids(meta: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The id that the input gave each document, as text; null for one without.
+
+    Parameters
+    ----------
+    meta : JSON objects, as documents have them; "id" of the object itself counts, not of one inside it
+
+    >>> own_ids(pa.chunked_array([['{"id":12}', '{"id":"a"}', '{"user":{"id":"b"}}', None]])).to_pylist()
+    ['12', 'a', None, None]
+    """
+    import polars as pl
+
+    return pa.chunked_array([pl.Series(meta, dtype=pl.String).str.json_path_match("$.id").to_arrow().cast(pa.string())])
 
 
 def id_named(kind: str, name: str, ids: Sequence[str]) -> str:

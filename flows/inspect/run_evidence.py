@@ -15,7 +15,7 @@ from gristmill.corpus.errors import StoreError, UnknownNameError
 from gristmill.corpus.tables import read_part
 from gristmill.flows.pipeline.catalogue import Catalogue, rules_of
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.deciding import document_columns
+from gristmill.flows.pipeline.deciding import document_columns, text_bytes
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.signal_tables import known_signals, signal_tables, signals_measured, table_paths
@@ -38,7 +38,7 @@ def gather_run(context: RunContext, signals: Iterable[str]) -> "Evidence":
 
     documents = document_columns(
         _paths(context, "documents", DOCUMENTS_FILE),
-        _paths(context, "signals", "signals.parquet"),
+        text_bytes(_paths(context, "signals", "signals.parquet")),
         _paths(context, "language", "language.parquet") if context.run.has("language") else [],
         licenses=bool(context.recipe.handoff.forbid_licenses),
     )
@@ -61,6 +61,15 @@ def read_signals(context: RunContext, names: Iterable[str]) -> pa.Table:
             tables.append(pa.concat_tables([read_part(path, chosen) for path in paths]))
     columns = {name: table[name] for table in tables for name in table.column_names}
     return pa.table(columns)
+
+
+def read_signal(context: RunContext, name: str) -> pa.ChunkedArray | None:
+    """One signal of every document, without their names; None where no stage of the run measured it."""
+    for stage in signal_tables(context.run):
+        paths = table_paths(context, stage)
+        if name in signals_measured(paths):
+            return pa.concat_tables([read_part(path, [name]) for path in paths])[name]
+    return None
 
 
 def rules_of_run(context: RunContext) -> "dict[str, tuple[Rule, ...]]":

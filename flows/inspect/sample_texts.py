@@ -1,9 +1,10 @@
 """Texts of a few documents, as they were and as they are after edits; what is masked is shown by its marker."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,20 +18,25 @@ from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.pipeline.open_context import stages_of_run
 from gristmill.tokenizer.cutting import cut_spans
 
+ROWS_AT_ONCE = 1 << 12
 Span = dict[str, Any]  # start, end in bytes of the text; reason
 
 
 def documents_named(
-    context: RunContext, doc_ids: Sequence[str], columns: list[str] | None = None
+    context: RunContext,
+    doc_ids: Sequence[str],
+    columns: list[str] | None = None,
+    parts: Collection[int] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Rows of the documents, by doc_id; one row group with its text is in memory at a time.
+    """Rows of the documents, by doc_id; ROWS_AT_ONCE of them with their text are in memory at a time.
 
     Parameters
     ----------
     columns : those to read, doc_id among them; all when None
+    parts : those that hold the documents, where the caller knows; no other is read
     """
     wanted, found = pa.array(doc_ids, pa.string()), dict[str, dict[str, Any]]()
-    for part in range(len(context.run.manifest("documents").parts)):
+    for part in range(len(context.run.manifest("documents").parts)) if parts is None else sorted(parts):
         with pq.ParquetFile(context.file("documents", DOCUMENTS_FILE, part), memory_map=True, **CHECKED) as file:
             for row in _rows_named(file, wanted, columns):
                 found[row["doc_id"]] = row
@@ -42,8 +48,20 @@ def documents_named(
 def _rows_named(file: pq.ParquetFile, wanted: pa.Array, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     for group in range(file.num_row_groups):
         hits = pc.is_in(file.read_row_group(group, columns=["doc_id"])["doc_id"], value_set=wanted)
-        if pc.any(hits).as_py():
-            yield from file.read_row_group(group, columns=columns, use_threads=False).filter(hits).to_pylist()
+        yield from _rows_at(file, group, np.flatnonzero(hits.to_numpy()), columns)
+
+
+def _rows_at(file: pq.ParquetFile, group: int, rows: np.ndarray, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    """Rows of a row group, ascending; what stands behind the last of them is not decoded."""
+    if not len(rows):
+        return
+    first = 0
+    for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
+        here = rows[(rows >= first) & (rows < first + batch.num_rows)]
+        yield from batch.take(pa.array(here - first)).to_pylist()
+        first += batch.num_rows
+        if first > rows[-1]:
+            return
 
 
 def masks_of(context: RunContext, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Span]]:

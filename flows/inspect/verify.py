@@ -12,6 +12,7 @@ from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_facts import check_facts
 from gristmill.flows.inspect.verify_neighbours import check_neighbours
 from gristmill.flows.inspect.verify_replay import Replay, check_replay
+from gristmill.flows.inspect.verify_settled import check_settled
 from gristmill.flows.inspect.verify_stages import (
     check_accounts,
     check_alignment,
@@ -108,6 +109,7 @@ CHECKS = (
     check_labels,
     check_train_files,
     check_consumption,
+    check_settled,
     check_facts,
     check_plugins,
     check_card,

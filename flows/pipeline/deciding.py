@@ -71,9 +71,9 @@ def decide_stage(tables: Tables, judging: Judging, folder: Path, moving: Moving 
     from gristmill.filters.decide.decisions import count_reviewed
 
     licenses = bool(judging.policy.forbid_licenses)
-    columns = document_columns(tables.documents, tables.signals[0], tables.language, licenses=licenses)
     asked = Weighing(moving.curves, moving.quotas, tables.types)
-    measured = signal_columns(tables.signals, _signals_asked(judging.rules, asked))
+    measured = signal_columns(tables.signals, {"bytes"} | _signals_asked(judging.rules, asked))
+    columns = document_columns(tables.documents, measured["bytes"], tables.language, licenses=licenses)
     decision, n_stale = _decided(columns, measured, tables, judging)
     kept = in_type_domains(decision.kept, tables.main_types, moving.type_domains)
     kept, weights, quotas = weigh(kept, columns, measured, asked)
@@ -144,22 +144,41 @@ def standing_decisions(decisions: Path, documents: Sequence[Path]) -> tuple[pa.T
 
 
 def document_columns(
-    documents: Sequence[Path], signals: Sequence[Path], language: Sequence[Path], *, licenses: bool = False
+    documents: Sequence[Path], n_bytes: pa.ChunkedArray, language: Sequence[Path], *, licenses: bool = False
 ) -> pa.Table:
     """doc_id, source, domain, lang_id, no_language, bytes, part and row of every document, in order; no text.
 
     lang_id is the primary subtag that the language stage found, where the run has one, else that of the document's own
     tag; null where there is none. no_language: a tag is there, and names no language. With ``licenses`` license
     as well.
+
+    Parameters
+    ----------
+    documents, language : a file of every part; no language where the run has no such stage
+    n_bytes : double[n_docs], the signal ``bytes`` of every document, see ``text_bytes``
     """
-    tables = []
-    for number, path in enumerate(documents):
-        table = read_part(path, ["doc_id", "source", "domain", *(["license"] if licenses else [])])
-        stated = (language[number], "lang_id") if language else (path, "lang")
-        lang_id, no_language = primary_subtags(read_part(stated[0], [stated[1]])[stated[1]])
-        n_bytes = read_part(signals[number], ["bytes"])["bytes"].cast(pa.int64())
-        table = table.append_column("lang_id", lang_id).append_column("no_language", no_language)
-        table = table.append_column("bytes", n_bytes)
-        table = table.append_column("part", pa.array(np.full(table.num_rows, number, np.int32)))
-        tables.append(table.append_column("row", pa.array(np.arange(table.num_rows))))
-    return pa.concat_tables(tables)
+    shown = ["doc_id", "source", "domain", *(["license"] if licenses else [])]
+    parts = [read_part(path, shown if language else [*shown, "lang"]) for path in documents]
+    table = pa.concat_tables(parts)
+    stated = (
+        pa.concat_tables([read_part(path, ["lang_id"]) for path in language])["lang_id"] if language else table["lang"]
+    )
+    lang_id, no_language = primary_subtags(stated)
+    n_rows = [len(one) for one in parts]
+    rows = np.arange(len(table)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+    beside = {
+        "lang_id": lang_id,
+        "no_language": no_language,
+        "bytes": n_bytes.cast(pa.int64()),
+        "part": pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), n_rows)),
+        "row": pa.array(rows),
+    }
+    table = table.select(shown)
+    for name, column in beside.items():
+        table = table.append_column(name, column)
+    return table
+
+
+def text_bytes(signals: Sequence[Path]) -> pa.ChunkedArray:
+    """The signal ``bytes`` of every document, double[n_docs], from the signals of every part."""
+    return pa.concat_tables([read_part(path, ["bytes"]) for path in signals])["bytes"]

@@ -4,7 +4,7 @@ Spans of several stages overlap. A stage that finds them passes all bytes on in 
 once, in the account and by reason. Text is rewritten later, once, when it is encoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,37 +32,38 @@ def edit(context: RunContext, stage: Instance) -> Manifest | None:
     if not stages:
         return None
     spans = [Ref(part, SPANS_FILE) for name in stages for part in context.run.manifest(name).parts]
-    inputs = [context.run.manifest("decide").key, *(context.run.manifest(name).key for name in stages)]
+    decided = context.run.manifest("decide")
+    inputs = [decided.key, *(context.run.manifest(name).key for name in stages)]
     key = job_key(stage.name, stage.spec.version, inputs)
-    arguments = {
-        "kept": Ref(context.run.manifest("decide").parts[0], "kept.parquet"),
-        "spans": spans,
-        "signals": context.refs("signals", "signals.parquet"),
-    }
+    kept_bytes = {source: account.bytes_kept for source, account in decided.accounts.items()}
+    arguments = {"kept": Ref(decided.parts[0], "kept.parquet"), "spans": spans, "kept_bytes": kept_bytes}
     return context.compute(stage.name, [Job(stage.name, key, edit_stage, arguments)])
 
 
-def edit_stage(kept: Path, spans: Sequence[Path], signals: Sequence[Path], folder: Path) -> Outcome:
-    """Write kept.parquet with every document's spans; bytes_dropped of the account are those that removals cut."""
+def edit_stage(kept: Path, spans: Sequence[Path], kept_bytes: Mapping[str, int], folder: Path) -> Outcome:
+    """Write kept.parquet with every document's spans; bytes_dropped of the account are those that removals cut.
+
+    Parameters
+    ----------
+    kept_bytes : text bytes of the documents that each source keeps, as ``decide`` accounts for them
+    """
     table = read_part(kept)
     merged = put_spans(table, merge_spans([read_part(path) for path in spans]))
     pq.write_table(merged, folder / "kept.parquet", **WRITTEN)
-    sizes = pa.concat_tables([read_part(path, ["doc_id", "bytes"]) for path in signals])
     n_spans = pc.sum(pc.list_value_length(merged["spans"])).as_py() or 0
     facts = {"spans": n_spans, "by_reason": count_reasons(merged)}
-    return Outcome(merged.num_rows, edit_accounts(merged, sizes), facts)
+    return Outcome(merged.num_rows, edit_accounts(merged, kept_bytes), facts)
 
 
-def edit_accounts(kept: pa.Table, sizes: pa.Table) -> dict[str, Account]:
+def edit_accounts(kept: pa.Table, kept_bytes: Mapping[str, int]) -> dict[str, Account]:
     """By source: documents kept, bytes before, and bytes that stay (masked bytes count as staying)."""
     import polars as pl
 
-    frame = pl.DataFrame(kept.select(["doc_id", "source"])).with_columns(cut=bytes_cut(kept["spans"].combine_chunks()))
-    frame = frame.join(pl.DataFrame(sizes), on="doc_id", how="left")
-    totals = frame.group_by("source").agg(pl.len(), pl.col("bytes").sum().cast(pl.Int64), pl.col("cut").sum())
+    frame = pl.DataFrame(kept.select(["source"])).with_columns(cut=bytes_cut(kept["spans"].combine_chunks()))
+    totals = frame.group_by("source").agg(pl.len(), pl.col("cut").sum()).sort("source")
     return {
-        row["source"]: Account(row["len"], row["len"], 0, 0, row["bytes"], row["bytes"] - row["cut"], row["cut"], 0)
-        for row in totals.sort("source").to_dicts()
+        source: Account(n, n, 0, 0, kept_bytes[source], kept_bytes[source] - cut, cut, 0)
+        for source, n, cut in totals.iter_rows()
     }
 
 

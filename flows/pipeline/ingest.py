@@ -22,6 +22,7 @@ from gristmill.flows.pipeline.locking import libraries_of
 from gristmill.flows.pipeline.plugged_in import plugged_in
 from gristmill.flows.pipeline.recipe import Recipe
 from gristmill.flows.pipeline.stages import Instance
+from gristmill.flows.pipeline.taken_down import refuse_taken_down, removed_from_others, unnamed
 from gristmill.knowledge.stage import VERBALISE
 from gristmill.sources.stage import SourceSpec
 
@@ -35,12 +36,18 @@ if TYPE_CHECKING:
 
 
 def ingest(context: RunContext, stage: Instance) -> Manifest:
-    """Read every source, in the order of the recipe; then hold what was rejected against each source's budget."""
+    """Read every source, in the order of the recipe; then hold what was rejected against each source's budget.
+
+    What was taken down from another run of the home is not read again, see ``taken_down``.
+    """
     with context.report.progress("splitting", 0):  # big files are read once, to find where records begin
         jobs = list(plan_ingest(context, stage))
     _refuse_wrong_beginnings(context, jobs)
     refuse_full_disk(context, jobs)
+    removed = removed_from_others(context.run)
+    new = unnamed(context, jobs) if removed else []
     manifest = context.compute(stage.name, jobs)
+    refuse_taken_down(context, new, removed)
     kept = {name: passed_on(account.documents_kept, 0) for name, account in manifest.accounts.items()}
     check_budgets(kept, budgets_of(context.recipe), rejects=rejects_of(context.run))
     return manifest

@@ -26,11 +26,17 @@ def rebuild_from_card(
 
     Raises
     ------
-    CardError : no card there, or an input is not the one that the card was made from
+    CardError : no card there, or an input is not the one that the card was made from; or documents were taken down
+        from its run, which the inputs that it names still hold
     RecipeError : a plug-in that the card needs is not in it, is not installed, or is another one; its code is not run
     """
     facts = read_card(card)
     engine = {} if workers is None else {"workers": workers}
+    if gone := sum(one["removed"] for one in facts.get("takedowns", ())):
+        raise CardError(
+            f"{card}: takedowns removed {gone:,} of its documents, and the inputs that it names hold them: a rebuild "
+            "would bring them back. Remove them from the inputs and run the recipe"
+        )
     lock = Lock.from_json(facts["lock"], _folder_of(card))
     kept = kept_in(_folder_of(card) / PLUGINS, lock.plugins)
     checked = parse_recipe(facts["recipe"], f"{card}: recipe", find=kept)

@@ -72,14 +72,30 @@ def notices(run: RunDir) -> tuple[str, ...]:
     """Clusters beyond the budgets of a small corpus; documents that are not encoded; what rules passed over.
 
     What rules made for some languages passed over is noticed where it is above 1 %. Quotas that weights do not reach.
-    Sources of which rules keep nothing; sources with rejected records, by reason.
+    Sources without a record; sources of which rules keep nothing; sources with rejected records, by reason.
     """
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
     near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
-    return (*_rejected(run), *found, *_nothing_kept(manifest.accounts), *_unmet_quotas(facts), *_not_encoded(run))
+    return (
+        *_without_records(run),
+        *_rejected(run),
+        *found,
+        *_nothing_kept(manifest.accounts),
+        *_unmet_quotas(facts),
+        *_not_encoded(run),
+    )
+
+
+def _without_records(run: RunDir) -> Iterator[str]:
+    """Sources whose files hold no record at all: an empty file is often one that did not arrive."""
+    accounts = run.manifest("documents").accounts
+    for name, files in run.lock.inputs.items():
+        if files and not accounts.get(name, Account()).documents_in:
+            of = f"{len(files):,} file{'' if len(files) == 1 else 's'}, {sum(file.bytes for file in files):,} bytes"
+            yield f"{name} holds no record: {of}"
 
 
 def _rejected(run: RunDir) -> Iterator[str]:

@@ -12,8 +12,8 @@ from gristmill.flows.pipeline.open_context import read_run, reopen_run
 from gristmill.flows.pipeline.publish import train_config
 from gristmill.flows.pipeline.stages import Instance, stage_named
 from gristmill.flows.pipeline.training_html import write_training_page
-from gristmill.trainer.stage import Change
 from gristmill.trainer.training.setting_changes import CHANGEABLE, request_changes
+from gristmill.trainer.training_summary import Change
 
 
 def change_training(run: Path, settings: Sequence[str], back_to: int | None = None) -> tuple[Change, ...]:

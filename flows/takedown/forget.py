@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from gristmill.corpus.account import Account
 from gristmill.corpus.errors import AmbiguousNameError, SourceError, UnknownNameError
 from gristmill.corpus.identity import document_id
+from gristmill.corpus.own_files import read_own_lines
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.rundir import TAKEN_DOWN
 from gristmill.corpus.tables import read_batches, read_part, write_part
-from gristmill.flows.inspect.id_prefixes import is_prefix
+from gristmill.flows.inspect.id_prefixes import is_prefix, own_ids
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE, REJECTS_FILE
 from gristmill.flows.takedown.search import Slices, column_blocks, file_blocks
 
@@ -46,10 +47,9 @@ def read_ids(file: Path) -> list[str]:
     SourceError : no such file, no UTF-8, or no name in it
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
+        names = read_own_lines(file)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--ids {file}: {error}; expected a text file with one document per line") from None
-    names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise SourceError(f"--ids {file} names no document; expected one doc_id, locator or input id a line")
     return names
@@ -112,12 +112,9 @@ def _completed(parts: Sequence[Path], begun: set[str]) -> set[str]:
 
 def _documents_named(path: Path, wanted: pa.Array) -> tuple[list[str], set[str]]:
     """Ascending doc_ids, and the names that fitted."""
-    import polars as pl
-
     table = read_part(path, ["doc_id", "locator", "meta"])
-    own_ids = pl.Series(table["meta"], dtype=pl.String).str.json_path_match("$.id").to_arrow().cast(pa.string())
     hit, known = np.zeros(table.num_rows, np.bool_), set()
-    for column in (table["doc_id"], table["locator"], pa.chunked_array([own_ids])):
+    for column in (table["doc_id"], table["locator"], own_ids(table["meta"])):
         fits = pc.is_in(column, value_set=wanted)
         hit |= fits.to_numpy()
         known |= set(column.filter(fits).to_pylist())

@@ -5,8 +5,10 @@ the cache, results of tuning, logs. Entries with tokens that no run names are de
 spells them may be gone, and so is what dead writers left. Files of other runs are reported where they lie.
 """
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from gristmill.flows.takedown.search import Slices, Vocabulary, file_blocks
 TOKEN_STAGES = frozenset(("tokens", "shards", "heldout", "proxies"))
 MADE_AGAIN = ("tune", "logs")  # folders, of a run or of the home, that hold results and no part of a corpus
 LOGS = (".log", ".jsonl.1", ".err", ".out")
+Hits = Callable[[Path], int]
 RECORDS = (TAKEDOWN, "certificate.json")  # they name what was asked for
 
 
@@ -35,29 +38,56 @@ class HomeSearch:
 
 def search_home(home: Home, run: RunDir, slices: Slices) -> HomeSearch:
     """Delete what holds a slice and is needed by no run; report what else does, but for the files of ``run`` itself."""
-    found, named, vocabularies = HomeSearch(), entries_of(home.runs), _vocabularies(home)
+    found, named, hits = HomeSearch(), entries_of(home.runs), _hits(slices, _vocabularies(home))
+    for path in home.left_behind():
+        _delete(path, found, home.root)
+    for entry in home.entries():
+        if place_of(entry) not in named and (entry.parent.name in TOKEN_STAGES or _holds(entry, hits)):
+            LocalStore(entry.parents[1]).discard(*place_of(entry))
+            found.deleted.append(str(entry.relative_to(home.root)))
+    _search_others(home, run, hits, found)
+    return found
+
+
+def _hits(slices: Slices, vocabularies: list[Vocabulary]) -> Hits:
+    """How many slices a file holds. FileNotFoundError where it is gone."""
 
     def hits(path: Path) -> int:
         """A table is spelled with each vocabulary of the home; one that cannot be read is not shown to be clean."""
         tables = path.suffix in (".arrow", ".parquet") and vocabularies
         try:
             return sum(slices.count_in(block) for one in tables or [None] for block in file_blocks(path, one))
+        except FileNotFoundError:
+            raise
         except (pa.ArrowException, OSError, ValueError):
             return 1
 
-    for path in home.left_behind():
-        _delete(path, found, home.root)
-    for entry in home.entries():
-        if place_of(entry) not in named and (entry.parent.name in TOKEN_STAGES or any(map(hits, _files(entry)))):
-            LocalStore(entry.parents[1]).discard(*place_of(entry))
-            found.deleted.append(str(entry.relative_to(home.root)))
-    for path, again in _others(home, run):
-        n = hits(path) if path.name not in RECORDS else 0
-        if n and again:
-            _delete(path, found, home.root)
-        elif n:
-            found.left.append({"file": str(path), "slices": n})
-    return found
+    return hits
+
+
+def _holds(entry: Path, hits: Hits) -> bool:
+    with suppress(FileNotFoundError):  # of an entry that goes meanwhile
+        return any(map(hits, _files(entry)))
+    return False
+
+
+def _search_others(home: Home, run: RunDir, hits: Hits, found: HomeSearch) -> None:
+    seen, moved = set[tuple[int, int]](), True
+    while moved:  # a living writer renames what it has written: under one of its names a file is met
+        moved = False
+        for path, again in _others(home, run):
+            try:
+                status = path.stat()
+                is_new = (status.st_dev, status.st_ino) not in seen
+                n = hits(path) if is_new and path.name not in RECORDS else 0
+            except FileNotFoundError:
+                moved = True
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            if n and again:
+                _delete(path, found, home.root)
+            elif n:
+                found.left.append({"file": str(path), "slices": n})
 
 
 def _delete(path: Path, found: HomeSearch, root: Path) -> None:
@@ -66,19 +96,15 @@ def _delete(path: Path, found: HomeSearch, root: Path) -> None:
 
 
 def _others(home: Home, run: RunDir) -> Iterator[tuple[Path, bool]]:
-    """Every file that is none of the run's own and of its entries, and whether it can be made again; each once."""
-    others, seen = [other for other in home.runs if other.path.resolve() != run.path.resolve()], set[tuple[int, int]]()
+    """Every file that is none of the run's own and of its entries, and whether it can be made again."""
+    others = [other for other in home.runs if other.path.resolve() != run.path.resolve()]
     own = entries_of([run]) - entries_of(others)  # of a journal too: they are deleted next
     entries = [entry for entry in home.entries() if place_of(entry) not in own]
     aside = [path for store in home.stores for path in store.glob(f"*/.*{END}")]  # of living writers
     kept = [(path, False) for folder in (*entries, *aside) for path in _files(folder)]
     made = [(path, _can_be_made_again(path, home.root)) for other in others for path in _files(other.path)]
     made += [(path, _can_be_made_again(path, home.root)) for path in (*_beside(home), *_results(run))]
-    for path, again in (*kept, *made):
-        status = path.stat()
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            yield path, again
+    yield from (*kept, *made)
 
 
 def _vocabularies(home: Home) -> list[Vocabulary]:
@@ -89,7 +115,14 @@ def _vocabularies(home: Home) -> list[Vocabulary]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """Every file below, in order; a folder that goes meanwhile has none."""
+    walked = os.walk(folder, onerror=_expect_gone)
+    return iter(sorted(path for root, _, names in walked for name in names if (path := Path(root, name)).is_file()))
+
+
+def _expect_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _beside(home: Home) -> Iterator[Path]:

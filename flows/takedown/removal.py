@@ -24,7 +24,7 @@ from gristmill.corpus.files import content_key, read_json, write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE
 from gristmill.corpus.rundir import TAKEDOWN, RunDir
-from gristmill.corpus.store_use import using
+from gristmill.corpus.store_use import alone, using
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.home_contents import Home
 from gristmill.flows.pipeline.inputs import Inputs, list_artefacts
@@ -136,10 +136,20 @@ def _names_of(journal: RunDir) -> list[str]:
 
 
 @contextmanager
-def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext]:
-    """The run's context, with the digests of its artefacts but without its raw files, which are not read."""
+def context_of(run_path: Path, reporter: Reporter | None, *, shared: bool = False) -> Iterator[RunContext]:
+    """The run's context, with the digests of its artefacts but without its raw files, which are not read.
+
+    Parameters
+    ----------
+    shared : other runs may begin inside, since a training that is done again may take days. Else the store is had
+        alone: a run at work has read texts that no manifest names yet, and nothing that is found proves them gone
+
+    Raises
+    ------
+    LockedError : another run uses the store now
+    """
     opened = reopen_run(run_path, reporter=reporter, plugins=True, first_format=True)
-    with opened as context, using(context.store.root):
+    with opened as context, _held(context.store.root, shared):
         _ = context.run.exports, context.run.takedowns  # what is written to behind the removal can be read
         context.run.sweep()
         context.store = context.store.watched(EntryWatch())
@@ -147,6 +157,16 @@ def context_of(run_path: Path, reporter: Reporter | None) -> Iterator[RunContext
         _check_artefacts(context)
         write_json(context.run.path / STAGES_FILE, stages_of_run(context.run).to_json())  # 0.1.0 kept none
         yield context
+
+
+@contextmanager
+def _held(root: Path, shared: bool) -> Iterator[None]:
+    with alone(root):
+        if not shared:
+            yield
+            return
+    with using(root):
+        yield
 
 
 def _check_artefacts(context: RunContext) -> None:

@@ -80,7 +80,7 @@ def takedown_and_retrain(
     TrainError : the checkpoints are of another config or plan than the run's
     """
     date = date or datetime.now(UTC).date().isoformat()
-    with removal.context_of(run_path, reporter) as context:
+    with removal.context_of(run_path, reporter, shared=True) as context:
         journal, names = RunDir(context.run.path / JOURNAL), sorted(set(doc_ids))
         if journal.path.exists():  # a takedown was killed
             stopped = _stopped(journal)

@@ -17,7 +17,7 @@ from gristmill.filters.decide.verdicts import Decision
 from gristmill.filters.decide.verdicts import decide as decide_columns
 from gristmill.flows.inspect.run_evidence import read_signals, rules_of_run, signals_read
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.deciding import document_columns, standing_decisions
+from gristmill.flows.pipeline.deciding import document_columns, standing_decisions, text_bytes
 from gristmill.flows.pipeline.edits import SPANS_FILE
 from gristmill.flows.pipeline.jobs import resolve
 from gristmill.flows.pipeline.judge import decisions_file
@@ -45,7 +45,7 @@ def documents_of(context: RunContext) -> pa.Table:
     documents, signals = (
         paths_of(context, *one) for one in (("documents", DOCUMENTS_FILE), ("signals", "signals.parquet"))
     )
-    return document_columns(documents, signals, language, licenses=True)
+    return document_columns(documents, text_bytes(signals), language, licenses=True)
 
 
 def paths_of(context: RunContext, stage: str, name: str) -> list[Path]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.corpus.errors import RecipeError, SourceError, UnknownNameError
+from gristmill.corpus.own_files import read_own_lines
 from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.without.selection_keys import DocumentSelection
 
@@ -51,7 +52,7 @@ def _any_of(column: pa.ChunkedArray, values: Sequence[str], name: str) -> np.nda
 
 def _listed(doc_ids: pa.ChunkedArray, file: Path) -> np.ndarray:
     try:
-        names = sorted({line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n") if line.strip()})
+        names = sorted(set(read_own_lines(file)))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--ids {file}: {error}; expected a text file with one doc_id per line") from None
     if not names:

@@ -59,6 +59,16 @@ def test_totals_are_sums_over_sources(card):
     assert [value for value, _, _ in glance(card)] == ["32", "3.2 kB", "216", "18", "512", "2"]
 
 
+def test_one_source_and_one_domain_have_no_plural(card, edited):
+    def one_of_each(value):
+        value["sources"], value["shards"] = value["sources"][:1], dict(list(value["shards"].items())[:1])
+
+    single = edited(card, one_of_each)
+    assert " of 1 source, packed into " in headline(single)
+    assert headline(single).endswith(" in 1 domain.")
+    assert glance(single)[-1] == ("1", "domain", "from 1 source")
+
+
 def test_a_long_language_table_is_folded_and_loses_nothing(card, edited):
     rows = [{"lang": f"x{i}", "documents": 1, "bytes": 1, "kept": 0} for i in range(45)]
     shown, folded = section(edited(card, lambda value: value.update(languages=rows)), "languages").tables

@@ -24,6 +24,7 @@ from gristmill.data_cards.training_figures import (
 )
 from gristmill.data_cards.training_page import training_glance, training_sections
 from gristmill.data_cards.training_tables import read_training
+from gristmill.data_cards.wording import number
 from gristmill.handoff.plan import Plan
 from gristmill.handoff.trace import trace
 from gristmill.trainer.alarm_bounds import AlarmBounds, beyond_chance
@@ -103,6 +104,16 @@ def test_shares_are_those_of_the_plan_and_of_the_consumed_rows(tables, trained):
     steps, planned = planned_shares(tables)
     assert steps == [0, 6.5]
     assert np.allclose(planned, [0.5, 0.2, 0.3])
+
+
+def test_settled_loads_are_those_of_the_summary(tables):
+    settled = tables.summary.settled
+    table = next(one for one in training_sections(tables) if one.anchor == "load").tables[1]
+    assert table.title.endswith(f"settled behind the last step on {settled.rows} of its rows")
+    assert table.rows == [
+        (str(at), *map(number, (one.heldout_before, one.heldout_after, one.rows_before, one.rows_after)))
+        for at, one in enumerate(settled.layers)
+    ]
 
 
 def test_a_row_that_is_not_of_the_plan_is_named(copied):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.corpus.text import _kernels as text_kernels
 from gristmill.corpus.text.columns import text_column
 from gristmill.dedup.clusters import _kernels, _kernels_graph
 from gristmill.dedup.clusters._unicode_fold import FOLDED, LIMIT
@@ -18,7 +19,7 @@ from gristmill.dedup.clusters.verification import _sets_of
 
 MASK = 2**64 - 1
 uint64s = st.integers(0, MASK)
-texts = st.text(st.sampled_from("aàbAÀB 1é\nЖж.,Ω中文あ한न्😀'-_"), max_size=60)
+texts = st.text(st.sampled_from("aàbAÀB 1é\nЖж.,Ω中文あ한न्ไทยກົមု😀'-_"), max_size=60)
 
 
 def column(values):
@@ -84,7 +85,31 @@ def naive_words(text):
     cjk = "\u3005-\u3007\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
     pieces = re.sub(f"([{cjk}])", r" \1 ", folded)
     word = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in pieces)
-    return word.split()
+    return [piece for run in word.split() for piece in naive_pieces(run)]
+
+
+def naive_pieces(run):
+    """Runs that begin in a script without spaces, cut between two characters whose hashes say so."""
+    if not re.match("[\u0e00-\u0eff\u1000-\u10bf\u1780-\u17ff]", run):
+        return [run]
+    characters = [run[0]]
+    for char in run[1:]:
+        if unicodedata.category(char)[0] == "M":
+            characters[-1] += char
+        else:
+            characters.append(char)
+    hashes = [0, *(hash_of(character) for character in characters)]
+    pieces = [""]
+    for before, here, character in zip(hashes, hashes[1:], characters, strict=False):
+        product = (before ^ int(text_kernels.K2)) * here
+        cuts = ((product ^ product >> 64) & MASK) % 3 == 0
+        pieces = [*pieces, character] if cuts and pieces[-1] else [*pieces[:-1], pieces[-1] + character]
+    return pieces
+
+
+def hash_of(text):
+    data = np.frombuffer(text.encode() + bytes(16), np.uint8)
+    return int(text_kernels.hash_bytes(data, 0, len(text.encode()), False))
 
 
 def naive_shingles(text, width):
@@ -122,6 +147,21 @@ def test_shingle_counts_and_sets_equal_the_naive_ones(documents, width):
     assert values.size == sizes.sum()
     for stop, size in zip(np.cumsum(sizes), sizes, strict=True):
         assert (np.diff(values[stop - size : stop].astype(object)) > 0).all()
+
+
+THAI = "ประเทศไทยมีพื้นที่ประมาณห้าแสนตารางกิโลเมตรและมีประชากรราวหกสิบหกล้านคนโดยมีกรุงเทพมหานครเป็นเมืองหลวงและเมืองที่ใหญ่ที่สุด"
+KHMER = "មនុស្សទាំងអស់កើតមកមានសេរីភាពនិងភាពស្មើៗគ្នាក្នុងសេចក្តីថ្លៃថ្នូរនិងសិទ្ធិមនុស្សមានវិចារណញ្ញាណនិងសតិសម្បជញ្ញៈជាប់ពីកំណើត"
+
+
+@pytest.mark.parametrize("text", [THAI, KHMER])
+def test_one_changed_letter_leaves_most_shingles_where_no_spaces_part_words(text):
+    long = text * 2 + text[::-1]  # a paragraph, which white space would make one word
+    changed = long[:150] + "ក" + long[151:]
+    values, sizes = _sets_of(column([long, changed]), 5)
+    assert sizes.tolist() == [len(set(naive_shingles(one, 5))) for one in (long, changed)]
+    out = np.empty(1)
+    _kernels.jaccard_of_pairs(np.cumsum(sizes) - sizes, sizes, values, np.array([0]), np.array([1]), 0.0, out)
+    assert 0.75 < out[0] < 1
 
 
 @given(st.lists(st.one_of(uint64s, st.integers(0, 3)), max_size=300))

@@ -180,3 +180,17 @@ def test_a_missing_list_is_named(tmp_path):
         measure_part(
             BLOCKLIST, part(tmp_path, ["x"], [None]), tmp_path, Blocklist(), {"words": [tmp_path / "gone.txt"]}
         )
+
+
+def test_what_an_editor_adds_to_a_list_hides_no_entry(tmp_path):
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfevil\r\nbad\r\n")
+    lists = {"words": [tmp_path / "words.txt"]}
+    outcome = measure_part(BLOCKLIST, part(tmp_path, ["evil", "bad"], [None] * 2), tmp_path, Blocklist(), lists)
+    assert outcome.facts["blocked_words"] == 2
+
+
+def test_a_list_that_is_no_utf_8_is_named(tmp_path):
+    (tmp_path / "words.txt").write_bytes(b"b\xf6se\n")
+    lists = {"words": [tmp_path / "words.txt"]}
+    with pytest.raises(SourceError, match=r"words.txt: 'utf-8' codec .*; set blocklist to lists in UTF-8"):
+        measure_part(BLOCKLIST, part(tmp_path, ["x"], [None]), tmp_path, Blocklist(), lists)

@@ -14,7 +14,7 @@ from gristmill.data_cards.sections.languages import _no_language, _rules
 from gristmill.filters.decide.rules import Rule
 from gristmill.filters.decide.stage import DecideFacts
 from gristmill.filters.signals.measure import measure
-from gristmill.flows.pipeline.deciding import Judging, Tables, decide_stage, document_columns
+from gristmill.flows.pipeline.deciding import Judging, Tables, decide_stage, document_columns, text_bytes
 
 TAGS = ["en-GB", "zh-tw", "arb", "python", None, ""]
 STOPS = Rule("stop_words", "stop_words", at_least=2, languages=("en",), profile="test v1")
@@ -73,7 +73,7 @@ def test_the_language_stage_comes_before_the_tag(run):
 
 
 def test_columns_hold_primary_subtags(run):
-    found = document_columns([run.documents], [run.signals], [])
+    found = document_columns([run.documents], text_bytes([run.signals]), [])
     assert found["lang_id"].to_pylist() == ["en", "zh", "ar", None, None, None]
     assert found["no_language"].to_pylist() == [False, False, False, True, False, False]
 

@@ -1,5 +1,6 @@
 """Two runs side by side: planted changes are found, each with its reasons, and nothing else."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -7,14 +8,18 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for bench.diff
 
 from bench import diff as planting
 from gristmill.cli import main
 from gristmill.corpus.errors import ConservationError, StoreError
+from gristmill.flows.diff import changed_documents
 from gristmill.flows.diff import diff_runs as room
 from gristmill.flows.diff.change_reasons import REASONS
+from gristmill.flows.diff.decided_columns import DecidedColumns
 from gristmill.flows.diff.diff_runs import diff_runs
 from gristmill.flows.direct import refine_directly
 from gristmill.flows.takedown.removal import takedown
@@ -147,3 +152,30 @@ def test_a_run_that_has_not_decided_is_one_message(pair, tmp_path, monkeypatch):
     run = Path(refine_directly(planting.recipe_of(tmp_path, 0, 6), "documents")["run"])
     with pytest.raises(StoreError, match="has no decide yet"):
         diff_runs(pair[0], run)
+
+
+ROWS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 8), max_size=3), ROWS, ROWS, st.permutations(range(4)), st.sets(st.integers(0, 3)))
+def test_documents_of_shared_parts_are_paired_as_a_join_would(cuts, first, second, order, kept):
+    """The second run has some parts of the first in another order, and what else there is of ``second`` in one more."""
+    bounds = [0, *sorted(min(cut, len(first)) for cut in cuts), len(first)]
+    parts = [tuple(first[start:stop]) for start, stop in itertools.pairwise(bounds)]
+    shared = [parts[n] for n in order if n in kept and n < len(parts)]
+    others = tuple(one for one in second if all(one not in part for part in shared))
+    sides = [_decided(parts), _decided([*shared, others])]
+    paired = changed_documents._pair(*sides)
+    frames = [
+        side.documents.select("doc_id").with_row_index(f"at_{name}") for side, name in zip(sides, "ab", strict=True)
+    ]
+    expected = frames[0].join(frames[1], on="doc_id", how="full", coalesce=True).select(paired.columns)
+    assert paired.sort("doc_id").equals(expected.sort("doc_id"))
+
+
+def _decided(parts):
+    """Documents of nothing but a name, by part."""
+    rows = [(doc_id, number) for number, part in enumerate(parts) for doc_id in part]
+    documents = pl.DataFrame(rows, {"doc_id": pl.String, "part": pl.Int32}, orient="row")
+    return DecidedColumns(documents, pl.DataFrame(), tuple(" ".join(part) for part in parts))

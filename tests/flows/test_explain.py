@@ -1,9 +1,12 @@
 """The life of a kept, a dropped, a merged and a rejected document."""
 
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
-from gristmill.corpus.errors import UnknownNameError
+import gristmill
+from gristmill.corpus.errors import AmbiguousNameError, UnknownNameError
 from gristmill.corpus.identity import document_id
 from gristmill.flows.inspect.explain import explain_document
 from gristmill.flows.pipeline.open_context import reopen_run
@@ -57,6 +60,30 @@ def test_a_rejected_record(small_run):
 def test_by_locator_and_by_the_inputs_own_id(small_run):
     by_id = explain_document(small_run, "sotu/2016_barack_obama_d")
     assert explain_document(small_run, by_id["stages"][0]["locator"]) == by_id
+
+
+@pytest.fixture(scope="module")
+def named_alike(tmp_path_factory):
+    """A run over two files that count their records from 1, beside other ids."""
+    folder = tmp_path_factory.mktemp("named")
+    ones = [{"id": 7, "text": "Seven is a number."}, {"id": "b", "text": "A letter.", "user": {"id": "elsewhere"}}]
+    twos = [{"id": 7, "text": "Another seven."}, {"id": "elsewhere", "text": "A word."}, {"id": 12, "text": "A dozen."}]
+    for name, rows in (("ones", ones), ("twos", twos)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sources = [{"name": name, "path": str(folder / f"{name}.jsonl"), "domain": "d"} for name in ("ones", "twos")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRISTMILL_HOME", str(folder / "home"))
+        return gristmill.run({"name": "alike", "seed": 1, "sources": sources}, until="documents", progress=False).path
+
+
+def test_an_id_of_the_input_is_the_records_own_and_may_be_a_number(named_alike):
+    assert explain_document(named_alike, "elsewhere")["stages"][0]["head"] == "A word."
+    assert explain_document(named_alike, "12")["stages"][0]["head"] == "A dozen."
+
+
+def test_an_id_that_two_documents_bear_names_them(named_alike):
+    with pytest.raises(AmbiguousNameError, match=r"document '7' names 2: [0-9a-f]{32}, [0-9a-f]{32}; give one"):
+        explain_document(named_alike, "7")
 
 
 def test_nobody_of_that_name(small_run):

@@ -69,8 +69,11 @@ def test_every_file_is_read_once_and_text_without_spaces_is_kept(mixed, tmp_path
 def test_a_source_of_which_nothing_is_kept_is_noticed(mixed, tmp_path):
     write_first_recipe(["in"], tmp_path / "r.toml")
     text = (tmp_path / "r.toml").read_text()
-    (tmp_path / "r.toml").write_text(text.replace("\n[language]", "\n# [language]"))
-    (notice,) = refine_directly(tmp_path / "r.toml", "decide")["notices"]
+    (tmp_path / "late.jsonl").touch()
+    late = '[[sources]]\nname = "late"\npath = "late.jsonl"\ndomain = "late"\n'
+    (tmp_path / "r.toml").write_text(text.replace("\n[language]", "\n# [language]") + late)
+    nothing_read, notice = refine_directly(tmp_path / "r.toml", "decide")["notices"]
+    assert nothing_read == "late holds no record: 1 file, 0 bytes"
     assert notice.startswith("nothing of k is kept, 2 of 2 documents are dropped: `gristmill samples RUN --source k`")
 
 

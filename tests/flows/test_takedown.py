@@ -1,7 +1,10 @@
 """Takedown: what is named is gone from every file, its copies stand up, and the run stays whole."""
 
+import fcntl
 import json
+import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from gristmill.corpus.account import Account
-from gristmill.corpus.errors import SourceError, StoreError, UnknownNameError
+from gristmill.corpus.errors import CardError, LockedError, SourceError, StoreError, UnknownNameError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.identity import document_id
 from gristmill.corpus.receipt import Outcome
@@ -22,12 +25,17 @@ from gristmill.corpus.remote import open_store
 from gristmill.corpus.rundir import EXPORTS, RunDir
 from gristmill.corpus.schema import DOCUMENTS, REJECTS
 from gristmill.corpus.store import LocalStore
+from gristmill.corpus.store_use import alone, using
 from gristmill.corpus.tables import write_part
 from gristmill.flows.inspect.verify import verify_run
+from gristmill.flows.pipeline.home_contents import Home
 from gristmill.flows.pipeline.open_context import reopen_run
+from gristmill.flows.pipeline.rebuild import rebuild_from_card
 from gristmill.flows.takedown import forget
 from gristmill.flows.takedown import removal as takedown_module
 from gristmill.flows.takedown.entries_of_runs import entries_named_by
+from gristmill.flows.takedown.home_search import search_home
+from gristmill.flows.takedown.journal import JOURNAL
 from gristmill.flows.takedown.removal import takedown
 from gristmill.flows.takedown.search import Slices, Vocabulary, column_blocks, file_blocks
 
@@ -102,6 +110,13 @@ def test_the_card_tells_what_was_taken_down_and_names_nobody(taken):
     said = b"".join(path.read_bytes() for path in (run / "card").rglob("*") if path.is_file())
     assert not any(name.encode() in said for name in names)
     assert len(list((run.parents[2] / "store" / "card").iterdir())) == 1  # the card that was searched is gone
+
+
+def test_no_rebuild_brings_them_back(taken, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "fresh"))
+    with pytest.raises(CardError, match="takedowns removed 3 of its documents, and the inputs that it names hold them"):
+        rebuild_from_card(taken[1] / "card", check=False)
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_the_other_documents_stay_as_they_were(taken):
@@ -221,6 +236,40 @@ def test_a_killed_takedown_is_carried_on(moment, taken, copied, monkeypatch):
     assert shards(copied) == shards(whole)
 
 
+def test_while_a_run_is_at_work_nothing_is_taken_down(copied):
+    name = chosen(copied)[1]
+    before = {path: path.read_bytes() for path in (copied / "manifests").iterdir()}
+    with using(copied.parents[2] / "store"), pytest.raises(LockedError, match="in use by a run"):
+        takedown(copied, [name], date=DAY, other_runs=True)
+    assert {path: path.read_bytes() for path in (copied / "manifests").iterdir()} == before
+    assert not (copied / JOURNAL).exists()
+
+
+def test_who_has_a_store_alone_may_use_it(tmp_path):
+    with alone(tmp_path), using(tmp_path), pytest.raises(LockedError), alone(tmp_path):
+        pass
+
+
+def test_a_file_that_a_living_writer_renames_is_met_under_one_of_its_names(tmp_path):
+    class Renaming(Slices):
+        def count_in(self, data):
+            if aside.exists():
+                aside.rename(aside.with_name("key"))
+            return super().count_in(data)
+
+    asides = first, aside = [tmp_path / f"store/documents/.{name}.1.tmp" for name in ("a", "key")]
+    text = "a text of more than thirty two bytes, which is looked for"
+    with ExitStack() as living:
+        for folder in asides:
+            folder.mkdir(parents=True)
+            (folder / "part").write_text(text)
+            handle = os.open(folder, os.O_RDONLY)
+            living.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        found = search_home(Home(tmp_path), RunDir(tmp_path / "runs/r/1"), Renaming.of([pa.array([text])]))
+    assert [place["file"] for place in found.left] == [str(first / "part"), str(aside.with_name("key") / "part")]
+
+
 def test_a_second_takedown_adds_to_the_record(taken, tmp_path, monkeypatch):
     _, run, names, result = taken
     monkeypatch.chdir(HOUSE)
@@ -294,6 +343,10 @@ def test_unknown_names_are_all_named_and_nothing_is_changed(copied):
 def test_ids_are_read_line_by_line(tmp_path):
     (tmp_path / "ids").write_text("\ufeffone\n\n  file name.jsonl:3 \na\u2028b:1\r\n")
     assert forget.read_ids(tmp_path / "ids") == ["one", "file name.jsonl:3", "a\u2028b:1"]
+    (tmp_path / "ids").write_text("one\n\n  file name.jsonl:3 \n")
+    assert forget.read_ids(tmp_path / "ids") == ["one", "file name.jsonl:3"]
+    (tmp_path / "ids").write_bytes(b"\xef\xbb\xbfone\r\ntwo\xe2\x80\xa8lines\n")  # as an editor of Windows saves it
+    assert forget.read_ids(tmp_path / "ids") == ["one", "two\u2028lines"]
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for name in ("empty", "binary", "missing"):

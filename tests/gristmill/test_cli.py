@@ -245,3 +245,13 @@ def test_a_full_disk_is_no_fault_of_an_input(capsys, recipe, home, monkeypatch):
     status, _, err = call(capsys, "run", recipe(), "--direct", "--until", "documents")
     assert (status, "sources." in err) == (1, False)
     assert "No space left on device; what was finished is kept" in err.splitlines()[-1]
+
+
+def test_what_a_plug_in_prints_stands_beside_the_answer(capsys, home, recipe):
+    path = recipe()
+    (path.parent / "loud.py").write_text('print("loaded")\n')
+    path.write_text('plugins = ["./loud.py"]\n' + path.read_text())
+    status, out, err = call(capsys, "readers", path, "--json")
+    assert status == 0
+    assert json.loads(out)["rows"]
+    assert "loaded" in err

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from gristmill.show import size_text, table
 from gristmill.show_diff import show_diff
+from gristmill.show_home import show_collected
+from gristmill.show_text import show_samples
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -47,3 +49,19 @@ def test_a_diff_has_a_line_for_what_one_run_has_alone_and_equal_texts_once(capsy
     assert "code  train: only in the run before\n" in out
     assert "code  decide: trainer.model.k0 0 to None\n" in out
     assert (out.count("'one text'"), out.count("- 'one text'\n+ 'other text'")) == (2, 1)
+
+
+def test_what_is_counted_once_has_no_plural(capsys):
+    one = {"locator": "a:1", "source": "s", "reason": "blank", "detail": None, "bytes": 2, "head": " "}
+    show_samples({"choice": {"rejected": True}, "documents": 1, "samples": [one], "reasons": {"blank": 1}})
+    show_samples({"choice": {"kept": True}, "documents": 1, "samples": []})
+    show_collected(
+        {
+            "dry_run": False, "runs_removed": [], "entries_removed": {"edits": 1}, "unfinished_removed": 1,
+            "runs_kept": {"r": "it is the latest"}, "bytes_before": 2, "bytes_after": 1,
+        }
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert "1 record, 1 shown: 1 blank\n" in out
+    assert "1 document, 0 shown\n" in out
+    assert "deleted 1 entry of edits\ndeleted 1 unfinished file or folder\nkept 1 run\n" in out

@@ -88,6 +88,7 @@ def small_config() -> TrainConfig:
         batch_rows=4,
         learning_rate=1e-2,
         warmup_steps=2,
+        settle_rows=6,
         checkpoint_steps=2,
         precision="float32",
         threads=1,

@@ -135,3 +135,23 @@ def exchanged_differences(rank: int, meeting: Path) -> list[float]:
     differences = [difference(way, xs) for way in (right, unsorted, kept) for xs in (both, there)]
     distributed.destroy_process_group()
     return differences
+
+
+def settle_on_rank(rank: int, meeting: Path, run: Path, config: TrainConfig, rows: list[int]) -> list[list]:
+    """Biases of an uneven model settled on the first rows of a plan, once for each number of ``rows``."""
+    from torch import distributed
+
+    from gristmill.handoff.loader import Loader
+    from gristmill.trainer.model.packed import pack_batch
+    from gristmill.trainer.training.ranks import current
+    from gristmill.trainer.training.settling import settle_biases
+    from tests.trainer.test_settling import biases, uneven
+
+    meet(rank, meeting)
+    all_rows, found = [pack_batch(batch) for batch in Loader(run, batch_rows=1)], []
+    for n in rows:
+        model = uneven(config)
+        settle_biases(model, all_rows[:n][rank::2], config, [0, 1], current())
+        found.append([bias.tolist() for bias in biases(model)])
+    distributed.destroy_process_group()
+    return found

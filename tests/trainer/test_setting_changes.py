@@ -12,7 +12,6 @@ from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import to_json
 from gristmill.trainer.schedules import learning_rate_at
-from gristmill.trainer.stage import Change
 from gristmill.trainer.training import advance, checkpoint
 from gristmill.trainer.training.format_speed import measure
 from gristmill.trainer.training.heldout_rows import read_heldout
@@ -20,6 +19,7 @@ from gristmill.trainer.training.loop import train
 from gristmill.trainer.training.session import begin
 from gristmill.trainer.training.setting_changes import FILE, config_at, request_changes
 from gristmill.trainer.training.step import train_step
+from gristmill.trainer.training_summary import Change
 from tests.trainer.conftest import changed
 
 STEPS = 7

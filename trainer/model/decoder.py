@@ -12,16 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from gristmill.trainer.model.attention import Attention, Past, rotary
-from gristmill.trainer.model.experts import Dense, Experts
+from gristmill.trainer.model.attention import Past, rotary
+from gristmill.trainer.model.block import EPSILON, Block
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
 from gristmill.trainer.model.fusion import Fusion, FusionShape
-from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
 from gristmill.trainer.model.shape import Shape, narrower
-
-EPSILON = 1e-6
 
 
 class Forward(NamedTuple):
@@ -29,41 +26,6 @@ class Forward(NamedTuple):
 
     hidden: Tensor  # float32[N, D], normalised; times the embedding it is the logits
     routings: tuple[Routing, ...]  # one of each layer that has experts
-
-
-class Block(nn.Module):
-    """Attention, then experts or a dense network, each on a normalised residual branch.
-
-    A block that shares the weights of an earlier one has norms and a router of its own, and no more: each layer chooses
-    its experts, and is balanced, by itself.
-
-    Source: Dehghani et al., Universal Transformers (arXiv 1807.03819), for weights shared across layers; Takase and
-    Kiyono (arXiv 2104.06022) for sharing in groups.
-    """
-
-    def __init__(self, shape: Shape, layer: int):
-        super().__init__()
-        owns, dense = shape.owners[layer] == layer, layer < shape.dense_layers
-        self.attention_norm, self.experts_norm = RmsNorm(shape.width, EPSILON), RmsNorm(shape.width, EPSILON)
-        self.attention = (LatentAttention if shape.kv_rank else Attention)(shape) if owns else None
-        self.router = None if dense else Router(shape)
-        self.experts = Experts(shape) if owns and not dense else None
-        shared = shape.dense_hidden if dense else shape.shared_experts * shape.expert_width
-        self.shared = Dense(shape, shared) if owns and shared else None
-        self.dropout = nn.Dropout(shape.dropout)
-
-    def forward(
-        self, x: Tensor, rope: Tensor, batch: Packed, owner: "Block", window: int, past: Past | None = None
-    ) -> tuple[Tensor, Routing | None]:
-        """``x [N, D]`` -> [N, D], and where its tokens went; ``owner`` is the block whose weights are used."""
-        assert owner.attention is not None
-        x = x + self.dropout(owner.attention(self.attention_norm(x), rope, batch, window, past))
-        branch = self.experts_norm(x)
-        mixed, routing = owner.shared(branch) if owner.shared is not None else 0.0, None
-        if self.router is not None and owner.experts is not None:
-            routing = self.router(branch)
-            mixed = owner.experts(branch, routing) + mixed
-        return x + self.dropout(mixed), routing
 
 
 class Model(nn.Module):

@@ -51,9 +51,16 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor) -> Routing:
         """Route ``x [N, D]``."""
-        shape = self.shape
+        return self.route(self.logits(x))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What experts say to ``x [N, D]``: float32[N, E]."""
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 logits would tie and flip choices
-            logits = functional.linear(x.float(), self.weight)
+            return functional.linear(x.float(), self.weight)
+
+    def route(self, logits: Tensor) -> Routing:
+        """Choose by ``logits float32[N, E]`` and by the bias as it is now."""
+        shape = self.shape
         scores = self._scores(logits)
         probabilities = _shares(scores, logits)
         dropped = shape.expert_dropout if self.training else 0.0

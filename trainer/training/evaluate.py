@@ -15,10 +15,10 @@ from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
-from gristmill.trainer.stage import DomainLoss, Heldout, Load
 from gristmill.trainer.training.bits_per_byte import DocumentSums, bits_per_byte
 from gristmill.trainer.training.heldout_rows import HeldoutRows
 from gristmill.trainer.training.metrics import layer_figures, load_figures
+from gristmill.trainer.training_summary import DomainLoss, Heldout, Load
 
 
 @torch.no_grad()

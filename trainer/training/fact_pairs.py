@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.errors import TrainError
+from gristmill.corpus.own_files import read_own_lines
 
 PROBES = pa.schema([("step", pa.int64()), ("sample", pa.int64()), ("facts", pa.int32()), ("right", pa.int32())])
 FILE = "facts.parquet"  # in train/: a row for each probe; ``sample``: how many the model had been trained on
@@ -75,7 +76,7 @@ def read_facts(path: Path) -> tuple[Fact, ...]:
     TrainError : no file, a line that is not {"key": ..., "value": ...}, fewer than two facts, a word that stands twice
     """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        lines = [json.loads(line) for line in read_own_lines(path)]
         facts = tuple(Fact(line["key"], line["value"]) for line in lines)
         words = [word.strip() for fact in facts for word in (fact.key, fact.value)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,11 +1,10 @@
 """The end of a training: held-out rows once more, and all that stands in its folder beside the checkpoints."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import from_json
-from gristmill.trainer.stage import Heldout, TrainSummary
 from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.division import whole
 from gristmill.trainer.training.evaluate import evaluate
@@ -13,7 +12,9 @@ from gristmill.trainer.training.evaluation_tables import write_evaluations
 from gristmill.trainer.training.lineage import write_lineage
 from gristmill.trainer.training.opened import Training
 from gristmill.trainer.training.session import Session, save_merged
+from gristmill.trainer.training.settled_tables import settled_summary, unsettled
 from gristmill.trainer.training.summary import summarise, timing
+from gristmill.trainer.training_summary import Heldout, Settled, TrainSummary
 
 
 def finish(training: Training) -> TrainSummary:
@@ -28,7 +29,8 @@ def finish(training: Training) -> TrainSummary:
         if training.ranks.is_first:
             spread = checkpoint.spread_evenly(session.config.keep, training.steps)
             checkpoint.drop_surplus(training.out / "checkpoints", spread)  # a crash behind the last may have left more
-            _write(training, session, _evaluated(training, session))
+            after = _evaluated(training, session)
+            _write(training, session, after, _settled(training, session, after))
     training.ranks.wait()
     return from_json(TrainSummary, read_json(training.out / "summary.json"), "summary.json")
 
@@ -40,12 +42,23 @@ def _evaluated(training: Training, session: Session) -> Heldout:
     return after
 
 
-def _write(training: Training, session: Session, after: Heldout) -> None:
+def _settled(training: Training, session: Session, after: Heldout) -> Settled | None:
+    """What settling did; held-out rows are measured without it for that. None where nothing was settled."""
+    biases = training.tables.settled.read()
+    if not biases.num_rows:
+        return None
+    with unsettled(session.model, biases):
+        before = evaluate(session.model, training.heldout, session.config, session.unigrams)
+    return settled_summary(biases, training.tables.settled_rows.read(), before, after)
+
+
+def _write(training: Training, session: Session, after: Heldout, settled: Settled | None) -> None:
     out, metrics = training.out, training.tables.join()
     before = {0: session.heldout_before} if session.heldout_before else {}
     write_evaluations(out, before | {session.step: after})
     made = tuple(change for change in training.changes if change.step < session.step)
-    write_json(out / "summary.json", asdict(summarise(session, metrics, training.plan.names, after, made)))
+    summary = replace(summarise(session, metrics, training.plan.names, after, made), settled=settled)
+    write_json(out / "summary.json", asdict(summary))
     write_lineage(out, session.config)
     if session.config.lora or session.config.quantise:
         save_merged(out, session)

@@ -1,8 +1,9 @@
 """Training on a run directory: one optimizer step per step of the plan, resumed by itself, until the plan is consumed.
 
 ``out`` then holds metrics.parquet (a row for each step), consumption.parquet (a row for each consumed sample, with the
-digest of what the step got of it), alarms.parquet (what rang), evaluation.parquet and load.parquet (held-out rows,
-before and after), summary.json, timing.json and checkpoints/.
+digest of what the step got of it), alarms.parquet (what rang), settled.parquet and settled_rows.parquet (biases settled
+behind the last step), evaluation.parquet and load.parquet (held-out rows, before and after), summary.json, timing.json
+and checkpoints/.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,14 @@ from pathlib import Path
 
 from gristmill.corpus.errors import TrainError
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.stage import TrainSummary
 from gristmill.trainer.training.advance import advance
 from gristmill.trainer.training.fact_pairs import FactTokens
 from gristmill.trainer.training.finish import finish
 from gristmill.trainer.training.metrics import StepFigures
 from gristmill.trainer.training.opened import Training
 from gristmill.trainer.training.saving import save
+from gristmill.trainer.training.settling import settle
+from gristmill.trainer.training_summary import TrainSummary
 
 OnStep = Callable[[StepFigures], None]
 
@@ -53,13 +55,15 @@ def train(
 
 
 def run_until(training: Training, last: int, on_step: OnStep | None = None) -> None:
-    """Take the plan's steps up to ``last``; save on the way and at the end."""
+    """Take the plan's steps up to ``last``; save on the way and at the end, settled behind the plan's last."""
     session, batches = training.session, iter(training.loader)
     batch = next(batches, None)
     while batch is not None and session.step < last:
         figures = advance(training, batch)
         if on_step:
             on_step(figures)
+        if session.step == training.steps:
+            settle(training)
         done, batch = batch, next(batches, None)
         if session.step % session.config.checkpoint_steps == 0 or session.step == last or batch is None:
             save(training, batch or done)

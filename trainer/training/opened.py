@@ -55,7 +55,7 @@ class Training:
         config = replace(config, precision=resolve_precision(config.precision, config.device))
         _expect_fitting_shards(run, self.plan, config)
         torch.set_num_threads(thread_count(config.threads))
-        self.out = out
+        self.run, self.out = run, out
         self.heldout = read_heldout(run / "heldout", self.plan.names, config)
         self.tables = StepTables(run, out, config, self.plan.names)
         spelled = token_bytes(run / "tokenizer" / "tokenizer.json", config.vocab_size)

@@ -13,7 +13,7 @@ from gristmill.corpus.errors import TrainError
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import from_json, to_json
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.stage import Change
+from gristmill.trainer.training_summary import Change
 
 CHANGEABLE = ("learning_rate", "warmup_steps", "max_grad_norm")
 FILE = "changes.json"

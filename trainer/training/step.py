@@ -60,10 +60,15 @@ def freeze(model: Model, patterns: Sequence[str]) -> None:
         parameter.requires_grad_(not held)
 
 
+def free_biases(model: Model, patterns: Sequence[str]) -> list[int]:
+    """Numbers of the layers, among those with experts, whose selection bias no pattern names."""
+    names = [name for name, _ in model.named_buffers() if name.endswith("router.bias")]
+    return [layer for layer, name in enumerate(names) if not is_frozen(name, patterns)]
+
+
 def _update_biases(model: Model, counts: Tensor, config: TrainConfig, moment: Moment) -> None:
-    named = [(name, bias) for name, bias in model.named_buffers() if name.endswith("router.bias")]
-    moved = [layer for layer, (name, _) in enumerate(named) if not is_frozen(name, moment.frozen)]
-    update_biases([named[layer][1] for layer in moved], counts[moved], config.balance)
+    moved, routers = free_biases(model, moment.frozen), model.routers
+    update_biases([routers[layer].bias for layer in moved], counts[moved], config.balance)
 
 
 class Probe(NamedTuple):

@@ -1,4 +1,4 @@
-"""The tables of one training, which grow together: metrics, consumed rows, alarms, answers to planted facts."""
+"""The tables of one training, which grow together: metrics, consumed rows, alarms, planted facts, settled biases."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,9 @@ from gristmill.trainer.training.fact_pairs import FILE as FACTS_FILE
 from gristmill.trainer.training.fact_pairs import PROBES
 from gristmill.trainer.training.log import Log
 from gristmill.trainer.training.metrics import StepFigures, metrics_schema
+from gristmill.trainer.training.settled_tables import SETTLED, SETTLED_ROWS
 from gristmill.trainer.training.watch import Watch
+from gristmill.trainer.training_summary import SETTLED_FILE, SETTLED_ROWS_FILE
 
 
 class StepTables:
@@ -30,6 +32,7 @@ class StepTables:
         self.metrics = Log(log, "metrics", metrics_schema(domains, config.model.moe_layers))
         self.consumption = Log(log, "consumption", CONSUMPTION)
         self._alarms, self._facts = Log(log, "alarms", ALARMS), Log(log, "facts", PROBES)
+        self.settled, self.settled_rows = Log(log, "settled", SETTLED), Log(log, "settled_rows", SETTLED_ROWS)
         self._watch = Watch(config.alarms)
 
     def rewind(self, step: int) -> None:
@@ -56,19 +59,26 @@ class StepTables:
         """Note how many of the planted facts the model knows behind a step."""
         self._facts.append({"step": [step], "sample": [sample], "facts": [facts], "right": [right]})
 
+    def note_settled(self, biases: Mapping[str, np.ndarray], rows: Mapping[str, list]) -> None:
+        """Note what settling did behind the last step."""
+        self.settled.append(biases)
+        self.settled_rows.append(rows)
+
     def seal(self, step: int) -> None:
         """Write what waits, which ends with step ``step``, durably."""
         for table in self._tables:
             table.seal(step)
 
     def join(self) -> pa.Table:
-        """Write each table to one file, the facts' where there are any; the metrics."""
+        """Write each table to one file, those of facts and of settling where there are any; the metrics."""
         self.consumption.join(self._out / "consumption.parquet")
         self._alarms.join(self._out / "alarms.parquet")
-        if self._facts.read().num_rows:
-            self._facts.join(self._out / FACTS_FILE)
+        settled = {SETTLED_FILE: self.settled, SETTLED_ROWS_FILE: self.settled_rows}
+        for name, table in {FACTS_FILE: self._facts, **settled}.items():
+            if table.read().num_rows:
+                table.join(self._out / name)
         return self.metrics.join(self._out / "metrics.parquet")
 
     @property
     def _tables(self) -> tuple[Log, ...]:
-        return self.metrics, self.consumption, self._alarms, self._facts
+        return self.metrics, self.consumption, self._alarms, self._facts, self.settled, self.settled_rows

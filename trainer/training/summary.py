@@ -6,9 +6,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.trainer.model.decoder import count_parameters
-from gristmill.trainer.stage import Change, DomainChange, DomainLoss, Heldout, Load, Losses, Timing, TrainSummary
 from gristmill.trainer.training.metrics import LOAD_FIGURES, last_steps
 from gristmill.trainer.training.session import Session
+from gristmill.trainer.training_summary import (
+    Change,
+    DomainChange,
+    DomainLoss,
+    Heldout,
+    Load,
+    Losses,
+    Timing,
+    TrainSummary,
+)
 
 
 def summarise(
