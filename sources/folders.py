@@ -89,8 +89,8 @@ def _is_marker(path: str, takes: Callable[[str], bool]) -> bool:
 def _beside_tables(paths: list[str], folder: str) -> dict[str, str]:
     """A folder of tables is data by its card, if it has one; README, licence and the like are about it."""
     names = {path: path.rsplit("/", 1)[-1] for path in paths}
-    about = [path for path in paths if _ABOUT_TABLES.fullmatch(names[path])]
-    tables = [path for path in paths if path not in set(about) and _TABLES.fullmatch(names[path])]
+    about = dict.fromkeys(path for path in paths if _ABOUT_TABLES.fullmatch(names[path]))
+    tables = [path for path in paths if path not in about and _TABLES.fullmatch(names[path])]
     card = next((path for path in about if path == f"{folder.rstrip('/')}/{IS_CARD}"), None)
     patterns = data_patterns(_head(card), folder) if card else None
     if patterns is not None:

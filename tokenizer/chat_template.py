@@ -14,6 +14,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gristmill.corpus.errors import SourceError
+from gristmill.corpus.own_files import read_own_text
 from gristmill.tokenizer.stage import SHIPPED_TEMPLATES, Tokenizer
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +35,7 @@ def read_template(path: Path) -> str | None:
     SourceError : the file is missing, not UTF-8 or no JSON, or it has several templates
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_own_text(path)
         found = json.loads(text).get("chat_template") if path.suffix == ".json" else text
     except (OSError, ValueError, AttributeError) as error:
         raise SourceError(f"tokenizer.chat_template: {path} holds no chat template: {error!r}") from None

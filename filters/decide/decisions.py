@@ -73,7 +73,7 @@ def read_decisions(path: Path) -> pa.Table:
     ------
     SourceError : a line is no decision; names the file and the line
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n") if path.exists() else []
     latest = {
         one.doc_id: one for number, line in enumerate(lines, 1) if line.strip() for one in [_parse(path, number, line)]
     }

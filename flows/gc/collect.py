@@ -1,7 +1,7 @@
 """``gristmill gc``: runs beyond their retention, entries that no kept run names, and what dead writers left.
 
-It has the store alone, so that no run is between making an entry and naming it; runs wait, and where one is at work
-nothing is deleted. Whatever is deleted is renamed first: a reader sees all of it or nothing.
+It has store and cache alone, so that no run is between making an entry and naming it; runs wait, and where one is at
+work nothing is deleted. Whatever is deleted is renamed first: a reader sees all of it or nothing.
 """
 
 import shutil
@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def collect(retention: Retention, *, dry_run: bool = False, now: float | None = 
     home = Home(home_folder().resolve())
     if dry_run or not home.root.exists():
         return _collected(home, retention, now or time.time(), dry_run=True) | {"dry_run": dry_run}
-    with alone(home.root / "store"):
+    with ExitStack() as held:
+        for store in dict.fromkeys((home.root / "store", *home.stores)):  # a run with a store elsewhere uses the cache
+            held.enter_context(alone(store))
         return _collected(home, retention, now or time.time(), dry_run=False) | {"dry_run": False}
 
 

@@ -138,8 +138,8 @@ def test_a_host_blocks_no_other(url):
 def lists(folder: Path) -> dict[str, list[Path]]:
     (folder / "en.txt").write_text("# words\nbad word\nC#\n\nevil  # a comment\n")
     (folder / "zh.txt").write_text("坏话\n")
-    (folder / "hosts.txt").write_text("HTTPS://Bad.org/\nexample.com/Private/ # path\n")
-    (folder / "hashes.txt").write_text("AB" * 16 + "\n")
+    (folder / "hosts.txt").write_text("\ufeffHTTPS://Bad.org/\nexample.com/Private/ # path\n")
+    (folder / "hashes.txt").write_text("\ufeff" + "AB" * 16 + "\n")
     paths = {"words": ["en.txt", "zh.txt"], "urls": ["hosts.txt"], "hashes": ["hashes.txt"]}
     return {kind: [folder / name for name in names] for kind, names in paths.items()}
 

@@ -350,7 +350,7 @@ def test_many_hits_outgrow_the_first_table(tmp_path):
 def test_sets_come_as_parquet_and_gzip_too(tmp_path):
     pq.write_table(pa.table({"question": [LONG, None]}), tmp_path / "q.parquet")
     with gzip.open(tmp_path / "q.jsonl.gz", "wt") as file:
-        file.write(json.dumps({"question": EIGHT}) + "\n")
+        file.write("\ufeff" + json.dumps({"question": EIGHT}) + "\n")  # as editors on Windows write it
     paths = (tmp_path / "q.parquet", tmp_path / "q.jsonl.gz")
     index = load_passages((("q", paths),), text_field="question")
     assert [total > 0 for total in index.totals] == [True, False, True]

@@ -182,6 +182,9 @@ def test_gc_waits_for_no_run_and_a_run_waits_for_gc(milled, milled_home):
         with pytest.raises(LockedError, match="is in use by a run"):
             collect(Retention())
         assert collect(Retention(), dry_run=True)["entries_removed"] == {}
+    (milled_home / "cache").mkdir()
+    with using(milled_home / "cache"), pytest.raises(LockedError, match="cache is in use by a run"):
+        collect(Retention())  # of a run whose store lies elsewhere: here are its copies
     with alone(store), pytest.raises(LockedError), alone(store):
         pass
     with open_recipe(recipe), pytest.raises(LockedError):

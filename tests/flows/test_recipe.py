@@ -7,6 +7,7 @@ import pytest
 
 from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.files import file_sha256
+from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.recipe_lines import find_line
 from gristmill.corpus.recipe_values import parse_amount
 from gristmill.flows.pipeline import recipe_reading
@@ -48,6 +49,11 @@ def test_a_good_recipe_is_read_and_frozen():
     assert recipe.curriculum[0].until_tokens == 2000
     with pytest.raises(ValueError, match="frozen"):
         recipe.name = "other"
+
+
+def test_a_byte_order_mark_before_a_recipe_is_no_part_of_it(tmp_path):
+    (tmp_path / "r.toml").write_text("\ufeffname = 'x'")
+    assert read_recipe(tmp_path / "r.toml") == "name = 'x'"
 
 
 def test_all_mistakes_are_told_at_once():

@@ -341,7 +341,7 @@ def test_unknown_names_are_all_named_and_nothing_is_changed(copied):
 
 
 def test_ids_are_read_line_by_line(tmp_path):
-    (tmp_path / "ids").write_text("one\n\n  file name.jsonl:3 \na\u2028b:1\r\n")
+    (tmp_path / "ids").write_text("\ufeffone\n\n  file name.jsonl:3 \na\u2028b:1\r\n")
     assert forget.read_ids(tmp_path / "ids") == ["one", "file name.jsonl:3", "a\u2028b:1"]
     (tmp_path / "ids").write_text("one\n\n  file name.jsonl:3 \n")
     assert forget.read_ids(tmp_path / "ids") == ["one", "file name.jsonl:3"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.gristmill.command_line import answer, call
+
+
+@pytest.fixture
+def milled_home(small_run, small_home, tmp_path, monkeypatch):
+    """A copy of the home of the small run: what a change leaves alone is found in its store."""
+    shutil.copytree(small_home, tmp_path / "milled")
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "milled"))
 
 
 @pytest.fixture
@@ -137,7 +145,8 @@ def test_rebuild_in_an_empty_home_with_another_number_of_workers(capsys, small_r
     assert Path(result["run"]).parts[-1] == small_run.parts[-1]
 
 
-def test_rebuild_names_the_first_difference(capsys, small_run, tmp_path, home):
+@pytest.mark.usefixtures("milled_home")
+def test_rebuild_names_the_first_difference(capsys, small_run, tmp_path):
     card = json.loads((small_run / "card" / "card.json").read_text())
     card["shards"]["forum"][0]["sha256"] = "0" * 64
     (tmp_path / "card.json").write_text(json.dumps(card))
@@ -190,14 +199,16 @@ def test_a_schedule_that_is_missing_or_wrong(capsys, home, recipe):
     assert "schedule.cron" in call(capsys, "schedule", wrong)[2]
 
 
-def test_a_source_over_its_budget_stops_the_run(capsys, home, recipe):
+@pytest.mark.usefixtures("milled_home")
+def test_a_source_over_its_budget_stops_the_run(capsys, recipe):
     strict = recipe(('domain = "web"\n', 'domain = "web"\nretention_budget = 0.5\n'))
     status, _, err = call(capsys, "run", strict, "--direct", "--until", "decide")
     assert status == 1
     assert "sources.dirty.retention_budget" in err
 
 
-def test_a_schedule_that_repeats_too_much(capsys, home, recipe):
+@pytest.mark.usefixtures("milled_home")
+def test_a_schedule_that_repeats_too_much(capsys, recipe):
     status, _, err = call(
         capsys, "run", recipe(('until_tokens = "20K"', 'until_tokens = "20G"')), "--direct", "--until", "plan"
     )

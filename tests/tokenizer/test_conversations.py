@@ -184,8 +184,9 @@ def test_the_template_that_comes_with_a_tokenizer_is_taken(tmp_path):
     assert [key for key, _ in template_mistakes(section)] == ["chat_template"]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages[-1].content }}"}))
     assert "template_not_prefix" in dict(template_mistakes(section))["chat_template"]
-    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}\n{% endfor %}")
+    (tmp_path / "chat_template.jinja").write_text("\ufeff{% for m in messages %}{{ m.content }}\n{% endfor %}")
     assert not list(template_mistakes(section))
+    assert read_template(tmp_path / "chat_template.jinja").startswith("{%")  # no mark before each conversation
 
 
 def chat_part(mill, folder, records, spans=None):
