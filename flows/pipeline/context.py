@@ -4,7 +4,7 @@ Four doors lead out of it: ``inputs`` (what is read), ``store`` (where outputs a
 ``report`` (where progress goes). How a context is opened stands in ``open_context``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -58,16 +58,23 @@ class RunContext:
         """The seed of a random choice, from the recipe's."""
         return derive_seed(self.recipe.seed, *purpose)
 
-    def compute(self, name: str, jobs: Sequence[Job], *, here: bool = False) -> Manifest:
+    def compute(
+        self, name: str, jobs: Sequence[Job], *, here: bool = False, accept: Callable[[], None] | None = None
+    ) -> Manifest:
         """Find or make every part of a stage, then record its manifest from the planned jobs, in their order.
 
-        ``here``: run in this process even when there is a cluster (jobs that hold the context itself).
+        Parameters
+        ----------
+        here : run in this process even when there is a cluster (jobs that hold the context itself)
+        accept : called when all parts are there and the run does not have them yet; what it raises keeps it so
         """
         cost = timed()
         engine = ThreadEngine(1) if here else self.engine
         with self.report.progress(name, len(jobs), sum(job.n_bytes for job in jobs)) as progress:
             watch = Watch(lambda job: progress.part(job.n_bytes), lambda done: progress.advance(_note(done)))
             results = engine.run(self.store, jobs, watch)
+        if accept is not None:
+            accept()
         manifest = Manifest(name, tuple(done.receipt for done in results))
         self._note_other_manifest(manifest)
         self.run.write_manifest(manifest)

@@ -46,8 +46,7 @@ def ingest(context: RunContext, stage: Instance) -> Manifest:
     refuse_full_disk(context, jobs)
     removed = removed_from_others(context.run)
     new = unnamed(context, jobs) if removed else []
-    manifest = context.compute(stage.name, jobs)
-    refuse_taken_down(context, new, removed)
+    manifest = context.compute(stage.name, jobs, accept=lambda: refuse_taken_down(context, new, removed))
     kept = {name: passed_on(account.documents_kept, 0) for name, account in manifest.accounts.items()}
     check_budgets(kept, budgets_of(context.recipe), rejects=rejects_of(context.run))
     return manifest

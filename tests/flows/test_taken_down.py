@@ -55,3 +55,17 @@ def test_other_documents_of_a_file_without_a_takedown_are_no_concern(texts, tmp_
     more = tmp_path / "more.jsonl"
     more.write_text(texts.read_text())
     assert len(mill(more).documents()) == 10
+
+
+def test_a_run_that_was_killed_before_it_looked_looks_when_it_starts_again(texts, monkeypatch):
+    takedown(mill(texts).path, ["4"], date=DAY)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gristmill.flows.pipeline.ingest.refuse_taken_down", killed)
+        with pytest.raises(KeyboardInterrupt):
+            mill(texts, **BOUND)
+    with pytest.raises(StoreError, match="are read again"):
+        mill(texts, **BOUND)
