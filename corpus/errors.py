@@ -65,10 +65,10 @@ class AmbiguousNameError(UnknownNameError):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, shared: bool = False):
         names = sorted(known)
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        says = f"names {len(names)}: {shown}; give one of these"
+        found = f"names {len(names)}: {shown}; give one of these"
         if not shared:
-            says = f"is the beginning of {len(names)} names: {shown}; give more of it"
-        KeyError.__init__(self, f"{kind} {name!r} {says}")
+            found = f"is the beginning of {len(names)} names: {shown}; give more of it"
+        KeyError.__init__(self, f"{kind} {name!r} {found}")
 
 
 class DamagedEntryError(StoreError):

@@ -80,6 +80,16 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
             yield from table.to_batches()
 
 
+def read_rows(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """At most ``rows`` rows at a time, whatever a row group has, for columns that are wide beside the text.
+
+    Of 100,000 short texts a row group has 100 MB of signatures: read whole it takes 520 MB, this way 180, most of it
+    mapped pages.
+    """
+    with pq.ParquetFile(path, memory_map=True, **CHECKED) as file:
+        yield from file.iter_batches(rows, columns=columns, use_threads=False)
+
+
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A whole part as one table, its columns in the order asked for.
 

@@ -117,11 +117,11 @@ class Run:
 
         return texts_of(self._context, kept, ids)
 
-    def explain(self, doc_id: str) -> dict[str, Any]:
+    def explain(self, doc_id: str | int) -> dict[str, Any]:
         """The way of one document through the stages; ``doc_id``, a locator, or the id that the input gave it."""
         from gristmill.flows.inspect.explain import explain_document
 
-        return explain_document(self.path, doc_id)
+        return explain_document(self.path, str(doc_id))
 
     def whatif(
         self, settings: Mapping[str, Any] | None = None, *, diff: tuple[str, str] | None = None, **bounds: Any
@@ -143,7 +143,7 @@ class Run:
         from gristmill.flows.inspect.whatif import whatif_run
 
         sets = settings_of({**(settings or {}), **bounds})
-        if bool(sets) == bool(diff):
+        if bool(sets) == bool(diff) or (diff and len(diff) != 2):
             raise RecipeError("give settings, such as words={'at_least': 80}, or diff=(PROFILE, PROFILE)")
         return whatif_run(self.path, sets, diff)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gristmill.corpus  # noqa: F401  points numba at its cache
+from gristmill.corpus.errors import RecipeError
 from gristmill.corpus.rundir import RunDir
 from gristmill.finished_run import Run
 from gristmill.flows.inspect.runs import find_run
@@ -42,6 +43,8 @@ def run(recipe: Recipe, until: str | None = None, workers: int | None = None, *,
     """
     from gristmill.flows.direct import refine_checked
 
+    if workers is not None and not (isinstance(workers, int) and workers >= 0):
+        raise RecipeError(f"workers: {workers!r} is no whole number from 0, which is as many as cores")
     done = refine_checked(checked_recipe(recipe), until, workers, _reporter(progress))
     return Run(Path(done["run"]))
 

@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.corpus.tables import read_batches
+from gristmill.corpus.tables import read_rows
 from gristmill.dedup.band_index import _kernels_index
 from gristmill.dedup.band_index.segments import Sets
 from gristmill.dedup.clusters import _kernels
 from gristmill.dedup.clusters.identities import read_identities
 from gristmill.dedup.clusters.minhash import signature_matrix
 from gristmill.dedup.clusters.verification import shingle_sets
+
+ROWS_AT_ONCE = 1 << 12  # of signatures, a kilobyte each
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _band_keys(signatures: Sequence[Path], chosen: np.ndarray, bands: int, rows:
     n, start, end = int(chosen.sum()), 0, 0
     keys, wordy = np.empty((bands, n), np.uint64), np.empty(n, np.bool_)
     for path in signatures:
-        for batch in read_batches(path, ["shingles", "signature"]):
+        for batch in read_rows(path, ["shingles", "signature"], ROWS_AT_ONCE):
             some = chosen[start : start + batch.num_rows]
             stop = end + int(some.sum())
             block = np.empty((bands, stop - end), np.uint64)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import RecipeError, SchemaError
-from gristmill.corpus.tables import read_batches, together
+from gristmill.corpus.tables import read_rows, together
 from gristmill.dedup.clusters.candidates import Candidates, Engine, new_index
 from gristmill.dedup.clusters.curve import check_threshold, choose_bands, curve
 from gristmill.dedup.clusters.grouping import Grouping, Nodes
@@ -84,7 +84,7 @@ def find_candidates(signatures: Sequence[Path], texts: Grouping, scheme: Scheme,
     )
     _check_families(signatures, scheme)
     start = 0
-    batches = (batch for path in signatures for batch in read_batches(path, ["shingles", "signature"]))
+    batches = (batch for path in signatures for batch in read_rows(path, ["shingles", "signature"], TOGETHER))
     for some in together(batches, lambda batch: batch.num_rows, TOGETHER):
         signed = some[0] if len(some) == 1 else pa.concat_batches(some)  # which copies
         text = texts.text_of_row[start : start + signed.num_rows]

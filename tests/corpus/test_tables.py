@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.corpus.disk import disk_problem
-from gristmill.corpus.tables import GROUP_BYTES, read_batches, read_part, write_part
+from gristmill.corpus.tables import GROUP_BYTES, read_batches, read_part, read_rows, write_part
 
 SCHEMA = pa.schema(
     [
@@ -47,7 +47,19 @@ def test_a_row_group_closes_when_it_is_full(tmp_path):
     assert [batch.schema.names for batch in read_batches(tmp_path / "part.parquet", ["doc_id"])] == [["doc_id"]] * 2
 
 
-@pytest.mark.parametrize("read", [read_part, lambda path: list(read_batches(path))])
+@pytest.mark.parametrize("rows", [1, 3, 4, 99])
+def test_rows_come_a_few_at_a_time_whatever_the_row_groups(tmp_path, rows):
+    half = batch_of(2, "x" * (GROUP_BYTES // 4))  # row groups of four documents and of two
+    write_part(tmp_path / "part.parquet", SCHEMA, [half, half, half])
+    found = list(read_rows(tmp_path / "part.parquet", ["doc_id", "signature"], rows))
+    assert max(batch.num_rows for batch in found) <= rows
+    assert pa.Table.from_batches(found).equals(read_part(tmp_path / "part.parquet", ["doc_id", "signature"]))
+
+
+READERS = [read_part, lambda path: list(read_batches(path)), lambda path: list(read_rows(path, SCHEMA.names, 7))]
+
+
+@pytest.mark.parametrize("read", READERS)
 def test_one_bit_of_a_page_is_an_error_and_one_sentence(tmp_path, read):
     path = tmp_path / "part.parquet"
     write_part(path, SCHEMA, [batch_of(50)], noise=["signature"])

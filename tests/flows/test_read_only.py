@@ -41,6 +41,18 @@ QUESTIONS = {
 }
 
 
+def test_a_run_that_was_copied_without_its_store_says_so(small_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "another"))
+    shutil.copytree(small_run, tmp_path / "copied")
+    told = r"it is not in the store .*\. Where the run was copied from another home, set GRISTMILL_HOME"
+    for name in ("rank", "review", "samples", "sweep", "whatif"):
+        with pytest.raises(MissingEntryError, match=told):
+            QUESTIONS[name](tmp_path / "copied")
+    for name in ("card --check", "mix", "trace"):  # the run directory alone will do
+        assert QUESTIONS[name](tmp_path / "copied")
+    assert any("not in the store" in check["detail"] for check in verify_run(tmp_path / "copied")["checks"])
+
+
 @pytest.fixture(scope="module")
 def read_only(small_run, small_home):
     """The small run in a home that this user may only read."""
@@ -72,15 +84,3 @@ def test_a_question_needs_no_right_to_write(read_only, question):
 def test_what_writes_says_that_it_cannot(read_only):
     with pytest.raises(ReadOnlyError, match=r"cannot be written: Permission denied"):
         write_run_card(read_only)
-
-
-def test_a_run_that_was_copied_without_its_store_says_so(small_run, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRISTMILL_HOME", str(tmp_path / "another"))
-    shutil.copytree(small_run, tmp_path / "copied")
-    told = r"it is not in the store .*\. Where the run was copied from another home, set GRISTMILL_HOME"
-    for name in ("rank", "review", "samples", "sweep", "whatif"):
-        with pytest.raises(MissingEntryError, match=told):
-            QUESTIONS[name](tmp_path / "copied")
-    for name in ("card --check", "mix", "trace"):  # the run directory alone will do
-        assert QUESTIONS[name](tmp_path / "copied")
-    assert any("not in the store" in check["detail"] for check in verify_run(tmp_path / "copied")["checks"])

@@ -247,9 +247,21 @@ def test_a_full_disk_is_no_fault_of_an_input(capsys, recipe, home, monkeypatch):
     assert "No space left on device; what was finished is kept" in err.splitlines()[-1]
 
 
+LOUD = """
+from gristmill.sources.reader import Reader
+
+LOUD = Reader("loud", (".loud",), "1", ":read")
+print("loaded")
+
+
+def read(file, source, limits):
+    return iter(())
+"""
+
+
 def test_what_a_plug_in_prints_stands_beside_the_answer(capsys, home, recipe):
     path = recipe()
-    (path.parent / "loud.py").write_text('print("loaded")\n')
+    (path.parent / "loud.py").write_text(LOUD)
     path.write_text('plugins = ["./loud.py"]\n' + path.read_text())
     status, out, err = call(capsys, "readers", path, "--json")
     assert status == 0

@@ -132,6 +132,8 @@ def test_mistakes_are_told_before_anything_is_written(recipe, home):
         gristmill.run({**recipe, "seed": None})
     with pytest.raises(errors.RecipeError, match="a path, TOML text or a dict, not int"):
         gristmill.run(3)  # type: ignore[arg-type]
+    with pytest.raises(errors.RecipeError, match="workers: -1 is no whole number from 0"):
+        gristmill.run(recipe, workers=-1)
     assert not home.exists()
 
 
@@ -186,7 +188,7 @@ def test_whatif_takes_settings_as_the_command_line_does(opened):
     settings = {"domains": {"web": {"profiles": ["length", "c4"]}}}
     assert opened.whatif(settings, words={"at_least": 80}) == due
     assert opened.whatif({"words.at_least": 80, "decide.domains.web.profiles": ("length", "c4")}) == due
-    for nothing in ({}, {"diff": ("c4", "length"), "words": {"off": True}}):
+    for nothing in ({}, {"diff": ("c4", "length"), "words": {"off": True}}, {"diff": ("c4",)}):
         with pytest.raises(errors.RecipeError, match="give settings"):
             opened.whatif(**nothing)
 
