@@ -216,7 +216,7 @@ def test_a_file_that_is_gone_is_named(recipe):
     table = run.documents()
     table.paths[0].unlink()
     for read in (table.to_arrow, table.scan, run.documents):
-        with pytest.raises(errors.StoreError, match="gone from the store"):
+        with pytest.raises(errors.DamagedEntryError, match=r"documents\.parquet is missing; run the recipe again"):
             read()
 
 
