@@ -23,10 +23,11 @@ from gristmill.corpus.files import file_sha256, read_json
 from gristmill.corpus.rundir import EXPORTS, RunDir
 from gristmill.corpus.schema import ROW_DOCUMENT
 from gristmill.flows.export import document_count, litdata_rows, mds_rows
+from gristmill.flows.export.document_count import DocumentCount
 from gristmill.flows.export.export_run import export_run
-from gristmill.flows.export.megatron_documents import index_bytes
+from gristmill.flows.export.megatron_documents import _parts, index_bytes, pieces_of
 from gristmill.flows.export.part_files import AsideFiles
-from gristmill.flows.export.row_blocks import RowBlock
+from gristmill.flows.export.row_blocks import DomainRows, RowBlock
 from gristmill.flows.export.row_part import Layout
 from gristmill.flows.export.target import ExportedFile, ExportOptions
 from gristmill.handoff.plan import Plan
@@ -315,6 +316,14 @@ def test_the_indices_are_those_of_the_formats_own_writer():
     mds = mds_rows.mds_index([ExportedFile("shard.00000.mds", 2, 534, "")], LAYOUT)
     written = json.dumps(mds, sort_keys=True).encode()
     assert hashlib.sha256(written).hexdigest() == "faaf54a01e37861bd1fede010b0bfcdb8ffd74d3ed34358c9985a9fdcb0aad96"
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_a_domain_of_padding_alone_has_no_part_for_megatron(tmp_path, rows):
+    with ShardWriter(tmp_path / "d", row_tokens=8, vocab_size=50, shard_rows=4, batch_rows=2) as writer:
+        writer.write(np.zeros((rows, 8), np.uint16), pa.array([[]] * rows, pa.list_(ROW_DOCUMENT)))
+    pieces = pieces_of(DomainRows(tmp_path / "d"), DocumentCount())
+    assert list(_parts(pieces, LAYOUT)) == []
 
 
 @pytest.mark.parametrize(
