@@ -99,7 +99,14 @@ class DryContext(RunContext):
 
     found: dict[str, _Found] = field(default_factory=dict)
 
-    def compute(self, name: str, jobs: Sequence[Job], *, here: bool = False) -> Manifest:  # noqa: ARG002
+    def compute(
+        self,
+        name: str,
+        jobs: Sequence[Job],
+        *,
+        here: bool = False,  # noqa: ARG002
+        accept: Callable[[], None] | None = None,  # noqa: ARG002  it looks at parts, and may delete some
+    ) -> Manifest:
         """Count the parts that the store has and those it lacks."""
         found = [self.store.find(name, job.key) for job in jobs]
         self.found[name] = _Found(len(jobs), sum(receipt is not None for receipt in found))

@@ -91,10 +91,10 @@ def test_the_command_says_whether_it_was_compared(small_run, tmp_path, capsys, m
 
 
 def test_a_model_that_differs_is_not_exported(small_run, tmp_path, monkeypatch):
-    from gristmill.trainer.layouts import model_files
+    from gristmill.trainer.layouts import named_weights
 
-    swiglu = model_files._swiglu
-    monkeypatch.setattr(model_files, "_swiglu", lambda name, gate_up, down: swiglu(name, gate_up.flip(0), down))
+    swiglu = named_weights._swiglu
+    monkeypatch.setattr(named_weights, "_swiglu", lambda name, gate_up, down: swiglu(name, gate_up.flip(0), down))
     with pytest.raises(TrainError, match="another model: logits differ"):
         export_run(small_run, "dots1", tmp_path / "out")
     assert not (tmp_path / "out" / "export.json").exists()
