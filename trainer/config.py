@@ -17,8 +17,6 @@ from gristmill.trainer.quantised_weights import Quantise
 from gristmill.trainer.setting_mistakes import setting_mistakes
 from gristmill.trainer.training_stage import TrainingStage
 
-VERSION = "2"  # of the whole trainer; here, where asking for it needs no torch
-
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:

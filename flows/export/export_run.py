@@ -13,7 +13,7 @@ from gristmill.corpus.state_files import Record, read_typed
 from gristmill.flows.export.target import BY, COLUMNS, ORDERS, Exported, ExportOptions
 from gristmill.flows.export.targets import Target, target_named
 from gristmill.flows.pipeline.context import RunContext
-from gristmill.flows.pipeline.damage import damaged_entries, names_damage
+from gristmill.flows.pipeline.damage import damage_behind, names_damage
 from gristmill.flows.pipeline.open_context import reopen_run
 from gristmill.flows.pipeline.policy_gate import refuse_forbidden
 from gristmill.flows.pipeline.progress import Reporter
@@ -67,7 +67,7 @@ def export_run(
             raise
         except OSError as error:
             written = StoreError(f"--out {folder}: {error}; the export is unfinished, the same command begins it again")
-            raise next(damaged_entries(context), written) from error
+            raise damage_behind(error, [context]) or written from error
         _record(context, folder, result)
     return {**result, "folder": str(folder)}
 

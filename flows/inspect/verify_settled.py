@@ -13,6 +13,7 @@ from gristmill.corpus.tables import read_part
 from gristmill.flows.inspect.run_check import Check
 from gristmill.flows.inspect.verify_training import shown
 from gristmill.flows.pipeline.context import RunContext
+from gristmill.trainer.model.balance import BALANCES
 from gristmill.trainer.training_summary import SETTLED_FILE, SETTLED_ROWS_FILE
 
 
@@ -25,7 +26,8 @@ def check_settled(context: RunContext) -> Iterator[Check]:
 def settled_of(train: Path) -> Iterator[Check]:
     """The checks of a finished training in ``train``; none where it settles nothing."""
     config = read_json(train / "summary.json")["config"]
-    if not (config.get("settle_rows") and config.get("balance.bias")):  # of an earlier version, or without
+    moved = any(config.get(f"balance.{name}") for name, one in BALANCES.items() if one.update)
+    if not (config.get("settle_rows") and moved):  # of an earlier version, or without
         return
     missing = [name for name in (SETTLED_FILE, SETTLED_ROWS_FILE) if not (train / name).exists()]
     if missing:

@@ -5,20 +5,17 @@ the disk has changed then shows up as an error of the Parquet library, which nam
 a run of the recipe meets stands in ``running``, and heals itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
-
-import polars as pl
-import pyarrow as pa
 
 from gristmill.corpus.entry_check import EntryWatch
 from gristmill.corpus.errors import DamagedEntryError, GristmillError
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.open_context import read_run
 
-UNREADABLE = (OSError, pa.ArrowException, pl.exceptions.PolarsError)
+LIBRARIES = ("pyarrow", "polars")  # that read tables; by name, for a run begins without the second
 Rest = ParamSpec("Rest")
 Answer = TypeVar("Answer")
 
@@ -32,6 +29,17 @@ def damaged_entries(context: RunContext) -> Iterator[DamagedEntryError]:
                 _ = part.files and store.find(part.stage, part.key) and store.folder(part)
             except DamagedEntryError as error:
                 yield error
+
+
+def damage_behind(error: Exception, contexts: Iterable[RunContext]) -> DamagedEntryError | None:
+    """The first damaged entry of these runs, where the error may come of one; None where there is none.
+
+    All bytes are compared, and so not for what the system numbers, such as a full disk.
+    """
+    of_a_library = type(error).__module__.partition(".")[0] in LIBRARIES
+    if not of_a_library and not (isinstance(error, OSError) and error.errno is None):
+        return None
+    return next((found for context in contexts for found in damaged_entries(context)), None)
 
 
 def names_damage(
@@ -50,9 +58,11 @@ def names_damage(
             return question(run, *rest, **options)
         except GristmillError:
             raise
-        except UNREADABLE as error:
-            runs = [one for one in (run, *rest) if isinstance(one, Path) and (one / "lock.json").is_file()]
-            damaged = (found for one in runs for found in damaged_entries(read_run(one, first_format=True)))
-            raise next(damaged, error) from error
+        except Exception as error:
+            runs = (one for one in (run, *rest) if isinstance(one, Path) and (one / "lock.json").is_file())
+            damaged = damage_behind(error, (read_run(one, first_format=True) for one in runs))
+            if damaged is None:
+                raise
+            raise damaged from error
 
     return asked

@@ -72,7 +72,11 @@ def test_an_error_that_is_not_of_the_store_stays_what_it_is(run, monkeypatch):
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    def read(*_: Any) -> None:
+        raise AssertionError("the whole run is read for an error that tells its cause")
+
     monkeypatch.setattr("gristmill.flows.inspect.whatif.gather_run", full)
+    monkeypatch.setattr("gristmill.flows.pipeline.damage.damaged_entries", read)
     with pytest.raises(OSError, match="No space left"):
         QUESTIONS["whatif"][1](run)
 
