@@ -13,10 +13,12 @@ _SYLLABLES = U64(3)  # characters of a piece on average
 @leaf
 def _is_unspaced(data, at):
     """Whether the character at ``at`` is Thai, Lao, Burmese or Khmer: words of these have no spaces between them."""
-    lead, second = data[at], data[at + 1]
-    return (lead == 0xE0 and 0xB8 <= second <= 0xBB) or (
-        lead == 0xE1 and (0x80 <= second <= 0x82 or 0x9E <= second <= 0x9F)
-    )
+    lead = data[at]
+    if lead == 0xE0:
+        return 0xB8 <= data[at + 1] <= 0xBB
+    if lead == 0xE1:  # the second byte is read of these alone: a word of one byte may end the data
+        return 0x80 <= data[at + 1] <= 0x82 or 0x9E <= data[at + 1] <= 0x9F
+    return False
 
 
 @kernel
