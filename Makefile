@@ -7,7 +7,7 @@ RECIPE ?= recipes/sample.toml
 BENCHES ?= dedup filters fuzz index line_edits quality quality_pii scale substrings whatif
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: install run test check fix bench docs clean
+.PHONY: install run test search check fix bench docs clean
 
 install: $(STAMP)
 
@@ -23,6 +23,10 @@ run: install
 
 test: install
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# the same laws on examples that no run has seen
+search: install
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m hypothesis --hypothesis-profile=search
 
 check: install
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """Shared settings and one small finished run.
 
 One OpenMP thread, hypothesis without deadlines (kernels compile at their first call), nothing from the network.
+The examples of hypothesis are a function of the tests, as a corpus is of its recipe: two runs of one commit agree.
+``make search`` looks for new ones.
 """
 
 import os
@@ -20,7 +22,15 @@ from hypothesis import HealthCheck, settings
 # processes that tests start import up to 244 files of the house: compiled once, not each time, 0.9 of 2.9 CPU seconds
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-settings.register_profile("mill", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "mill",
+    deadline=None,
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("search", settings.get_profile("mill"), max_examples=500, derandomize=False)
 settings.load_profile("mill")
 
 HOUSE = Path(__file__).resolve().parent.parent
