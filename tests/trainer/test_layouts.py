@@ -41,6 +41,7 @@ REFUSED = [
     ("dots1", {"shared_experts": 0}, "shared_experts is 0"),
     ("dots1", {"top_k": 1}, "top_k is 1"),
     ("dots1", {"groups": 4, "kept_groups": 2}, "groups is 4"),
+    ("dots1", {"window": 8, "memory_block": 4}, "memory_block is 4"),
     ("dots1", LATENT, "kv_rank is 6"),
     ("dots1", LATENT, "q_rank is 5"),
     ("qwen3moe", {**SOFTMAX, **LATENT}, "rope_width is 4"),

@@ -14,6 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from gristmill.trainer.model.memory import left_blocks
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.shape import Shape, narrower
@@ -59,7 +60,7 @@ def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: 
     """
     window = narrower(context, shape.window)
     tokens, targets = (sum(len(column) for column in columns) for columns in _columns(parts))
-    pairs = sum(_seen(part.positions, window) for part in parts)
+    pairs = sum(_seen(part.positions, window, shape.memory_block) for part in parts)
     products = tokens * token_products(shape) + choices * 3 * shape.width * shape.expert_width
     products += targets * vocab_size * shape.width
     turned = shape.rotary_width if shape.kv_rank else 0
@@ -71,10 +72,14 @@ def _columns(parts: Sequence[Packed]) -> tuple[list[Tensor], list[Tensor]]:
     return [part.tokens for part in parts], [part.targets for part in parts]
 
 
-def _seen(positions: Tensor, window: int) -> int:
-    """Tokens that attention sees from all of these, themselves among them."""
+def _seen(positions: Tensor, window: int, memory_block: int) -> int:
+    """Tokens that attention sees from all of these, themselves among them, and blocks of tokens."""
     seen = positions + 1
-    return int((seen.clamp(max=window) if window else seen).sum())
+    if window and memory_block:
+        seen = seen - left_blocks(positions, window, memory_block) * (memory_block - 1)
+    elif window:
+        seen = seen.clamp(max=window)
+    return int(seen.sum())
 
 
 @cache
