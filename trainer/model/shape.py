@@ -48,6 +48,7 @@ class Shape(Section):
     groups: int = 1  # of experts; a divisor of experts
     kept_groups: int = 0  # groups that a token may choose from; 0 = all
     mass: float = 0.0  # fewest experts whose probabilities reach it, top_k at most; 0 = always top_k
+    ahead: int = 0  # heads that predict further tokens behind the next, in training alone
     route_scale: float = 1.0  # factor of the weights of the chosen experts
     expert_dropout: float = 0.0  # chance that an expert cannot be chosen by a token, in training
     forced_balance: bool = False  # experts in turn, whatever the router says: for debugging and best-case speed

@@ -39,7 +39,7 @@ KEYS = {
         ),
         checks.COUNT,
     ),
-    **dict.fromkeys(("shared_experts", "kept_groups"), checks.COUNT),
+    **dict.fromkeys(("shared_experts", "kept_groups", "ahead"), checks.COUNT),
     **dict.fromkeys(("width", "expert_width"), checks.WIDTH),
     "dense_width": checks.Check(f"0 or {checks.WIDTH.expected}", lambda value: value == 0 or checks.WIDTH.holds(value)),
     **dict.fromkeys(("dropout", "expert_dropout", "mass"), checks.CHANCE),
