@@ -1,7 +1,7 @@
 """Keys and values of the tokens so far: a new token costs one pass of its own. A ring where attention has a window.
 
-B sequences, R slots of each, N tokens of a pass, H heads, K heads of keys and values, C head width. Where in a cache a
-token stands is said by ``trainer.generate.ring``. Keys are kept turned by their positions, so that their order does not
+B sequences, R slots of each, N tokens of a pass, H heads, K heads of keys and values, C head width. Which slot
+a token has stands in ``trainer.generate.ring``. Keys are kept turned by their positions, so that their order does not
 matter.
 """
 

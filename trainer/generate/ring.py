@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gristmill.trainer.model.memory import added_scores, left_blocks
+from gristmill.trainer.model.compressed_memory import added_scores, left_blocks
 from gristmill.trainer.model.shape import Shape
 
 

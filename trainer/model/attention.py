@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gristmill.trainer.model.compressed_memory import block_means, memory_scores
 from gristmill.trainer.model.fused import RmsNorm, rotate
-from gristmill.trainer.model.memory import block_means, memory_scores
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
 
@@ -101,7 +101,7 @@ def causal(q: Tensor, k: Tensor, v: Tensor, window: int = 0, memory_block: int =
     """Queries [G, T, H, C] on keys and values [G, T, K, C] -> [G * T, H, C].
 
     ``window`` tokens are seen, the token itself among them; 0 = all before it. A window costs a mask. What leaves it is
-    forgotten, or with ``memory_block`` seen in blocks of so many tokens: ``trainer.model.memory``.
+    forgotten, or with ``memory_block`` seen in blocks of so many tokens: ``trainer.model.compressed_memory``.
 
     Source: Beltagy et al., Longformer (arXiv 2004.05150), section 3.1, one side of it.
     """

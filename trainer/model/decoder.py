@@ -92,7 +92,7 @@ class Model(nn.Module):
         return Forward(x, tuple(routings), self._ahead(x, batch) if ahead else ())
 
     def _ahead(self, x: Tensor, batch: Packed) -> tuple[Tensor, ...]:
-        """What heads make of ``x [N, D]``. Where a document has ended nobody reads it: any token is good there."""
+        """What heads make of ``x [N, D]``. Where a document has ended it is never read, and any token will do."""
         found = [x]
         for distance, head in enumerate(self.heads, 1):
             found.append(head(found[-1], self.embed(batch.tokens.roll(-distance))))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gristmill.trainer.model.ahead import further_targets
-from gristmill.trainer.model.memory import left_blocks
+from gristmill.trainer.model.compressed_memory import left_blocks
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.shape import Shape, narrower

@@ -44,7 +44,7 @@ class _Sizes(NamedTuple):
 
 
 class _PartSums(NamedTuple):
-    """A part's share of what is lowered, with gradient, and of what is said of the step."""
+    """A part's share of what is lowered, with gradient, and of the figures of the step."""
 
     lowered: Tensor
     loss: Tensor

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gristmill.corpus.errors import TrainError
 from gristmill.trainer.config import TrainConfig
-from gristmill.trainer.model import attention, memory
+from gristmill.trainer.model import attention, compressed_memory
 from gristmill.trainer.model.attention import causal
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.shape import Shape
@@ -78,8 +78,8 @@ def leaks(shape):
 def test_no_token_sees_another_document_or_what_comes(more, monkeypatch):
     shape = Shape(**SMALL, **more, window=3, memory_block=4)
     assert not leaks(shape)
-    early = memory.left_blocks
-    monkeypatch.setattr(memory, "left_blocks", lambda at, window, block: early(at, window, block) + 1)
+    early = compressed_memory.left_blocks
+    monkeypatch.setattr(compressed_memory, "left_blocks", lambda at, window, block: early(at, window, block) + 1)
     assert leaks(shape)
 
 
@@ -106,7 +106,7 @@ def test_what_left_the_window_is_remembered(monkeypatch):
 
     assert moved(memory_block=4)
     assert not moved()
-    monkeypatch.setattr(attention, "block_means", lambda x, block: memory.block_means(x, block) * 0)
+    monkeypatch.setattr(attention, "block_means", lambda x, block: compressed_memory.block_means(x, block) * 0)
     assert not moved(memory_block=4)
 
 
