@@ -49,14 +49,12 @@ class Row:
 
 
 def contents(home: Path) -> dict[str, str]:
-    """sha256 of every file that no clock decides, but for what killed writers beside the runs left: gc deletes it."""
+    """sha256 of every file that no clock decides."""
     found = {}
     for path in sorted(path for path in home.rglob("*") if path.is_file() and path.name not in NO_CONTENT):
         name = path.relative_to(home).as_posix()
         if re.search(r"train/|state\.json$", name) and not name.endswith(".safetensors") and "shards" not in name:
             continue  # seconds and times stand in them; weights are compared
-        if path.name.startswith((".latest.json.", ".digests.txt.")):
-            continue
         found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

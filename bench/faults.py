@@ -1,18 +1,20 @@
 """Faults, one after the other, against a small corpus with its trainer: tried, survived, reported.
 
-    python bench/faults.py [--quick] [--only KIND,KIND] [--share 1.0] [--seed 1] [--json]
+    python bench/faults.py [--quick] [--only KIND,KIND] [--steps REGEX] [--share 1.0] [--seed 1] [--json]
 
 A run is undisturbed once. Each trial then begins with an empty home (or with a whole one, for bits), meets one fault,
 and is run again until it ends. Survived: every file of the home, but for what the clock measures, has the bytes of the
 undisturbed one and verify passes. Reported: the run that met the fault ended with one sentence, or named what it healed
 in its summary; a killed one can say nothing. A fault that ends in a traceback is not survived. Every trial is a fork of
 a process that has imported everything and run nothing. ``--quick`` tries each kind a few times; ``--share`` takes part
-of the trials of the long form. Where TMPDIR is a memory disk, flushes cost nothing and the trials take a third.
+of the trials of the long form; ``--steps`` kills at the kinds of step whose name has the expression, and at no others.
+Where TMPDIR is a memory disk, flushes cost nothing and the trials take a third.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,8 +40,8 @@ NIGHTS = 5  # runs that a flaky store gets to end
 class Faults:
     """The kinds of fault; each method tries ``n`` and gives a row of the table."""
 
-    def __init__(self, bench: Bench):
-        self.bench, self.rng = bench, bench.rng
+    def __init__(self, bench: Bench, steps: str = ""):
+        self.bench, self.rng, self.wanted = bench, bench.rng, re.compile(steps)
 
     def kills(self, n: int) -> Row:
         """kill -9 before and after each kind of call that changes the disk: one step of each kind, drawn at random."""
@@ -53,7 +55,8 @@ class Faults:
         """Steps of the undisturbed run by kind."""
         found: dict[str, list[int]] = {}
         for place, kind in enumerate(self.bench.steps):
-            found.setdefault(kind, []).append(place + 1)
+            if self.wanted.search(kind):
+                found.setdefault(kind, []).append(place + 1)
         return found
 
     def random_kills(self, n: int) -> Row:
@@ -239,10 +242,10 @@ class S3Bench(Bench):
         return found
 
 
-def rows(only: list[str], seed: int, size: Callable[[int, int], int]) -> Iterator[Row]:
+def rows(only: list[str], seed: int, size: Callable[[int, int], int], steps: str = "") -> Iterator[Row]:
     """The table, row by row; ``size`` is how often a kind is tried, by its quick and its long form."""
     with tempfile.TemporaryDirectory() as folder:
-        faults = Faults(Bench(Path(folder), seed)) if only != ["s3"] else None
+        faults = Faults(Bench(Path(folder), seed), steps) if only != ["s3"] else None
         table: dict[str, tuple[str, int, int]] = {
             "kills": ("kills", 6, len(faults.steps) if faults else 0),
             "random": ("random_kills", 4, 200),
@@ -265,6 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--steps", default="")
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
@@ -277,7 +281,7 @@ def main() -> None:
         return quick if options.quick else max(1, round(long * options.share))
 
     lost = 0
-    for row in rows([name for name in options.only.split(",") if name], options.seed, size):
+    for row in rows([name for name in options.only.split(",") if name], options.seed, size, options.steps):
         lost += row.tried - row.survived
         print(json.dumps(asdict(row)) if options.json else row.line, flush=True)
     sys.exit(1 if lost else 0)

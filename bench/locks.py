@@ -5,9 +5,11 @@
 Before a trial the lock file is left as one of six kinds of fault leaves it: none, torn, empty, of a dead process, of
 another host, stale; in every seventh trial a process holds it and is killed. In a trial each process enters, counts
 the writers by a lock that knows nothing of ours (a folder made and removed), waits a moment and leaves. Each trial must
-have one writer at least, and never two at once.
+have one writer at least, and never two at once. Then one writer enters as often, alone, while as many processes ask
+without pause who writes: it must never be refused.
 """
 
+import fcntl
 import json
 import multiprocessing as mp
 import os
@@ -24,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.com
 
 from bench.compare import Comparison, options, peak_rss_mb, say
 from gristmill.corpus.errors import LockedError
+from gristmill.corpus.store_use import is_written, written_by_none
 from gristmill.corpus.writer_lock import WriterLock
 
 HOLD_SECONDS = 0.0005  # longer than the barrier takes to let all go
@@ -100,6 +103,36 @@ def _contend(folder: Path, trials: int, start: Barrier, end: Barrier, counts, ov
         end.wait(60)
 
 
+def refusals(folder: Path, trials: int, askers: int = 4, how: int = fcntl.LOCK_SH) -> int:
+    """How often a writer was refused while processes ask, with that kind of lock, who writes."""
+    context = mp.get_context("fork")
+    ready = context.Barrier(askers + 1)
+    asking = [context.Process(target=_ask, args=(folder, how, ready), daemon=True) for _ in range(askers)]
+    for one in asking:
+        one.start()
+    ready.wait(60)
+    refused = 0
+    for _ in range(trials):
+        try:
+            with WriterLock(folder):
+                pass
+        except LockedError:
+            refused += 1
+    for one in asking:
+        one.kill()
+        one.join()
+    return refused
+
+
+def _ask(folder: Path, how: int, ready: Barrier) -> None:
+    fcntl.LOCK_SH = how
+    ready.wait(60)
+    while True:
+        is_written(folder)
+        with written_by_none(folder):
+            pass
+
+
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
@@ -109,23 +142,19 @@ def main() -> None:
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         counts, overlaps = writers_in(Path(folder), trials, arguments.processes)
+        seconds = time.perf_counter() - begin
+        refused = refusals(Path(folder), trials, arguments.processes)
     missed = sum(count == 0 for count in counts)
-    say(
-        Comparison(
-            work=f"{trials:,} trials of {arguments.processes} processes on one lock",
-            peer="none",
-            peer_version="",
-            unit="trials with two writers at once, or with none",
-            ours=overlaps + missed,
-            theirs=None,
-            ratio=None,
-            target="0",
-            equal=overlaps + missed == 0,
-            rss_mb=peak_rss_mb(),
-            note=f"{sum(counts):,} turns as writer in {time.perf_counter() - begin:.0f} s",
-        ),
-        arguments.json,
-    )
+    work = f"{trials:,} trials of {arguments.processes} processes on one lock"
+    turns = f"{sum(counts):,} turns as writer in {seconds:.0f} s"
+    say(row(work, "trials with two writers at once, or with none", overlaps + missed, turns), arguments.json)
+    work = f"{trials:,} writers, one after the other, while {arguments.processes} processes ask who writes"
+    say(row(work, "writers that were refused", refused, ""), arguments.json)
+
+
+def row(work: str, unit: str, faults: int, note: str) -> Comparison:
+    """A line of the table: none is right."""
+    return Comparison(work, "none", "", unit, faults, None, None, "0", faults == 0, peak_rss_mb(), note=note)
 
 
 if __name__ == "__main__":

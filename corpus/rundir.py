@@ -17,6 +17,7 @@ from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.stage import Plugin
 from gristmill.corpus.state_files import Record, damaged, missing, read_records
+from gristmill.corpus.unfinished import END, sweep
 
 RECIPE_FILE = "recipe.toml"
 PLUGINS = "plugins"  # files of plug-ins, so that the run can be made again
@@ -161,9 +162,8 @@ class RunDir:
         self.manifest_path(stage).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Delete what a dead writer left aside; only for the holder of the run's lock."""
-        for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Delete what dead writers left aside, at any depth; only for the holder of the run's lock."""
+        sweep(list(self.path.rglob(f".*{END}")))
 
     def place(self, entry: Path, name: str, *others: Path) -> Path:
         """Give the run the files of a store entry, and of others beside them, under ``name``.

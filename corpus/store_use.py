@@ -2,6 +2,9 @@
 
 Between making an entry, or finding it, and writing the manifest that names it, no file says that a run needs it. A run
 therefore holds a shared lock of the operating system; it ends with the run, however that ends.
+
+A writer locks ``writer.lock`` for itself alone; who only asks takes a shared lock on it, which a writer tells from
+another writer and waits for.
 """
 
 import errno
@@ -74,7 +77,7 @@ def _lock(handle: int, how: int) -> None:
 
 
 def is_written(run: Path) -> bool:
-    """Whether a process writes the run now."""
+    """Whether a process writes the run now. A writer that begins meanwhile is not refused."""
     try:
         handle = os.open(run / "writer.lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -82,7 +85,7 @@ def is_written(run: Path) -> bool:
     except OSError:
         return True
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -92,14 +95,14 @@ def is_written(run: Path) -> bool:
 
 @contextmanager
 def written_by_none(run: Path) -> Iterator[bool]:
-    """Whether no process writes the run; none begins to inside."""
+    """Whether no process writes the run; none begins to inside: a writer that would waits for the end of the block."""
     try:
         handle = os.open(run / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
         yield False
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield True
     except BlockingIOError:
         yield False

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ from types import TracebackType
 from gristmill.corpus.errors import LockedError, ReadOnlyError, StoreError
 
 BEAT_SECONDS = 5.0
+ASK_SECONDS = 0.001  # who only asks holds the lock for some microseconds
+PATIENCE_SECONDS = 10.0  # with one of them that was stopped meanwhile
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -68,7 +71,7 @@ class WriterLock:
         """Lock the file that stands in the folder; False where it was removed in between."""
         self._handle = self._open()
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_alone()
             if self._is_there():
                 return True
         except OSError as error:
@@ -78,12 +81,30 @@ class WriterLock:
         os.close(self._handle)
         return False
 
+    def _lock_alone(self) -> None:
+        """Lock the file. While those who only ask hold it (``corpus.store_use``) it is asked for again.
+
+        They hold it together with others, so a shared lock is granted beside theirs and is refused beside a writer's.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _HELD or time.monotonic() > until:
+                    raise
+            fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0, ASK_SECONDS))  # two writers that ask at once do not do so again
+
     def _open(self) -> int:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             if error.errno in _READ_ONLY:
                 raise ReadOnlyError(f"{self.path.parent} cannot be written: {error.strerror}") from None
+            if not self.path.parent.exists():
+                raise StoreError(f"{self.path.parent} is gone: it was deleted meanwhile") from None
             raise
 
     def _is_there(self) -> bool:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
+from gristmill.handoff.asides import beside
 from gristmill.handoff.failures import DamagedFileError
 
 CHUNK_BYTES = 1 << 20
@@ -42,18 +42,16 @@ def fsync_path(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never a part; an error leaves nothing aside."""
+    """Write ``text`` so that a reader sees the old file or the new one, never a part.
+
+    An error leaves nothing aside; what a writer of the file left that was killed, the next one deletes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # two containers may share a process number
-    try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    with beside(path) as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
     fsync_path(path.parent)
 
 

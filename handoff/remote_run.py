@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import pyarrow as pa
 import xxhash
 from pyarrow import fs
 
+from gristmill.handoff.asides import END, beside, sweep
 from gristmill.handoff.durable import file_sha256
 from gristmill.handoff.failures import StoreError
 from gristmill.handoff.shards import INDEX
@@ -107,23 +107,23 @@ class RemoteRun:
         store, root = self._open()
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside, digest = path.with_name(f".{path.name}.{uuid4().hex}"), hashlib.sha256()
+        digest = hashlib.sha256()
         try:
-            with store.open_input_stream(f"{root}/{name}") as source, aside.open("wb") as target:
+            with store.open_input_stream(f"{root}/{name}") as source, beside(path) as target:
                 while block := source.read(CHUNK_BYTES):
                     digest.update(block)
                     target.write(block)
-            if sha256 is None or digest.hexdigest() == sha256:
-                aside.replace(path)
-                return True
+                target.flush()
+                if sha256 is None or digest.hexdigest() == sha256:
+                    Path(target.name).replace(path)
+                    return True
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"cannot fetch {self.address}/{name} to {self.folder}: {error}") from None
-        finally:
-            aside.unlink(missing_ok=True)
         return False
 
     def _make_room(self, n_bytes: int) -> None:
         """Remove shards, the one fetched longest ago first, until ``n_bytes`` more fit."""
+        sweep(self.folder.glob(f"shards/*/.*{END}"))
         found = sorted(self._shards_held())
         held = sum(size for _, size, _ in found)
         for _, size, path in found:

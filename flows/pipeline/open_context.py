@@ -16,6 +16,7 @@ from gristmill.corpus.run_stages import STAGES_FILE, RunStages
 from gristmill.corpus.rundir import JOURNAL, PLUGINS, RECIPE_FILE, TAKEDOWN, RunDir
 from gristmill.corpus.store import Store
 from gristmill.corpus.store_use import using
+from gristmill.corpus.unfinished import END, sweep
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.data_cards.parts.environment import FILE as ENVIRONMENT_FILE
 from gristmill.data_cards.parts.environment import PACKAGES
@@ -110,6 +111,7 @@ def open_checked(
         if digests is not None:
             digests.save()
         run.sweep()
+        sweep(path for folder in (home(), run.path.parent) for path in folder.glob(f".*{END}"))
         store.sweep()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)

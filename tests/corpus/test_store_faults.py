@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from gristmill.corpus import writer_lock
 from gristmill.corpus.disk import disk_problem
 from gristmill.corpus.entry_check import RECEIPT, EntryWatch
 from gristmill.corpus.errors import DamagedEntryError, LockedError
@@ -177,7 +178,7 @@ def test_a_clock_that_jumps_loses_nothing(tmp_path):
     assert store.sweep() == 1
 
 
-def test_who_uses_a_store_and_who_writes_a_run(tmp_path):
+def test_who_uses_a_store_and_who_writes_a_run(tmp_path, monkeypatch):
     with using(tmp_path / "store"), using(tmp_path / "store"), pytest.raises(LockedError), alone(tmp_path / "store"):
         pass
     with alone(tmp_path / "store"):
@@ -191,8 +192,11 @@ def test_who_uses_a_store_and_who_writes_a_run(tmp_path):
             assert not free
     with written_by_none(run) as free:
         assert free
+        monkeypatch.setattr(writer_lock, "PATIENCE_SECONDS", 0.02)
         with pytest.raises(LockedError), WriterLock(run):
             pass
+    with WriterLock(run), pytest.raises(LockedError), WriterLock(run):
+        pass
     with filling(tmp_path, "a") as aside:
         assert (is_held(aside), sweep(iter([aside]))) == (True, [])
     assert not is_held(aside)

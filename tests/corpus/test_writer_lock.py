@@ -68,6 +68,19 @@ def test_a_lock_that_lets_two_in_is_seen(tmp_path, monkeypatch):
     assert locks.writers_in(tmp_path, 7)[1] > 0
 
 
+def test_a_writer_that_begins_while_others_ask_who_writes_is_not_refused(tmp_path):
+    assert locks.refusals(tmp_path, 300, 2) == 0
+
+
+def test_a_writer_that_is_refused_since_others_ask_is_seen(tmp_path):
+    assert locks.refusals(tmp_path, 300, 2, fcntl.LOCK_EX) > 0
+
+
+def test_a_run_that_is_deleted_while_its_writer_waits_is_one_message(tmp_path):
+    with pytest.raises(StoreError, match="is gone"):
+        WriterLock(tmp_path / "deleted").__enter__()
+
+
 def test_the_heartbeat_moves(tmp_path, monkeypatch):
     monkeypatch.setattr(writer_lock, "BEAT_SECONDS", 0.01)
     with WriterLock(tmp_path) as lock:
