@@ -15,10 +15,12 @@ from torch.nn import functional
 
 from gristmill.trainer.model.compressed_memory import block_means, memory_scores
 from gristmill.trainer.model.fused import RmsNorm, rotate
+from gristmill.trainer.model.one_pass import fits
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.model.turned_heads import turned
 
-ROPE_BASE = 10_000.0
+ROPE_BASE, EPSILON = 10_000.0, 1e-6
 
 
 class Past(Protocol):
@@ -43,7 +45,7 @@ class Attention(nn.Module):
         out_std = (2 * shape.layers * inner) ** -0.5  # by fan-in, and by the branches that are added up
         self.qkv = nn.Parameter(torch.randn(inner + 2 * self.kv * shape.head_width, width) * width**-0.5)
         self.out = nn.Parameter(torch.randn(width, inner) * out_std)
-        self.q_norm, self.k_norm = RmsNorm(shape.head_width, 1e-6), RmsNorm(shape.head_width, 1e-6)
+        self.q_norm, self.k_norm = RmsNorm(shape.head_width, EPSILON), RmsNorm(shape.head_width, EPSILON)
 
     def forward(self, x: Tensor, rope: Tensor, batch: Packed, window: int = 0, past: "Past | None" = None) -> Tensor:
         """Attend in ``x [N, D]``; ``rope`` is ``rotary(batch.positions, C)``, ``window`` as in ``causal``."""
@@ -56,7 +58,10 @@ class Attention(nn.Module):
     def project(self, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Turned queries [N, H, C] and keys [N, K, C], and values [N, K, C]."""
         heads = (self.heads, self.kv, self.kv)
-        q, k, v = functional.linear(x, self.qkv).unflatten(-1, (sum(heads), -1)).split(heads, 1)
+        mixed = functional.linear(x, self.qkv).unflatten(-1, (sum(heads), -1))
+        if fits(x):
+            return turned(mixed, self.q_norm.weight, self.k_norm.weight, rope, heads[:2], EPSILON)
+        q, k, v = mixed.split(heads, 1)
         cos, sin = rope.unbind(1)
         return rotate(self.q_norm(q.float()), cos, sin), rotate(self.k_norm(k.float()), cos, sin), v
 
