@@ -7,7 +7,8 @@ from gristmill.data_cards.card import Card
 from gristmill.data_cards.page import Section, Table
 from gristmill.data_cards.settled_table import settled_table
 from gristmill.data_cards.wording import number
-from gristmill.trainer.training_summary import DomainChange, Load, TrainSummary
+from gristmill.trainer.heldout_summary import Load
+from gristmill.trainer.training_summary import DomainChange, TrainSummary
 
 
 def section(card: Card) -> Section | None:

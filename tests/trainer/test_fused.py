@@ -1,11 +1,14 @@
 """Norm, gate and rotation against their formulas under autograd, and blocks of rows against none."""
 
+from unittest import mock
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from gristmill.trainer.model import one_pass
 from gristmill.trainer.model.experts import BLOCK, Experts, in_whole_blocks
 from gristmill.trainer.model.fused import RmsNorm, rms_norm, rotate, swiglu
 from gristmill.trainer.model.precision import matmuls
@@ -29,7 +32,13 @@ def naive_rotation(x, cos, sin):
 
 
 def same(ours, theirs, *inputs):
-    """Values and gradients, in float64."""
+    """Values and gradients, in float64: of the kernels, and of what other devices compute."""
+    same_here(ours, theirs, *inputs)
+    with mock.patch.object(one_pass, "fits", return_value=False):
+        same_here(ours, theirs, *inputs)
+
+
+def same_here(ours, theirs, *inputs):
     inputs = [one.requires_grad_() if one is not None else None for one in inputs]
     out, wanted = ours(*inputs), theirs(*inputs)
     assert torch.allclose(out, wanted, atol=1e-12)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gristmill.trainer.model.compressed_memory import block_means, memory_scores
+from gristmill.trainer.model import one_pass
 from gristmill.trainer.model.fused import RmsNorm, rotate
-from gristmill.trainer.model.one_pass import fits
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.model.turned_heads import turned
@@ -59,7 +59,7 @@ class Attention(nn.Module):
         """Turned queries [N, H, C] and keys [N, K, C], and values [N, K, C]."""
         heads = (self.heads, self.kv, self.kv)
         mixed = functional.linear(x, self.qkv).unflatten(-1, (sum(heads), -1))
-        if fits(x):
+        if one_pass.fits(x):
             return turned(mixed, self.q_norm.weight, self.k_norm.weight, rope, heads[:2], EPSILON)
         q, k, v = mixed.split(heads, 1)
         cos, sin = rope.unbind(1)

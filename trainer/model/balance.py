@@ -1,8 +1,7 @@
 """Ways to keep every expert at work, by name: losses, each with a weight of its own, and the selection bias.
 
-N tokens, E experts, S documents. What a loss sees stands in ``trainer.model.layer_load``, how the bias moves in
-``trainer.model.selection_bias``. No torch is imported: tensors are only handled, and a recipe is checked against the
-names in ``BALANCES`` before anything is loaded.
+N tokens, E experts, S documents. What a loss sees stands in ``layer_load``, how the bias moves in ``selection_bias``.
+No torch is imported: tensors are only handled, and a recipe is checked by ``BALANCES`` before anything is loaded.
 """
 
 from collections.abc import Callable, Mapping

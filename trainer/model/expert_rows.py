@@ -1,7 +1,7 @@
 """The way of tokens to the rows of their experts, and of what experts give back to the tokens.
 
 N tokens, K top_k, R rows: every choice has one, those of an expert side by side; some fill a block up and are of no
-choice. D width. On one thread of a CPU kernels copy, add up and change the number format in one pass, where torch's
+choice. D width. On a CPU kernels copy, add up and change the number format in one pass, where torch's
 operations take two to four: bfloat16 rows of 4,096 choices, CPU milliseconds, to the experts 0.64 and 0.32, back 1.05
 and 0.23.
 """
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gristmill.trainer.model import _kernels_rows
-from gristmill.trainer.model.one_pass import array, fits
+from gristmill.trainer.model import _kernels_rows, one_pass
+from gristmill.trainer.model.one_pass import array
 
 
 class Rows(NamedTuple):
@@ -24,14 +24,14 @@ class Rows(NamedTuple):
 
 def to_rows(x: Tensor, rows: Rows, dtype: torch.dtype) -> Tensor:
     """Each row's token of ``x [N, D]``: [R, D] in ``dtype``."""
-    if fits(x):
+    if one_pass.fits(x):
         return _ToRows.apply(x, *rows, dtype)  # type: ignore[return-value]
     return x.index_select(0, rows.token).to(dtype)
 
 
 def from_rows(rows: Rows, given: Tensor, dtype: torch.dtype) -> Tensor:
     """The sum of ``given [R, D]`` over the rows of each token, [N, D] in ``dtype``; rows of no choice are zero."""
-    if fits(given):
+    if one_pass.fits(given):
         return _FromRows.apply(given, *rows, dtype)  # type: ignore[return-value]
     out = given.new_zeros(len(rows.place), given.shape[1], dtype=dtype)
     return out.index_add(0, rows.token, given.to(dtype))

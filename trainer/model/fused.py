@@ -2,7 +2,7 @@
 
 What is not a matrix product took half of a step on a CPU. Each is the plain formula of its docstring, and of its twin
 in the tests. Where nothing learns the formula is called as it is: of a model in use, a token at a time, autograd's
-functions took a fifth of the time. On one thread of a CPU kernels compute norm and gate: ``trainer.model.one_pass``.
+functions took a fifth of the time. On a CPU kernels compute norm and gate: ``trainer.model.one_pass``.
 """
 
 from typing import Any

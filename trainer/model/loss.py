@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gristmill.trainer.model import _kernels_gate
-from gristmill.trainer.model.one_pass import array, fits, one, sums
+from gristmill.trainer.model import _kernels_gate, one_pass
+from gristmill.trainer.model.one_pass import array, one, sums
 
 CHUNK_LOGITS = {"cpu": 1 << 22}  # 16 MiB: at V 8,192 in bfloat16 0.6 of the time that 4 MiB take
 DEVICE_LOGITS, MOST_ROWS = 1 << 26, 512  # rows at V 2,048: 0.7 of the time of 128
@@ -73,7 +73,7 @@ def _chunked(
 
 def _slopes(logits: Tensor, targets: Tensor, share: float, wants_gradients: bool) -> tuple[Tensor, Tensor]:
     """The losses of ``logits [P, V]``, which are used up, and ``share`` times (softmax minus one-hot), [P, V]."""
-    if fits(logits):
+    if one_pass.fits(logits):
         return _slopes_in_one_pass(logits, targets, share, wants_gradients)
     dtype, target = logits.dtype, targets[:, None]
     logits = logits.float()

@@ -1,6 +1,6 @@
 """Queries and keys normalised and turned, and values, straight from the product that made all of them.
 
-One pass on one thread of a CPU, in place of norm, rotation, a change of format and three copies of parts and as many
+One pass on a CPU, in place of norm, rotation, a change of format and three copies of parts and as many
 back: see ``trainer.model.one_pass``. N tokens, H heads of queries, K of keys and as many of values, A all of them, C
 head width.
 """

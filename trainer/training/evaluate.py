@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.heldout_summary import DomainLoss, Heldout, Load
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
@@ -18,7 +19,6 @@ from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.training.bits_per_byte import DocumentSums, bits_per_byte
 from gristmill.trainer.training.heldout_rows import HeldoutRows
 from gristmill.trainer.training.metrics import layer_figures, load_figures
-from gristmill.trainer.training_summary import DomainLoss, Heldout, Load
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from gristmill.corpus.tables import write_part
-from gristmill.trainer.training_summary import Heldout
+from gristmill.trainer.heldout_summary import Heldout
 
 EVALUATION = pa.schema(
     [

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from gristmill.corpus.files import read_json, write_json
 from gristmill.corpus.typed_json import from_json
+from gristmill.trainer.heldout_summary import Heldout
 from gristmill.trainer.training import checkpoint
 from gristmill.trainer.training.division import whole
 from gristmill.trainer.training.evaluate import evaluate
@@ -14,7 +15,7 @@ from gristmill.trainer.training.opened import Training
 from gristmill.trainer.training.session import Session, save_merged
 from gristmill.trainer.training.settled_tables import settled_summary, unsettled
 from gristmill.trainer.training.summary import summarise, timing
-from gristmill.trainer.training_summary import Heldout, Settled, TrainSummary
+from gristmill.trainer.training_summary import Settled, TrainSummary
 
 
 def finish(training: Training) -> TrainSummary:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from gristmill.trainer.heldout_summary import Load
 from gristmill.trainer.model.packed import Packed
-from gristmill.trainer.training_summary import Load
 
 DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
 LOAD_FIGURES = tuple(field.name for field in fields(Load))

@@ -12,6 +12,7 @@ from gristmill.corpus.errors import TrainError
 from gristmill.corpus.typed_json import from_json, to_json
 from gristmill.trainer.adapt.adapters import adapt, merged_weights, packed_weights, round_weights
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.heldout_summary import Heldout
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.training.checkpoint import Checkpoint
 from gristmill.trainer.training.int8_sums import taken_out
@@ -19,7 +20,7 @@ from gristmill.trainer.training.lineage import warm_start
 from gristmill.trainer.training.optim import make_optimizer
 from gristmill.trainer.training.ranks import current
 from gristmill.trainer.training.setting_changes import CHANGEABLE, expect_same_changes
-from gristmill.trainer.training_summary import Change, Heldout
+from gristmill.trainer.training_summary import Change
 from gristmill.trainer.weight_files import write_weights
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from gristmill.handoff.row_digest import row_digests
+from gristmill.trainer.heldout_summary import Heldout
 from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.selection_bias import Evened, unevenness
 from gristmill.trainer.training.consumption import seen_by_model
-from gristmill.trainer.training_summary import Heldout, Settled, SettledLayer
+from gristmill.trainer.training_summary import Settled, SettledLayer
 
 SETTLED = pa.schema(
     [

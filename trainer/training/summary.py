@@ -5,19 +5,11 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gristmill.trainer.heldout_summary import DomainLoss, Heldout, Load
 from gristmill.trainer.model.decoder import count_parameters
 from gristmill.trainer.training.metrics import LOAD_FIGURES, last_steps
 from gristmill.trainer.training.session import Session
-from gristmill.trainer.training_summary import (
-    Change,
-    DomainChange,
-    DomainLoss,
-    Heldout,
-    Load,
-    Losses,
-    Timing,
-    TrainSummary,
-)
+from gristmill.trainer.training_summary import Change, DomainChange, Losses, Timing, TrainSummary
 
 
 def summarise(
