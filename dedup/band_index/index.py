@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS
+from gristmill.corpus.whole_columns import coded
 from gristmill.dedup.band_index import index_folder
 from gristmill.dedup.band_index.index_folder import INDEX, IndexFolder, IndexScheme
 from gristmill.dedup.band_index.indexed_rows import Measured, as_binary, find_rows, first_of, measure_rows
@@ -255,7 +256,7 @@ class BandIndex(IndexFolder):
     def _fill_compacted(self, live: pa.Table, folder: Path) -> None:
         """One segment of all segments."""
         segments, live = list(self.segments()), live.sort_by("doc_id")
-        variant = live["variant"].combine_chunks().dictionary_encode()  # lists numbers as they first appear
+        variant = coded(live["variant"])  # lists numbers as they first appear
         order = variant.dictionary.to_numpy()
         renumbered = np.full(sum(segment.n_variants for segment in segments), -1, np.int64)
         renumbered[order] = np.arange(len(order))
