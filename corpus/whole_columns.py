@@ -37,6 +37,15 @@ def taken(column: pa.Array | pa.ChunkedArray, rows: pa.Array) -> pa.Array | pa.C
     return narrow(whole(column).take(rows), column.type)
 
 
+def rows_of(table: pa.Table, rows: pa.Array) -> pa.Table:
+    """Rows of a table, in its schema.
+
+    >>> rows_of(pa.table({"n": ["a", "b"]}), pa.array([1])).to_pydict()
+    {'n': ['b']}
+    """
+    return pa.table([taken(table[name], rows) for name in table.schema.names], table.schema)
+
+
 def wide(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """The column itself, or with 64-bit offsets where it is larger than MOST_BYTES."""
     return column.cast(wide_type(column.type)) if column.nbytes > MOST_BYTES else column

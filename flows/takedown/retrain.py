@@ -23,7 +23,7 @@ from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
-from gristmill.corpus.whole_columns import is_in, taken
+from gristmill.corpus.whole_columns import is_in, rows_of
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -230,8 +230,7 @@ def _others(context: RunContext, run: RunDir, closure: list[str]) -> pa.Table:
     kept = pq.read_table(path, columns=["doc_id", "domain", "spans", "weight", "heldout"])
     stay = pc.invert(is_in(kept["doc_id"], pa.array(closure, pa.string())))
     kept = kept.filter(stay)
-    order = pc.sort_indices(kept["doc_id"])
-    return pa.table([taken(kept[name], order) for name in kept.schema.names], kept.schema)
+    return rows_of(kept, pc.sort_indices(kept["doc_id"]))
 
 
 def _overwrite(context: RunContext, before: RunDir, stage: Instance, closure: list[str]) -> Manifest:

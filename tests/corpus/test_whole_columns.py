@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from gristmill.corpus import whole_columns
 from gristmill.corpus.schema import KEPT, SPAN, SPANS
 from gristmill.corpus.span_tables import merge_spans, put_spans
-from gristmill.corpus.whole_columns import coded, in_one_piece, index_in, is_in, narrow, taken, whole, wide, wide_type
+from gristmill.corpus.whole_columns import (
+    coded,
+    in_one_piece,
+    index_in,
+    is_in,
+    narrow,
+    rows_of,
+    taken,
+    whole,
+    wide,
+    wide_type,
+)
 from gristmill.flows.pipeline.edits import bytes_cut
 from gristmill.flows.pipeline.kept import by_part
 
@@ -99,5 +110,7 @@ def test_spans_and_kept_rows_beyond_the_limit(request, monkeypatch):
     assert found() == expected
     assert merge_spans(tables).schema == schema
     assert by_part(kept, 2)[0].schema == kept.schema
+    assert rows_of(kept, pa.array([3, 0])).to_pylist() == [kept.to_pylist()[3], kept.to_pylist()[0]]
+    assert rows_of(kept, pa.array([0])).schema == kept.schema
     assert in_one_piece(kept)["doc_id"].type == pa.large_string()
     assert pc.all(is_in(kept["doc_id"], kept["doc_id"])).as_py()
