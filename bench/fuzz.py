@@ -26,14 +26,22 @@ import pyarrow.parquet as pq
 from bench.compare import HOUSE, Comparison, options, peak_rss_mb, say
 from bench.guard import guard_texts
 
+WRITTEN = (
+    "中文句子。", "日本語の文章です。", "в и на ", "é", "e\u0301", "a\u0323\u0302\u0301", "\u0301", "กำลังอ่านภาษาไทยอยู่",
+    "អក្សរខ្មែរគ្មានដកឃ្លា", "ພາສາລາວ", "မြန်မာစာ", "हिन्दी में ", "العربية ", "עברית ", "한국어 ", "\u1112\u1161\u11ab",
+    "İıßﬁǅ", "１２３＠ｘ．ｏｒｇ ", "٠١٢ ", "Ã©â€™", "？！。）」", "“it’s” ", "\U00020000\U0001d400",
+    "\U0001f469\u200d\U0001f467", "\U0001f468\U0001f3fd\u200d\U0001f469\u200d\U0001f466", "1\ufe0f\u20e3",
+    "\U0001f1e9\U0001f1ea", "\U000e0067", "\u202eabc\u202c", "\u2066x\u2069\u200f\u200e", "\u2028", "\u2029", "\x85",
+    "\u3000", "\u00a0", "\u200b", "\u00ad", "\ufeff", "\ufffd", "\uffff", "\U0010ffff",
+)  # fmt: skip
 PIECES = [
     b"the ", b"of and ", b"To be, or not to be. ", b"word " * 12, b"one two three four five six. " * 3, b"\n", b"\n\n",
-    b"\r\n", b"\t", b"\x00", b"...", b"{", b"javascript ", b"lorem ipsum", b"use cookies", b"- item\n", b"a@b.org ",
+    b"\r\n", b"\r", b"\t", b"\x0b\x0c\x1c\x1f", b"\x00", b"...", b"{", b"javascript ", b"lorem ipsum", b"use cookies",
+    b"- item\n", b"[1][edit]. ", b"12 likes\n", b"read more...\n", b"-----BEGIN RSA PRIVATE KEY-----\n", b"a@b.org ",
     b"192.168.0.1 ", b"::1 ", b"fe80::1%eth0 ", b"4111 1111 1111 1111 ", b"DE89370400440532013000 ",
     b"+44 20 7946 0958 ", b"AKIAIOSFODNN7EXAMPLE ", b"https://x.y/z?q=1 ", b"Berlin ", b"Marie Curie ", b"x" * 70,
-    "中文句子。".encode(), "日本語の文章です。".encode(), "в и на ".encode(), "é".encode(), "e\u0301".encode(),
-    "\U0001f469\u200d\U0001f467".encode(), "\u2028".encode(), "\x85".encode(), "\u3000".encode(), "\ufeff".encode(),
-    b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe4\xb8", b"\xf0\x9f\x98", b"\x80",
+    b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xed\xb0\x80", b"\xed\xa0\xbd\xed\xb8\x80", b"\xf4\x90\x80\x80", b"\xcc",
+    b"\xe4\xb8", b"\xe0\xb8", b"\xf0\x9f\x98", b"\x80", *(written.encode() for written in WRITTEN),
 ]  # fmt: skip
 DOCUMENTS_A_ROUND = 24
 
@@ -155,6 +163,33 @@ def check_spans(documents: list[bytes], spans) -> None:
         documents[document][start:stop].decode()
 
 
+def check_edits(_: list[bytes], documents: list[bytes]) -> None:
+    """The same of what line edits cut, and no two spans of a document overlap."""
+    from gristmill.filters.line_edits.find_edits import READINGS, find_edits
+
+    for reading in READINGS:
+        spans = find_edits(raw_batch(documents), reading)[0]
+        check_spans(documents, spans[:, :3].tolist())
+        same = spans[1:, 0] == spans[:-1, 0]
+        assert (np.diff(spans[:, 0]) >= 0).all()
+        assert (spans[1:, 1] >= spans[:-1, 2])[same].all()
+
+
+def check_passages(_: list[bytes], documents: list[bytes]) -> None:
+    """A document is found in itself, and in itself between others, unless it is too short to look for."""
+    from gristmill.filters.lists.decontaminate import score
+    from gristmill.filters.lists.evaluation_sets import load_passages
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set.parquet"
+        pq.write_table(pa.table({"text": raw_batch(documents)["text"]}), path)
+        passages = load_passages((("fuzz", (path,)),))
+    longer = [b"before it " + one + b" behind it" for one in documents]
+    best = score(raw_batch([*documents, *longer]), passages, 0.5)[0]["contamination"].to_numpy()
+    wanted = np.tile(passages.totals > 0, 2)
+    assert (best[wanted] > 1 - 1e-6).all()
+
+
 def check_tokens(_: list[bytes], documents: list[bytes]) -> None:
     """The kernel's ids equal those of the tokenizers library."""
     kernel, reference = encoders()
@@ -266,8 +301,8 @@ def run_stages(folder: Path) -> int:
 
 NOT_SIGNALS = ("spans.parquet", "documents.parquet", "rejects.parquet", "texts.parquet", "reference.parquet")
 CHECKS: tuple[Callable[[list[bytes], list[bytes]], None], ...] = (
-    check_utf8, check_signals, check_minhash, check_mentions, check_pii, check_tokens, check_reader,
-    check_chain,
+    check_utf8, check_signals, check_minhash, check_mentions, check_pii, check_edits, check_passages, check_tokens,
+    check_reader, check_chain,
 )  # fmt: skip
 
 

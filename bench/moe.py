@@ -177,7 +177,7 @@ def experts_alone(experts: int, precision: str, rounds: int) -> dict:
     routing = routing._replace(weights=routing.weights.detach())
     counts = routing.counts
     if precision == "bfloat16":  # as the experts do it: of bare sizes, oneDNN compiles a kernel each
-        _, _, counts = in_whole_blocks(routing.experts.flatten(), routing.weights.flatten(), counts)
+        _, counts = in_whole_blocks(counts)
     sizes = counts.tolist()
     dtype = getattr(torch, precision)
     weights = [weight.detach().to(dtype) for weight in (layer.gate_up, layer.down)]

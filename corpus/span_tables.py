@@ -29,14 +29,31 @@ def spans_column(n_docs: int, found: np.ndarray, reasons: Sequence[str]) -> pa.L
     found : int64[n_spans, 4], by document: its place, start and end in bytes of its text, place in ``reasons``
     reasons : what to write for each
 
+    Raises
+    ------
+    ValueError : places of documents fall, or a number is out of its range: such a span would be another document's
+
     >>> spans_column(2, np.array([[1, 0, 4, 0]]), ["c4:blank"]).to_pylist()
     [[], [{'start': 0, 'end': 4, 'reason': 'c4:blank'}]]
     """
+    _check_found(n_docs, found, len(reasons))
     starts, ends = (pa.array(found[:, column].astype(np.int32)) for column in (1, 2))
     texts = pa.array(reasons, pa.string()).take(pa.array(found[:, 3]))
     spans = pa.StructArray.from_arrays([starts, ends, texts], fields=list(SPAN))
     offsets = np.searchsorted(found[:, 0], np.arange(n_docs + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), spans, type=pa.list_(SPAN))
+
+
+def _check_found(n_docs: int, found: np.ndarray, n_reasons: int) -> None:
+    if (np.diff(found[:, 0]) < 0).any():
+        raise ValueError("spans are not in the order of their documents")
+    limits = np.array([n_docs, 1 << 31, 1 << 31, n_reasons])
+    if (wrong := ((found < 0) | (found >= limits)).any(axis=1)).any():
+        document, start, end, reason = found[wrong][0].tolist()
+        raise ValueError(
+            f"a span [{start}, {end}) of document {document} with reason {reason}, "
+            f"where there are {n_docs} documents and {n_reasons} reasons"
+        )
 
 
 def span_rows(doc_ids: pa.Array, spans: pa.ListArray) -> pa.RecordBatch:

@@ -222,14 +222,17 @@ def schedule(recipe: RecipePath) -> int:
     import os
 
     from gristmill.flows import prefect_settings
+    from gristmill.flows.nights.firings import served_alone
     from gristmill.flows.nights.notifications import check_addresses
     from gristmill.flows.pipeline.open_context import home
     from gristmill.flows.pipeline.recipe_reading import load_scheduled
     from gristmill.flows.supervision import Supervision
 
-    check_addresses(load_scheduled(recipe)[1], os.environ)  # mistakes are reported before the server's start-up
-    prefect_settings.apply(home())
-    return Supervision(recipe, prefect_settings.api_address()).run()
+    name, asked = load_scheduled(recipe)
+    check_addresses(asked, os.environ)  # mistakes are reported before the server's start-up
+    with served_alone(name):
+        prefect_settings.apply(home())
+        return Supervision(recipe, prefect_settings.api_address()).run()
 
 
 class _StoppedError(BaseException):

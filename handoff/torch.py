@@ -32,6 +32,7 @@ class PlannedBatches(IterableDataset):
     torchdata's ``StatefulDataLoader`` saves and restores it through ``state_dict``. With a plain ``DataLoader`` keep
     ``state_after(item)`` in the checkpoint and give it to ``load_state_dict`` before the loader begins: then batch
     size, ranks and workers may all be others than before. Every iteration begins there, or at the plan's beginning.
+    Persistent workers keep the copy that they began with: ``load_state_dict`` behind that is a PlanError of theirs.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ class PlannedBatches(IterableDataset):
         self._digests = digests
         self._steps = self._loader.steps_left
         self._start = self._state = {**self._loader.state, "taken": 0, "workers": 1}
+        self._loads = torch.zeros(1, dtype=torch.int64).share_memory_()  # of this process, which workers see as well
+        self._loads_here = 0  # of this copy
 
     def __len__(self) -> int:
         """Steps from where an iteration begins to the end, over all workers."""
@@ -66,6 +69,8 @@ class PlannedBatches(IterableDataset):
 
     def __iter__(self) -> Iterator[Item]:
         info = get_worker_info()
+        if int(self._loads) != self._loads_here:
+            raise PlanError("a state was loaded behind the start of these persistent workers; make a new DataLoader")
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         start, before = self._start, self._start["taken"]
         if before and workers != start["workers"]:
@@ -87,6 +92,9 @@ class PlannedBatches(IterableDataset):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Begin at a ``state_dict``, a ``state_after`` or a ``Loader.state``; PlanError when it is of another plan."""
         self._loader.resume(state)
+        if get_worker_info() is None:  # StatefulDataLoader gives each worker its own
+            self._loads += 1
+            self._loads_here = int(self._loads)
         self._steps = self._loader.steps_left
         self._start = self._state = {"taken": 0, "workers": 1, **self._loader.state, **state}
 

@@ -113,13 +113,21 @@ def locate(record: dict[str, Any], field: str) -> tuple[dict[str, Any] | None, s
 
 
 def meta_json(record: dict[str, Any]) -> str | None:
-    """The JSON object of ``record`` with sorted keys, or None when it is empty."""
+    """The JSON object of ``record`` with sorted keys, or None when it is empty.
+
+    Raises
+    ------
+    TypeError : a value whose text is another one in every process
+    RejectError : json_too_deep, number_too_large
+    """
     if not record:
         return None
     try:
         return orjson.dumps(record, default=_plain, option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONEncodeError as error:  # nests deeper than orjson writes
-        raise RejectError("json_too_deep", str(error)) from None
+    except orjson.JSONEncodeError as error:  # nests deeper than orjson writes, or an integer of more than 64 bits
+        if error.__cause__ is not None:
+            raise TypeError(str(error.__cause__)) from None
+        raise RejectError("number_too_large" if "64-bit" in str(error) else "json_too_deep", str(error)) from None
 
 
 def _text(record: dict[str, Any], field: str, *, pop: bool = True) -> str:
@@ -142,5 +150,8 @@ def _names(record: Iterable[str]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """What JSON has no type for: bytes as hex, the rest as text."""
-    return value.hex() if isinstance(value, bytes) else str(value)
+    """What JSON has no type for: bytes as hex, the rest as text; TypeError where that is no function of the value."""
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    if isinstance(value, set | frozenset) or " at 0x" in text:
+        raise TypeError(f"a value of type {type(value).__name__}, which JSON does not hold")
+    return text

@@ -137,6 +137,15 @@ def is_readable(path: str) -> bool:
     return is_remote(path) or Path(path.removeprefix("file://")).is_file()
 
 
+def is_text(path: str) -> bool:
+    r"""False for a name whose bytes are not UTF-8: locators, and with them ids and tables, are text.
+
+    >>> is_text("caf\u00e9.txt"), is_text(os.fsdecode(b"caf\xe9.txt"))
+    (True, False)
+    """
+    return path.isprintable() or path.encode(errors="replace").decode() == path
+
+
 def _find_local(path: str) -> Matched:
     path = os.path.normpath(path.removeprefix("file://"))
     if Path(path).is_dir():
@@ -185,10 +194,7 @@ def digest_of(found: Found, digests: DigestCache | None = None) -> Content:
     if not is_readable(path):
         raise SourceError(f"{path!r} is not a regular file; leave it out with exclude")
     try:
-        path.encode()
         return _read(path) if digests is None else digests.content(Path(path))
-    except UnicodeEncodeError:
-        raise SourceError(f"the name {path!r} is not UTF-8; rename the file") from None
     except OSError as error:
         raise SourceError(f"cannot read {path!r}: {error.strerror}") from None
 

@@ -12,7 +12,7 @@ from gristmill.corpus.errors import SourceError, first_line
 from gristmill.sources.catalogue import with_readers
 from gristmill.sources.content import Content
 from gristmill.sources.digest_cache import DigestCache
-from gristmill.sources.folders import Found, digest_of, find, is_readable, is_remote, why_passed_over
+from gristmill.sources.folders import Found, digest_of, find, is_readable, is_remote, is_text, why_passed_over
 from gristmill.sources.reader import Reader
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
@@ -94,6 +94,11 @@ def list_source(
     SourceError : nothing matches, a file is missing or unreadable, or formats cannot be inferred (all are named)
     """
     found, passed_over = _found(paths, format, source, exclude, extra)
+    if unnamed := [repr(path) for path in sorted(found) if not is_text(path)]:
+        raise SourceError(
+            f"sources.{source}.path: {some_names(unnamed)}: a name that is not UTF-8; rename the file, or leave it "
+            f"out with sources.{source}.exclude, with ? for each such byte"
+        )
     formats = _formats(found, format, source, extra)
     files = []
     for path in sorted(found):
@@ -105,14 +110,16 @@ def list_source(
 def formats_of(paths: Sequence[str], *, source: str) -> dict[str, str | None]:
     """The format of every file behind ``paths`` by its name alone; no file is read.
 
-    None where the name tells none, and for a pipe, a device or a link to nothing, which no reader opens.
+    None where the name tells none or is not UTF-8, and for a pipe, a device or a link to nothing, which no reader
+    opens.
 
     Raises
     ------
     SourceError : nothing matches
     """
     found, _ = _found(paths, None, source, (), ())
-    return {path: _told_by_name(path, source, ()) if is_readable(path) else None for path in sorted(found)}
+    can_be_read = {path: is_text(path) and is_readable(path) for path in sorted(found)}
+    return {path: _told_by_name(path, source, ()) if fit else None for path, fit in can_be_read.items()}
 
 
 def _formats(

@@ -74,7 +74,8 @@ def open_stream(file: InputFile, spec: ReadSpec, *, of_lines: bool = False) -> S
 
     Raises
     ------
-    SourceError : the file cannot be opened, or its name says .gz (.zst, .bz2, .xz) and its bytes do not
+    SourceError : the file cannot be opened, or its name says .gz (.zst, .bz2, .xz) and its bytes do not; where what
+        it unpacks to is packed again, when it is read
     """
     raw = open_raw(file, spec)
     recode = partial(recoded, file=file.path, spec=spec) if of_lines else iter
@@ -96,7 +97,19 @@ def open_stream(file: InputFile, spec: ReadSpec, *, of_lines: bool = False) -> S
         _check_window(first, file, spec, raw)
     limit = max(EXPANDED_FLOOR_BYTES, file.bytes * spec.expanded_ratio)
     unpacker = Unpacker(raw, first, codec, limit)
-    return Stream(_Pieces(raw, recode(unpacker.pieces()), unpacker, recode), BUFFER_BYTES)
+    pieces = _packed_once(unpacker.pieces(), file, spec)
+    return Stream(_Pieces(raw, recode(pieces), unpacker, recode), BUFFER_BYTES)
+
+
+def _packed_once(pieces: Iterator[bytes], file: InputFile, spec: ReadSpec) -> Iterator[bytes]:
+    """The pieces; a SourceError for an archive of an archive. BZh may begin a text, and tells nothing."""
+    for number, piece in enumerate(pieces):
+        if not number and (inner := codec_of(piece)) and inner.suffix != ".bz2":
+            raise SourceError(
+                f"{file.path} is packed twice, a {inner.suffix} file inside; "
+                f"unpack it once, or leave it out with sources.{spec.name}.exclude"
+            )
+        yield piece
 
 
 def _check_window(first: bytes, file: InputFile, spec: ReadSpec, raw: BinaryIO) -> None:

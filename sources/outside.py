@@ -108,6 +108,8 @@ def _add_record(record: Record, locator: str, part: Part, wrong: Callable[[str],
         part.reject(locator, n_bytes or len(record.text), "lone_surrogate", str(error))
     except RejectError as error:
         part.reject(locator, size, error.reason, error.detail)
+    except TypeError as error:
+        raise wrong(f"gives metadata with {error}") from None
 
 
 def _wrong(reader: Reader, file: InputFile, why: str) -> SourceError:

@@ -2,10 +2,11 @@
 
 One OpenMP thread, hypothesis without deadlines (kernels compile at their first call), nothing from the network.
 The examples of hypothesis are a function of the tests, as a corpus is of its recipe: two runs of one commit agree.
-``make search`` looks for new ones.
+``make search`` looks for new ones. Generators that the whole process shares begin every test alike.
 """
 
 import os
+import random
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # processes that tests start import up to 244 files of the house: compiled once, not each time, 0.9 of 2.9 CPU seconds
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -32,6 +34,14 @@ settings.register_profile(
 )
 settings.register_profile("search", settings.get_profile("mill"), max_examples=500, derandomize=False)
 settings.load_profile("mill")
+
+
+def modules_in_a_search(constants=providers._get_local_constants):
+    """Numbers and strings that stand in the modules loaded so far: only a search has them, as other tests load some."""
+    return providers.Constants() if settings.default.derandomize else constants()
+
+
+providers._get_local_constants = modules_in_a_search  # one draw in twenty is such a constant
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -92,6 +102,13 @@ heads = 2
 experts = 4
 expert_width = 32
 """
+
+
+def pytest_runtest_setup() -> None:
+    """The generators of a process begin each test alike, whatever ran before it."""
+    random.seed(0)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

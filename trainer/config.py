@@ -38,6 +38,7 @@ class TrainConfig:
     seed: int = 0  # of the weights and of dropout
     model: Shape = field(default_factory=Shape)
     balance: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT))  # see BALANCES
+    ahead_weight: float = 0.3  # of the mean loss of trainer.model.ahead's heads, beside that of the next token
     settle_rows: int = 640  # read once more behind the last step to settle the biases; 0 = they stay
     stages: tuple[TrainingStage, ...] = ()  # none = one over all of the plan
     stage_stops: tuple[int, ...] = ()  # samples of the plan at which each stage ends

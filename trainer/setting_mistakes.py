@@ -63,6 +63,7 @@ _KEYS: dict[str, Check] = {
     **dict.fromkeys(("vocab_size", "row_tokens", "batch_rows", "micro_batches", "checkpoint_steps"), checks.POSITIVE),
     **dict.fromkeys(("seed", "warmup_steps", "heldout_rows", "settle_rows", "threads", "keep"), checks.COUNT),
     **dict.fromkeys(("learning_rate", "max_grad_norm"), checks.ABOVE_ZERO),
+    "ahead_weight": checks.WEIGHT,
     "device": Check(
         f"a device as torch names it: {', '.join(TYPES[:4])} ..., with :0, :1 ... for one of several",
         lambda value: isinstance(value, str) and is_device(value),

@@ -1,5 +1,6 @@
 """``gristmill init``: a recipe that runs, from paths alone; what is optional stands in it as comments."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,5 +94,9 @@ def _value(value: str | tuple[str, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+    r"""A basic string of TOML, whose escapes are those of JSON; DEL is the one that JSON does not escape.
+
+    >>> print(_quoted('a "b"\n\x01'))
+    "a \"b\"\n\u0001"
+    """
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

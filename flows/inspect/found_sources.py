@@ -107,21 +107,20 @@ def _folder(files: Sequence[str]) -> str:
 
 
 def _patterns(left_out: Iterable[str], files: Sequence[str]) -> tuple[str, ...]:
-    """What leaves these out: by their ending where no file that is read has it, else by name or path.
+    r"""What leaves these out: by their ending where no file that is read has it, else by name or path.
 
-    >>> _patterns(["in/a.pdf", "in/b.pdf", "in/MAP", "in/pipe.csv"], ["in/a.csv"])
-    ('*.pdf', 'MAP', 'in/pipe.csv')
+    A byte that is not UTF-8 is a question mark: a recipe could not hold it.
+
+    >>> _patterns(["in/a.pdf", "in/b.pdf", "in/MAP", "in/pipe.csv", "in/caf\udce9.csv"], ["in/a.csv"])
+    ('*.pdf', 'MAP', 'in/caf?.csv', 'in/pipe.csv')
     """
     read = {_ending(file) for file in files}
     named = {file: _ending(file) for file in left_out}
-    return tuple(
-        sorted(
-            {
-                escape(file) if ending in read else f"*{ending}" if ending else escape(file.rsplit("/", 1)[-1])
-                for file, ending in named.items()
-            }
-        )
+    patterns = (
+        escape(file) if ending in read else f"*{ending}" if ending else escape(file.rsplit("/", 1)[-1])
+        for file, ending in named.items()
     )
+    return tuple(sorted({one.encode(errors="replace").decode() for one in patterns}))
 
 
 def _ending(file: str) -> str:

@@ -1,13 +1,16 @@
 """When a schedule fired last and how that ended, beside the runs of its recipe: what was missed follows from it."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gristmill.corpus.errors import DamagedFileError
+from gristmill.corpus.errors import DamagedFileError, LockedError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.state_files import damaged, read_typed
+from gristmill.corpus.writer_lock import WriterLock
 from gristmill.flows.pipeline.open_context import home
 from gristmill.flows.pipeline.run_state import now
 
@@ -54,3 +57,21 @@ def note_firing(recipe: str, outcome: str | None = None) -> Firings:
     firings_file(recipe).parent.mkdir(parents=True, exist_ok=True)
     write_json(firings_file(recipe), asdict(found))
     return found
+
+
+@contextmanager
+def served_alone(recipe: str) -> Iterator[None]:
+    """One schedule of a recipe in a home: a second one would take the runs of the first for those of a dead process.
+
+    Raises
+    ------
+    LockedError : another process serves it
+    """
+    folder = firings_file(recipe).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(WriterLock(folder))
+        except LockedError as error:
+            raise LockedError(f"the schedule of {recipe!r} is served already: {error}") from None
+        yield

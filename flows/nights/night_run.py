@@ -51,7 +51,8 @@ def night_run(recipe: Path, mill: Callable[[], Result], wait: Callable[[float], 
     sys.stderr.write(f"gristmill: {result['run']} {'is paused' if paused else 'is complete'}\n")
     state: Outcome = "paused" if paused else "complete"
     event: Event = "drift" if paused else "recovery"
-    message = Message(event, name, result["run"], state, _reason(result, before), now())
+    reason = _beyond(result) if paused else f"the run before was {before or 'the first'}"
+    message = Message(event, name, result["run"], state, reason, now())
     _ended(name, schedule, state, message if paused or before in ("failed", "paused") else None)
     return result
 
@@ -70,10 +71,11 @@ def _ended(name: str, schedule: Schedule, state: Outcome, message: Message | Non
         inform(schedule.notify, message)
 
 
-def _reason(result: Result, before: str) -> str:
+def _beyond(result: Result) -> str:
     beyond = result.get("drift", {}).get("beyond", ())
-    named = (f"{one['kind']} {one['signal']}".strip() + f" of {one['of']}: {one['value']:.3g}" for one in beyond)
-    return "; ".join(named) or f"the run before was {before or 'the first'}"
+    return "; ".join(
+        f"{one['kind']} {one['signal']}".strip() + f" of {one['of']}: {one['value']:.3g}" for one in beyond
+    )
 
 
 def _tried(mill: Callable[[], Result], schedule: Schedule, wait: Callable[[float], None]) -> Result:

@@ -199,7 +199,7 @@ def instance_mistakes(recipe: Recipe, catalogue: Catalogue) -> Iterator[Mistake]
     """Stages of one name, or signals that two stages measure, once the options of a recipe are known."""
     names: dict[str, Instance] = {}
     signals: dict[str, Instance] = {}
-    for one in catalogue.stages_of(recipe):
+    for one in sorted(catalogue.stages_of(recipe), key=lambda stage: stage.plugin is not None):  # shipped ones first
         key = (one.spec.recipe_key,)
         if one.plugin and not _is_named(_NAME, one.name):
             yield Mistake(key, f"{one.name!r} is no name of a stage; expected letters, digits, _ and -")

@@ -1,7 +1,5 @@
 """The store on S3 (moto on loopback): data first, receipt last, a cache that is checked."""
 
-import socket
-
 import pytest
 
 from gristmill.corpus.errors import StoreError
@@ -14,11 +12,9 @@ from gristmill.corpus.store import LocalStore
 def bucket():
     from moto.server import ThreadedMotoServer
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _, port = server.get_host_and_port()
     options = {"key": "k", "secret": "s", "endpoint_url": f"http://127.0.0.1:{port}"}
     import s3fs
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gristmill.corpus import _kernels_spans
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import KEPT, SPAN, SPANS
-from gristmill.corpus.span_tables import MASK, merge_spans, put_spans
+from gristmill.corpus.span_tables import MASK, merge_spans, put_spans, spans_column
 
 REASONS = ["line", "paragraph", "substring", "mask:EMAIL", "mask:PHONE"]
 LENGTH = 24
@@ -175,3 +175,18 @@ def test_kept_rows_in_chunks_and_without_rows():
     spans = spans_table({"c": [(1, 2, "line")], "x": [(0, 1, "line")]})
     assert as_dict(put_spans(kept, spans).select(["doc_id", "spans"]))["c"] == [(1, 2, "line")]
     assert put_spans(kept[:0], spans).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ([[1, 0, 4, 0], [0, 0, 4, 0]], "order of their documents"),
+        ([[0, 0, 4, 0], [2, 0, 4, 0]], "document 2 with reason 0, where there are 2 documents"),
+        ([[-1, 0, 4, 0]], "document -1"),
+        ([[0, 0, 4, 1]], "reason 1, where there are 2 documents and 1 reasons"),
+        ([[0, 0, 1 << 31, 0]], r"\[0, 2147483648\)"),
+    ],
+)
+def test_a_span_that_would_be_lost_or_another_documents_is_an_error(found, why):
+    with pytest.raises(ValueError, match=why):
+        spans_column(2, np.array(found, np.int64), ["cut:x"])

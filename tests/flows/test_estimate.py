@@ -72,6 +72,7 @@ def test_every_stage_has_a_cost_and_every_compiled_one_says_so():
 
 
 def test_plan_lists_every_stage_of_the_recipe_and_what_it_costs_beside(write, monkeypatch):
+    monkeypatch.setattr(estimate, "calibrate", lambda: 1.0)  # the machine is measured anew by each call
     monkeypatch.setattr(estimate, "not_made", lambda calls: [])
     warm = plan_run(write())
     monkeypatch.setattr(estimate, "not_made", lambda calls: list(calls))

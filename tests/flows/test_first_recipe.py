@@ -1,6 +1,7 @@
 """``gristmill init``: the recipe that it writes runs, and nothing that exists is overwritten."""
 
 import json
+import os
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_names_are_told_apart_and_odd_paths_are_quoted(folder):
     sources = load_recipe(folder / "r.toml").recipe.sources
     assert [one.name for one in sources] == ["posts", "posts-2", "a-b-c"]
     assert sources[2].path == str(odd)
+
+
+def test_a_name_that_no_recipe_can_hold_is_left_out_by_a_pattern(folder):
+    odd = folder / "odd"
+    odd.mkdir()
+    for name in (b"caf\xe9.txt", b"good.txt", b"one\rtwo\x7f.jsonl"):
+        (odd / os.fsdecode(name)).write_text(json.dumps({"text": WORDS}))
+    found = write_first_recipe(["odd"], folder / "r.toml")
+    assert found.left_out == [os.fsdecode(b"odd/caf\xe9.txt")]
+    texts, lines = sorted(load_recipe(folder / "r.toml").recipe.sources, key=lambda source: source.paths)[::-1]
+    assert (texts.paths, lines.paths) == (("odd/one\rtwo\x7f.jsonl",), ("odd/good.txt",))
 
 
 def test_nothing_is_overwritten_and_nothing_is_written_for_nothing(folder):

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.cli import app
 from gristmill.corpus.errors import BudgetError, GristmillError, LockedError, RecipeError
 from gristmill.flows.direct import refine_directly
-from gristmill.flows.nights.firings import firings_file, note_firing, read_firings
+from gristmill.flows.nights.firings import firings_file, note_firing, read_firings, served_alone
 from gristmill.flows.nights.night_run import night_run
 from gristmill.flows.nights.night_tables import night_page
 from gristmill.flows.nights.notifications import check_addresses
@@ -123,13 +124,22 @@ def test_drift_and_the_first_success_after_it_are_reported(recipe, hook, tmp_pat
     whole = refine_directly(recipe)
     beyond = [{"kind": "tokens", "signal": "", "of": "web", "value": 3.0, "bound": 1.5}]
     paused = {**whole, "state": "paused", "drift": {"beyond": beyond}}
-    for result in (whole, paused, whole, whole):
+    approved = {**paused, "state": "complete"}
+    for result in (whole, paused, approved, whole):
         night_run(recipe, lambda found=result: found)
     assert sent(hook) == ["drift", "recovery"]
     messages = [json.loads(text) for text in (tmp_path / "messages").read_text().replace("}{", "}\n{").splitlines()]
     assert [one["reason"] for one in messages] == ["tokens of web: 3", "the run before was paused"]
     with pytest.raises(GristmillError, match="did not pass verify: shards: 3 differ"):
         night_run(recipe, lambda: {**whole, "verified": False, "failed": ["shards: 3 differ"]})
+
+
+def test_a_recipe_has_one_schedule_in_a_home(recipe, hook):
+    told = rf"the schedule of 'notes' is served already: .* process {os.getpid()}"
+    with served_alone("notes"), pytest.raises(LockedError, match=told):
+        app(["schedule", str(recipe)], result_action="return_value")
+    with served_alone("notes"):
+        pass
 
 
 def test_secrets_stay_in_the_environment(recipe, hook, tmp_path, capfd, monkeypatch):

@@ -81,13 +81,14 @@ def test_a_stage_that_fails_is_an_event_without_credentials(capsys, monkeypatch)
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_one_sentence_and_its_state(recipe, home, sign):
     recipe.write_text(recipe.read_text().replace("plugins = []", 'plugins = ["./slow.py"]'))
-    (recipe.parent / "slow.py").write_text(SLOW.format(begun=str(recipe.parent / "begun")))
+    (recipe.parent / "slow.py").write_text(SLOW.format(folder=str(recipe.parent)))
     command = [sys.executable, "-m", "gristmill", "run", str(recipe), "--direct", "--workers", "1"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 300
     while not (recipe.parent / "begun").exists() and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     run.send_signal(sign)
+    (recipe.parent / "sent").touch()
     _, err = run.communicate(timeout=300)
     assert run.returncode == 128 + sign, err
     assert err.splitlines().count("gristmill: stopped; the next run goes on from here") == 1
@@ -106,8 +107,10 @@ from gristmill.corpus.stage import Measured, PartStage, Signal
 
 
 def slow(batch, options, state):
-    Path({begun!r}).touch()
-    time.sleep(3)
+    folder = Path({folder!r})
+    (folder / "begun").touch()
+    while not (folder / "sent").exists():  # however long the signal takes
+        time.sleep(0.01)
     return Measured({{"slowness": pa.array([0.0] * batch.num_rows)}})
 
 

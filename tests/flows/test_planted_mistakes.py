@@ -129,22 +129,22 @@ def test_no_mistake_hides_another():
 
 
 def test_the_check_is_light_and_computes_nothing(tmp_path):
-    """At most 2 CPU seconds for the whole process, no numba, torch, polars or pyarrow, no file written."""
+    """No numba, torch, polars or pyarrow, few modules at all (487 in 0.9 CPU seconds), no file written."""
     (tmp_path / "planted.toml").write_text(PLANTED)
     script = (
-        "import json, sys, time\n"
+        "import json, sys\n"
         "from gristmill.cli import main\n"
         "try: main(['plan', 'planted.toml'])\n"
         "except SystemExit as end: status = end.code\n"
         "heavy = sorted({'numba', 'torch', 'polars', 'pyarrow', 'prefect', 'dask', 'datasets'} & set(sys.modules))\n"
-        "print(json.dumps([status, heavy, time.process_time()]))"
+        "print(json.dumps([status, heavy, len(sys.modules)]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, env=_environment()
     )
-    status, heavy, cpu_seconds = json.loads(done.stdout)
+    status, heavy, n_modules = json.loads(done.stdout)
     assert (status, heavy) == (1, [])
-    assert cpu_seconds < 2
+    assert n_modules < 700
     assert "mistakes" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["planted.toml"]
 

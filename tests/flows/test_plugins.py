@@ -151,6 +151,11 @@ def test_the_table_says_unit_and_range_to_the_last_digit(milled):
     assert (said.unit, said.low, said.high, said.text) == ("marks", 0, 12345678, "exclamation marks")
 
 
+def test_stages_from_outside_run_before_the_shipped_ones_so_that_their_faults_are_told_first(milled):
+    names = [stage["name"] for stage in read_json(milled / "stages.json")["stages"]]
+    assert names.index("documents") < max(map(names.index, ("shouts", "listed"))) < names.index("signals")
+
+
 def test_spans_reach_the_kept_text(milled):
     edits = table(milled, "edits", "kept.parquet").to_pylist()
     assert edits

@@ -116,6 +116,11 @@ BROKEN = {
     ),
     "yields something else": ("yield Record(body, head", "yield (body, head", "yields tuple, not Record or Reject"),
     "a text that is none": ("Record(body, head", "Record(body.encode(), head", "gives a text of type bytes, not str"),
+    "metadata that are others in every process": (
+        '{"lang": "en"}',
+        '{"lang": "en", "x": object()}',
+        "gives metadata with a value of type object",
+    ),
     "is no generator": ("yield Record(body", "return 3\n            yield Record(body", None),
 }
 

@@ -120,26 +120,32 @@ def test_without_bytes_parts_tell_the_time_left():
     assert pace.text() == "25%, 5 min 0 s left"
 
 
-def test_lines_on_a_pipe_while_one_big_part_is_worked_on(home, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "big.toml").write_text(RECIPE)
-    (tmp_path / "big.jsonl").write_text(records(8000))
-    refine_directly(tmp_path / "big.toml", "signals", reporter=ConsoleReporter(line_seconds=0.01))
-    lines = capsys.readouterr().err.splitlines()
-    for stage in ("documents", "signals"):
-        inside = [
-            line for line in lines if re.match(rf"{stage} +0/1 \d+%, [\d.]+ MB/s, [\d,]+ documents/s, \d+ s left", line)
-        ]
-        assert inside, lines
-    assert sum(line.startswith("documents   1/1") for line in lines) == 1
-    assert threading.active_count() < 20
-
-
 def upto(condition):
     """Wait for what another thread writes."""
     end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("stage", "counting"), [("documents", "sources.part"), ("signals", "corpus.measuring")])
+def test_lines_on_a_pipe_while_one_big_part_is_worked_on(home, tmp_path, monkeypatch, stage, counting):
+    """Work goes on once there is a line inside of it: how fast it is must not decide whether there is one."""
+    inside, written = re.compile(rf"{stage} +0/1 \d+%, [\d.]+ MB/s, [\d,]+ documents/s, \d+ s left"), io.StringIO()
+
+    def held(documents=0, n_bytes=0):
+        count(documents, n_bytes)
+        upto(lambda: inside.search(written.getvalue()))
+
+    monkeypatch.setattr(f"gristmill.{counting}.count", held)
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "big.toml").write_text(RECIPE)
+    (tmp_path / "big.jsonl").write_text(records(2000))
+    refine_directly(tmp_path / "big.toml", stage, reporter=ConsoleReporter(line_seconds=0.01))
+    lines = written.getvalue().splitlines()
+    assert any(map(inside.match, lines)), lines
+    assert sum(line.startswith(f"{stage:<11} 1/1") for line in lines) == 1
+    assert threading.active_count() < 20
 
 
 def test_lines_while_kernels_compile(tmp_path, monkeypatch):

@@ -157,3 +157,15 @@ def test_a_workers_error_arrives_with_the_shards_name(written, tmp_path):
     loader = DataLoader(PlannedBatches(folder, batch_rows=8), batch_size=None, num_workers=1)
     with pytest.raises(StoreError, match="data-00001-of-00007"):
         list(loader)
+
+
+def test_a_state_that_persistent_workers_cannot_see_is_an_error(written):
+    data = PlannedBatches(written[0], batch_rows=8)
+    loader = DataLoader(data, batch_size=None, num_workers=1, persistent_workers=True)
+    first = [item["cursor"] for item in loader]
+    assert [item["cursor"] for item in loader] == first
+    data.load_state_dict(data.state_after(next(iter(PlannedBatches(written[0], batch_rows=8)))))
+    with pytest.raises(PlanError, match="make a new DataLoader"):
+        list(loader)
+    again = DataLoader(data, batch_size=None, num_workers=1)
+    assert [item["cursor"] for item in again] == first[1:]

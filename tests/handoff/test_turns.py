@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gristmill.handoff import _kernels_turns
@@ -30,7 +30,8 @@ def ideal(segments):
 def naive_turns(shares, early, least):
     """Earliest deadline first, with deadlines found by looking ahead one sample at a time.
 
-    shares : list of Fractions a sample; early : set of (sample, domain) that take a row ahead of leaving there
+    shares : list of Fractions a sample; early : set of (sample, domain) that take a row ahead of leaving there; others
+    take none until they are back
     """
     n_domains, counts, drawn = len(shares[0]), [0] * len(shares[0]), []
     total = [Fraction(0)] * n_domains
@@ -40,18 +41,18 @@ def naive_turns(shares, early, least):
         for d in range(n_domains):
             if total[d] - counts[d] < least or not row[d]:
                 continue
-            ahead, deadline, owed = total[d], at, counts[d]
+            ahead, deadline, owed, waits = total[d], at, counts[d], False
             while ahead - owed <= 1 - least:
                 deadline += 1
-                leaves = deadline < len(shares) and not shares[deadline][d] and shares[deadline - 1][d]
-                if leaves and (deadline, d) in early:
-                    deadline -= 1
-                    break
                 if deadline == len(shares):
                     deadline = 1 << 60
                     break
+                if not shares[deadline][d] and shares[deadline - 1][d]:
+                    waits = (deadline, d) not in early
+                    deadline -= 1
+                    break
                 ahead += shares[deadline][d]
-            if best is None or deadline < best[0]:
+            if not waits and (best is None or deadline < best[0]):
                 best = (deadline, d)
         drawn.append(best[1])
         counts[best[1]] += 1
@@ -107,7 +108,11 @@ def wild(n_domains, phases, length, retire, seed=0):
     return [Segment(s, shares[i] if ramps[i] else shares[i + 1], shares[i + 1]) for i, s in enumerate(stops)]
 
 
+LEAVES_FOR_GOOD = [(18, [0, 1, 1, 50, 1]), (19, [0, 0, 1, 0, 1])]  # domain 1 takes no row, though no one's is due
+
+
 @given(schedules(max_domains=5, max_length=20, max_phases=4))
+@example([Segment(stop, quantise(shares), quantise(shares)) for stop, shares in LEAVES_FOR_GOOD])
 def test_turns_equal_the_naive_rule(segments):
     plan, shares = plan_of(segments), ideal(segments)
     n_domains = shares.shape[1]

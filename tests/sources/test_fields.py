@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +58,15 @@ def test_meta_is_canonical(record):
     shuffled = dict(reversed(record.items()))
     assert meta_json(record) == meta_json(shuffled)
     assert json.loads(meta_json(record) or "{}") == record
+
+
+def test_meta_holds_what_is_a_function_of_the_record():
+    assert meta_json({"a": b"\x01", "b": Decimal("1.50")}) == '{"a":"01","b":"1.50"}'
+    for odd in (object(), {"a", "b"}, lambda: 1):
+        with pytest.raises(TypeError, match="which JSON does not hold"):
+            meta_json({"a": [odd]})
+    with pytest.raises(RejectError, match="number_too_large"):
+        meta_json({"a": 10**30})
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.sampled_from(["a", "b", "c"])), min_size=1), st.text(max_size=5))

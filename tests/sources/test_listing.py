@@ -81,10 +81,12 @@ def test_a_pipe_is_refused(tree):
         list_files(["tree"], None, source="s")
 
 
-def test_a_name_that_is_not_utf8_is_refused(tree):
+def test_names_that_are_not_utf8_are_refused_together_and_can_be_left_out(tree):
     (tree / os.fsdecode(b"caf\xe9.txt")).write_text("x")
-    with pytest.raises(SourceError, match="not UTF-8"):
+    (tree / os.fsdecode(b"\xff.txt")).write_text("x")
+    with pytest.raises(SourceError, match=r"dcff.txt'.*udce9.txt'|udce9.txt'.*udcff.txt'.* not UTF-8.*exclude"):
         list_files(["tree"], None, source="s")
+    assert len(list_files(["tree"], None, source="s", exclude=["caf?.txt", "?.txt"])) == 4
 
 
 def test_a_name_with_glob_characters_is_found(tree):

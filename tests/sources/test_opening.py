@@ -108,6 +108,13 @@ def test_other_archives_than_the_suffix_says_are_an_error(folder):
         unpack(folder / "a.gz", zstandard.compress(b"x"))
 
 
+@pytest.mark.parametrize("inner", sorted(PACK.keys() - {".bz2"}))
+def test_an_archive_of_an_archive_is_an_error_that_says_so(folder, inner):
+    with pytest.raises(SourceError, match=rf"is packed twice, a \{inner} file inside; .*sources\.s\.exclude"):
+        unpack(folder / "a.gz", gzip.compress(PACK[inner](b"hello" * 9)))
+    assert unpack(folder / "a.gz", gzip.compress(b"BZh, said the miller")) == (b"BZh, said the miller", None)
+
+
 def test_lines_end_where_the_standard_library_ends_them(folder):
     data = b"one\r\ntwo\x0b\x0c\x1c\n\n" + "drei\u2028\x85\n".encode() * 50_000 + b"last"
     with open_stream(file_of(folder / "a.gz", gzip.compress(data)), SPEC) as stream:

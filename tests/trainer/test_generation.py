@@ -23,6 +23,9 @@ SHAPES = [
     {"mass": 0.4, "window": 9},
     {"kv_rank": 6, "q_rank": 5, "rope_width": 4},
     {"kv_rank": 6, "window": 4, "layers": 4, "shared_span": 2},
+    {"window": 4, "memory_block": 3},
+    {"kv_rank": 6, "window": 2, "memory_block": 5},
+    {"heads": 4, "kv_heads": 2, "window": 18, "memory_block": 10},
 ]
 GREEDY = Sampling()
 
@@ -71,7 +74,11 @@ def test_a_cache_that_forgets_a_token_or_remembers_one_too_many_is_seen(monkeypa
 
 
 def test_the_ring_has_as_many_slots_as_the_window():
-    assert [Cache(Shape(window=window), 2, 100, torch.device("cpu")).slots for window in (0, 8, 200)] == [100, 8, 100]
+    assert [Cache(Shape(window=window), 2, 100, torch.device("cpu")).ring.room for window in (0, 8, 200)] == [
+        100,
+        8,
+        100,
+    ]
     cache = Cache(Shape(**SMALL, window=2), 1, 9, torch.device("cpu"))
     k = torch.arange(5.0)[:, None, None].expand(5, 2, 8)
     first = cache.point(Place(torch.zeros(5, dtype=torch.long), torch.arange(5), first=True))[0]

@@ -25,7 +25,7 @@ DEEPSEEK = (
 HELD = [
     ("dots1", {}),
     ("dots1", {"heads": 4, "kv_heads": 2, "window": 8, "dense_layers": 1, "route_scale": 1.5, "shared_experts": 2}),
-    ("dots1", {"experts": 8, "groups": 4, "kept_groups": 2, "dropout": 0.1, "expert_dropout": 0.1}),
+    ("dots1", {"experts": 8, "groups": 4, "kept_groups": 2, "dropout": 0.1, "expert_dropout": 0.1, "ahead": 2}),
     DEEPSEEK,
     ("deepseekv3", {"kv_rank": 8, "heads": 1, "layers": 3, "shared_experts": 2, "dense_layers": 2, "dense_width": 24}),
     ("qwen3moe", SOFTMAX),
@@ -41,6 +41,7 @@ REFUSED = [
     ("dots1", {"shared_experts": 0}, "shared_experts is 0"),
     ("dots1", {"top_k": 1}, "top_k is 1"),
     ("dots1", {"groups": 4, "kept_groups": 2}, "groups is 4"),
+    ("dots1", {"window": 8, "memory_block": 4}, "memory_block is 4"),
     ("dots1", LATENT, "kv_rank is 6"),
     ("dots1", LATENT, "q_rank is 5"),
     ("qwen3moe", {**SOFTMAX, **LATENT}, "rope_width is 4"),

@@ -40,7 +40,7 @@ SAMPLES, STEPS = 25, 7  # 4 rows a step; the last has one row, and the second of
 
 @pytest.fixture
 def still(config):
-    return changed(config, dropout=0.0, checkpoint_steps=3)
+    return changed(config, dropout=0.0, checkpoint_steps=3, ahead=1)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4, 5])
@@ -74,6 +74,7 @@ def test_parts_give_the_gradient_counts_and_digests_of_one_batch(long_run, still
     (one, figures, gradient), (several, in_parts, of_parts) = found
     assert torch.equal(one.counts, several.counts)
     assert one.loss == pytest.approx(several.loss, abs=1e-6)
+    assert one.ahead == pytest.approx(several.ahead, abs=1e-6)
     assert (gradient - of_parts).abs().max() < 1e-6 * max(1.0, float(gradient.abs().max()))
     assert np.array_equal(figures.digest, in_parts.digest)
     assert figures.targets.tolist() == in_parts.targets.tolist()

@@ -12,7 +12,7 @@ from gristmill.corpus.recipe_values import Mistake
 from gristmill.trainer.model.shape import Shape
 
 SIZES = ("preset", "layers", "width", "heads", "kv_heads", "experts", "expert_width", "top_k")
-TRAINING = ("dropout", "expert_dropout")  # of no effect in use
+TRAINING = ("dropout", "expert_dropout", "ahead")  # of no effect in use
 EVERY = frozenset((*SIZES, *TRAINING, "dense_layers", "dense_width", "own_top"))  # that every layout holds
 
 

@@ -53,8 +53,10 @@ class Block(nn.Module):
     def mix(self, x: Tensor, owner: "Block") -> tuple[Tensor, Routing | None]:
         """The second branch, of each token by itself: experts, or a dense network."""
         branch = self.experts_norm(x)
-        mixed, routing = owner.shared(branch) if owner.shared is not None else 0.0, None
+        mixed, routing = owner.shared(branch) if owner.shared is not None else None, None
         if self.router is not None and owner.experts is not None:
             routing = self.router(branch)
-            mixed = owner.experts(branch, routing) + mixed
+            chosen = owner.experts(branch, routing)
+            mixed = chosen if mixed is None else chosen + mixed
+        assert mixed is not None  # a layer has experts or a dense network
         return x + self.dropout(mixed), routing

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from gristmill.trainer.model.ahead import Ahead
 from gristmill.trainer.model.attention import Past, rotary
 from gristmill.trainer.model.block import EPSILON, Block
 from gristmill.trainer.model.fused import RmsNorm, rms_norm
@@ -26,6 +27,7 @@ class Forward(NamedTuple):
 
     hidden: Tensor  # float32[N, D], normalised; times the embedding it is the logits
     routings: tuple[Routing, ...]  # one of each layer that has experts
+    ahead: tuple[Tensor, ...] = ()  # of each head for a further token, float32[N, D], where they were asked for
 
 
 class Model(nn.Module):
@@ -41,6 +43,7 @@ class Model(nn.Module):
         self.embedding = nn.Parameter(torch.randn(vocab_size, shape.width) * 0.02)
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.layers))
         self.norm = RmsNorm(shape.width, EPSILON)
+        self.heads = nn.ModuleList(Ahead(shape) for _ in range(shape.ahead))  # behind the weights that all models have
         self.fusion = Fusion(shape.width, fusion) if fusion else None  # last: all other weights are as without
 
     @property
@@ -54,14 +57,20 @@ class Model(nn.Module):
         return [block.router for block in self.layers if block.router is not None]
 
     def forward(
-        self, batch: Packed, window: int = 0, past: Sequence[Past] | None = None, *, recompute: bool = False
+        self,
+        batch: Packed,
+        window: int = 0,
+        past: Sequence[Past] | None = None,
+        *,
+        recompute: bool = False,
+        ahead: bool = False,
     ) -> Forward:
         """Hidden states of every token of the batch.
 
         ``window`` > 0 narrows attention to so many tokens for this pass, see ``Shape.window``. ``past`` has a cache for
         each layer, where the tokens of the batch go on from earlier ones. With ``recompute`` a block keeps its input
         alone for the gradient and runs once more on the way back, with the random numbers of the first time. What it
-        returned, its counts among them, stays that of the first time.
+        returned, its counts among them, stays that of the first time. ``ahead`` asks for ``Shape.ahead`` heads as well.
 
         Source: Chen et al., Training Deep Nets with Sublinear Memory Cost (arXiv 1604.06174), section 4.
         """
@@ -80,7 +89,14 @@ class Model(nn.Module):
         x = self.norm(x)
         if self.fusion is not None and mentions is not None and fused is not None:
             x = self.fusion.onto(x, fused, mentions)
-        return Forward(x, tuple(routings))
+        return Forward(x, tuple(routings), self._ahead(x, batch) if ahead else ())
+
+    def _ahead(self, x: Tensor, batch: Packed) -> tuple[Tensor, ...]:
+        """What heads make of ``x [N, D]``. Where a document has ended it is never read, and any token will do."""
+        found = [x]
+        for distance, head in enumerate(self.heads, 1):
+            found.append(head(found[-1], self.embed(batch.tokens.roll(-distance))))
+        return tuple(found[1:])
 
     def embed(self, tokens: Tensor) -> Tensor:
         """``tokens int64[N]`` -> float32[N, D], normalised."""
@@ -92,7 +108,7 @@ class Parameters(NamedTuple):
     """How many parameters a model has."""
 
     total: int
-    active: int  # that one token uses: top_k of each layer's experts, and all else
+    active: int  # that one token uses: top_k of each layer's experts, and all else but heads for further tokens
     across_layers: int  # that more than one layer uses
     shared_experts: int  # of experts that every token uses
 
@@ -105,6 +121,7 @@ def count_parameters(model: Model) -> Parameters:
     """
     total, idle, across, shared = sum(p.numel() for p in model.parameters()), 0, 0, 0
     owners = model.shape.owners
+    idle += sum(p.numel() for p in model.heads.parameters())
     for layer, block in enumerate(model.layers):
         here = [module for module in (block.attention, block.experts, block.shared) if module is not None]
         across += owners.count(layer) > 1 and sum(p.numel() for one in here for p in one.parameters())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gristmill.trainer.model.exchange import through_ranks
+from gristmill.trainer.model.expert_rows import Rows, from_rows, to_rows
 from gristmill.trainer.model.fused import swiglu
 from gristmill.trainer.model.router import Routing
 from gristmill.trainer.model.shape import Shape
@@ -34,19 +35,21 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """Sum over each token's experts of weight * expert(``x [N, D]``)."""
-        top_k = routing.experts.shape[1]
         order = routing.experts.flatten().argsort(stable=True)  # choices grouped by expert, those of none at the end
         if routing.ragged:
             order = order[: int(routing.counts.sum())]
-        token, share, counts = order // top_k, routing.weights.flatten()[order], routing.counts
-        if _compiles_shapes(x):
-            token, share, counts = in_whole_blocks(token, share, counts)
-        rows, share = x.index_select(0, token), share[:, None]
+        at, counts = torch.arange(len(order), device=x.device), routing.counts
+        reduced = torch.is_autocast_enabled(x.device.type)
+        if reduced and x.device.type == "cpu":
+            at, counts = in_whole_blocks(counts)
+        rows, share = _rows(routing, order, at, int(counts.sum()))
         if self.spread:
-            rows = through_ranks(torch.cat((rows, share), 1), counts, self._arrived)
+            sent = torch.cat((to_rows(x, rows, x.dtype), share), 1)
+            given = through_ranks(sent, counts, self._arrived)
         else:
-            rows = self.of_each(rows, share, counts)
-        return torch.zeros_like(x).index_add(0, token, rows.to(x.dtype))
+            dtype = torch.get_autocast_dtype(x.device.type) if reduced else x.dtype
+            given = self.of_each(to_rows(x, rows, dtype), share, counts)
+        return from_rows(rows, given, x.dtype)
 
     def of_each(self, rows: Tensor, share: Tensor, counts: Tensor) -> Tensor:
         """``rows [S, D]`` through the experts that are here, times ``share [S, 1]``: [S, D].
@@ -54,8 +57,8 @@ class Experts(nn.Module):
         The first ``counts[0]`` go through the first expert, the next ``counts[1]`` through the second ...
         """
         ends = counts.cumsum(0).to(torch.int32)
-        hidden = swiglu(grouped_linear(rows, self.gate_up, ends))
-        hidden = hidden * share.to(hidden.dtype)  # here, and not behind `down`: experts are narrower than the model
+        # shares weigh here, and not behind `down`: experts are narrower than the model
+        hidden = swiglu(grouped_linear(rows, self.gate_up, ends), share)
         return grouped_linear(hidden, self.down, ends)
 
     def _arrived(self, rows: Tensor, counts: Tensor) -> Tensor:
@@ -76,25 +79,31 @@ class Dense(nn.Module):
         return functional.linear(swiglu(functional.linear(x, self.gate_up)), self.down)
 
 
-def _compiles_shapes(x: Tensor) -> bool:
-    """Whether every new number of rows costs a compiled kernel: oneDNN's bfloat16 products on a CPU."""
-    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+def in_whole_blocks(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Where choices stand that are sorted by expert, once each expert's ``counts [E]`` are a multiple of ``BLOCK``.
 
+    oneDNN compiles bfloat16 products on a CPU for every new number of rows: a step of 64 experts met some 200, and with
+    8 experts it takes 0.4 of the time in blocks.
 
-def in_whole_blocks(token: Tensor, share: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The choices with each expert's filled up to a multiple of ``BLOCK`` by token 0, whose share is 0.
+    Returns
+    -------
+    int64[S], the row of each choice; int64[E], rows of each expert
 
-    A step of 64 experts met some 200 new numbers of rows, and so kernels; with 8 experts it takes 0.4 of the time.
-
-    >>> one = in_whole_blocks(torch.tensor([5, 6]), torch.tensor([0.5, 0.7]), torch.tensor([1, 1]))
-    >>> one[0].nonzero().flatten().tolist(), one[2].tolist()
-    ([0, 32], [32, 32])
+    >>> [one.tolist() for one in in_whole_blocks(torch.tensor([1, 2]))]
+    [[0, 32, 33], [32, 32]]
     """
     whole = counts.add(BLOCK - 1) // BLOCK * BLOCK
     behind = (whole.cumsum(0) - whole) - (counts.cumsum(0) - counts)  # places that those of each expert move back
-    place = torch.arange(len(token), device=token.device) + behind.repeat_interleave(counts)
-    size = int(whole.sum())
-    return token.new_zeros(size).index_copy(0, place, token), share.new_zeros(size).index_copy(0, place, share), whole
+    moved = behind.repeat_interleave(counts)
+    return torch.arange(len(moved), device=counts.device) + moved, whole
+
+
+def _rows(routing: Routing, order: Tensor, at: Tensor, n_rows: int) -> tuple[Rows, Tensor]:
+    """Whose row is which, and the share of each, float32[R, 1]; choice ``order[i]`` has row ``at[i]``."""
+    token = order.new_zeros(n_rows).index_copy(0, at, order // routing.experts.shape[1])
+    place = order.new_full((routing.experts.numel(),), -1).index_copy(0, order, at)
+    share = routing.weights.new_zeros(n_rows).index_copy(0, at, routing.weights.flatten()[order])
+    return Rows(token, place.view_as(routing.experts)), share[:, None]
 
 
 def grouped_linear(rows: Tensor, weight: Tensor, ends: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class LatentAttention(nn.Module):
     def __init__(self, shape: Shape):
         super().__init__()
         self.heads, self.plain, self.turned = shape.heads, shape.head_width, shape.rotary_width
+        self.memory_block = shape.memory_block
         width, inner, rank = shape.width, shape.heads * shape.head_width, shape.kv_rank
         of_query = shape.q_rank or width
         self.q_latent = nn.Parameter(torch.randn(shape.q_rank, width) * width**-0.5) if shape.q_rank else None
@@ -40,7 +41,8 @@ class LatentAttention(nn.Module):
         q, (latent, bearing) = self.queries(x, rope), self.latents(x, rope)
         mixed = self._among_latents(q, latent, bearing, past) if past is not None else None
         if mixed is None:
-            mixed = within_documents(q, *self.expand(latent, bearing), batch, window)[..., : self.plain]
+            keys, values = self.expand(latent, bearing)
+            mixed = within_documents(q, keys, values, batch, window, self.memory_block)[..., : self.plain]
         return functional.linear(mixed.flatten(1), self.out)
 
     def queries(self, x: Tensor, rope: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class Shape(Section):
     q_rank: int = 0  # of the latent of queries, beside kv_rank; 0 = queries come from the token
     rope_width: int = 0  # even, beside kv_rank: what is added to a head to bear the position; 0 = half of a head
     window: int = 0  # tokens that attention sees, the token itself among them; 0 = the whole document
+    memory_block: int = 0  # tokens that leave the window together and are kept as one mean; 0 = they are forgotten
     dropout: float = 0.0  # on each residual branch
     dense_layers: int = 0  # the first layers have one network of `dense_width` in place of experts
     dense_width: int = 0  # a multiple of 8; 0 = as wide as all experts that a token uses
@@ -47,6 +48,7 @@ class Shape(Section):
     groups: int = 1  # of experts; a divisor of experts
     kept_groups: int = 0  # groups that a token may choose from; 0 = all
     mass: float = 0.0  # fewest experts whose probabilities reach it, top_k at most; 0 = always top_k
+    ahead: int = 0  # heads that predict further tokens behind the next, in training alone
     route_scale: float = 1.0  # factor of the weights of the chosen experts
     expert_dropout: float = 0.0  # chance that an expert cannot be chosen by a token, in training
     forced_balance: bool = False  # experts in turn, whatever the router says: for debugging and best-case speed

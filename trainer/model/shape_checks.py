@@ -26,10 +26,20 @@ def _spans_one_kind(dense_layers: int, layers: int, shared_bottom: int, shared_s
 KEYS = {
     **dict.fromkeys(("layers", "heads", "experts", "top_k", "groups", "shared_span"), checks.POSITIVE),
     **dict.fromkeys(
-        ("kv_heads", "kv_rank", "q_rank", "rope_width", "window", "dense_layers", "shared_bottom", "own_top"),
+        (
+            "kv_heads",
+            "kv_rank",
+            "q_rank",
+            "rope_width",
+            "window",
+            "memory_block",
+            "dense_layers",
+            "shared_bottom",
+            "own_top",
+        ),
         checks.COUNT,
     ),
-    **dict.fromkeys(("shared_experts", "kept_groups"), checks.COUNT),
+    **dict.fromkeys(("shared_experts", "kept_groups", "ahead"), checks.COUNT),
     **dict.fromkeys(("width", "expert_width"), checks.WIDTH),
     "dense_width": checks.Check(f"0 or {checks.WIDTH.expected}", lambda value: value == 0 or checks.WIDTH.holds(value)),
     **dict.fromkeys(("dropout", "expert_dropout", "mass"), checks.CHANCE),
@@ -59,6 +69,11 @@ PAIRS = (
         ("rope_width", "kv_rank", "width", "heads"),
         lambda _, __, width, heads: f"an even number (0 is half of a head of {width // heads})",
         lambda rope, rank, width, heads: not rank or (rope or width // heads // 2) % 2 == 0,
+    ),
+    Pair(
+        ("memory_block", "window"),
+        lambda *_: "0 without trainer.model.window: nothing leaves it",
+        lambda block, window: window > 0 or not block,
     ),
     Pair(
         ("dense_layers", "layers"),

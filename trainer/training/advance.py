@@ -68,6 +68,7 @@ def _figures(
         grad_norm=result.grad_norm,
         tokens=int(sums[0].sum()),
         flops=flops,
+        ahead=result.ahead,
         load=load_figures(result.counts),
         layers=layer_figures(result.counts),
         choices=tuple(map(tuple, result.counts.tolist())),

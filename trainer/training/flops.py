@@ -14,6 +14,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from gristmill.trainer.model.ahead import further_targets
+from gristmill.trainer.model.compressed_memory import left_blocks
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.precision import matmuls
 from gristmill.trainer.model.shape import Shape, narrower
@@ -59,22 +61,43 @@ def step_flops(shape: Shape, parts: Sequence[Packed], choices: int, vocab_size: 
     """
     window = narrower(context, shape.window)
     tokens, targets = (sum(len(column) for column in columns) for columns in _columns(parts))
-    pairs = sum(_seen(part.positions, window) for part in parts)
+    pairs = sum(_seen(part.positions, window, shape.memory_block) for part in parts)
     products = tokens * token_products(shape) + choices * 3 * shape.width * shape.expert_width
     products += targets * vocab_size * shape.width
     turned = shape.rotary_width if shape.kv_rank else 0
+    products += sum(
+        tokens * head_products(shape) + ahead * vocab_size * shape.width for ahead in _further(shape, parts)
+    )
     products += shape.layers * pairs * shape.heads * (2 * shape.head_width + turned)  # scores, and sums of values
     return float(PASSES * PER_PRODUCT * products)
+
+
+def head_products(shape: Shape) -> int:
+    """Multiplications of a token in a head for a further token, without the output.
+
+    >>> head_products(Shape(width=8, dense_width=16))
+    512
+    """
+    return shape.width * (2 * shape.width + 3 * shape.dense_hidden)
+
+
+def _further(shape: Shape, parts: Sequence[Packed]) -> list[int]:
+    """Tokens that each head predicts in all parts."""
+    return [sum(of_parts) for of_parts in zip(*(further_targets(part, shape.ahead) for part in parts), strict=True)]
 
 
 def _columns(parts: Sequence[Packed]) -> tuple[list[Tensor], list[Tensor]]:
     return [part.tokens for part in parts], [part.targets for part in parts]
 
 
-def _seen(positions: Tensor, window: int) -> int:
-    """Tokens that attention sees from all of these, themselves among them."""
+def _seen(positions: Tensor, window: int, memory_block: int) -> int:
+    """Tokens that attention sees from all of these, themselves among them, and blocks of tokens."""
     seen = positions + 1
-    return int((seen.clamp(max=window) if window else seen).sum())
+    if window and memory_block:
+        seen = seen - left_blocks(positions, window, memory_block) * (memory_block - 1)
+    elif window:
+        seen = seen.clamp(max=window)
+    return int(seen.sum())
 
 
 @cache

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.model.ahead import ahead_loss, further_targets
 from gristmill.trainer.model.balance import BALANCES, balance_terms
-from gristmill.trainer.model.decoder import Forward, Model
+from gristmill.trainer.model.decoder import Model
 from gristmill.trainer.model.layer_load import Totals, totals_of
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
@@ -31,6 +32,25 @@ class StepSums(NamedTuple):
     loss: float  # nats a predicted token of the whole step, without balance terms
     counts: Tensor  # int64[layers, E], tokens that each expert took in the whole step
     each: tuple[Tensor, ...]  # float32[P] of every part of this process, loss of each predicted token
+    ahead: tuple[float, ...]  # nats a further token, of each head for one
+
+
+class _Sizes(NamedTuple):
+    """Tokens of the whole step: all, those predicted, and those that each head for a further token predicts."""
+
+    tokens: int
+    targets: int
+    further: tuple[int, ...]
+
+
+class _PartSums(NamedTuple):
+    """A part's share of what is lowered, with gradient, and of the figures of the step."""
+
+    lowered: Tensor
+    loss: Tensor
+    each: Tensor  # float32[P]
+    counts: Tensor  # int64[layers, E]
+    ahead: Tensor  # float64[heads]
 
 
 def add_gradients(
@@ -40,30 +60,51 @@ def add_gradients(
     own = len(parts)
     if parted(model):
         parts = as_many(parts, ranks)
-    sizes = torch.tensor([[len(part.tokens), len(part.targets)] for part in parts]).sum(0)
-    tokens, targets = ranks.sum(sizes.to(config.device)).tolist()
-    whole = _totals(model, parts, config, context, ranks, tokens) if len(parts) * ranks.world > 1 else None
+    sizes = _sizes(model, parts, config, ranks)
+    whole = _totals(model, parts, config, context, ranks, sizes.tokens) if len(parts) * ranks.world > 1 else None
     loss, losses = torch.zeros((), dtype=torch.float64, device=config.device), []
     counts = torch.zeros(len(model.routers), model.shape.experts, dtype=torch.int64, device=config.device)
+    ahead = torch.zeros(model.shape.ahead, dtype=torch.float64, device=config.device)
     for part in parts:
-        mean, each, out = _forward(model, part, config, context)
-        mean = mean * (len(part.targets) / max(targets, 1))
-        (mean + balance_terms(out.routings, part.positions, config.balance, whole)).backward()
-        loss += mean.detach()
-        counts += torch.stack([routing.counts for routing in out.routings])
-        losses.append(each)
+        found = _forward(model, part, config, context, sizes, whole)
+        found.lowered.backward()
+        loss += found.loss
+        counts += found.counts
+        ahead += found.ahead
+        losses.append(found.each)
     if ranks.residuals is None:
         ranks.add_gradients(replicated(model))
     else:
         add_gradients_in_int8(named_replicated(model), ranks.residuals, ranks)
-    return StepSums(ranks.sum(loss).item(), ranks.sum(counts), tuple(losses[:own]))
+    return StepSums(ranks.sum(loss).item(), ranks.sum(counts), tuple(losses[:own]), tuple(ranks.sum(ahead).tolist()))
 
 
-def _forward(model: Model, batch: Packed, config: TrainConfig, context: int) -> tuple[Tensor, Tensor, Forward]:
-    """Mean loss, the loss of each predicted token, and what the model gave."""
+def _sizes(model: Model, parts: Sequence[Packed], config: TrainConfig, ranks: Ranks) -> _Sizes:
+    each = [[len(part.tokens), len(part.targets), *further_targets(part, model.shape.ahead)] for part in parts]
+    tokens, targets, *further = ranks.sum(torch.tensor(each).sum(0).to(config.device)).tolist()
+    return _Sizes(tokens, targets, tuple(further))
+
+
+def _forward(
+    model: Model,
+    batch: Packed,
+    config: TrainConfig,
+    context: int,
+    sizes: _Sizes,
+    whole: tuple[Totals, ...] | None,
+) -> _PartSums:
+    """Run a part of a step; its share of the step's losses."""
     with matmuls(config.precision, config.device):
-        out = model(batch, context, recompute=config.recompute)
-        return *cross_entropy(out.hidden.index_select(0, batch.inputs), model.embedding, batch.targets), out
+        out = model(batch, context, recompute=config.recompute, ahead=True)
+        mean, each = cross_entropy(out.hidden.index_select(0, batch.inputs), model.embedding, batch.targets)
+        further = ahead_loss(out.ahead, model.embedding, batch, sizes.further)
+    mean = mean * (len(batch.targets) / max(sizes.targets, 1))
+    lowered = mean + balance_terms(out.routings, batch.positions, config.balance, whole)
+    if further:
+        lowered = lowered + config.ahead_weight * torch.stack(further).mean()
+    counts = torch.stack([routing.counts for routing in out.routings])
+    ahead = torch.tensor([one.item() for one in further], dtype=torch.float64, device=config.device)
+    return _PartSums(lowered, mean.detach(), each, counts, ahead)
 
 
 def _totals(

@@ -19,13 +19,13 @@ DEAD_SHARE = 0.1  # an expert with less than a tenth of the mean load is dead
 LOAD_FIGURES = tuple(field.name for field in fields(Load))
 
 
-def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
+def metrics_schema(domains: Sequence[str], layers: int, heads: int = 0) -> pa.Schema:
     """One row a step. ``loss/<domain>`` is null where a batch held no token of the domain.
 
     So is ``bits_per_byte/<domain>``, and where the run has no byte-level tokenizer. ``alarms`` counts what rang.
 
     ``load_<figure>`` is the mean over layers, ``load_<figure>/<layer>`` that of one: a collapsed layer hides in a mean.
-    ``choices/<layer>`` is how often each of its experts was chosen.
+    ``choices/<layer>`` is how often each of its experts was chosen, ``ahead_loss/<head>`` the loss of a further token.
     """
     fields = [("step", pa.int64()), ("loss", pa.float64()), ("learning_rate", pa.float64())]
     fields += [("grad_norm", pa.float64()), ("tokens", pa.int64()), ("flops", pa.float64()), ("alarms", pa.int64())]
@@ -34,6 +34,7 @@ def metrics_schema(domains: Sequence[str], layers: int) -> pa.Schema:
     fields += [(f"choices/{layer}", pa.list_(pa.int64())) for layer in range(layers)]
     fields += [(f"{name}/{domain}", pa.float64()) for name in ("loss", "bits_per_byte") for domain in domains]
     fields += [(f"tokens/{domain}", pa.int64()) for domain in domains]
+    fields += [(f"ahead_loss/{head}", pa.float64()) for head in range(heads)]
     return pa.schema([*fields, ("seconds", pa.float64()), ("tokens_per_second", pa.float64())])
 
 
@@ -118,6 +119,7 @@ class StepFigures:
     domains: dict[str, DomainFigures]
     seconds: float
     flops: float = 0.0  # operations of its matrix products
+    ahead: tuple[float, ...] = ()  # nats a further token, of each head for one
 
     def row(self) -> dict[str, int | float | tuple[int, ...] | None]:
         """A row of metrics.parquet, without its alarms."""
@@ -135,6 +137,7 @@ class StepFigures:
         for layer, load in enumerate(self.layers):
             columns |= {f"load_{name}/{layer}": value for name, value in asdict(load).items()}
         columns |= {f"choices/{layer}": of_experts for layer, of_experts in enumerate(self.choices)}
+        columns |= {f"ahead_loss/{head}": loss for head, loss in enumerate(self.ahead)}
         columns |= {f"loss/{name}": domain.loss for name, domain in self.domains.items()}
         columns |= {f"bits_per_byte/{name}": domain.bits_per_byte for name, domain in self.domains.items()}
         return columns | {f"tokens/{name}": domain.tokens for name, domain in self.domains.items()}

@@ -25,6 +25,7 @@ class StepResult(NamedTuple):
     each: tuple[Tensor, ...]  # float32[P] of every part of this process, loss of each predicted token
     counts: Tensor  # int64[layers, E], tokens each expert took
     grad_norm: float  # before clipping
+    ahead: tuple[float, ...] = ()  # nats a further token, of each head for one
 
     @property
     def is_finite(self) -> bool:
@@ -44,7 +45,7 @@ def train_step(
     freeze(model, moment.frozen)
     sums = add_gradients(model, parts, config, moment.stage.context, ranks)
     norm = clip(model, config.max_grad_norm, ranks)
-    result = StepResult(sums.loss, sums.each, sums.counts, norm.item())
+    result = StepResult(sums.loss, sums.each, sums.counts, norm.item(), sums.ahead)
     if result.is_finite:
         optimizer.step()
         _update_biases(model, sums.counts, config, moment)

@@ -29,7 +29,7 @@ class StepTables:
 
     def __init__(self, run: Path, out: Path, config: TrainConfig, domains: Sequence[str]):
         self._run, self._out, self._config, log = run, out, config, out / "log"
-        self.metrics = Log(log, "metrics", metrics_schema(domains, config.model.moe_layers))
+        self.metrics = Log(log, "metrics", metrics_schema(domains, config.model.moe_layers, config.model.ahead))
         self.consumption = Log(log, "consumption", CONSUMPTION)
         self._alarms, self._facts = Log(log, "alarms", ALARMS), Log(log, "facts", PROBES)
         self.settled, self.settled_rows = Log(log, "settled", SETTLED), Log(log, "settled_rows", SETTLED_ROWS)
