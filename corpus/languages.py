@@ -10,6 +10,8 @@ import re
 
 import pyarrow as pa
 
+from gristmill.corpus.whole_columns import coded
+
 _CODES = """
     aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara as:asm av:ava ay:aym az:aze ba:bak be:bel bg:bul bi:bis
     bm:bam bn:ben bo:bod/tib br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces/cze cu:chu cv:chv cy:cym/wel
@@ -81,8 +83,7 @@ def primary_subtags(tags: pa.ChunkedArray | pa.Array) -> tuple[pa.Array, pa.Arra
     >>> languages.to_pylist(), no_language.to_pylist()
     (['en', None, None, None], [False, False, True, False])
     """
-    array = tags.combine_chunks() if isinstance(tags, pa.ChunkedArray) else tags
-    encoded = array.cast(pa.string()).dictionary_encode()
+    encoded = coded(tags.cast(pa.string()))
     names = encoded.dictionary.to_pylist()
     found = [primary_subtag(name) for name in names]
     lost = [bool(name.strip()) and one is None for name, one in zip(names, found, strict=True)]

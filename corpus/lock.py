@@ -8,13 +8,14 @@ Of a source with more than ``MAX_LISTED`` files the lock holds sums and the dige
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gristmill.corpus.errors import StoreError
-from gristmill.corpus.files import content_key
+from gristmill.corpus.files import content_key, file_sha256
 
 FORMAT = 2
 MAX_LISTED = 1000  # files of one source in lock.json and in a card: 170 bytes each in the first, 110 in README.md
@@ -48,6 +49,17 @@ class ManyFiles:
         formats = sorted({file.format for file in files})
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(len(files), sum(file.bytes for file in files), formats, digest, f"{LISTS}/{source}.jsonl")
+
+    def expect_list(self, folder: Path) -> Path:
+        """The list beside the lock; StoreError where it is missing or another one."""
+        path = folder / self.listed
+        try:
+            found = file_sha256(path)
+        except OSError:
+            raise StoreError(f"{path} is missing: the lock names it; run the recipe again") from None
+        if found != self.sha256:
+            raise StoreError(f"{path} is damaged: it is not the list that the lock names; run the recipe again")
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,12 @@ class Lock:
         return rest | {"inputs": inputs}
 
     @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Input files of each source, and their bytes."""
+        listed = {name: (len(files), sum(file.bytes for file in files)) for name, files in self.inputs.items()}
+        return dict(sorted((listed | {name: (many.files, many.bytes) for name, many in self.beside.items()}).items()))
+
+    @property
     def lists(self) -> dict[str, str]:
         """The texts of long lists of files, by the path that each has beside the lock."""
         long = {source: files for source, files in self.inputs.items() if len(files) > MAX_LISTED}
@@ -117,13 +135,12 @@ class Lock:
                 "Use the version that made the run, or run its recipe again"
             )
         many = {source: ManyFiles(**one) for source, one in value["inputs"].items() if isinstance(one, dict)}
-        listed = {source: one for source, one in value["inputs"].items() if source not in many}
-        if folder is not None:
-            listed |= {source: _read_list(folder, one) for source, one in many.items()}
-            many = {}
-        inputs = {
-            source: [LockedFile(**one) for one in listed[source]] for source in value["inputs"] if source in listed
-        }
+        inputs: dict[str, list[LockedFile]] = {}
+        for source, files in value["inputs"].items():
+            if source not in many:
+                inputs[source] = [LockedFile(**one) for one in files]
+            elif folder is not None:
+                inputs[source] = list(_read_list(many.pop(source).expect_list(folder)))
         plugins = {name: LockedPlugin(**plugin) for name, plugin in value["plugins"].items()}
         return cls(**{**value, "inputs": inputs, "plugins": plugins, "beside": many})
 
@@ -132,16 +149,11 @@ def _list(files: Sequence[LockedFile]) -> str:
     return "".join(json.dumps(asdict(file), sort_keys=True, ensure_ascii=False) + "\n" for file in files)
 
 
-def _read_list(folder: Path, many: ManyFiles) -> list[dict[str, Any]]:
-    path = folder / many.listed
-    try:
-        data = path.read_bytes()
-    except OSError:
-        raise StoreError(f"{path} is missing: the lock names it; run the recipe again") from None
-    if hashlib.sha256(data).hexdigest() != many.sha256:
-        raise StoreError(f"{path} is damaged: it is not the list that the lock names; run the recipe again")
-    # as bytes: a name may hold U+2028 or U+0085, which end lines of a text
-    return [json.loads(line) for line in data.split(b"\n")[:-1]]
+def _read_list(path: Path) -> Iterator[LockedFile]:
+    with path.open("rb") as file:  # as bytes: a name may hold U+2028 or U+0085, which end lines of a text
+        for line in file:
+            one = json.loads(line)
+            yield LockedFile(one["path"], one["bytes"], one["digest"], sys.intern(one["format"]))
 
 
 def _second_format(value: Mapping[str, Any]) -> dict[str, Any]:

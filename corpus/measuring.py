@@ -128,19 +128,25 @@ def measure_part(
 
     Cost
     ----
-    One pass over the text; memory is a row group of text and what is measured on it.
+    One pass over the text; memory is a row group of text and what is measured on it, or on ``rows_at_once`` of it.
     """
     measurer = Measurer.of(spec, options, artefacts, plugin)
     part = _Part(spec, folder, options, plugin)
     columns = [*ALWAYS_READ, *(name for name in spec.columns if name not in ALWAYS_READ)]
     with ExitStack() as open_files:
         part.open(open_files)
-        for batch in read_batches(documents, columns):
+        for batch in _batches(documents, columns, spec.rows_at_once):
             part.write(batch, measurer.batch(batch))
         if not part.rows:
             part.facts.append(measurer.batch(_no_documents(documents, columns)).facts)
     facts = [one for one in part.facts if one is not None]
     return Outcome(part.rows, add_up(part.accounts), measurer.conclude(folder, facts))
+
+
+def _batches(documents: Path, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
+    for batch in read_batches(documents, columns):
+        step = most or max(batch.num_rows, 1)
+        yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
 
 def _no_documents(documents: Path, columns: Sequence[str]) -> pa.RecordBatch:

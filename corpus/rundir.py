@@ -82,9 +82,23 @@ class RunDir:
     @property
     def lock(self) -> Lock:
         """The lock: recipe, digests of inputs and artefacts, versions; StoreError when the file is damaged."""
+        return self._read_lock(self.path)
+
+    @property
+    def brief_lock(self) -> Lock:
+        """The same without the files of sources that have very many: their lists are compared, and not read.
+
+        100,000 files are 90 MB of objects, which few who ask for a version or a digest need.
+        """
+        lock = self._read_lock(None)
+        for many in lock.beside.values():
+            many.expect_list(self.path)
+        return lock
+
+    def _read_lock(self, lists: Path | None) -> Lock:
         path = self.path / "lock.json"
         try:
-            return Lock.from_json(read_json(path), self.path)
+            return Lock.from_json(read_json(path), lists)
         except SHAPE as error:
             raise damaged(path, error) from error
 

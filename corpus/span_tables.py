@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from gristmill.corpus import _kernels_spans
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import SPAN, SPANS, expect_columns
+from gristmill.corpus.whole_columns import index_in, narrow, taken, whole, wide
 
 MASK = "mask:"
+ROWS_AT_ONCE = 1 << 20  # documents whose spans are put together in one array
 _DOCUMENT_BITS = 32  # a span's ends are int32
 
 
@@ -100,8 +102,7 @@ def merge_spans(tables: Sequence[pa.Table]) -> pa.Table:
     for table in tables:
         _check(table)
     rows = pa.concat_tables([SPANS.empty_table(), *(table.select(SPANS.names).cast(SPANS) for table in tables)])
-    rows = rows.combine_chunks()
-    doc_ids = pc.unique(rows["doc_id"])
+    doc_ids = pc.unique(wide(rows["doc_id"]))
     doc_ids = doc_ids.take(pc.sort_indices(doc_ids))
     flat, reasons = _flatten(rows, doc_ids)
     masks = pc.starts_with(reasons, MASK).to_numpy(zero_copy_only=False)[flat.reasons]
@@ -127,9 +128,8 @@ def put_spans(kept: pa.Table, spans: pa.Table) -> pa.Table:
     expect_columns(kept.schema, ("doc_id", "spans"), "the kept table")
     _check(spans)
     none = pa.array([[]], pa.list_(SPAN))
-    lists = pa.concat_arrays([*spans["spans"].cast(none.type).chunks, none])
-    found = pc.index_in(kept["doc_id"], spans["doc_id"].combine_chunks().cast(kept["doc_id"].type))
-    column = lists.take(pc.fill_null(pa.chunked_array(found).combine_chunks(), len(spans)))
+    lists = pa.chunked_array([*spans["spans"].cast(none.type).chunks, none])
+    column = taken(lists, pc.fill_null(index_in(kept["doc_id"], spans["doc_id"]), len(spans)))
     at = kept.schema.get_field_index("spans")
     return kept.set_column(at, kept.schema.field(at).with_type(none.type), column)
 
@@ -142,9 +142,9 @@ def _check(table: pa.Table) -> None:
 
 def _flatten(rows: pa.Table, doc_ids: pa.Array) -> tuple[_Flat, pa.Array]:
     """The spans that cover at least a byte, by place and then by table, and the texts of their reasons."""
-    lists = pa.chunked_array(rows["spans"]).combine_chunks()
+    lists = whole(rows["spans"])
     spans = lists.flatten()
-    document = pc.index_in(rows["doc_id"], doc_ids).to_numpy().astype(np.int64)
+    document = index_in(rows["doc_id"], doc_ids).to_numpy().astype(np.int64)
     base = np.repeat(document << _DOCUMENT_BITS, pc.fill_null(lists.value_lengths(), 0).to_numpy())
     starts, stops = (spans.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
     wrong = np.flatnonzero((starts < 0) | (stops < starts))
@@ -153,7 +153,7 @@ def _flatten(rows: pa.Table, doc_ids: pa.Array) -> tuple[_Flat, pa.Array]:
     coded = spans.field("reason").dictionary_encode()
     flat = _Flat(base + starts, base + stops, coded.indices.to_numpy().astype(np.int64))
     order = np.argsort(flat.starts, kind="stable")  # rows came table by table
-    return flat.take(order[flat.stops[order] > flat.starts[order]]), coded.dictionary
+    return flat.take(order[flat.stops[order] > flat.starts[order]]), coded.dictionary.cast(pa.string())
 
 
 def _unite(spans: _Flat) -> _Flat:
@@ -173,7 +173,16 @@ def _table(doc_ids: pa.Array, parts: Sequence[_Flat], reasons: pa.Array) -> pa.T
     flat = flat.take(np.argsort(flat.starts))
     document = flat.starts >> _DOCUMENT_BITS
     chosen, first = np.unique(document, return_index=True)
-    bounds = [pa.array((places - (document << _DOCUMENT_BITS)).astype(np.int32)) for places in flat[:2]]
-    spans = pa.StructArray.from_arrays([*bounds, reasons.take(pa.array(flat.reasons))], fields=list(SPAN))
-    lists = pa.ListArray.from_arrays(pa.array(np.append(first, len(document)).astype(np.int32)), spans)
-    return pa.table([doc_ids.take(pa.array(chosen)), lists], schema=SPANS)
+    ends = np.append(first, len(document))
+    pieces = [_piece(flat, ends[at : at + ROWS_AT_ONCE + 1], reasons) for at in range(0, len(chosen), ROWS_AT_ONCE)]
+    columns = [taken(doc_ids, pa.array(chosen)), pa.chunked_array(pieces, pa.list_(SPAN))]
+    return pa.Table.from_arrays([narrow(whole(columns[0]), pa.string()), columns[1]], schema=SPANS)
+
+
+def _piece(flat: _Flat, ends: np.ndarray, reasons: pa.Array) -> pa.ListArray:
+    """The lists of the documents between these places of ``flat``."""
+    starts, stops, codes = (values[ends[0] : ends[-1]] for values in flat)
+    document = starts >> _DOCUMENT_BITS << _DOCUMENT_BITS
+    bounds = [pa.array((places - document).astype(np.int32)) for places in (starts, stops)]
+    spans = pa.StructArray.from_arrays([*bounds, reasons.take(pa.array(codes))], fields=list(SPAN))
+    return pa.ListArray.from_arrays(pa.array((ends - ends[0]).astype(np.int32)), spans, type=pa.list_(SPAN))

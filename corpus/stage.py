@@ -145,6 +145,7 @@ class PartStage(StageSpec):
     made : an artefact that a stage it reads makes where the section names no file: what it is, and its file there
     options : what ``measure`` is given, from the section and a seed; the section itself when left out
     purpose : what that seed is derived for
+    rows_at_once : documents in one batch at most, where what is measured is wide beside a short text; 0: a row group's
     of_use : documents of the sources with this use are artefacts too, by the name of the source
     """
 
@@ -163,6 +164,7 @@ class PartStage(StageSpec):
     options: Callable[[Any, int], Section] | None = None
     purpose: str = ""
     of_use: str = ""
+    rows_at_once: int = 0
 
     def measured(self, options: Any) -> tuple[Signal, ...]:
         """The signals that it writes under these options, in the order of its table."""

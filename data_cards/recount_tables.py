@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.languages import primary_subtags
 from gristmill.corpus.receipt import Receipt
 from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.whole_columns import coded, whole
 
 Key = tuple[str | None, ...]
 Counted = Mapping[Key, tuple[int, ...]]
@@ -143,8 +144,8 @@ def edits(tables: Tables) -> Counted:
 
 def _spans(kept: pa.Table) -> pa.Table:
     """One row for each span: source, reason, document (its place), bytes."""
-    lists = kept["spans"].combine_chunks()
+    lists = whole(kept["spans"])
     spans, documents = lists.flatten(), pc.list_parent_indices(lists)
     size = pc.subtract(spans.field("end"), spans.field("start")).cast(pa.int64())
-    sources = kept["source"].combine_chunks().take(documents)
+    sources = coded(kept["source"]).take(documents)
     return pa.table({"source": sources, "reason": spans.field("reason"), "document": documents, "bytes": size})

@@ -53,7 +53,7 @@ def beside(path: Path) -> Iterator[BinaryIO]:
 
 
 def aside_name(path: Path) -> Path:
-    """A name beside ``path`` that nobody has: two containers may share a process number."""
+    """A name beside ``path`` that no other writer takes: two containers may share a process number."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}{END}")
 
 

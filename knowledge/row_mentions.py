@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from gristmill.corpus.whole_columns import index_in
 from gristmill.handoff.reader import ShardReader
 
 _PLACE_BITS = 32  # a document has at most 2^25 bytes, and so tokens; 40 left room for 8.4 million rows
@@ -79,7 +79,7 @@ def _read(shards: Path, doc_ids: pa.StringArray) -> tuple[Pieces, Stretches]:
         rows = first + np.arange(batch.num_rows)
         slices = batch.column("documents").flatten()
         row = np.repeat(rows, batch.column("documents").value_lengths().to_numpy())
-        document = pc.index_in(slices.field("doc_id"), value_set=doc_ids).fill_null(-1).to_numpy()
+        document = index_in(slices.field("doc_id"), doc_ids).fill_null(-1).to_numpy()
         start, length, offset = (slices.field(name).to_numpy() for name in ("start", "length", "offset"))
         columns.append(np.stack([key_of(document, offset), row, start, length])[:, document >= 0])
         if "targets" in batch.schema.names:

@@ -93,13 +93,17 @@ class DigestCache:
             self._known[_identity(before)] = new
 
     def save(self) -> None:
-        """Write what is known, durably; other runs of the home may have added theirs, which stay."""
+        """Write what is known, durably; other runs of the home may have added theirs, which stay.
+
+        It stands in the file then, and no more in memory: 45 MB of 100,000 files.
+        """
         oldest = self._clock() - KEPT_SECONDS
         rows = [
             _line(*item) for item in sorted((_load(self._path)[0] | self._known).items()) if item[1].read_at > oldest
         ]
         text = "".join(rows)
         write_text(self._path, f"{_sum(text)}\n{text}")
+        self._known.clear()
 
     def forget(self) -> None:
         """Know nothing any more: a file was found to be another one than it was listed as."""

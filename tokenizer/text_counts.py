@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.tables import read_part
 from gristmill.corpus.text.columns import text_column
+from gristmill.corpus.whole_columns import coded
 from gristmill.tokenizer import _kernels_spelling
 from gristmill.tokenizer.patterns import character_classes
 from gristmill.tokenizer.reference_encoder import Tokens
@@ -116,8 +117,7 @@ def sum_by(names: pa.StringArray | pa.ChunkedArray, values: np.ndarray) -> dict[
     >>> sum_by(pa.array(["a", "b", "a"]), np.array([1, 2, 3]))
     {'a': 4, 'b': 2}
     """
-    array = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
-    coded = array.dictionary_encode()
-    total = np.zeros(len(coded.dictionary), np.int64)
-    np.add.at(total, coded.indices.to_numpy(), values)
-    return dict(zip(coded.dictionary.to_pylist(), total.tolist(), strict=True))
+    numbers = coded(names)
+    total = np.zeros(len(numbers.dictionary), np.int64)
+    np.add.at(total, numbers.indices.to_numpy(), values)
+    return dict(zip(numbers.dictionary.to_pylist(), total.tolist(), strict=True))

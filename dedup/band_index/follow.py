@@ -148,7 +148,7 @@ class FollowingIndex(BandIndex):
     def _variant_of_text(self, texts: Texts) -> np.ndarray:
         """int64[n_texts]: the variant of the document that stands for each text; the index holds the same documents."""
         live, _ = self.live()
-        return live.sort_by("doc_id")["variant"].to_numpy()[texts.first_rank]
+        return live["variant"].take(pc.sort_indices(live["doc_id"])).to_numpy()[texts.first_rank]
 
     def _verified(self, text_of_variant: np.ndarray) -> Iterator[tuple[int, Edges]]:
         """All verified pairs of texts, ordered by a, then b; refused ones are counted."""

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError, UnknownNameError
 from gristmill.corpus.schema import CLUSTERS
+from gristmill.corpus.whole_columns import coded, index_in, rows_of
 from gristmill.dedup.band_index import index_folder
 from gristmill.dedup.band_index.index_folder import INDEX, IndexFolder, IndexScheme
 from gristmill.dedup.band_index.indexed_rows import Measured, as_binary, find_rows, first_of, measure_rows
@@ -254,8 +255,8 @@ class BandIndex(IndexFolder):
 
     def _fill_compacted(self, live: pa.Table, folder: Path) -> None:
         """One segment of all segments."""
-        segments, live = list(self.segments()), live.sort_by("doc_id")
-        variant = live["variant"].combine_chunks().dictionary_encode()  # lists numbers as they first appear
+        segments, live = list(self.segments()), rows_of(live, pc.sort_indices(live["doc_id"]))
+        variant = coded(live["variant"])  # lists numbers as they first appear
         order = variant.dictionary.to_numpy()
         renumbered = np.full(sum(segment.n_variants for segment in segments), -1, np.int64)
         renumbered[order] = np.arange(len(order))
@@ -343,6 +344,6 @@ def _numbered(pairs: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _affected(before: pa.Table, after: pa.Table, doc_ids: Sequence[str]) -> pa.Table:
     lost = before["cluster"].filter(pc.is_in(before["doc_id"], value_set=pa.array(doc_ids, pa.string())))
-    old = before["cluster"].take(pc.index_in(after["doc_id"], value_set=before["doc_id"]))
+    old = before["cluster"].take(index_in(after["doc_id"], before["doc_id"]))
     columns = [after["doc_id"], old, after["cluster"], after["size"]]
     return pa.table(columns, schema=AFFECTED).filter(pc.is_in(old, value_set=lost))

@@ -18,6 +18,7 @@ import xxhash
 
 from gristmill.corpus.errors import RecipeError, StoreError
 from gristmill.corpus.files import CHUNK_BYTES, fsync_path, read_json, write_json
+from gristmill.corpus.whole_columns import rows_of
 from gristmill.corpus.writer_lock import WriterLock
 from gristmill.dedup.band_index.segments import DOCUMENTS, Segment, commit
 from gristmill.dedup.clusters.stage import SIGNATURES
@@ -69,7 +70,7 @@ class IndexFolder:
         """DOCUMENTS that are in, and their row numbers in the whole index."""
         table = pa.concat_tables([DOCUMENTS.empty_table(), *(segment.documents for segment in self.segments())])
         places = np.setdiff1d(np.arange(table.num_rows), self.dead(), assume_unique=True)
-        return table.take(pa.array(places)), places
+        return rows_of(table, pa.array(places)), places
 
     def dead(self) -> np.ndarray:
         """Numbers of removed rows, int64 ascending."""

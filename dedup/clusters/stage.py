@@ -94,7 +94,7 @@ class ClustersFacts:
 SIGNATURES = PartStage(
     name="signatures",
     key="dedup.near",
-    version="3",
+    version="4",
     title="MinHash signatures of word shingles",
     section=Near,
     always=True,
@@ -102,6 +102,7 @@ SIGNATURES = PartStage(
     purpose="minhash",
     measure="gristmill.dedup.clusters.minhash:measure_batch",
     columns=("text_hash",),
+    rows_at_once=1 << 14,  # 16 MB of signatures; 300 MB more for 100,000 short texts in one piece
     tables=(
         SideTable(
             "signatures.parquet",

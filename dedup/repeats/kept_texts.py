@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.errors import SchemaError
 from gristmill.corpus.schema import KEPT, expect_columns
 from gristmill.corpus.text.columns import TextColumn, text_column
+from gristmill.corpus.whole_columns import coded, whole
 
 _NUMBERED = pa.schema([KEPT.field(name) for name in ("doc_id", "source", "row")])
 
@@ -100,15 +101,15 @@ def read_kept(documents: Sequence[Path], kept: Sequence[pa.Table]) -> KeptTexts:
     ordered = [_by_row(path, table) for path, table in zip(documents, kept, strict=True)]
     all_kept = pa.concat_tables([_NUMBERED.empty_table(), *ordered])
     order = pc.sort_indices(all_kept["doc_id"])
-    doc_ids = pa.chunked_array(all_kept["doc_id"].take(order)).combine_chunks()
+    doc_ids = whole(all_kept["doc_id"]).take(order)
     _refuse_twins(doc_ids)
     ranks = np.empty(len(order), np.int64)
     ranks[order.to_numpy()] = np.arange(len(order))
-    coded = pa.chunked_array(all_kept["source"].take(order)).combine_chunks().dictionary_encode()
-    names = sorted(coded.dictionary.to_pylist())
-    code = np.array([names.index(name) for name in coded.dictionary.to_pylist()], np.int32)
+    sources = coded(all_kept["source"])
+    names = sorted(sources.dictionary.to_pylist())
+    code = np.array([names.index(name) for name in sources.dictionary.to_pylist()], np.int32)
     places = [table["row"].to_numpy() for table in ordered]
-    return KeptTexts(documents, places, doc_ids, ranks, code[coded.indices.to_numpy()], names)
+    return KeptTexts(documents, places, doc_ids, ranks, code[sources.indices.to_numpy()[order.to_numpy()]], names)
 
 
 def _by_row(path: Path, kept: pa.Table) -> pa.Table:
@@ -129,7 +130,7 @@ def _refuse_twins(doc_ids: pa.Array) -> None:
 
 
 def _expect_ids(path: Path, found: pa.ChunkedArray, expected: pa.Array) -> None:
-    if pc.any(pc.not_equal(found.cast(pa.string()), expected)).as_py():
+    if pc.any(pc.not_equal(found.cast(pa.string()), expected.cast(pa.string()))).as_py():
         raise SchemaError(f"kept does not belong to {path}: its rows name other documents")
 
 

@@ -66,7 +66,7 @@ def _spans_batch(
     reasons = pa.repeat(pa.scalar(reason), len(ranks))
     spans = pa.StructArray.from_arrays([*bounds, reasons], ["start", "end", "reason"])
     lists = pa.ListArray.from_arrays(pa.array(np.append(first, len(ranks)).astype(np.int32)), spans)
-    return pa.record_batch([doc_ids.take(pa.array(chosen)), lists], schema=SPANS)
+    return pa.record_batch([doc_ids.take(pa.array(chosen)).cast(pa.string()), lists], schema=SPANS)
 
 
 def accounts_of(texts: KeptTexts, n_bytes: np.ndarray) -> dict[str, Account]:

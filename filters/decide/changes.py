@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.whole_columns import rows_of
 from gristmill.filters.decide.evidence import VERDICTS, Evidence, judge
 from gristmill.filters.decide.rules import Rule
 from gristmill.filters.decide.verdicts import account_by_source
@@ -48,7 +49,7 @@ def whatif(
     """
     codes = [judge(evidence, rules, decisions).codes for rules in (before, after)]
     flips = np.flatnonzero(codes[0] != codes[1])
-    chosen = evidence.documents.select(["doc_id", "source"]).take(pa.array(flips))
+    chosen = rows_of(evidence.documents.select(["doc_id", "source"]), pa.array(flips))
     names = [pa.array(VERDICTS).take(pa.array(side[flips])) for side in codes]
     flipped = pa.table([chosen["doc_id"], chosen["source"], *names], names=FLIPPED.names).cast(FLIPPED)
     accounts = [account_by_source(evidence.documents, side) for side in codes]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from gristmill.corpus.errors import SchemaError, UnknownNameError
 from gristmill.corpus.schema import expect_columns
 from gristmill.corpus.use_policy import BLOCKED, UsePolicy
+from gristmill.corpus.whole_columns import coded
 from gristmill.filters.decide.rules import Rule, signals_of
 
 KEPT, DROPPED, MERGED = 0, 1, 2
@@ -203,7 +204,7 @@ def judgements(
     ------
     UnknownNameError : a domain without rules, or a rule on a signal that was not measured
     """
-    domains = evidence.documents["domain"].combine_chunks().dictionary_encode()
+    domains = coded(evidence.documents["domain"])
     known, numbers = domains.dictionary.to_pylist(), domains.indices.to_numpy()
     for domain in known:
         if domain not in rules:
@@ -221,7 +222,7 @@ class LanguageColumn:
     """Which documents a rule judges, by their language; None where it is unknown."""
 
     def __init__(self, column: pa.ChunkedArray):
-        encoded = column.combine_chunks().dictionary_encode()
+        encoded = coded(column)
         self.names: list[str | None] = [*encoded.dictionary.to_pylist(), None]
         self._numbers = encoded.indices.fill_null(len(self.names) - 1).to_numpy(zero_copy_only=False)
 

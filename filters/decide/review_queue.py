@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from gristmill.corpus.whole_columns import rows_of
 from gristmill.filters.decide.evidence import MERGED, Evidence, judge, judgements
 from gristmill.filters.decide.rules import Rule
 
@@ -58,7 +59,7 @@ def queue(evidence: Evidence, rules: Mapping[str, tuple[Rule, ...]], *, margin: 
     chosen, number, values, distance, failing = _deciding_rules(evidence, rules)
     near = (number >= 0) & (distance <= margin) & (judge(evidence, rules).codes != MERGED)
     at, described = np.flatnonzero(near), pl.DataFrame([_told(rule) for rule in chosen], _TOLD, orient="row")
-    found = pl.DataFrame(evidence.documents.select(list(_COPIED)).take(pa.array(at))).hstack(described[number[at]])
+    found = pl.DataFrame(rows_of(evidence.documents.select(list(_COPIED)), pa.array(at))).hstack(described[number[at]])
     found = found.with_columns(value=values[at], distance=distance[at], fails=failing[at])
     found = found.with_columns(verdict=pl.when("fails").then(pl.lit("dropped")).otherwise(pl.lit("kept")))
     return found.sort("distance", "doc_id").select(QUEUE.names).to_arrow().cast(QUEUE)

@@ -96,8 +96,8 @@ def _cuts(context: RunContext, documents: pl.DataFrame) -> pl.DataFrame:
     if context.run.has("edits"):
         kept = pq.read_table(context.file("edits", "kept.parquet"), columns=["part", "row", "spans"])
         at = np.searchsorted(documents["part"].to_numpy(), kept["part"].to_numpy()) + kept["row"].to_numpy()
-        lists = kept["spans"].combine_chunks()
-        cut[at], spans[at] = bytes_cut(lists), _span_sums(lists)
+        lists = kept["spans"]
+        cut[at], spans[at] = bytes_cut(lists), np.concatenate([spans[:0], *map(_span_sums, lists.chunks)])
     return pl.DataFrame({"cut": cut, "spans": spans})
 
 

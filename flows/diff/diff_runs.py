@@ -49,7 +49,7 @@ def diff_runs(before: Path, after: Path, samples: int = 10) -> dict[str, Any]:
     accounts = [side.context.run.manifest("decide").accounts for side in sides]
     check_explained(groups, *accounts)
     counted = count_by(groups)
-    recipes = recipe_differences(*(side.context.run.lock for side in sides))
+    recipes = recipe_differences(*(side.context.run.brief_lock for side in sides))
     return {
         **{name: str(side.context.run.path) for name, side in zip(("before", "after"), sides, strict=True)},
         "documents": sum(group.documents for group in groups),

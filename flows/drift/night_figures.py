@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from gristmill.corpus.account import Account
+from gristmill.corpus.whole_columns import coded
 from gristmill.flows.drift.stability_index import bin_counts, bin_edges
 from gristmill.flows.inspect.run_evidence import gather_run, rules_of_run, signals_read
 from gristmill.flows.pipeline.context import RunContext
@@ -67,10 +68,10 @@ def night_figures(context: RunContext, bins: Bins) -> NightFigures:
 
 
 def _by_source(documents: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    coded = documents["source"].combine_chunks().dictionary_encode()
-    numbers = coded.indices.to_numpy()
-    for name in sorted(coded.dictionary.to_pylist()):
-        yield name, np.flatnonzero(numbers == coded.dictionary.to_pylist().index(name))
+    sources = coded(documents["source"])
+    numbers = sources.indices.to_numpy()
+    for name in sorted(sources.dictionary.to_pylist()):
+        yield name, np.flatnonzero(numbers == sources.dictionary.to_pylist().index(name))
 
 
 def _languages(documents: pa.Table, rows: np.ndarray) -> dict[str, int]:

@@ -85,7 +85,7 @@ def _head(context: RunContext, target: str, options: ExportOptions) -> dict[str,
     return {
         "format": FORMAT,
         "target": target,
-        "run": f"{context.recipe.name}/{context.run.lock.run_id}",
+        "run": f"{context.recipe.name}/{context.run.brief_lock.run_id}",
         "plan": Plan.load(context.run.path / "plan").digest if context.run.has("plan") else None,
         "by": options.by,
         "with": sorted(options.columns),

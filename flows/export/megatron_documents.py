@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.errors import StoreError
+from gristmill.corpus.whole_columns import coded
 from gristmill.flows.export.document_count import DocumentCount
 from gristmill.flows.export.part_files import AsideFiles
 from gristmill.flows.export.row_blocks import DomainRows, block_rows
@@ -85,7 +86,7 @@ def pieces_of(one: DomainRows, count: DocumentCount) -> Pieces:
     if not sum(map(len, found)):  # padding alone: a retrained takedown took all documents of the domain
         return Pieces(*np.zeros((4, 0), np.int64))
     table = pa.concat_tables(found)
-    number = table["doc_id"].combine_chunks().dictionary_encode().indices.to_numpy()  # in order of first appearance
+    number = coded(table["doc_id"]).indices.to_numpy()  # in order of first appearance
     row, start, length, offset = (table[name].to_numpy() for name in ("row", "start", "length", "offset"))
     place = np.arange(len(row))
     begins = np.empty(number.max() + 1, np.int64)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.corpus.tables import read_part
+from gristmill.corpus.whole_columns import coded
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.damage import names_damage
 from gristmill.flows.pipeline.open_context import read_run
@@ -42,7 +43,7 @@ def mixed_quotas(
     context = read_run(run_path)
     kept = read_part(context.file("decide", "kept.parquet"), ["part", "row", "domain", "weight", "heldout"])
     kept = kept.filter(pc.invert(kept["heldout"]))
-    domains = kept["domain"].combine_chunks().dictionary_encode()
+    domains = coded(kept["domain"])
     passes = np.array([epochs.get(name) or 0.0 for name in domains.dictionary.to_pylist()])
     weight = kept["weight"].to_numpy().astype(np.float64)
     drawn = weight * passes[domains.indices.to_numpy()]

@@ -99,7 +99,7 @@ def _refuse_older(context: RunContext, signal: str) -> None:
     spec, _ = Catalogue().signals.get(signal, (None, None))
     if spec is None or not context.run.has(spec.name):
         return
-    then = context.run.lock.stages.get(spec.name)
+    then = context.run.brief_lock.stages.get(spec.name)
     raise StoreError(
         f"run `gristmill run RECIPE` again: this run has no signal {signal!r} (measured by {spec.name} version "
         f"{spec.version}; the run was milled with version {then})"

@@ -18,6 +18,7 @@ import xxhash
 from gristmill.corpus.errors import RecipeError, StoreError, UnknownNameError
 from gristmill.corpus.span_tables import MASK
 from gristmill.corpus.tables import CHECKED
+from gristmill.corpus.whole_columns import whole
 from gristmill.flows.inspect.id_prefixes import id_named
 from gristmill.flows.inspect.rejected_samples import rejected_samples
 from gristmill.flows.inspect.run_evidence import rules_of_run
@@ -108,23 +109,23 @@ def _cluster_ids(context: RunContext, name: str) -> pa.Array:
     table = pq.read_table(
         context.file("clusters", "clusters.parquet"), columns=["doc_id", "cluster", "size"], **CHECKED
     )
-    table = table.filter(pc.greater(table["size"], 1)).combine_chunks()
+    table = table.filter(pc.greater(table["size"], 1))
     if not table.num_rows:
         raise StoreError(f"{context.run.path} has no clusters: no two of its documents are alike")
     doc_id = id_named("cluster", name, table["doc_id"].to_pylist())  # a cluster's id is the smallest of its members'
     cluster = table["cluster"].filter(pc.equal(table["doc_id"], doc_id))[0]
-    return pa.chunked_array(table["doc_id"].filter(pc.equal(table["cluster"], cluster))).combine_chunks()
+    return whole(table["doc_id"].filter(pc.equal(table["cluster"], cluster)))
 
 
 def _cut_ids(context: RunContext, reason: str) -> pa.Array:
     """doc_ids of kept documents that have a span of this reason."""
     if not context.run.has("edits"):
         raise StoreError(f"{context.run.path} cuts and masks nothing: none of its stages looks for what to take out")
-    kept = pq.read_table(context.file("edits", "kept.parquet"), columns=["doc_id", "spans"], **CHECKED).combine_chunks()
-    lists = pa.chunked_array(kept["spans"]).combine_chunks()
+    kept = pq.read_table(context.file("edits", "kept.parquet"), columns=["doc_id", "spans"], **CHECKED)
+    lists = whole(kept["spans"])
     reasons, parents = lists.flatten().field("reason"), pc.list_parent_indices(lists)
     _check_known("reason of --cut", reason, pc.unique(reasons).to_pylist())
-    return pa.chunked_array(kept["doc_id"]).combine_chunks().take(pc.unique(parents.filter(pc.equal(reasons, reason))))
+    return whole(kept["doc_id"]).take(pc.unique(parents.filter(pc.equal(reasons, reason))))
 
 
 def _drawn(named: pl.DataFrame, n: int, seed: int, choice: SampleChoice) -> list[str]:

@@ -65,7 +65,7 @@ def verify_open(context: RunContext, replay: Replay | None = None) -> dict[str, 
 
 
 def _verified(context: RunContext, replay: Replay | None) -> dict[str, Any]:
-    _ = context.run.lock
+    _ = context.run.brief_lock
     checks = [check for group in CHECKS for check in _guarded(group, context)]
     checks += check_replay(context, replay) if replay else []
     ok = all(check.ok for check in checks)

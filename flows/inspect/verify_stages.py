@@ -46,13 +46,13 @@ def _found(name: str, problems: list[str], detail: str) -> Check:
 
 def check_lock(context: RunContext) -> Iterator[Check]:
     """The run has the name of its lock, and recipe.toml and stages.json are those of the lock."""
-    if context.run.lock.format != 1:
+    if context.run.brief_lock.format != 1:
         yield _found("lock", lock_problems(context), "names the run, its recipe and its stages")
 
 
 def check_finished(context: RunContext) -> Iterator[Check]:
     """Every stage of the recipe that has something to do is done, but for what a takedown has taken with it."""
-    if context.run.lock.format == 1:
+    if context.run.brief_lock.format == 1:
         return
     stages = stages_of_run(context.run).stages
     gone = _taken_down(context.run) | (frozenset() if any(stage.spans for stage in stages) else {"edits"})
@@ -186,7 +186,7 @@ def _buckets_agree(shards: Path, planned: Sequence[int]) -> Check:
 def check_plugins(context: RunContext) -> Iterator[Check]:
     """The files of plug-ins that the run keeps are those of its lock; none of them is loaded."""
     for name in (name_of(name) for name in context.recipe.plugins if is_file(name)):
-        path, locked = context.run.path / PLUGINS / f"{name}.py", context.run.lock.plugins[name]
+        path, locked = context.run.path / PLUGINS / f"{name}.py", context.run.brief_lock.plugins[name]
         found = file_sha256(path) if path.is_file() else "missing"
         yield Check(f"plug-in {name}", found == locked.sha256, found[:16])
 
@@ -195,7 +195,7 @@ def check_card(context: RunContext) -> Iterator[Check]:
     """The card is complete and its numbers are the run's."""
     from gristmill.data_cards.check import check_card as problems_of
 
-    if context.run.has("card") and context.run.lock.format == 1:
+    if context.run.has("card") and context.run.brief_lock.format == 1:
         yield Check("card", True, "written by gristmill 0.1.0; its numbers are not compared")
     elif context.run.has("card"):
         problems = problems_of(context.run.path / "card", context.run, context.store.folder)

@@ -55,7 +55,7 @@ def check_train_files(context: RunContext) -> Iterator[Check]:
 
 
 def _logs_no_digests(context: RunContext) -> bool:
-    lock = context.run.lock
+    lock = context.run.brief_lock
     return lock.format == 1 or lock.stages.get("train") == WITHOUT_DIGESTS
 
 

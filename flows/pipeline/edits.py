@@ -59,7 +59,7 @@ def edit_accounts(kept: pa.Table, kept_bytes: Mapping[str, int]) -> dict[str, Ac
     """By source: documents kept, bytes before, and bytes that stay (masked bytes count as staying)."""
     import polars as pl
 
-    frame = pl.DataFrame(kept.select(["source"])).with_columns(cut=bytes_cut(kept["spans"].combine_chunks()))
+    frame = pl.DataFrame(kept.select(["source"])).with_columns(cut=bytes_cut(kept["spans"]))
     totals = frame.group_by("source").agg(pl.len(), pl.col("cut").sum()).sort("source")
     return {
         source: Account(n, n, 0, 0, kept_bytes[source], kept_bytes[source] - cut, cut, 0)
@@ -85,8 +85,12 @@ def count_reasons(kept: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
     return found
 
 
-def bytes_cut(spans: pa.ListArray) -> np.ndarray:
+def bytes_cut(spans: pa.ChunkedArray) -> np.ndarray:
     """int64[n_docs]: bytes that the removals of each document cut out; masks cut none."""
+    return np.concatenate([np.zeros(0, np.int64), *(_bytes_cut(chunk) for chunk in spans.chunks)])
+
+
+def _bytes_cut(spans: pa.ListArray) -> np.ndarray:
     flat, parents = spans.flatten(), pc.list_parent_indices(spans).to_numpy()
     length = pc.subtract(flat.field("end"), flat.field("start")).to_numpy()
     removes = ~pc.starts_with(flat.field("reason"), "mask:").to_numpy(zero_copy_only=False)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import xxhash
 
 from gristmill.corpus.tables import read_part
+from gristmill.corpus.whole_columns import in_one_piece, narrow, whole
 from gristmill.flows.pipeline.context import RunContext
 
 
@@ -31,7 +32,12 @@ def by_part(rows: pa.Table, n_parts: int) -> list[pa.Table]:
     part = rows["part"].to_numpy()
     order = np.argsort(part, kind="stable")
     bounds = np.searchsorted(part[order], np.arange(n_parts + 1))
-    return [rows.take(pa.array(order[start:stop])).combine_chunks() for start, stop in pairwise(bounds)]
+    one = in_one_piece(rows)
+    return [_narrowed(one.take(pa.array(order[start:stop])), rows.schema) for start, stop in pairwise(bounds)]
+
+
+def _narrowed(part: pa.Table, schema: pa.Schema) -> pa.Table:
+    return pa.table([narrow(whole(part[field.name]), field.type) for field in schema], schema)
 
 
 def kept_digest(kept: pa.Table) -> str:

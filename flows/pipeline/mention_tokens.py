@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.corpus.errors import SchemaError
+from gristmill.corpus.whole_columns import whole
 from gristmill.knowledge.row_mentions import DocumentMentions
 from gristmill.tokenizer.conversation_places import in_conversations
 from gristmill.tokenizer.cutting import cut_spans
@@ -121,10 +122,10 @@ def together(parts: list[DocumentMentions]) -> DocumentMentions:
     first = np.append(0, np.cumsum([len(part.doc_ids) for part in parts])).tolist()
     nothing, no_text = np.empty(0, np.int64), pa.array([], pa.string())
     return DocumentMentions(
-        doc_ids=pa.concat_arrays([no_text, *(part.doc_ids for part in parts)]),
+        doc_ids=whole(pa.chunked_array([no_text, *(part.doc_ids for part in parts)])),
         document=np.concatenate([nothing, *(part.document + n for part, n in zip(parts, first, strict=False))]),
         start=np.concatenate([nothing, *(part.start for part in parts)]),
         length=np.concatenate([nothing, *(part.length for part in parts)]),
-        entity=pa.concat_arrays([no_text, *(part.entity for part in parts)]),
-        label=pa.concat_arrays([no_text, *(part.label for part in parts)]),
+        entity=whole(pa.chunked_array([no_text, *(part.entity for part in parts)])),
+        label=whole(pa.chunked_array([no_text, *(part.label for part in parts)])),
     )

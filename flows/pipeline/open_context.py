@@ -10,6 +10,7 @@ from gristmill.corpus.errors import StoreError
 from gristmill.corpus.extras import installed_versions
 from gristmill.corpus.files import json_text
 from gristmill.corpus.home import home
+from gristmill.corpus.memory import give_back
 from gristmill.corpus.recipe_file import read_recipe
 from gristmill.corpus.remote import open_store
 from gristmill.corpus.run_stages import STAGES_FILE, RunStages
@@ -113,6 +114,8 @@ def open_checked(
         run.sweep()
         sweep(path for folder in (home(), run.path.parent) for path in folder.glob(f".*{END}"))
         store.sweep()
+        del lock  # and what the list of inputs took to be made: 100 MB of 100,000 files
+        give_back()
         worker = open_engine(recipe.engine)
         report = RunReport(run, reporter)
         for error in store.scrub(recipe.store.scrub_bytes):
@@ -194,7 +197,7 @@ def read_run(run_path: Path, *, first_format: bool = False) -> RunContext:
 
 def _open(run_path: Path, first_format: bool) -> RunDir:
     run = RunDir.open(run_path)
-    if not first_format and run.lock.format == 1:
+    if not first_format and run.brief_lock.format == 1:
         raise StoreError(
             f"{run.path} was made by gristmill 0.1.0. verify, explain, trace and takedown read it as it is; for all "
             f"else run its recipe again: `gristmill run {run.path / 'recipe.toml'}`"
@@ -205,7 +208,7 @@ def _open(run_path: Path, first_format: bool) -> RunDir:
 def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunContext:
     text, name = read_recipe(run.path / "recipe.toml"), str(run.path / "recipe.toml")
     recipe, catalogue = stored_recipe(text, name), Catalogue()
-    if plugins and run.lock.plugins:
+    if plugins and run.brief_lock.plugins:
         catalogue = kept_catalogue(run, recipe)
         recipe = parse_stored(text, name, catalogue)
     recipe = with_tokenizer(recipe, run.path / TOKENIZER)  # its own copy: the run that trained it may be gone
@@ -216,7 +219,7 @@ def _context_of(run: RunDir, reporter: Reporter, plugins: bool = False) -> RunCo
 
 def kept_catalogue(run: RunDir, recipe: Recipe) -> Catalogue:
     """The catalogue with the plug-ins that a run keeps: those that its recipe names, then those that were announced."""
-    locked = run.lock.plugins
+    locked = run.brief_lock.plugins
     find = kept_in(run.path / PLUGINS, locked)
     named = [name for name in recipe.plugins if name_of(name) in locked]
     announced = sorted(set(locked) - {name_of(name) for name in named})

@@ -11,7 +11,7 @@ from gristmill.trainer.training.fact_pairs import FactTokens, read_facts, spelle
 
 def facts_digest(context: RunContext) -> str:
     """The facts that the run was made with."""
-    return context.run.lock.artefacts["train"]["proof.facts"]
+    return context.run.brief_lock.artefacts["train"]["proof.facts"]
 
 
 def fact_tokens(context: RunContext, proof: Proof | None) -> FactTokens | None:

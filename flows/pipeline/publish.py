@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.corpus.errors import DamagedFileError
-from gristmill.corpus.files import content_key, read_json, write_text
+from gristmill.corpus.files import content_key, read_json
+from gristmill.corpus.lock import LISTS
 from gristmill.corpus.receipt import Manifest, Outcome, Receipt
 from gristmill.corpus.rundir import PLUGINS
 from gristmill.corpus.seeds import derive_seed
@@ -119,7 +120,7 @@ def _stage_stops(context: RunContext, stages: Sequence[TrainingStage]) -> tuple[
 
 def _start_digest(context: RunContext) -> str:
     """The weights that the run goes on from; empty where it begins with new ones."""
-    return context.run.lock.artefacts.get("train", {}).get("start", "")
+    return context.run.brief_lock.artefacts.get("train", {}).get("start", "")
 
 
 def _train(context: RunContext, stage: Instance) -> None:
@@ -162,9 +163,10 @@ def _add_what_a_rebuild_needs(context: RunContext, folder: Path) -> int:
     for path in plugins:
         (folder / PLUGINS).mkdir(exist_ok=True)
         shutil.copyfile(path, folder / PLUGINS / path.name)
-    lists = context.run.lock.lists
-    for name, content in lists.items():
-        write_text(folder / name, content)
+    lists = [one.expect_list(context.run.path) for one in context.run.brief_lock.beside.values()]
+    for path in lists:
+        (folder / LISTS).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / LISTS / path.name)
     others_tokenizer = context.recipe.tokenizer.from_ is not None  # of a run that need not be there
     if others_tokenizer:
         (folder / TOKENIZER.parent).mkdir()
@@ -184,7 +186,7 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
     inputs = {name: context.run.manifest(name).key for name in read}
     text = (context.run.path / "recipe.toml").read_text(encoding="utf-8")  # the card holds it word for word
     options = {
-        "lock": context.run.lock.to_json(),
+        "lock": context.run.brief_lock.to_json(),
         "text": text,
         "environment": environment(Reading(context.run, context.store.folder)),  # as the run recorded it
         "stages": context.run.stages.to_json(),

@@ -77,7 +77,7 @@ def notices(run: RunDir) -> tuple[str, ...]:
     manifest = run.manifest("decide")
     facts = read_facts(DecideFacts, manifest.parts[0].facts)
     total = sum(account.documents_in for account in manifest.accounts.values())
-    near = Near.model_validate(run.lock.recipe.get("dedup", {}).get("near", {}))
+    near = Near.model_validate(run.brief_lock.recipe.get("dedup", {}).get("near", {}))
     found = (*check_clusters(run.manifest("clusters"), near), *language_notices(facts, total))
     return (
         *_without_records(run),
@@ -92,9 +92,9 @@ def notices(run: RunDir) -> tuple[str, ...]:
 def _without_records(run: RunDir) -> Iterator[str]:
     """Sources whose files hold no record at all: an empty file is often one that did not arrive."""
     accounts = run.manifest("documents").accounts
-    for name, files in run.lock.inputs.items():
+    for name, (files, n_bytes) in run.brief_lock.sizes.items():
         if files and not accounts.get(name, Account()).documents_in:
-            of = f"{len(files):,} file{'' if len(files) == 1 else 's'}, {sum(file.bytes for file in files):,} bytes"
+            of = f"{files:,} file{'' if files == 1 else 's'}, {n_bytes:,} bytes"
             yield f"{name} holds no record: {of}"
 
 

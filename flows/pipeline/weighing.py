@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.corpus.tables import read_part
+from gristmill.corpus.whole_columns import whole
 
 if TYPE_CHECKING:
     from gristmill.filters.decide.quotas import Quotas
@@ -65,7 +66,7 @@ def meet_quotas(
     assert asked.quotas is not None
     types = pa.concat_tables([read_part(path, ["types"]) for path in asked.types])["types"]
     trained = ~kept["heldout"].to_numpy()
-    places = naming(types.combine_chunks().take(pa.array(at)), trained, asked.quotas.documents)
+    places = naming(whole(types).take(pa.array(at)), trained, asked.quotas.documents)
     raised = quota_factors(kept, sizes, before, places, asked.quotas)
     without, weight = (scaled(kept, sizes, factor) for factor in (before, before * raised))
     return raised, quota_figures(places, without, weight, asked.quotas)

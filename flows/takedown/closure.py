@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from gristmill.corpus.span_tables import MASK
 from gristmill.corpus.tables import read_batches, read_part
+from gristmill.corpus.whole_columns import is_in
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.measure_documents import DOCUMENTS_FILE
 from gristmill.flows.takedown._kernels import WINDOW
@@ -53,7 +54,7 @@ def _clusters(context: RunContext) -> Iterator[pa.Table]:
 
 def _sharing(tables: Iterator[pa.Table], inside: set[str]) -> set[str]:
     """doc_ids of rows whose second column has the value of a row of ``inside``."""
-    kept, ids = [table.combine_chunks() for table in tables], pa.array(sorted(inside), pa.string())
+    kept, ids = list(tables), pa.array(sorted(inside), pa.string())
     values = {value for t in kept for value in t.filter(pc.is_in(t["doc_id"], value_set=ids))[1].to_pylist()}
     wanted = pa.array(sorted(values), pa.string())
     return {name for t in kept for name in t.filter(pc.is_in(t[1], value_set=wanted))["doc_id"].to_pylist()}
@@ -65,12 +66,12 @@ def _cut_copies(context: RunContext, inside: set[str]) -> set[str]:
     if not stages:
         return set()
     tables = [read_part(context.file(stage, "spans.parquet")) for stage in stages]
-    spans = pa.concat_tables(tables).combine_chunks()
+    spans = pa.concat_tables(tables)
     inner = list(_texts(context, pa.array(sorted(inside), pa.string()), spans))
     whole = Slices.of([pa.array([text.decode() for _, text, _ in inner], pa.string())])
     lost = [passage for *_, passages in inner for passage in passages]
     found = set()
-    for doc_id, _, passages in _texts(context, spans["doc_id"].combine_chunks(), spans):
+    for doc_id, _, passages in _texts(context, spans["doc_id"], spans):
         if any(_mostly(whole, passage) for passage in passages):
             found.add(doc_id)
     return found | (_holding(context, lost) if lost else set())
@@ -100,7 +101,7 @@ def _texts(context: RunContext, wanted: pa.Array, spans: pa.Table) -> Iterator[t
     """doc_id, text and cut passages of the ``wanted`` documents; a Python loop over these alone."""
     for path in _parts(context):
         for batch in read_batches(path, ["doc_id", "text"]):
-            chosen = batch.filter(pc.is_in(batch["doc_id"], value_set=wanted))
+            chosen = batch.filter(is_in(batch["doc_id"], wanted))
             cut = spans.filter(pc.is_in(spans["doc_id"], value_set=chosen["doc_id"])).to_pylist()
             by_document: dict[str, list[dict]] = {}
             for one in cut:

@@ -20,7 +20,7 @@ def expect_retrainable(context: RunContext, closure: Collection[str], slices: Sl
     StoreError : no training; the vocabulary spells the text; or a model that saw it stands before this one
     """
     run = context.run
-    if run.lock.format == 1 or not (run.path / "train").exists():
+    if run.brief_lock.format == 1 or not (run.path / "train").exists():
         raise StoreError(f"{run.path} has no training of this version to go back in: take down without --retrain")
     if slices.count_in(Vocabulary(context.file("tokenizer", "tokenizer.json")).table):
         raise StoreError(

@@ -171,7 +171,7 @@ def _held(root: Path, shared: bool) -> Iterator[None]:
 
 def _check_artefacts(context: RunContext) -> None:
     """Changed parts are measured again, with the run's own graph and models or not at all."""
-    for stage, locked in context.run.lock.artefacts.items():
+    for stage, locked in context.run.brief_lock.artefacts.items():
         found = context.inputs.of_stage(stage)
         for name, digest in locked.items():
             if name not in found or found[name].digest != digest:

@@ -23,6 +23,7 @@ from gristmill.corpus.errors import StoreError
 from gristmill.corpus.files import write_json
 from gristmill.corpus.receipt import Manifest
 from gristmill.corpus.rundir import RunDir
+from gristmill.corpus.whole_columns import is_in, rows_of
 from gristmill.flows.pipeline.assemble import tokenizer_facts
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key
@@ -227,8 +228,9 @@ def _others(context: RunContext, run: RunDir, closure: list[str]) -> pa.Table:
     stage = "edits" if run.has("edits") else "decide"
     path = context.store.folder(run.manifest(stage).parts[0]) / "kept.parquet"
     kept = pq.read_table(path, columns=["doc_id", "domain", "spans", "weight", "heldout"])
-    stay = pc.invert(pc.is_in(kept["doc_id"], value_set=pa.array(closure, pa.string())))
-    return kept.filter(stay).sort_by("doc_id").combine_chunks()
+    stay = pc.invert(is_in(kept["doc_id"], pa.array(closure, pa.string())))
+    kept = kept.filter(stay)
+    return rows_of(kept, pc.sort_indices(kept["doc_id"]))
 
 
 def _overwrite(context: RunContext, before: RunDir, stage: Instance, closure: list[str]) -> Manifest:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gristmill.corpus.receipt import Outcome
 from gristmill.corpus.tables import read_part
+from gristmill.corpus.whole_columns import index_in, is_in
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.jobs import Job, Ref, job_key, resolve
 from gristmill.flows.pipeline.row_order import signal_refs
@@ -64,16 +64,16 @@ def write_histograms(
     """Write the histogram of every row of one domain; rows = rows."""
     doc_ids, row, length = pieces_of_rows(shards)
     table = read_part(kept, ["doc_id", "part", "row"])
-    table = table.filter(pc.is_in(table["doc_id"], value_set=pc.unique(doc_ids)))
+    table = table.filter(is_in(table["doc_id"], doc_ids))
     values = {name: kept_values(table, paths, name) for name, paths in signals.items()}
-    piece = pc.index_in(doc_ids, value_set=table["doc_id"].combine_chunks()).to_numpy()
+    piece = index_in(doc_ids, table["doc_id"]).to_numpy()
     n_rows = int(row[-1]) + 1 if len(row) else 0
     found = row_histograms(basis.cells_of(values), piece, row, length, (n_rows, basis.cells))
     np.save(folder / HISTOGRAMS, found, allow_pickle=False)
     return Outcome(n_rows)
 
 
-def pieces_of_rows(shards: Path) -> tuple[pa.StringArray, np.ndarray, np.ndarray]:
+def pieces_of_rows(shards: Path) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray]:
     """doc_id, row and tokens of every piece of a domain, in order of rows."""
     ids, rows, lengths, first = [pa.array([], pa.string())], [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for documents in document_lists(shards):
@@ -82,4 +82,4 @@ def pieces_of_rows(shards: Path) -> tuple[pa.StringArray, np.ndarray, np.ndarray
         lengths.append(flat.field("length").to_numpy().astype(np.int64))
         rows.append(np.repeat(first + np.arange(len(counts)), counts))
         first += len(counts)
-    return pa.concat_arrays(ids), np.concatenate(rows), np.concatenate(lengths)
+    return pa.chunked_array(ids), np.concatenate(rows), np.concatenate(lengths)

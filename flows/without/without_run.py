@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from gristmill.corpus.account import to_json
 from gristmill.corpus.errors import BudgetError, RecipeError
 from gristmill.corpus.tables import read_part
+from gristmill.corpus.whole_columns import index_in
 from gristmill.filters.decide.budgets import check_budgets
 from gristmill.flows.pipeline.context import RunContext
 from gristmill.flows.pipeline.damage import names_damage
@@ -74,8 +75,8 @@ def without_run(run: Path, selection: DocumentSelection, *, read_text: bool = Tr
 
 def _frame(kept: pa.Table, documents: pa.Table) -> pl.DataFrame:
     """doc_id, domain, heldout, bytes that are left, bytes cut: of kept documents."""
-    at = pc.index_in(kept["doc_id"], documents["doc_id"].combine_chunks())
-    cut, size = bytes_cut(kept["spans"].combine_chunks()), documents["bytes"].take(at)
+    at = index_in(kept["doc_id"], documents["doc_id"])
+    cut, size = bytes_cut(kept["spans"]), documents["bytes"].take(at)
     frame = pl.DataFrame(kept.select(["doc_id", "domain", "heldout"])).with_columns(cut=cut, size=pl.Series(size))
     return frame.with_columns(left=pl.col("size") - pl.col("cut"))
 

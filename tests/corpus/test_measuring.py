@@ -232,6 +232,24 @@ def test_built_in_stages_are_checked_in_the_loop_too(tmp_path, monkeypatch):
                 measure_part(stage, path, folder)
 
 
+@pytest.mark.parametrize("most", [0, 1, 2, 5])
+def test_a_stage_is_given_no_more_rows_at_once_than_it_says(tmp_path, monkeypatch, most):
+    given = []
+
+    def measure(batch, options, state):
+        given.append(batch.num_rows)
+        return measure_well(batch, options, state)
+
+    monkeypatch.setattr("gristmill.corpus.measuring.resolve", lambda *_, **__: measure)
+    stage = PartStage(
+        name="own", version="1", measure="a:b", table="own.parquet", signals=STAGE.signals[:1], rows_at_once=most
+    )
+    pq.write_table(pa.Table.from_batches([batch_of(["a"] * 5)], DOCUMENTS), tmp_path / "documents.parquet")
+    assert measure_part(stage, tmp_path / "documents.parquet", tmp_path).rows == 5
+    assert given == {0: [5], 1: [1] * 5, 2: [2, 2, 1], 5: [5]}[most]
+    assert pq.read_table(tmp_path / "own.parquet")["doc_id"].to_pylist() == [f"d{n}" for n in range(5)]
+
+
 def test_a_part_that_fails_leaves_nothing(tmp_path):
     """What the store does with it: the folder of a part that failed is gone."""
     from gristmill.corpus.store import LocalStore

@@ -53,7 +53,9 @@ def test_sums_stand_in_the_lock_and_the_list_beside_it_and_in_the_card(many, req
     assert (stated["even"]["files"], stated["even"]["formats"]) == (N, ["jsonl"])
     assert len(stated["odd"]) == 1
     assert [Path(file.path).name for file in RunDir(run).lock.inputs["even"]] == NAMES
-    assert RunDir(run).lock.run_id == run.name
+    lock, brief = RunDir(run).lock, RunDir(run).brief_lock
+    assert lock.run_id == brief.run_id == run.name
+    assert (list(brief.inputs), brief.sizes) == (["odd"], lock.sizes)
     readme, card = (run / "card" / "README.md").read_text(), read_json(run / "card" / "card.json")
     assert "7 files, listed in inputs/even.jsonl" in readme
     assert "even-3" not in readme
@@ -89,6 +91,8 @@ def test_a_damaged_list_is_written_anew_by_the_next_run(many):
         path.unlink() if damage is None else path.write_bytes(damage)
         with pytest.raises(StoreError, match=r"inputs/even\.jsonl is (missing|damaged)"):
             _ = RunDir(run).lock
+        with pytest.raises(StoreError, match=r"inputs/even\.jsonl is (missing|damaged)"):
+            _ = RunDir(run).brief_lock
         assert refine_directly(recipe)["verified"]
 
 
