@@ -153,11 +153,15 @@ def train(
     direct: Direct = False,
     json: Json = False,
 ) -> int:
-    """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped."""
+    """Train the Mixture-of-Experts model on a run's plan; goes on where it was stopped.
+
+    In several processes: ``torchrun --nproc-per-node 2 -m gristmill train RUN --direct``.
+    """
     from gristmill.corpus.extras import need
     from gristmill.corpus.rundir import RunDir
     from gristmill.flows.direct import train_directly
     from gristmill.flows.pipeline.progress import ConsoleReporter
+    from gristmill.flows.pipeline.train_together import trained_together
     from gristmill.flows.pipeline.training_settings import change_training, measure_training
     from gristmill.show import show_training
     from gristmill.show_questions import show_speed
@@ -168,9 +172,12 @@ def train(
     if measure:
         answer(measure_training(run), json, show_speed)
         return 0
-    if set or back_to is not None:
-        change_training(run, set, back_to)
-    result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
+    with trained_together(run) as is_other:
+        if is_other:
+            return 0
+        if set or back_to is not None:
+            change_training(run, set, back_to)
+        result = train_directly(run, ConsoleReporter()) if direct else _train_through_prefect(run)
     answer(result, json, show_training)
     return int(not result["verified"])
 

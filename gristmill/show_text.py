@@ -160,4 +160,7 @@ def _cells(row: dict[str, Any]) -> Iterable[str]:
     kept = "" if row["documents"] is None else f"{row['documents']:,}"
     verified = {None: "not yet", True: "yes", False: "no"}[row["verified"]]
     latest = " (latest)" if row["latest"] else ""
-    return row["recipe"], row["run"], row["when"], row["stage"] or "", kept, verified + latest
+    unfinished = (
+        f", {row['state']}" if row["state"] not in (None, "complete") else ""
+    )  # a paused run waits for approval
+    return row["recipe"], row["run"], row["when"], row["stage"] or "", kept, verified + latest + unfinished

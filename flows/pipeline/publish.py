@@ -127,6 +127,7 @@ def _train(context: RunContext, stage: Instance) -> None:
     from gristmill.handoff.plan import Plan
     from gristmill.trainer.training.checkpoint import saved_steps
     from gristmill.trainer.training.loop import train
+    from gristmill.trainer.training.ranks import current
 
     config = train_config(context, stage)
     steps = -(-Plan.load(context.run.path / "plan").samples // config.batch_rows)
@@ -135,6 +136,7 @@ def _train(context: RunContext, stage: Instance) -> None:
     with context.report.progress("train", steps) as progress:
         if begun:  # or a line that comes before the next step would count from 0
             progress.advance("resumed", begun)
+        current().first_says(True)  # the others begin too (``flows.pipeline.train_together``)
         train(
             context.run.path,
             out,
@@ -192,6 +194,8 @@ def publish_card(context: RunContext, stage: Instance) -> Manifest:
         "stages": context.run.stages.to_json(),
         "takedowns": takedowns(context.run),
     }
+    if "train" in read:  # of one key on other ranks, or made anew on them, losses differ in their last digits
+        options["training"] = context.run.manifest("train").parts[0].facts
     key = job_key(stage.name, stage.spec.version, inputs, **options)
 
     def write(folder: Path) -> Outcome:

@@ -218,8 +218,9 @@ def _expect_others_as_they_were(context: RunContext, before: RunDir, closure: li
         context.store.delete(receipt)
     shutil.rmtree(before.path)
     raise StoreError(
-        f"{context.run.path}: without these documents {len(changed)} others would be kept or cut otherwise (first "
-        f"{changed[0]}), so the rows that were trained on cannot stay. Nothing was changed; take down without --retrain"
+        f"{context.run.path}: without these documents other ones, {len(changed)} in all, would be kept or cut "
+        f"otherwise (first {changed[0]}), so the rows that were trained on cannot stay. "
+        "Nothing was changed; take down without --retrain"
     )
 
 

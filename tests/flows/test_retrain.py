@@ -226,7 +226,7 @@ def test_others_that_would_be_kept_otherwise_give_the_run_back(spaced, copied, m
     """Planted: a near copy that the closure forgets is elected when its representative is gone."""
     monkeypatch.setattr(retrain, "close", lambda _, asked: dict.fromkeys(asked, "asked"))
     before = contents(copied)
-    with pytest.raises(StoreError, match=r"1 others would be kept or cut otherwise .*Nothing was changed"):
+    with pytest.raises(StoreError, match=r"other ones, 1 in all, would be kept or cut otherwise .*Nothing was changed"):
         takedown_and_retrain(copied, chosen(spaced), date=DAY)
     assert contents(copied) == before
 

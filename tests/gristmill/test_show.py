@@ -8,7 +8,7 @@ from rich.console import Console
 from gristmill.show import size_text, table
 from gristmill.show_diff import show_diff
 from gristmill.show_home import show_collected
-from gristmill.show_text import show_samples
+from gristmill.show_text import show_runs, show_samples
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -65,3 +65,22 @@ def test_what_is_counted_once_has_no_plural(capsys):
     assert "1 record, 1 shown: 1 blank\n" in out
     assert "1 document, 0 shown\n" in out
     assert "deleted 1 entry of edits\ndeleted 1 unfinished file or folder\nkept 1 run\n" in out
+
+
+def test_the_list_says_which_run_waits_for_approval(capsys):
+    row = {
+        "recipe": "r",
+        "run": "ab" * 8,
+        "when": "",
+        "stage": "card",
+        "documents": 3,
+        "verified": True,
+        "problem": None,
+    }
+    rows = [{**row, "latest": True, "state": "complete"}, {**row, "latest": False, "state": "paused"}]
+    show_runs({"home": "home", "rows": rows})
+    shown = capsys.readouterr()
+    assert [line.split("3  ")[1].strip() for line in (shown.out + shown.err).splitlines() if "abab" in line] == [
+        "yes (latest)",
+        "yes, paused",
+    ]

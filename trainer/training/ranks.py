@@ -4,8 +4,10 @@ One process needs no process group, and nothing here costs it anything. Each sum
 whole numbers are exact and the rest is equal on every rank.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -64,6 +66,14 @@ class Ranks:
         distributed.all_gather_object(found, item)
         return found  # type: ignore[return-value]
 
+    def first_says(self, word: bool = False) -> bool:
+        """``word`` of the first rank, on all of them; they wait for it."""
+        if self.world == 1:
+            return word
+        sent = torch.tensor(int(word))
+        distributed.broadcast(sent, 0)
+        return bool(sent)
+
     def wait(self) -> None:
         """Until all are here."""
         if self.world > 1:
@@ -71,6 +81,7 @@ class Ranks:
 
 
 ALONE = Ranks()
+WAIT = timedelta(hours=6)  # for a rank: the first one computes the held-out loss and the card meanwhile
 
 
 def current() -> Ranks:
@@ -78,3 +89,16 @@ def current() -> Ranks:
     if distributed.is_available() and distributed.is_initialized():
         return Ranks(distributed.get_rank(), distributed.get_world_size())
     return ALONE
+
+
+@contextmanager
+def begun_by_torchrun() -> Iterator[Ranks]:
+    """The process group that RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT describe, for the length of the block.
+
+    It is gloo's, whose sums are those of a CPU.
+    """
+    distributed.init_process_group("gloo", timeout=WAIT)
+    try:
+        yield current()
+    finally:
+        distributed.destroy_process_group()
