@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gristmill.trainer.model.compressed_memory import block_means, memory_scores
 from gristmill.trainer.model import one_pass
+from gristmill.trainer.model.compressed_memory import block_means, memory_scores
 from gristmill.trainer.model.fused import RmsNorm, rotate
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
