@@ -7,6 +7,7 @@ second run, a copy or a container compiles nothing. Stages that need a model or 
 import json
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ OTHERS = {  # by stage: who does its work on a tiny input
     "tokenizer": Call("gristmill.tokenizer.tiny_tokens:train_encode_and_pack"),
     "plan": Call("gristmill.handoff.tiny_plan:plan_and_read"),
     "neighbours": Call("gristmill.knowledge.tiny_neighbours:draw"),
+    "train": Call("gristmill.trainer.tiny_step:train_and_measure"),
 }
 TINY = ("signals", "signatures", "line_edits", "pii", "blocklist", "contamination", "mentions", "reference", "entropy")
 
@@ -46,6 +48,8 @@ def warm_up(recipe: Path | None, reporter: Reporter, workers: int = 0) -> list[s
 
     names = [stage.spec.name for stage in load_recipe(recipe).stages] if recipe else [*TINY, *OTHERS]
     calls = calls_of(names)
+    if find_spec("torch") is None:  # an extra; a recipe that trains is refused without it
+        calls.pop("train", None)
     made = _warm(calls, reporter, workers)
     return [name for name, call in calls.items() if call in made]
 

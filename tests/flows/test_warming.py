@@ -66,3 +66,38 @@ def test_mistakes_of_the_recipe_come_first(recipe):
     recipe.write_text(SHORT + "[nonsense]\n")
     with pytest.raises(RecipeError, match="nonsense"):
         warm_up(recipe, SilentReporter())
+
+
+TRAINING = """
+import numpy as np
+from gristmill.trainer.config import TrainConfig
+from gristmill.trainer.model import _kernels_gate, _kernels_norm, _kernels_rows
+from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.packed import pack
+from gristmill.trainer.model.shape import Shape
+from gristmill.trainer.tiny_step import train_and_measure
+from gristmill.trainer.training.optim import make_optimizer
+from gristmill.trainer.training.step import train_step
+def compiled():
+    modules = (_kernels_gate, _kernels_norm, _kernels_rows)
+    kernels = {id(k): k for module in modules for k in vars(module).values() if hasattr(k, "signatures")}
+    return sum(len(kernel.signatures) for kernel in kernels.values())
+train_and_measure()
+ahead = compiled()
+tokens = np.random.default_rng(0).integers(0, 99, (3, 40))
+batch = pack(tokens, np.zeros(3), np.array([0, 1, 1, 2]), np.array([0, 3, 20, 1]), np.array([40, 17, 9, 1]))
+shapes = [{"kv_rank": 6, "q_rank": 8}, {"window": 4, "memory_block": 3, "ahead": 1}, {"mass": 0.5, "kv_heads": 1}]
+for shape in map(lambda keys: Shape(**keys), shapes):
+    for precision in ("float32", "bfloat16"):
+        config = TrainConfig(vocab_size=99, row_tokens=40, model=shape, precision=precision)
+        model = Model(shape, 99)
+        train_step(model, make_optimizer(model, 0.001), [batch], config)
+print(ahead, compiled())
+"""
+
+
+def test_kernels_of_a_training_step_are_compiled_ahead():
+    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=True)
+    ahead, then = done.stdout.split()
+    assert int(ahead) > 8
+    assert then == ahead
