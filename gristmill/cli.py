@@ -228,6 +228,7 @@ def schedule(recipe: RecipePath) -> int:
     """Serve the recipe's cron with Prefect until stopped; server and runs are watched and started again."""
     import os
 
+    from gristmill.corpus.extras import need
     from gristmill.flows import prefect_settings
     from gristmill.flows.nights.firings import served_alone
     from gristmill.flows.nights.notifications import check_addresses
@@ -235,6 +236,7 @@ def schedule(recipe: RecipePath) -> int:
     from gristmill.flows.pipeline.recipe_reading import load_scheduled
     from gristmill.flows.supervision import Supervision
 
+    need("prefect")
     name, asked = load_scheduled(recipe)
     check_addresses(asked, os.environ)  # mistakes are reported before the server's start-up
     with served_alone(name):

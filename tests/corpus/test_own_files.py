@@ -32,4 +32,4 @@ def test_a_list_of_many_files_holds_any_name(tmp_path):
     data = lock._list(files).encode()
     (tmp_path / "many.jsonl").write_bytes(data)
     many = lock.ManyFiles(3, 3, ["jsonl"], hashlib.sha256(data).hexdigest(), "many.jsonl")
-    assert [one["path"] for one in lock._read_list(tmp_path, many)] == [file.path for file in files]
+    assert [one.path for one in lock._read_list(many.expect_list(tmp_path))] == [file.path for file in files]
