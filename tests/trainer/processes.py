@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,13 @@ def on_two_ranks(function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What ``function(rank, *arguments)`` returns in each of two processes."""
     with ProcessPoolExecutor(2, FORKS) as pool:
         both = [pool.submit(function, rank, *arguments) for rank in (0, 1)]
-        return [one.result(timeout=900) for one in both]
+        ended, waiting = wait(both, timeout=300, return_when=FIRST_EXCEPTION)
+        if waiting:  # for the one that failed, and for ever
+            for process in list(pool._processes.values()):
+                process.kill()
+        for one in ended:
+            one.result()
+        return [one.result() for one in both]
 
 
 def die(*_: Any, **__: Any) -> None:

@@ -50,5 +50,6 @@ class _AllToAll(torch.autograd.Function):
 
 def _exchanged(rows: Tensor, sent: list[int], got: list[int]) -> Tensor:
     out = rows.new_empty(sum(got), *rows.shape[1:])
-    distributed.all_to_all_single(out, rows.contiguous(), got, sent)
+    # detached: gloo lets go of what it sent some time later, and must not keep a graph, which knows shapes of weights
+    distributed.all_to_all_single(out, rows.detach().contiguous(), got, sent)
     return out
