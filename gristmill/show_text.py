@@ -160,7 +160,5 @@ def _cells(row: dict[str, Any]) -> Iterable[str]:
     kept = "" if row["documents"] is None else f"{row['documents']:,}"
     verified = {None: "not yet", True: "yes", False: "no"}[row["verified"]]
     latest = " (latest)" if row["latest"] else ""
-    unfinished = (
-        f", {row['state']}" if row["state"] not in (None, "complete") else ""
-    )  # a paused run waits for approval
-    return row["recipe"], row["run"], row["when"], row["stage"] or "", kept, verified + latest + unfinished
+    waits = f", {row['state']}" if row["state"] not in (None, "complete") else ""  # paused, until it is approved
+    return row["recipe"], row["run"], row["when"], row["stage"] or "", kept, verified + latest + waits

@@ -8,8 +8,8 @@ from gristmill.corpus.files import write_json
 from gristmill.trainer.layouts.layout import Layout
 from gristmill.trainer.layouts.named_weights import named_weights
 from gristmill.trainer.model.attention import ROPE_BASE
-from gristmill.trainer.model.block import EPSILON
 from gristmill.trainer.model.decoder import Model
+from gristmill.trainer.model.fused import EPSILON
 from gristmill.trainer.weight_files import write_weights
 
 WEIGHTS, CONFIG, GENERATION = "model.safetensors", "config.json", "generation_config.json"

@@ -16,12 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gristmill.trainer.model.experts import Dense
-from gristmill.trainer.model.fused import RmsNorm
+from gristmill.trainer.model.fused import EPSILON, RmsNorm
 from gristmill.trainer.model.loss import cross_entropy
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
-
-EPSILON = 1e-6
 
 
 class Ahead(nn.Module):

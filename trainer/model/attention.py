@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from gristmill.trainer.model import one_pass
 from gristmill.trainer.model.compressed_memory import block_means, memory_scores
-from gristmill.trainer.model.fused import RmsNorm, rotate
+from gristmill.trainer.model.fused import EPSILON, RmsNorm, rotate
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
 from gristmill.trainer.model.turned_heads import turned
 
-ROPE_BASE, EPSILON = 10_000.0, 1e-6
+ROPE_BASE = 10_000.0
 
 
 class Past(Protocol):

@@ -7,13 +7,11 @@ from torch import Tensor, nn
 
 from gristmill.trainer.model.attention import Attention, Past
 from gristmill.trainer.model.experts import Dense, Experts
-from gristmill.trainer.model.fused import RmsNorm
+from gristmill.trainer.model.fused import EPSILON, RmsNorm
 from gristmill.trainer.model.latent import LatentAttention
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing
 from gristmill.trainer.model.shape import Shape
-
-EPSILON = 1e-6
 
 
 class Block(nn.Module):

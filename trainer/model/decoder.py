@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from gristmill.trainer.model.ahead import Ahead
 from gristmill.trainer.model.attention import Past, rotary
-from gristmill.trainer.model.block import EPSILON, Block
-from gristmill.trainer.model.fused import RmsNorm, rms_norm
+from gristmill.trainer.model.block import Block
+from gristmill.trainer.model.fused import EPSILON, RmsNorm, rms_norm
 from gristmill.trainer.model.fusion import Fusion, FusionShape
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.router import Router, Routing

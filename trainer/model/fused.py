@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from gristmill.trainer.model import one_pass
 
+EPSILON = 1e-6  # of every norm of the model
 SUMS = (torch.float32, torch.float64)  # what kernels of the norm take
 
 

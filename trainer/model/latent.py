@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gristmill.trainer.model.attention import Past, within_documents
-from gristmill.trainer.model.fused import RmsNorm, rotate
+from gristmill.trainer.model.fused import EPSILON, RmsNorm, rotate
 from gristmill.trainer.model.packed import Packed
 from gristmill.trainer.model.shape import Shape
-
-EPSILON = 1e-6
 
 
 class LatentAttention(nn.Module):
