@@ -50,7 +50,7 @@ STAGES: dict[str, StageCost] = {  # the unit is a MB of text unless work_sizes s
     "plan": StageCost(0.10, 0.0, 5.5),
     "pieces": StageCost(0.10, 0.003),
     "neighbours": StageCost(1.5, 0.020, 2.0),
-    "train": StageCost(4.0, 1.0),
+    "train": StageCost(4.0, 1.0, 10.5),
     "card": StageCost(6.0, 0.05),
 }
 # CPU seconds for each MB of unpacked input, and the share of it that becomes text, by reader
